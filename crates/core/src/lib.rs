@@ -1,1 +1,23 @@
-//! placeholder
+//! The mind of the developer portal: no I/O, no async, no clock.
+//!
+//! ```text
+//! Change ─► World::observe ─► dirty Ids ─► decide(id, world, now) ─► Decision
+//! ```
+//!
+//! | to change | edit |
+//! |---|---|
+//! | what an event makes us look at again | [`world`] |
+//! | which policy applies to a route | [`discover`] |
+//! | what happens to a key, a product, an approval | [`decide`] |
+
+pub mod change;
+pub mod decide;
+pub mod decision;
+pub mod discover;
+mod index;
+pub mod world;
+
+pub use change::Change;
+pub use decide::decide;
+pub use decision::{Decision, Id, Need, Write};
+pub use world::World;

@@ -1,0 +1,70 @@
+//! What did an owner decide? `APIKeyApproval`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::RequestId;
+
+/// APIKeyApproval approves or denies an APIKeyRequest of the same namespace.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "devportal.kuadrant.io",
+    version = "v1alpha1",
+    kind = "APIKeyApproval",
+    plural = "apikeyapprovals",
+    singular = "apikeyapproval",
+    namespaced,
+    derive = "PartialEq",
+    status = "APIKeyApprovalStatus",
+    printcolumn = r#"{"name":"Request","type":"string","jsonPath":".spec.apiKeyRequestRef.name"}"#,
+    printcolumn = r#"{"name":"Approved","type":"boolean","jsonPath":".spec.approved"}"#,
+    printcolumn = r#"{"name":"Reviewer","type":"string","jsonPath":".spec.reviewedBy"}"#,
+    printcolumn = r#"{"name":"Valid","type":"string","jsonPath":".status.conditions[?(@.type==\"Valid\")].status","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct APIKeyApprovalSpec {
+    /// The request that is decided.
+    pub api_key_request_ref: ApiKeyRequestRef,
+    /// True approves, false denies.
+    pub approved: bool,
+    /// Who decided.
+    pub reviewed_by: String,
+    /// When; the newest decision counts.
+    pub reviewed_at: Time,
+    /// Why, in one word for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why, for the requester to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Names an APIKeyRequest in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApiKeyRequestRef {
+    /// The request's name.
+    pub name: String,
+}
+
+/// Whether the decision counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct APIKeyApprovalStatus {
+    /// The generation of the spec this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Valid`: whether the decided request exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl APIKeyApproval {
+    /// The request this approval decides: always of its own namespace.
+    pub fn request_id(&self) -> RequestId {
+        RequestId::new(self.namespace().unwrap_or_default(), &self.spec.api_key_request_ref.name)
+    }
+}

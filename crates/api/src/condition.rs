@@ -1,0 +1,515 @@
+//! What do conditions say? Every type, reason and message, once.
+//!
+//! A state of the world is an enum variant; [`Fact`] is how it reads on the
+//! wire. The published texts are a contract: other people's clients match them.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::id::{PolicyId, ProductId, RequestId, RouteId, SecretId};
+use crate::key::Phase;
+use crate::name::API_KEY_ENTRY;
+
+/// Condition types.
+pub mod kind {
+    /// APIProduct: the route is accepted.
+    pub const READY: &str = "Ready";
+    /// APIProduct: a PlanPolicy applies.
+    pub const PLAN_POLICY_DISCOVERED: &str = "PlanPolicyDiscovered";
+    /// APIProduct: an AuthPolicy applies.
+    pub const AUTH_POLICY_DISCOVERED: &str = "AuthPolicyDiscovered";
+    /// APIProduct: the issuer's discovery document was read.
+    pub const OIDC_DISCOVERED: &str = "OIDCDiscovered";
+    /// APIProduct: the OpenAPI document was read.
+    pub const OPENAPI_SPEC_READY: &str = "OpenAPISpecReady";
+    /// APIKey lifecycle: something is missing.
+    pub const FAILED: &str = "Failed";
+    /// APIKey lifecycle: the owner said no.
+    pub const DENIED: &str = "Denied";
+    /// APIKey lifecycle: its time is over.
+    pub const EXPIRED: &str = "Expired";
+    /// APIKey lifecycle: the key may be used.
+    pub const APPROVED: &str = "Approved";
+    /// APIKey lifecycle: nobody has decided.
+    pub const PENDING: &str = "Pending";
+    /// APIKey, ours: whether the gateway holds the key to its plan.
+    pub const ENFORCED: &str = "Enforced";
+    /// APIKeyApproval: the decision counts.
+    pub const VALID: &str = "Valid";
+}
+
+/// A condition before it is placed in a status: what is true, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// The condition's type, of [`kind`].
+    pub kind: &'static str,
+    /// The condition's status.
+    pub holds: bool,
+    /// One CamelCase word for programs.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl Fact {
+    fn new(kind: &'static str, holds: bool, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, holds, reason, message: message.into() }
+    }
+}
+
+/// Renders facts as a status' conditions: in the order given, each keeping the
+/// `lastTransitionTime` of its predecessor while its status is the same.
+pub fn render(
+    facts: &[Fact],
+    previous: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let render_one = |fact: &Fact| {
+        let status = if fact.holds { "True" } else { "False" };
+        let since = previous
+            .iter()
+            .find(|old| old.type_ == fact.kind && old.status == status)
+            .map_or_else(|| Time(whole_second(now)), |old| old.last_transition_time.clone());
+        Condition {
+            type_: fact.kind.to_owned(),
+            status: status.to_owned(),
+            reason: fact.reason.to_owned(),
+            message: fact.message.clone(),
+            observed_generation: generation,
+            last_transition_time: since,
+        }
+    };
+    facts.iter().map(render_one).collect()
+}
+
+/// The API server keeps whole seconds; anything finer would differ for ever
+/// from what is read back.
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// The one lifecycle state of a key. An enum, so that no key can be in two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// Something is missing; nothing was lost.
+    Failed(Blocker),
+    /// The newest decision is a denial.
+    Denied(Review),
+    /// Approved once, and its time is over.
+    Expired(Timestamp),
+    /// The newest decision is an approval.
+    Approved(Review),
+    /// Nobody has decided.
+    Pending,
+}
+
+/// Who decided, and what they said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Review {
+    /// The reviewer.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Their words to the requester.
+    pub message: Option<String>,
+}
+
+impl Review {
+    fn sentence(&self, verb: &str) -> String {
+        match self.message.as_deref().filter(|message| !message.is_empty()) {
+            Some(message) => format!("API key request {verb} by {}: {message}", self.by),
+            None => format!("API key request {verb} by {}", self.by),
+        }
+    }
+}
+
+/// Why a key cannot be decided or issued at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocker {
+    /// There is nowhere to put credentials.
+    KuadrantNotFound,
+    /// The product does not exist.
+    ProductNotFound(ProductId),
+    /// The product is going away.
+    ProductDeleting(ProductId),
+    /// The consumer's Secret does not exist.
+    SecretNotFound(SecretId),
+    /// The consumer's Secret lacks the entry.
+    SecretEntryNotFound(SecretId),
+    /// The consumer's Secret has an empty entry.
+    SecretEntryEmpty(SecretId),
+    /// No authentication is known for the product.
+    AuthSchemeNotFound(ProductId),
+    /// The product authenticates, but not by API key.
+    ApiKeyAuthSchemeNotFound(ProductId),
+}
+
+impl Blocker {
+    /// The condition's reason and message.
+    pub fn text(&self) -> (&'static str, String) {
+        match self {
+            Self::KuadrantNotFound => {
+                ("KuadrantNotFound", "Kuadrant CR not found in cluster".into())
+            }
+            Self::ProductNotFound(id) => {
+                ("APIProductNotFound", format!("Referenced APIProduct {id} not found"))
+            }
+            Self::ProductDeleting(id) => {
+                ("APIProductDeleting", format!("Referenced APIProduct {id} is being deleted"))
+            }
+            Self::SecretNotFound(id) => {
+                ("SecretNotFound", format!("Referenced secret {id} not found"))
+            }
+            Self::SecretEntryNotFound(id) => (
+                "SecretAPIKeyNotFound",
+                format!("Secret {id} does not contain \"{API_KEY_ENTRY}\" entry"),
+            ),
+            Self::SecretEntryEmpty(id) => {
+                ("SecretAPIKeyEmpty", format!("Secret {id} has empty \"{API_KEY_ENTRY}\" entry"))
+            }
+            Self::AuthSchemeNotFound(id) => (
+                "AuthSchemeNotFound",
+                format!("APIProduct {id} does not have a discovered authentication scheme"),
+            ),
+            Self::ApiKeyAuthSchemeNotFound(id) => (
+                "APIKeyAuthSchemeNotFound",
+                format!("APIProduct {id} does not have an API key authentication scheme configured"),
+            ),
+        }
+    }
+}
+
+impl Lifecycle {
+    /// How the state reads on the wire.
+    pub fn fact(&self) -> Fact {
+        match self {
+            Self::Failed(blocker) => {
+                let (reason, message) = blocker.text();
+                Fact::new(kind::FAILED, true, reason, message)
+            }
+            Self::Denied(review) => {
+                Fact::new(kind::DENIED, true, "Denied", review.sentence("denied"))
+            }
+            Self::Expired(at) => Fact::new(
+                kind::EXPIRED,
+                true,
+                "KeyExpired",
+                format!("API key expired at {}", whole_second(*at)),
+            ),
+            Self::Approved(review) => {
+                Fact::new(kind::APPROVED, true, "Approved", review.sentence("approved"))
+            }
+            Self::Pending => Fact::new(
+                kind::PENDING,
+                true,
+                "AwaitingApproval",
+                "API key request is awaiting approval",
+            ),
+        }
+    }
+
+    /// The state in the one word of the first generation of this API.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Failed(_) | Self::Pending => Phase::Pending,
+            Self::Denied(_) => Phase::Rejected,
+            Self::Expired(_) | Self::Approved(_) => Phase::Approved,
+        }
+    }
+}
+
+/// Whether the gateway holds an approved key to what was approved (ours).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// The credential is accepted and limited.
+    Enforced,
+    /// The credential is being written.
+    Issuing,
+    /// The spec changed after the approval; the key goes on under the old
+    /// terms.
+    AwaitingReapproval,
+    /// A Secret that is not ours has the name we need.
+    SecretConflict(SecretId),
+    /// A label the selector needs cannot be given.
+    SelectorUnsatisfiable(String),
+    /// The AuthPolicy is not in force at the moment.
+    AuthPolicyNotEnforced,
+    /// No PlanPolicy applies: nothing limits the key.
+    NoPlans,
+    /// The tier is in no plan: nothing limits the key.
+    UnknownTier(String),
+}
+
+impl Enforcement {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        let (holds, reason, message) = match self {
+            Self::Enforced => {
+                (true, "Enforced", "The gateway accepts the key and limits it to its plan".into())
+            }
+            Self::Issuing => (false, "Issuing", "The credential is being written".into()),
+            Self::AwaitingReapproval => (
+                false,
+                "AwaitingReapproval",
+                "The request changed after it was approved; the key goes on under the approved \
+                 terms until the change is approved"
+                    .into(),
+            ),
+            Self::SecretConflict(id) => (
+                false,
+                "SecretConflict",
+                format!("Secret {id} exists and is not ours; delete or rename it to let the key be issued"),
+            ),
+            Self::SelectorUnsatisfiable(why) => (
+                false,
+                "SelectorUnsatisfiable",
+                format!("The AuthPolicy's selector cannot select this key: {why}"),
+            ),
+            Self::AuthPolicyNotEnforced => (
+                false,
+                "AuthPolicyNotEnforced",
+                "The AuthPolicy is not enforced at the moment; the credential is kept".into(),
+            ),
+            Self::NoPlans => {
+                (false, "NoPlans", "No PlanPolicy applies to the route: requests are not limited".into())
+            }
+            Self::UnknownTier(tier) => (
+                false,
+                "UnknownTier",
+                format!("Tier {tier:?} is in no plan of the product: requests are not limited"),
+            ),
+        };
+        Fact::new(kind::ENFORCED, holds, reason, message)
+    }
+}
+
+/// What became of a product's route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteState {
+    /// A Gateway controller accepted it.
+    Accepted(RouteId),
+    /// It exists, and no Gateway controller accepted it.
+    NotAccepted(RouteId),
+    /// It does not exist.
+    NotFound(RouteId),
+}
+
+impl RouteState {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        match self {
+            Self::Accepted(id) => Fact::new(
+                kind::READY,
+                true,
+                "HTTPRouteAccepted",
+                format!("HTTPRoute {id} accepted"),
+            ),
+            Self::NotAccepted(id) => Fact::new(
+                kind::READY,
+                false,
+                "HTTPRouteNotAccepted",
+                format!("HTTPRoute {id} not accepted"),
+            ),
+            Self::NotFound(id) => Fact::new(
+                kind::READY,
+                false,
+                "HTTPRouteNotFound",
+                format!("HTTPRoute {id} not found"),
+            ),
+        }
+    }
+}
+
+/// A policy and what it is attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The policy.
+    pub policy: PolicyId,
+    /// `HTTPRoute` or `Gateway`.
+    pub target_kind: String,
+    /// The target's name.
+    pub target_name: String,
+}
+
+impl Attachment {
+    fn sentence(&self, kind: &str) -> String {
+        format!(
+            "Discovered {kind} {} targeting {} {}",
+            self.policy.name, self.target_kind, self.target_name
+        )
+    }
+}
+
+/// Whether a PlanPolicy applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanPolicyState {
+    /// It does.
+    Found(Attachment),
+    /// None does.
+    NotFound,
+}
+
+impl PlanPolicyState {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        match self {
+            Self::Found(at) => {
+                Fact::new(kind::PLAN_POLICY_DISCOVERED, true, "Found", at.sentence("PlanPolicy"))
+            }
+            Self::NotFound => {
+                Fact::new(kind::PLAN_POLICY_DISCOVERED, false, "NotFound", "PlanPolicy not found")
+            }
+        }
+    }
+}
+
+/// Whether an AuthPolicy applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthPolicyState {
+    /// It does.
+    Found(Attachment),
+    /// None does.
+    NotFound,
+    /// One is attached, and is not accepted or not enforced.
+    NotReady,
+}
+
+impl AuthPolicyState {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        match self {
+            Self::Found(at) => {
+                Fact::new(kind::AUTH_POLICY_DISCOVERED, true, "Found", at.sentence("AuthPolicy"))
+            }
+            Self::NotFound => {
+                Fact::new(kind::AUTH_POLICY_DISCOVERED, false, "NotFound", "AuthPolicy not found")
+            }
+            Self::NotReady => Fact::new(
+                kind::AUTH_POLICY_DISCOVERED,
+                false,
+                "AuthPolicyNotReady",
+                "AuthPolicy not accepted or not enforced",
+            ),
+        }
+    }
+}
+
+/// What became of the issuer's discovery document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OidcState {
+    /// It was read from this address.
+    Discovered(String),
+    /// No rule accepts tokens.
+    NoOidcAuth,
+    /// It could not be read.
+    Failed {
+        /// The address asked.
+        url: String,
+        /// What went wrong, in words that tell nothing about our network.
+        why: String,
+    },
+}
+
+impl OidcState {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        let (holds, reason, message) = match self {
+            Self::Discovered(url) => {
+                (true, "Discovered", format!("OIDC discovery fetched from {url}"))
+            }
+            Self::NoOidcAuth => {
+                (false, "NoOIDCAuth", "No JWT/OIDC authentication configured in AuthPolicy".into())
+            }
+            Self::Failed { url, why } => (
+                false,
+                "DiscoveryFailed",
+                format!("Failed to fetch OIDC discovery from {url}: {why}"),
+            ),
+        };
+        Fact::new(kind::OIDC_DISCOVERED, holds, reason, message)
+    }
+}
+
+/// What became of the OpenAPI document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenApiState {
+    /// It was read.
+    Fetched,
+    /// The server did not give it.
+    FetchFailed(String),
+    /// The server's answer could not be read.
+    ReadFailed(String),
+    /// It is larger than this many bytes.
+    TooLarge(u64),
+}
+
+impl OpenApiState {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        let (holds, reason, message) = match self {
+            Self::Fetched => {
+                (true, "SpecFetched", "OpenAPI spec was successfully fetched".to_owned())
+            }
+            Self::FetchFailed(why) => {
+                (false, "FetchFailed", format!("Failed to fetch OpenAPI spec: {why}"))
+            }
+            Self::ReadFailed(why) => {
+                (false, "ReadFailed", format!("Failed to read OpenAPI spec: {why}"))
+            }
+            Self::TooLarge(cap) => (
+                false,
+                "SpecSizeTooLarge",
+                format!("OpenAPI spec is larger than the limit of {cap} bytes"),
+            ),
+        };
+        Fact::new(kind::OPENAPI_SPEC_READY, holds, reason, message)
+    }
+}
+
+/// Whether a decision counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// Its request exists.
+    Valid(RequestId),
+    /// Its request does not exist.
+    RequestNotFound(RequestId),
+    /// Its request is going away.
+    RequestDeleting(RequestId),
+}
+
+impl Validity {
+    /// How it reads on the wire.
+    pub fn fact(&self) -> Fact {
+        match self {
+            Self::Valid(id) => Fact::new(
+                kind::VALID,
+                true,
+                "Valid",
+                format!("References existing APIKeyRequest {id}"),
+            ),
+            Self::RequestNotFound(id) => Fact::new(
+                kind::VALID,
+                false,
+                "APIKeyRequestNotFound",
+                format!("Referenced APIKeyRequest {id} not found"),
+            ),
+            Self::RequestDeleting(id) => Fact::new(
+                kind::VALID,
+                false,
+                "APIKeyRequestDeleting",
+                format!("Referenced APIKeyRequest {id} is being deleted"),
+            ),
+        }
+    }
+}
+
+/// The words of an automatic approval.
+pub mod auto {
+    /// `reviewedBy`.
+    pub const REVIEWER: &str = "system";
+    /// `reason`.
+    pub const REASON: &str = "AutoApproved";
+    /// `message`.
+    pub const MESSAGE: &str = "Automatically approved based on APIProduct approval mode";
+}

@@ -1,0 +1,215 @@
+//! What do we read of other people's kinds? Partial views: only the fields we
+//! use, so that an unknown field never stops us and memory stays small.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+use crate::scheme::{ApiKeyAuthentication, Credentials, JwtAuthentication, Plan};
+
+/// The group of HTTPRoute and Gateway.
+pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+
+/// An HTTPRoute: where requests enter and which Gateways it hangs on.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gateway.networking.k8s.io",
+    version = "v1",
+    kind = "HTTPRoute",
+    plural = "httproutes",
+    namespaced,
+    derive = "PartialEq",
+    schema = "disabled",
+    status = "HttpRouteStatus"
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpRouteSpec {
+    /// The hostnames requests are matched by.
+    pub hostnames: Vec<String>,
+    /// The Gateways (or other parents) it is attached to.
+    pub parent_refs: Vec<ParentRef>,
+}
+
+/// A parent of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParentRef {
+    /// Absent: the Gateway API's own group.
+    pub group: Option<String>,
+    /// Absent: `Gateway`.
+    pub kind: Option<String>,
+    /// Absent: the route's namespace.
+    pub namespace: Option<String>,
+    /// The parent's name.
+    pub name: String,
+    /// One listener of it.
+    pub section_name: Option<String>,
+}
+
+/// What Gateway controllers said about a route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpRouteStatus {
+    /// One entry per parent and controller.
+    pub parents: Vec<RouteParentStatus>,
+}
+
+/// What one controller said about one parent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteParentStatus {
+    /// The parent it is about.
+    pub parent_ref: ParentRef,
+    /// `Accepted` and others.
+    pub conditions: Vec<Condition>,
+}
+
+/// An AuthPolicy: which credentials requests need.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "kuadrant.io",
+    version = "v1",
+    kind = "AuthPolicy",
+    plural = "authpolicies",
+    namespaced,
+    derive = "PartialEq",
+    schema = "disabled",
+    status = "PolicyStatus"
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuthPolicySpec {
+    /// What it is attached to.
+    pub target_ref: PolicyTarget,
+    /// Rules written without a block: implicit defaults.
+    pub rules: Option<AuthRules>,
+    /// Rules a more specific policy may replace.
+    pub defaults: Option<AuthRulesBlock>,
+    /// Rules a more specific policy may not replace.
+    pub overrides: Option<AuthRulesBlock>,
+}
+
+/// A `defaults` or `overrides` block.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuthRulesBlock {
+    /// How the block combines with other policies.
+    pub strategy: Strategy,
+    /// The rules.
+    pub rules: Option<AuthRules>,
+}
+
+/// How policies along a route's path combine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// As a whole.
+    #[default]
+    Atomic,
+    /// Rule by rule.
+    Merge,
+}
+
+/// The rules of an AuthPolicy. Of all but authentication only the names are
+/// kept: they decide whether a policy "has rules".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuthRules {
+    /// Who may come in, by rule name.
+    pub authentication: BTreeMap<String, AuthenticationSpec>,
+    /// Names of metadata rules.
+    pub metadata: BTreeMap<String, Unread>,
+    /// Names of authorization rules.
+    pub authorization: BTreeMap<String, Unread>,
+    /// Names of callbacks.
+    pub callbacks: BTreeMap<String, Unread>,
+    /// Whether responses are shaped.
+    pub response: Option<Unread>,
+}
+
+/// A value we do not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread;
+
+impl Serialize for Unread {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// One authentication rule. All methods absent but the two below means a
+/// method that consumers do not get keys for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuthenticationSpec {
+    /// Accepts API keys.
+    pub api_key: Option<ApiKeyAuthentication>,
+    /// Accepts tokens.
+    pub jwt: Option<JwtAuthentication>,
+    /// Where the credential goes.
+    pub credentials: Option<Credentials>,
+    /// Rules of a lower number are tried first.
+    pub priority: i64,
+}
+
+/// What a policy is attached to, in the policy's own namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PolicyTarget {
+    /// The target's group.
+    pub group: String,
+    /// The target's kind.
+    pub kind: String,
+    /// The target's name.
+    pub name: String,
+    /// One listener or one route rule.
+    pub section_name: Option<String>,
+}
+
+/// The status every Kuadrant policy has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PolicyStatus {
+    /// `Accepted` and `Enforced`.
+    pub conditions: Vec<Condition>,
+}
+
+/// A PlanPolicy: which tiers there are and what they allow.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "extensions.kuadrant.io",
+    version = "v1alpha1",
+    kind = "PlanPolicy",
+    plural = "planpolicies",
+    namespaced,
+    derive = "PartialEq",
+    schema = "disabled",
+    status = "PolicyStatus"
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanPolicySpec {
+    /// What it is attached to.
+    pub target_ref: PolicyTarget,
+    /// The plans; the first that matches a request wins.
+    pub plans: Vec<Plan>,
+}
+
+/// A Kuadrant installation: its namespace holds the credentials.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "kuadrant.io",
+    version = "v1beta1",
+    kind = "Kuadrant",
+    plural = "kuadrants",
+    namespaced,
+    derive = "PartialEq",
+    schema = "disabled"
+)]
+pub struct KuadrantSpec {}

@@ -1,0 +1,60 @@
+//! How is an object named inside the system? By a typed id: a route's id
+//! cannot be passed where a product's is meant.
+
+use std::fmt;
+
+use kube::{Resource, ResourceExt};
+
+macro_rules! namespaced_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            /// The namespace, never empty.
+            pub namespace: String,
+            /// The object's name.
+            pub name: String,
+        }
+
+        impl $name {
+            /// Names an object that may or may not exist.
+            pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+                Self { namespace: namespace.into(), name: name.into() }
+            }
+
+            /// The id of an object read from the API server.
+            pub fn of<K: Resource>(object: &K) -> Self {
+                Self {
+                    namespace: object.namespace().unwrap_or_default(),
+                    name: object.name_any(),
+                }
+            }
+        }
+
+        /// `namespace/name`, as conditions and logs write it.
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}/{}", self.namespace, self.name)
+            }
+        }
+    };
+}
+
+namespaced_id!(/// Names an APIProduct.
+    ProductId);
+namespaced_id!(/// Names an APIKey.
+    KeyId);
+namespaced_id!(/// Names an APIKeyRequest.
+    RequestId);
+namespaced_id!(/// Names an APIKeyApproval.
+    ApprovalId);
+namespaced_id!(/// Names an HTTPRoute.
+    RouteId);
+namespaced_id!(/// Names a Gateway.
+    GatewayId);
+namespaced_id!(/// Names an AuthPolicy or a PlanPolicy; the map it is looked up in says which.
+    PolicyId);
+namespaced_id!(/// Names a Kuadrant custom resource.
+    KuadrantId);
+namespaced_id!(/// Names a Secret.
+    SecretId);

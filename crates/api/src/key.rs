@@ -1,0 +1,187 @@
+//! What does a developer ask for, and what did they get? `APIKey`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{KeyId, ProductId, SecretId};
+use crate::name;
+use crate::scheme::{AuthScheme, Limits};
+
+/// APIKey asks for access to an APIProduct.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "devportal.kuadrant.io",
+    version = "v1alpha1",
+    kind = "APIKey",
+    plural = "apikeys",
+    singular = "apikey",
+    shortname = "apik",
+    namespaced,
+    derive = "PartialEq",
+    status = "APIKeyStatus",
+    printcolumn = r#"{"name":"Approved","type":"string","jsonPath":".status.conditions[?(@.type==\"Approved\")].status"}"#,
+    printcolumn = r#"{"name":"API","type":"string","jsonPath":".spec.apiProductRef.name"}"#,
+    printcolumn = r#"{"name":"Plan","type":"string","jsonPath":".spec.planTier"}"#,
+    printcolumn = r#"{"name":"User","type":"string","jsonPath":".spec.requestedBy.userId"}"#,
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct APIKeySpec {
+    /// The product to get access to.
+    pub api_product_ref: ApiProductRef,
+    /// A Secret of the consumer's own, in the key's namespace, whose `api_key`
+    /// entry is the key. Absent, or with an empty name: the controller
+    /// generates the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+    /// The plan to be on.
+    pub plan_tier: String,
+    /// What the key is for, read by whoever approves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_case: Option<String>,
+    /// Who asks.
+    pub requested_by: RequestedBy,
+    /// When the key stops working; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
+/// Names an APIProduct from an APIKey.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApiProductRef {
+    /// The product's name.
+    pub name: String,
+    /// The product's namespace; absent or empty: the APIKey's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// Names a Secret in the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretRef {
+    /// The Secret's name; empty means none.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// The person or program that asks for a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestedBy {
+    /// The requester's id in the organisation.
+    pub user_id: String,
+    /// Where to reach the requester.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$"))]
+    pub email: String,
+}
+
+/// What became of the request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct APIKeyStatus {
+    /// The generation of the spec this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The first hostname of the product's route.
+    #[serde(default, rename = "apiHostname", skip_serializing_if = "Option::is_none")]
+    pub api_hostname: Option<String>,
+    /// What the approved tier allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// How to present the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_scheme: Option<AuthScheme>,
+    /// Exactly one lifecycle condition (`Pending`, `Approved`, `Denied`,
+    /// `Expired` or `Failed`), and `Enforced` once the key was approved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The lifecycle in one word, as the first generation of this API had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed_by: Option<String>,
+    /// When the decision was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed_at: Option<Time>,
+    /// Where the consumer finds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKeyRef>,
+    /// False once a portal has shown the key; written by portals only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_read_secret: Option<bool>,
+    /// What the decision covers; the key goes on under these terms until a
+    /// changed spec is approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_terms: Option<ApprovedTerms>,
+}
+
+/// The lifecycle in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Nobody has decided, or something is missing.
+    Pending,
+    /// The key works, or worked until it expired.
+    Approved,
+    /// The request was denied.
+    Rejected,
+}
+
+/// An entry of a Secret in the key's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKeyRef {
+    /// The Secret's name.
+    pub name: String,
+    /// The entry's name.
+    pub key: String,
+}
+
+/// What an approval covered at the time it was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovedTerms {
+    /// The product, with its namespace.
+    pub api_product_ref: ApiProductRef,
+    /// The tier.
+    pub plan_tier: String,
+    /// Who asked.
+    pub requested_by: RequestedBy,
+    /// The latest time the key may work until.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// The approval that covers these terms: its UID and generation, as
+    /// `uid/generation`.
+    pub approval: String,
+}
+
+impl APIKey {
+    /// The product this key asks for.
+    pub fn product_id(&self) -> ProductId {
+        let reference = &self.spec.api_product_ref;
+        let namespace = reference.namespace.clone().filter(|ns| !ns.is_empty());
+        ProductId::new(
+            namespace.unwrap_or_else(|| self.namespace().unwrap_or_default()),
+            &reference.name,
+        )
+    }
+
+    /// Whether the controller generates the key, rather than the consumer
+    /// bringing one.
+    pub fn is_generated(&self) -> bool {
+        self.spec.secret_ref.as_ref().is_none_or(|secret| secret.name.is_empty())
+    }
+
+    /// The Secret in the key's namespace that holds the key's value: the
+    /// consumer's own, or the one the controller makes.
+    pub fn source_secret(&self) -> SecretId {
+        let id = KeyId::of(self);
+        match &self.spec.secret_ref {
+            Some(secret) if !secret.name.is_empty() => SecretId::new(id.namespace, &secret.name),
+            _ => name::generated_secret(&id),
+        }
+    }
+}

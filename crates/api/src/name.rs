@@ -1,0 +1,174 @@
+//! How are derived objects named, labelled and annotated? Every recipe of the
+//! wire contract, once.
+//!
+//! A name holds [`NAME_MAX`] characters and a label value [`LABEL_MAX`]; what
+//! does not fit is cut and made unique again by a hash of the whole.
+
+use sha2::{Digest, Sha256};
+
+use crate::id::{ApprovalId, KeyId, ProductId, RequestId, SecretId};
+
+/// The longest object name Kubernetes accepts.
+pub const NAME_MAX: usize = 253;
+/// The longest label value Kubernetes accepts.
+pub const LABEL_MAX: usize = 63;
+
+/// The entry of a Secret that holds the key's value.
+pub const API_KEY_ENTRY: &str = "api_key";
+
+/// Labels of an enforcement Secret.
+pub mod label {
+    /// Marks a Secret as ours: `true`.
+    pub const ENFORCEMENT: &str = "devportal.kuadrant.io/enforcement";
+    /// The product's name.
+    pub const PRODUCT: &str = "devportal.kuadrant.io/apiproduct";
+    /// The product's namespace, always filled.
+    pub const PRODUCT_NAMESPACE: &str = "devportal.kuadrant.io/apiproduct-namespace";
+    /// The key's name.
+    pub const KEY: &str = "devportal.kuadrant.io/apikey";
+    /// The key's namespace.
+    pub const KEY_NAMESPACE: &str = "devportal.kuadrant.io/apikey-namespace";
+    /// What Authorino watches Secrets by; without it a key could work but not
+    /// be revoked.
+    pub const MANAGED_BY: &str = "authorino.kuadrant.io/managed-by";
+    /// The value of [`MANAGED_BY`].
+    pub const MANAGED_BY_AUTHORINO: &str = "authorino";
+}
+
+/// Annotations of the Secrets we write.
+pub mod annotation {
+    /// The tier, read by PlanPolicy predicates.
+    pub const PLAN: &str = "secret.kuadrant.io/plan-id";
+    /// The requester, read by per-consumer quotas.
+    pub const USER: &str = "secret.kuadrant.io/user-id";
+    /// When the key expires, RFC 3339.
+    pub const EXPIRES_AT: &str = "secret.kuadrant.io/expires-at";
+    /// The whole `namespace/name` of the APIKey, where labels may be cut.
+    pub const KEY: &str = "devportal.kuadrant.io/apikey-ref";
+    /// The APIKey's UID.
+    pub const KEY_UID: &str = "devportal.kuadrant.io/apikey-uid";
+    /// SHA-256 of a *generated* value (256 random bits, so that the digest
+    /// tells nothing), by which tampering shows. Never set for brought keys.
+    pub const DIGEST: &str = "devportal.kuadrant.io/api-key-sha256";
+}
+
+/// The first eight hexadecimal digits of SHA-256 over `namespace/name`.
+pub fn h8(key: &KeyId) -> String {
+    hash8(&key.to_string())
+}
+
+/// The request that shadows a key: in the product's namespace.
+pub fn request(key: &KeyId, product: &ProductId) -> RequestId {
+    let stem = format!("{}-{}", key.namespace, key.name);
+    // Five characters are left for the suffix of the automatic approval.
+    RequestId::new(&product.namespace, with_suffix(&stem, &h8(key), NAME_MAX - AUTO_SUFFIX.len()))
+}
+
+const AUTO_SUFFIX: &str = "-auto";
+
+/// The approval the controller gives on behalf of an automatic product.
+pub fn auto_approval(request: &RequestId) -> ApprovalId {
+    ApprovalId::new(&request.namespace, format!("{}{AUTO_SUFFIX}", request.name))
+}
+
+/// The first enforcement Secret of a key, in the Kuadrant namespace.
+pub fn enforcement_secret(key: &KeyId, kuadrant_namespace: &str) -> SecretId {
+    let stem = format!("devportal-{}-{}", key.namespace, key.name);
+    SecretId::new(kuadrant_namespace, with_suffix(&stem, &h8(key), NAME_MAX))
+}
+
+/// A further enforcement Secret of the same key: under other terms, made
+/// before the one it replaces is deleted. `revision` is any text that differs
+/// between the two.
+pub fn revised_enforcement_secret(
+    key: &KeyId,
+    kuadrant_namespace: &str,
+    revision: &str,
+) -> SecretId {
+    let stem = format!("devportal-{}-{}", key.namespace, key.name);
+    let suffix = format!("{}-{}", h8(key), hash8(revision));
+    SecretId::new(kuadrant_namespace, with_suffix(&stem, &suffix, NAME_MAX))
+}
+
+/// The consumer's copy of a generated key, in the key's namespace.
+pub fn generated_secret(key: &KeyId) -> SecretId {
+    const SUFFIX: &str = "apikey-secret";
+    let whole = format!("{}-{SUFFIX}", key.name);
+    let name = if whole.len() <= NAME_MAX {
+        whole
+    } else {
+        with_suffix(&key.name, &format!("{}-{SUFFIX}", h8(key)), NAME_MAX)
+    };
+    SecretId::new(&key.namespace, name)
+}
+
+/// A label value for an object's name: the name itself where it fits.
+pub fn label_value(name: &str) -> String {
+    if name.len() <= LABEL_MAX { name.to_owned() } else { with_suffix(name, &hash8(name), LABEL_MAX) }
+}
+
+/// `stem-suffix`, the stem cut to what `max` leaves and never ending in a
+/// character that may not stand before `-`.
+fn with_suffix(stem: &str, suffix: &str, max: usize) -> String {
+    let room = max - suffix.len() - 1;
+    if stem.len() <= room {
+        return format!("{stem}-{suffix}");
+    }
+    let cut = stem[..stem.floor_char_boundary(room)].trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    format!("{cut}-{suffix}")
+}
+
+fn hash8(text: &str) -> String {
+    hex::encode(&Sha256::digest(text.as_bytes())[..4])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_example_keeps_its_hash() {
+        assert_eq!(h8(&KeyId::new("consumer-app", "gamestore-apikey")), "8dee3e06");
+    }
+
+    #[test]
+    fn names_follow_the_published_recipes() {
+        let key = KeyId::new("consumer-app", "gamestore-apikey");
+        let product = ProductId::new("gamestore", "games");
+        let request = request(&key, &product);
+        assert_eq!(request.to_string(), "gamestore/consumer-app-gamestore-apikey-8dee3e06");
+        assert_eq!(
+            auto_approval(&request).to_string(),
+            "gamestore/consumer-app-gamestore-apikey-8dee3e06-auto"
+        );
+        assert_eq!(
+            enforcement_secret(&key, "kuadrant-system").to_string(),
+            "kuadrant-system/devportal-consumer-app-gamestore-apikey-8dee3e06"
+        );
+        assert_eq!(
+            generated_secret(&key).to_string(),
+            "consumer-app/gamestore-apikey-apikey-secret"
+        );
+    }
+
+    #[test]
+    fn the_longest_names_still_fit_and_stay_apart() {
+        let product = ProductId::new("p".repeat(63), "q".repeat(253));
+        let a = KeyId::new("n".repeat(63), format!("{}a", "k.".repeat(126)));
+        let b = KeyId::new("n".repeat(63), format!("{}b", "k.".repeat(126)));
+        for make in [
+            |k: &KeyId, p: &ProductId| auto_approval(&request(k, p)).name,
+            |k: &KeyId, _: &ProductId| enforcement_secret(k, "kuadrant-system").name,
+            |k: &KeyId, _: &ProductId| revised_enforcement_secret(k, "kuadrant-system", "x").name,
+            |k: &KeyId, _: &ProductId| generated_secret(k).name,
+        ] {
+            let (a, b) = (make(&a, &product), make(&b, &product));
+            assert!(a.len() <= NAME_MAX && b.len() <= NAME_MAX, "{a}");
+            assert!(!a.contains(".-"), "{a} is no DNS subdomain");
+            assert_ne!(a, b);
+        }
+        let label = label_value(&a.name);
+        assert!(label.len() <= LABEL_MAX);
+        assert_ne!(label, label_value(&b.name));
+    }
+}

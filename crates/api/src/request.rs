@@ -1,0 +1,80 @@
+//! What does an owner see of a key? `APIKeyRequest`: its shadow in the
+//! product's namespace, without credentials. The controller writes it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::KeyId;
+use crate::key::RequestedBy;
+
+/// APIKeyRequest shows an APIKey to the owner of the product it asks for.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "devportal.kuadrant.io",
+    version = "v1alpha1",
+    kind = "APIKeyRequest",
+    plural = "apikeyrequests",
+    singular = "apikeyrequest",
+    namespaced,
+    derive = "PartialEq",
+    status = "APIKeyRequestStatus",
+    printcolumn = r#"{"name":"Approved","type":"string","jsonPath":".status.conditions[?(@.type==\"Approved\")].status"}"#,
+    printcolumn = r#"{"name":"API","type":"string","jsonPath":".spec.apiProductRef.name"}"#,
+    printcolumn = r#"{"name":"Plan","type":"string","jsonPath":".spec.planTier"}"#,
+    printcolumn = r#"{"name":"User","type":"string","jsonPath":".spec.requestedBy.userId"}"#,
+    printcolumn = r#"{"name":"Use case","type":"string","jsonPath":".spec.useCase","priority":1}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct APIKeyRequestSpec {
+    /// The product, in the request's own namespace.
+    pub api_product_ref: LocalApiProductRef,
+    /// The plan the consumer asks for.
+    pub plan_tier: String,
+    /// What the key is for; may be empty.
+    pub use_case: String,
+    /// Who asks.
+    pub requested_by: RequestedBy,
+    /// The APIKey this request shadows.
+    pub api_key_ref: ApiKeyRef,
+    /// When the key is to stop working; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
+/// Names an APIProduct in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LocalApiProductRef {
+    /// The product's name.
+    pub name: String,
+}
+
+/// Names an APIKey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApiKeyRef {
+    /// The key's name.
+    pub name: String,
+    /// The key's namespace.
+    pub namespace: String,
+    /// The key's UID: a key recreated under the same name is another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+/// What became of the request: the APIKey's own conditions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct APIKeyRequestStatus {
+    /// The conditions of the APIKey, copied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl APIKeyRequest {
+    /// The key this request shadows.
+    pub fn key_id(&self) -> KeyId {
+        KeyId::new(&self.spec.api_key_ref.namespace, &self.spec.api_key_ref.name)
+    }
+}
