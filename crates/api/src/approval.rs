@@ -65,6 +65,9 @@ pub struct APIKeyApprovalStatus {
 impl APIKeyApproval {
     /// The request this approval decides: always of its own namespace.
     pub fn request_id(&self) -> RequestId {
-        RequestId::new(self.namespace().unwrap_or_default(), &self.spec.api_key_request_ref.name)
+        RequestId::new(
+            self.namespace().unwrap_or_default(),
+            &self.spec.api_key_request_ref.name,
+        )
     }
 }

@@ -52,8 +52,18 @@ pub struct Fact {
 }
 
 impl Fact {
-    fn new(kind: &'static str, holds: bool, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, holds, reason, message: message.into() }
+    fn new(
+        kind: &'static str,
+        holds: bool,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            holds,
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -70,7 +80,10 @@ pub fn render(
         let since = previous
             .iter()
             .find(|old| old.type_ == fact.kind && old.status == status)
-            .map_or_else(|| Time(whole_second(now)), |old| old.last_transition_time.clone());
+            .map_or_else(
+                || Time(whole_second(now)),
+                |old| old.last_transition_time.clone(),
+            );
         Condition {
             type_: fact.kind.to_owned(),
             status: status.to_owned(),
@@ -117,7 +130,11 @@ pub struct Review {
 
 impl Review {
     fn sentence(&self, verb: &str) -> String {
-        match self.message.as_deref().filter(|message| !message.is_empty()) {
+        match self
+            .message
+            .as_deref()
+            .filter(|message| !message.is_empty())
+        {
             Some(message) => format!("API key request {verb} by {}: {message}", self.by),
             None => format!("API key request {verb} by {}", self.by),
         }
@@ -149,32 +166,39 @@ impl Blocker {
     /// The condition's reason and message.
     pub fn text(&self) -> (&'static str, String) {
         match self {
-            Self::KuadrantNotFound => {
-                ("KuadrantNotFound", "Kuadrant CR not found in cluster".into())
-            }
-            Self::ProductNotFound(id) => {
-                ("APIProductNotFound", format!("Referenced APIProduct {id} not found"))
-            }
-            Self::ProductDeleting(id) => {
-                ("APIProductDeleting", format!("Referenced APIProduct {id} is being deleted"))
-            }
-            Self::SecretNotFound(id) => {
-                ("SecretNotFound", format!("Referenced secret {id} not found"))
-            }
+            Self::KuadrantNotFound => (
+                "KuadrantNotFound",
+                "Kuadrant CR not found in cluster".into(),
+            ),
+            Self::ProductNotFound(id) => (
+                "APIProductNotFound",
+                format!("Referenced APIProduct {id} not found"),
+            ),
+            Self::ProductDeleting(id) => (
+                "APIProductDeleting",
+                format!("Referenced APIProduct {id} is being deleted"),
+            ),
+            Self::SecretNotFound(id) => (
+                "SecretNotFound",
+                format!("Referenced secret {id} not found"),
+            ),
             Self::SecretEntryNotFound(id) => (
                 "SecretAPIKeyNotFound",
                 format!("Secret {id} does not contain \"{API_KEY_ENTRY}\" entry"),
             ),
-            Self::SecretEntryEmpty(id) => {
-                ("SecretAPIKeyEmpty", format!("Secret {id} has empty \"{API_KEY_ENTRY}\" entry"))
-            }
+            Self::SecretEntryEmpty(id) => (
+                "SecretAPIKeyEmpty",
+                format!("Secret {id} has empty \"{API_KEY_ENTRY}\" entry"),
+            ),
             Self::AuthSchemeNotFound(id) => (
                 "AuthSchemeNotFound",
                 format!("APIProduct {id} does not have a discovered authentication scheme"),
             ),
             Self::ApiKeyAuthSchemeNotFound(id) => (
                 "APIKeyAuthSchemeNotFound",
-                format!("APIProduct {id} does not have an API key authentication scheme configured"),
+                format!(
+                    "APIProduct {id} does not have an API key authentication scheme configured"
+                ),
             ),
         }
     }
@@ -197,9 +221,12 @@ impl Lifecycle {
                 "KeyExpired",
                 format!("API key expired at {}", whole_second(*at)),
             ),
-            Self::Approved(review) => {
-                Fact::new(kind::APPROVED, true, "Approved", review.sentence("approved"))
-            }
+            Self::Approved(review) => Fact::new(
+                kind::APPROVED,
+                true,
+                "Approved",
+                review.sentence("approved"),
+            ),
             Self::Pending => Fact::new(
                 kind::PENDING,
                 true,
@@ -245,9 +272,11 @@ impl Enforcement {
     /// How it reads on the wire.
     pub fn fact(&self) -> Fact {
         let (holds, reason, message) = match self {
-            Self::Enforced => {
-                (true, "Enforced", "The gateway accepts the key and limits it to its plan".into())
-            }
+            Self::Enforced => (
+                true,
+                "Enforced",
+                "The gateway accepts the key and limits it to its plan".into(),
+            ),
             Self::Issuing => (false, "Issuing", "The credential is being written".into()),
             Self::AwaitingReapproval => (
                 false,
@@ -259,7 +288,9 @@ impl Enforcement {
             Self::SecretConflict(id) => (
                 false,
                 "SecretConflict",
-                format!("Secret {id} exists and is not ours; delete or rename it to let the key be issued"),
+                format!(
+                    "Secret {id} exists and is not ours; delete or rename it to let the key be issued"
+                ),
             ),
             Self::SelectorUnsatisfiable(why) => (
                 false,
@@ -271,9 +302,11 @@ impl Enforcement {
                 "AuthPolicyNotEnforced",
                 "The AuthPolicy is not enforced at the moment; the credential is kept".into(),
             ),
-            Self::NoPlans => {
-                (false, "NoPlans", "No PlanPolicy applies to the route: requests are not limited".into())
-            }
+            Self::NoPlans => (
+                false,
+                "NoPlans",
+                "No PlanPolicy applies to the route: requests are not limited".into(),
+            ),
             Self::UnknownTier(tier) => (
                 false,
                 "UnknownTier",
@@ -354,12 +387,18 @@ impl PlanPolicyState {
     /// How it reads on the wire.
     pub fn fact(&self) -> Fact {
         match self {
-            Self::Found(at) => {
-                Fact::new(kind::PLAN_POLICY_DISCOVERED, true, "Found", at.sentence("PlanPolicy"))
-            }
-            Self::NotFound => {
-                Fact::new(kind::PLAN_POLICY_DISCOVERED, false, "NotFound", "PlanPolicy not found")
-            }
+            Self::Found(at) => Fact::new(
+                kind::PLAN_POLICY_DISCOVERED,
+                true,
+                "Found",
+                at.sentence("PlanPolicy"),
+            ),
+            Self::NotFound => Fact::new(
+                kind::PLAN_POLICY_DISCOVERED,
+                false,
+                "NotFound",
+                "PlanPolicy not found",
+            ),
         }
     }
 }
@@ -379,12 +418,18 @@ impl AuthPolicyState {
     /// How it reads on the wire.
     pub fn fact(&self) -> Fact {
         match self {
-            Self::Found(at) => {
-                Fact::new(kind::AUTH_POLICY_DISCOVERED, true, "Found", at.sentence("AuthPolicy"))
-            }
-            Self::NotFound => {
-                Fact::new(kind::AUTH_POLICY_DISCOVERED, false, "NotFound", "AuthPolicy not found")
-            }
+            Self::Found(at) => Fact::new(
+                kind::AUTH_POLICY_DISCOVERED,
+                true,
+                "Found",
+                at.sentence("AuthPolicy"),
+            ),
+            Self::NotFound => Fact::new(
+                kind::AUTH_POLICY_DISCOVERED,
+                false,
+                "NotFound",
+                "AuthPolicy not found",
+            ),
             Self::NotReady => Fact::new(
                 kind::AUTH_POLICY_DISCOVERED,
                 false,
@@ -415,12 +460,16 @@ impl OidcState {
     /// How it reads on the wire.
     pub fn fact(&self) -> Fact {
         let (holds, reason, message) = match self {
-            Self::Discovered(url) => {
-                (true, "Discovered", format!("OIDC discovery fetched from {url}"))
-            }
-            Self::NoOidcAuth => {
-                (false, "NoOIDCAuth", "No JWT/OIDC authentication configured in AuthPolicy".into())
-            }
+            Self::Discovered(url) => (
+                true,
+                "Discovered",
+                format!("OIDC discovery fetched from {url}"),
+            ),
+            Self::NoOidcAuth => (
+                false,
+                "NoOIDCAuth",
+                "No JWT/OIDC authentication configured in AuthPolicy".into(),
+            ),
             Self::Failed { url, why } => (
                 false,
                 "DiscoveryFailed",
@@ -448,15 +497,21 @@ impl OpenApiState {
     /// How it reads on the wire.
     pub fn fact(&self) -> Fact {
         let (holds, reason, message) = match self {
-            Self::Fetched => {
-                (true, "SpecFetched", "OpenAPI spec was successfully fetched".to_owned())
-            }
-            Self::FetchFailed(why) => {
-                (false, "FetchFailed", format!("Failed to fetch OpenAPI spec: {why}"))
-            }
-            Self::ReadFailed(why) => {
-                (false, "ReadFailed", format!("Failed to read OpenAPI spec: {why}"))
-            }
+            Self::Fetched => (
+                true,
+                "SpecFetched",
+                "OpenAPI spec was successfully fetched".to_owned(),
+            ),
+            Self::FetchFailed(why) => (
+                false,
+                "FetchFailed",
+                format!("Failed to fetch OpenAPI spec: {why}"),
+            ),
+            Self::ReadFailed(why) => (
+                false,
+                "ReadFailed",
+                format!("Failed to read OpenAPI spec: {why}"),
+            ),
             Self::TooLarge(cap) => (
                 false,
                 "SpecSizeTooLarge",

@@ -86,7 +86,11 @@ pub struct APIKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The first hostname of the product's route.
-    #[serde(default, rename = "apiHostname", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "apiHostname",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub api_hostname: Option<String>,
     /// What the approved tier allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +117,7 @@ pub struct APIKeyStatus {
     pub secret_ref: Option<SecretKeyRef>,
     /// False once a portal has shown the key; written by portals only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
     pub can_read_secret: Option<bool>,
     /// What the decision covers; the key goes on under these terms until a
     /// changed spec is approved.
@@ -172,7 +177,10 @@ impl APIKey {
     /// Whether the controller generates the key, rather than the consumer
     /// bringing one.
     pub fn is_generated(&self) -> bool {
-        self.spec.secret_ref.as_ref().is_none_or(|secret| secret.name.is_empty())
+        self.spec
+            .secret_ref
+            .as_ref()
+            .is_none_or(|secret| secret.name.is_empty())
     }
 
     /// The Secret in the key's namespace that holds the key's value: the

@@ -61,7 +61,10 @@ pub fn h8(key: &KeyId) -> String {
 pub fn request(key: &KeyId, product: &ProductId) -> RequestId {
     let stem = format!("{}-{}", key.namespace, key.name);
     // Five characters are left for the suffix of the automatic approval.
-    RequestId::new(&product.namespace, with_suffix(&stem, &h8(key), NAME_MAX - AUTO_SUFFIX.len()))
+    RequestId::new(
+        &product.namespace,
+        with_suffix(&stem, &h8(key), NAME_MAX - AUTO_SUFFIX.len()),
+    )
 }
 
 const AUTO_SUFFIX: &str = "-auto";
@@ -104,7 +107,11 @@ pub fn generated_secret(key: &KeyId) -> SecretId {
 
 /// A label value for an object's name: the name itself where it fits.
 pub fn label_value(name: &str) -> String {
-    if name.len() <= LABEL_MAX { name.to_owned() } else { with_suffix(name, &hash8(name), LABEL_MAX) }
+    if name.len() <= LABEL_MAX {
+        name.to_owned()
+    } else {
+        with_suffix(name, &hash8(name), LABEL_MAX)
+    }
 }
 
 /// `stem-suffix`, the stem cut to what `max` leaves and never ending in a
@@ -114,7 +121,8 @@ fn with_suffix(stem: &str, suffix: &str, max: usize) -> String {
     if stem.len() <= room {
         return format!("{stem}-{suffix}");
     }
-    let cut = stem[..stem.floor_char_boundary(room)].trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    let cut = stem[..stem.floor_char_boundary(room)]
+        .trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     format!("{cut}-{suffix}")
 }
 
@@ -128,7 +136,10 @@ mod tests {
 
     #[test]
     fn the_published_example_keeps_its_hash() {
-        assert_eq!(h8(&KeyId::new("consumer-app", "gamestore-apikey")), "8dee3e06");
+        assert_eq!(
+            h8(&KeyId::new("consumer-app", "gamestore-apikey")),
+            "8dee3e06"
+        );
     }
 
     #[test]
@@ -136,7 +147,10 @@ mod tests {
         let key = KeyId::new("consumer-app", "gamestore-apikey");
         let product = ProductId::new("gamestore", "games");
         let request = request(&key, &product);
-        assert_eq!(request.to_string(), "gamestore/consumer-app-gamestore-apikey-8dee3e06");
+        assert_eq!(
+            request.to_string(),
+            "gamestore/consumer-app-gamestore-apikey-8dee3e06"
+        );
         assert_eq!(
             auto_approval(&request).to_string(),
             "gamestore/consumer-app-gamestore-apikey-8dee3e06-auto"

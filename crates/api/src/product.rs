@@ -19,7 +19,7 @@ use crate::scheme::{DiscoveredAuthScheme, Plan};
     namespaced,
     derive = "PartialEq",
     status = "APIProductStatus",
-    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","priority":2}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","priority":2,"description":"Whether the route is accepted"}"#,
     printcolumn = r#"{"name":"Route","type":"string","jsonPath":".spec.targetRef.name","priority":1}"#,
     printcolumn = r#"{"name":"Approval","type":"string","jsonPath":".spec.approvalMode","priority":1}"#,
     printcolumn = r#"{"name":"Status","type":"string","jsonPath":".spec.publishStatus","priority":1}"#,
@@ -77,12 +77,22 @@ pub enum PublishStatus {
 
 /// A route in the product's own namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("self.group == 'gateway.networking.k8s.io'").message("Invalid targetRef.group. The only supported value is 'gateway.networking.k8s.io'"),
+    validation = Rule::new("self.kind == 'HTTPRoute'").message("Invalid targetRef.kind. The only supported value is 'HTTPRoute'")
+)]
 pub struct TargetRef {
     /// Always `gateway.networking.k8s.io`.
-    #[x_kube(validation = Rule::new("self == 'gateway.networking.k8s.io'").message("Invalid targetRef.group. The only supported value is 'gateway.networking.k8s.io'"))]
+    #[schemars(
+        length(max = 253),
+        regex(pattern = r"^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub group: String,
     /// Always `HTTPRoute`.
-    #[x_kube(validation = Rule::new("self == 'HTTPRoute'").message("Invalid targetRef.kind. The only supported value is 'HTTPRoute'"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
+    )]
     pub kind: String,
     /// The route's name.
     #[schemars(length(min = 1, max = 253))]
@@ -94,7 +104,11 @@ pub struct TargetRef {
 #[serde(rename_all = "camelCase")]
 pub struct Documentation {
     /// The OpenAPI document, JSON or YAML; fetched into the status.
-    #[serde(default, rename = "openAPISpecURL", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "openAPISpecURL",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub open_api_spec_url: Option<String>,
     /// An interactive page to try the API on.
     #[serde(default, rename = "swaggerUI", skip_serializing_if = "Option::is_none")]

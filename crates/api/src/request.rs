@@ -75,6 +75,9 @@ pub struct APIKeyRequestStatus {
 impl APIKeyRequest {
     /// The key this request shadows.
     pub fn key_id(&self) -> KeyId {
-        KeyId::new(&self.spec.api_key_ref.namespace, &self.spec.api_key_ref.name)
+        KeyId::new(
+            &self.spec.api_key_ref.namespace,
+            &self.spec.api_key_ref.name,
+        )
     }
 }

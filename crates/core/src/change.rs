@@ -40,8 +40,8 @@ pub enum Change {
     EnforcementSecret(SecretId, Option<SecretFacts>),
     /// A Secret that a decision asked for with [`Need::Secret`].
     SourceSecret(SecretId, Option<SecretFacts>),
-    /// A create was refused because another object has the name.
-    NameTaken(SecretId, Timestamp),
+    /// A Secret for a key could not be created: another object has the name.
+    NameTaken(SecretId, KeyId, Timestamp),
     /// The answer to [`Need::OpenApi`].
     OpenApi(String, OpenApiAnswer),
     /// The answer to [`Need::Oidc`], by issuer URL as the AuthPolicy spells it:

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use devportal_api::approval::APIKeyApprovalSpec;
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, SecretId};
 use devportal_api::request::APIKeyRequestSpec;
-use devportal_api::{
-    APIKeyApprovalStatus, APIKeyRequestStatus, APIKeyStatus, APIProductStatus,
-};
+use devportal_api::{APIKeyApprovalStatus, APIKeyRequestStatus, APIKeyStatus, APIProductStatus};
 use jiff::Timestamp;
 
 use crate::change::Fingerprint;
@@ -40,7 +38,9 @@ pub struct Decision {
 impl Decision {
     /// Whether it takes access away: such decisions overtake all others.
     pub fn revokes(&self) -> bool {
-        self.writes.iter().any(|write| matches!(write, Write::DeleteSecret { .. }))
+        self.writes
+            .iter()
+            .any(|write| matches!(write, Write::DeleteSecret { .. }))
     }
 }
 

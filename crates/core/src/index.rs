@@ -12,7 +12,10 @@ pub(crate) struct Index<R, T> {
 
 impl<R, T> Default for Index<R, T> {
     fn default() -> Self {
-        Self { forth: HashMap::new(), back: HashMap::new() }
+        Self {
+            forth: HashMap::new(),
+            back: HashMap::new(),
+        }
     }
 }
 
@@ -35,7 +38,10 @@ impl<R: Clone + Ord + Hash, T: Clone + Ord + Hash> Index<R, T> {
             }
         }
         for target in new.difference(&old) {
-            self.back.entry(target.clone()).or_default().insert(referrer.clone());
+            self.back
+                .entry(target.clone())
+                .or_default()
+                .insert(referrer.clone());
         }
     }
 

@@ -1,19 +1,245 @@
 //! What is known, and who depends on it?
+//!
+//! [`World::observe`] takes one [`Change`] in and answers with the ids that
+//! must be decided again: the referrers of what the object was *and* of what it
+//! is now. The work is proportional to what depends on the object.
 
-use std::collections::BTreeSet;
+mod approvals;
+mod policies;
+mod secrets;
 
-use crate::change::Change;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::id::{
+    ApprovalId, KeyId, KuadrantId, PolicyId, ProductId, RequestId, RouteId, SecretId,
+};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+
+use crate::change::{Change, OpenApiAnswer, SecretFacts};
 use crate::decision::Id;
+use crate::discover::{self, Discovery, Target};
+use crate::index::Index;
 
 /// Every observed object and the edges between them.
 #[derive(Debug, Default)]
-pub struct World {}
+pub struct World {
+    products: HashMap<ProductId, Arc<APIProduct>>,
+    keys: HashMap<KeyId, Arc<APIKey>>,
+    requests: HashMap<RequestId, Arc<APIKeyRequest>>,
+    approvals: HashMap<ApprovalId, Arc<APIKeyApproval>>,
+    routes: HashMap<RouteId, Arc<HTTPRoute>>,
+    auth_policies: HashMap<PolicyId, Arc<AuthPolicy>>,
+    plan_policies: HashMap<PolicyId, Arc<PlanPolicy>>,
+    kuadrants: HashMap<KuadrantId, Arc<Kuadrant>>,
+    enforcement: HashMap<SecretId, SecretFacts>,
+    /// `Some(None)`: asked for, and absent.
+    sources: HashMap<SecretId, Option<SecretFacts>>,
+    taken: HashMap<SecretId, Timestamp>,
+    openapi: HashMap<String, OpenApiAnswer>,
+    oidc: HashMap<String, Result<String, String>>,
+
+    keys_by_product: Index<KeyId, ProductId>,
+    keys_by_source: Index<KeyId, SecretId>,
+    products_by_route: Index<ProductId, RouteId>,
+    products_by_openapi: Index<ProductId, String>,
+    products_by_issuer: Index<ProductId, String>,
+    routes_by_gateway: Index<RouteId, Target>,
+    auth_by_target: Index<PolicyId, Target>,
+    plans_by_target: Index<PolicyId, Target>,
+    requests_by_key: Index<RequestId, KeyId>,
+    approvals_by_request: Index<ApprovalId, RequestId>,
+    secrets_by_key: Index<SecretId, KeyId>,
+
+    /// What was found around each product's route. Derived: recomputed when
+    /// something around the route changes, compared before anything is dirtied.
+    discovered: HashMap<ProductId, Discovery>,
+}
+
+type Dirty = BTreeSet<Id>;
 
 impl World {
     /// Takes an observation in and returns what must be decided again:
     /// whatever referred to the object before or refers to it now.
     pub fn observe(&mut self, change: Change) -> BTreeSet<Id> {
-        let _ = change;
-        BTreeSet::new()
+        let mut dirty = Dirty::new();
+        match change {
+            Change::Product(id, object) => self.product_changed(&id, object, &mut dirty),
+            Change::Key(id, object) => self.key_changed(&id, object, &mut dirty),
+            Change::Request(id, object) => self.request_changed(&id, object, &mut dirty),
+            Change::Approval(id, object) => self.approval_changed(&id, object, &mut dirty),
+            Change::Route(id, object) => self.route_changed(&id, object, &mut dirty),
+            Change::AuthPolicy(id, object) => self.auth_policy_changed(&id, object, &mut dirty),
+            Change::PlanPolicy(id, object) => self.plan_policy_changed(&id, object, &mut dirty),
+            Change::Kuadrant(id, object) => self.kuadrant_changed(id, object, &mut dirty),
+            Change::EnforcementSecret(id, facts) => {
+                self.enforcement_changed(&id, facts, &mut dirty)
+            }
+            Change::SourceSecret(id, facts) => self.source_changed(&id, facts, &mut dirty),
+            Change::NameTaken(id, key, at) => self.name_taken(id, key, at, &mut dirty),
+            Change::OpenApi(url, answer) => self.openapi_changed(url, answer, &mut dirty),
+            Change::Oidc(issuer, answer) => self.oidc_changed(issuer, answer, &mut dirty),
+        }
+        dirty
+    }
+
+    /// Everything there is to decide on: for the first round.
+    pub fn everything(&self) -> BTreeSet<Id> {
+        let products = self.products.keys().cloned().map(Id::Product);
+        let keys = self.keys.keys().cloned().map(Id::Key);
+        let approvals = self.approvals.keys().cloned().map(Id::Approval);
+        // Children of keys that vanished while nobody watched.
+        let of_requests = self
+            .requests
+            .values()
+            .map(|request| Id::Key(request.key_id()));
+        let of_secrets = self
+            .enforcement
+            .keys()
+            .flat_map(|id| self.secrets_by_key.targets(id));
+        products
+            .chain(keys)
+            .chain(approvals)
+            .chain(of_requests)
+            .chain(of_secrets.cloned().map(Id::Key))
+            .collect()
+    }
+
+    /// The product, if it exists.
+    pub fn find_product(&self, id: &ProductId) -> Option<&APIProduct> {
+        self.products.get(id).map(Arc::as_ref)
+    }
+
+    /// The key, if it exists.
+    pub fn find_key(&self, id: &KeyId) -> Option<&APIKey> {
+        self.keys.get(id).map(Arc::as_ref)
+    }
+
+    /// The request, if it exists.
+    pub fn find_request(&self, id: &RequestId) -> Option<&APIKeyRequest> {
+        self.requests.get(id).map(Arc::as_ref)
+    }
+
+    /// The approval, if it exists.
+    pub fn find_approval(&self, id: &ApprovalId) -> Option<&APIKeyApproval> {
+        self.approvals.get(id).map(Arc::as_ref)
+    }
+
+    /// What was found around the product's route; `None` when there is no such
+    /// product.
+    pub fn find_discovery(&self, id: &ProductId) -> Option<&Discovery> {
+        self.discovered.get(id)
+    }
+
+    /// The requests that claim to shadow a key.
+    pub fn requests_of<'a>(&'a self, key: &KeyId) -> impl Iterator<Item = &'a APIKeyRequest> {
+        self.requests_by_key
+            .referrers(key)
+            .filter_map(|id| self.find_request(id))
+    }
+
+    /// The decisions about a request, whether they count or not.
+    pub fn approvals_of<'a>(
+        &'a self,
+        request: &RequestId,
+    ) -> impl Iterator<Item = &'a APIKeyApproval> {
+        self.approvals_by_request
+            .referrers(request)
+            .filter_map(|id| self.find_approval(id))
+    }
+
+    fn product_changed(&mut self, id: &ProductId, new: Option<Arc<APIProduct>>, dirty: &mut Dirty) {
+        let Some(change) = replace(&mut self.products, id, new) else {
+            return;
+        };
+        let Replaced { old, new } = change;
+        let route = new.as_ref().map(|product| discover::route_of(product));
+        self.products_by_route.set(id, route);
+        let url = new
+            .as_ref()
+            .and_then(|product| discover::openapi_url(product));
+        self.products_by_openapi.set(id, url);
+        dirty.insert(Id::Product(id.clone()));
+        self.rediscover(id, dirty);
+        let facts = |product: &APIProduct| {
+            (
+                product.uid(),
+                product.meta().deletion_timestamp.is_some(),
+                product.spec.clone(),
+            )
+        };
+        if old.as_deref().map(facts) != new.as_deref().map(facts) {
+            self.dirty_keys_of(id, dirty);
+        }
+    }
+
+    fn key_changed(&mut self, id: &KeyId, new: Option<Arc<APIKey>>, dirty: &mut Dirty) {
+        let Some(Replaced { new, .. }) = replace(&mut self.keys, id, new) else {
+            return;
+        };
+        self.keys_by_product
+            .set(id, new.as_ref().map(|key| key.product_id()));
+        self.keys_by_source
+            .set(id, new.as_ref().map(|key| key.source_secret()));
+        dirty.insert(Id::Key(id.clone()));
+    }
+
+    fn dirty_keys_of(&self, product: &ProductId, dirty: &mut Dirty) {
+        dirty.extend(
+            self.keys_by_product
+                .referrers(product)
+                .cloned()
+                .map(Id::Key),
+        );
+    }
+}
+
+/// What an object was and is, when the two differ.
+struct Replaced<K> {
+    old: Option<Arc<K>>,
+    new: Option<Arc<K>>,
+}
+
+/// Puts an object in its place. `None` when nothing changed: a repeated or a
+/// late observation.
+fn replace<I, K>(map: &mut HashMap<I, Arc<K>>, id: &I, new: Option<Arc<K>>) -> Option<Replaced<K>>
+where
+    I: Clone + Eq + Hash,
+    K: Resource<DynamicType = ()>,
+{
+    let old = map.get(id);
+    match (old, &new) {
+        (None, None) => return None,
+        (Some(old), Some(new)) if !is_newer(old.as_ref(), new.as_ref()) => return None,
+        _ => {}
+    }
+    let old = match &new {
+        Some(object) => map.insert(id.clone(), Arc::clone(object)),
+        None => map.remove(id),
+    };
+    Some(Replaced { old, new })
+}
+
+/// Resource versions of one object are ordered numbers (KEP-5504); text that is
+/// no number is only compared for equality.
+fn is_newer<K: Resource>(old: &K, new: &K) -> bool {
+    let (a, b) = (
+        old.meta().resource_version.as_deref(),
+        new.meta().resource_version.as_deref(),
+    );
+    if old.meta().uid != new.meta().uid {
+        return true;
+    }
+    version_advances(a.unwrap_or_default(), b.unwrap_or_default())
+}
+
+pub(crate) fn version_advances(old: &str, new: &str) -> bool {
+    match (old.parse::<u128>(), new.parse::<u128>()) {
+        (Ok(old), Ok(new)) => new > old,
+        _ => old != new,
     }
 }

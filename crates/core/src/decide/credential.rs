@@ -1,0 +1,297 @@
+//! Which Secrets does an approved key need?
+//!
+//! A key's value lives in its *source* Secret, in the consumer's namespace: the
+//! consumer's own, or the copy we make for a generated key. An *enforcement*
+//! Secret in the Kuadrant namespace repeats it for the gateway. Enforcement
+//! Secrets are never edited: Authorino ignores updates that leave the value
+//! alone, so a change makes a new Secret first and deletes the old one after.
+
+use std::collections::BTreeMap;
+
+use devportal_api::APIKey;
+use devportal_api::condition::Enforcement;
+use devportal_api::id::{KeyId, ProductId, SecretId};
+use devportal_api::key::ApprovedTerms;
+use devportal_api::name::{self, annotation, label};
+use devportal_api::scheme::AuthenticationRule;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::change::{Fingerprint, SecretFacts, ValueFacts};
+use crate::decision::{NewSecret, Owner, ValueSource, Write};
+use crate::discover::selector;
+use crate::world::World;
+
+/// How long after a name was found taken it is tried again.
+const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
+
+/// What is to be done about a key's Secrets.
+pub(super) enum Step {
+    /// Write this, then look again.
+    Write(Vec<Write>),
+    /// Everything is in place.
+    Done,
+    /// Something has to be observed first.
+    Wait,
+    /// It cannot be done for now; tell, and look again at the given time.
+    Stuck(Enforcement, Option<Timestamp>),
+}
+
+/// What the Secrets of a key are made from.
+pub(super) struct Plan<'a> {
+    pub(super) id: &'a KeyId,
+    pub(super) key: &'a APIKey,
+    pub(super) terms: &'a ApprovedTerms,
+    pub(super) rule: &'a AuthenticationRule,
+    pub(super) namespace: &'a str,
+    pub(super) world: &'a World,
+    pub(super) now: Timestamp,
+}
+
+/// Deletes every enforcement Secret of a key.
+pub(super) fn withdraw(id: &KeyId, world: &World) -> Vec<Write> {
+    world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting)
+        .map(delete)
+        .collect()
+}
+
+/// Deletes the consumer's copy of a generated key, if it is ours.
+pub(super) fn withdraw_copy(id: &KeyId, key: &APIKey, world: &World) -> Option<Write> {
+    let source = name::generated_secret(id);
+    let facts = world.find_source(&source)??;
+    let is_ours = is_owned(facts, key) && !facts.deleting;
+    (key.is_generated() && is_ours).then(|| delete((&source, facts)))
+}
+
+fn delete((id, facts): (&SecretId, &SecretFacts)) -> Write {
+    Write::DeleteSecret {
+        id: id.clone(),
+        uid: facts.uid.clone(),
+    }
+}
+
+fn is_owned(facts: &SecretFacts, key: &APIKey) -> bool {
+    facts.owner_uid.is_some() && facts.owner_uid == key.uid()
+}
+
+impl Plan<'_> {
+    /// The next step towards exactly one enforcement Secret that says what was
+    /// approved.
+    pub(super) fn next(&self) -> Step {
+        let (source, fingerprint) = match self.source() {
+            Ok(found) => found,
+            Err(step) => return step,
+        };
+        let (labels, annotations) = match self.marks() {
+            Ok(marks) => marks,
+            Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why), None),
+        };
+        let existing: Vec<_> = self.world.enforcement_of(self.id).collect();
+        let matches = |id: &SecretId, facts: &SecretFacts| {
+            id.namespace == self.namespace
+                && !facts.deleting
+                && facts.labels == labels
+                && says(&facts.annotations, &annotations)
+                && fingerprint_of(facts) == Some(fingerprint)
+        };
+        if let Some((kept, _)) = existing.iter().find(|(id, facts)| matches(id, facts)) {
+            let others = existing
+                .iter()
+                .filter(|(id, facts)| id != kept && !facts.deleting);
+            let writes: Vec<Write> = others.map(|secret| delete(*secret)).collect();
+            return if writes.is_empty() {
+                Step::Done
+            } else {
+                Step::Write(writes)
+            };
+        }
+        let id = self.free_name(&existing, &labels, &annotations);
+        if let Some(step) = self.taken(&id) {
+            return step;
+        }
+        Step::Write(vec![Write::CreateSecret(NewSecret {
+            id,
+            labels,
+            annotations,
+            owner: None,
+            value: ValueSource::CopyOf(source, fingerprint),
+            generated: self.key.is_generated(),
+        })])
+    }
+
+    /// The Secret that holds the value, put in place where it is ours to make.
+    fn source(&self) -> Result<(SecretId, Fingerprint), Step> {
+        let id = self.key.source_secret();
+        let Some(facts) = self.world.find_source(&id) else {
+            return Err(Step::Wait);
+        };
+        if !self.key.is_generated() {
+            // Absence and emptiness were ruled out before.
+            let value = facts.and_then(fingerprint_of);
+            return value.map(|value| (id, value)).ok_or(Step::Wait);
+        }
+        let Some(facts) = facts else {
+            return Err(self.make_copy(id));
+        };
+        if !is_owned(facts, self.key) {
+            return Err(self.conflict(id));
+        }
+        if facts.deleting {
+            return Err(Step::Wait);
+        }
+        let intact = intact_fingerprint(facts);
+        let enforced = self.enforced();
+        match (intact, enforced) {
+            (Some(value), None) => Ok((id, value)),
+            (Some(value), Some((_, enforced))) if value == enforced => Ok((id, value)),
+            // What the gateway accepts is the truth about a generated key: the
+            // copy lies in a namespace other people write to.
+            _ => Err(Step::Write(vec![delete((&id, facts))])),
+        }
+    }
+
+    /// An enforcement Secret of ours that nobody tampered with.
+    fn enforced(&self) -> Option<(&SecretId, Fingerprint)> {
+        self.world
+            .enforcement_of(self.id)
+            .filter(|(_, facts)| !facts.deleting)
+            .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
+    }
+
+    fn make_copy(&self, id: SecretId) -> Step {
+        if let Some(step) = self.taken(&id) {
+            return step;
+        }
+        let value = match self.enforced() {
+            Some((from, fingerprint)) => ValueSource::CopyOf(from.clone(), fingerprint),
+            None => ValueSource::Generate,
+        };
+        let owner = Owner {
+            kind: "APIKey",
+            name: self.id.name.clone(),
+            uid: self.key.uid().unwrap_or_default(),
+        };
+        Step::Write(vec![Write::CreateSecret(NewSecret {
+            id,
+            labels: BTreeMap::new(),
+            annotations: self.identity(),
+            owner: Some(owner),
+            value,
+            generated: true,
+        })])
+    }
+
+    /// A name that was found taken is left alone for a while.
+    fn taken(&self, id: &SecretId) -> Option<Step> {
+        let again = self.world.taken_at(id)? + RETRY_TAKEN;
+        (self.now < again)
+            .then(|| Step::Stuck(Enforcement::SecretConflict(id.clone()), Some(again)))
+    }
+
+    fn conflict(&self, id: SecretId) -> Step {
+        Step::Stuck(Enforcement::SecretConflict(id), None)
+    }
+
+    /// The published name for the first credential, another one while an older
+    /// credential still has it.
+    fn free_name(
+        &self,
+        existing: &[(&SecretId, &SecretFacts)],
+        labels: &BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+    ) -> SecretId {
+        let first = name::enforcement_secret(self.id, self.namespace);
+        if existing.iter().all(|(id, _)| **id != first) {
+            return first;
+        }
+        let uids: Vec<_> = existing.iter().map(|(_, facts)| &facts.uid).collect();
+        let revision = format!("{labels:?}{annotations:?}{uids:?}");
+        name::revised_enforcement_secret(self.id, self.namespace, &revision)
+    }
+
+    /// Labels and annotations of the enforcement Secret.
+    fn marks(&self) -> Result<(BTreeMap<String, String>, BTreeMap<String, String>), String> {
+        let terms = self.terms;
+        let product = ProductId::new(
+            terms.api_product_ref.namespace.clone().unwrap_or_default(),
+            &terms.api_product_ref.name,
+        );
+        let mut labels: BTreeMap<String, String> = [
+            (label::ENFORCEMENT, "true".to_owned()),
+            (label::PRODUCT, name::label_value(&product.name)),
+            (
+                label::PRODUCT_NAMESPACE,
+                name::label_value(&product.namespace),
+            ),
+            (label::KEY, name::label_value(&self.id.name)),
+            (label::KEY_NAMESPACE, name::label_value(&self.id.namespace)),
+            (label::MANAGED_BY, label::MANAGED_BY_AUTHORINO.to_owned()),
+        ]
+        .map(|(label, value)| (label.to_owned(), value))
+        .into();
+        let selector = self
+            .rule
+            .api_key
+            .as_ref()
+            .and_then(|api_key| api_key.selector.as_ref());
+        if let Some(selector) = selector {
+            selector::satisfy(selector, &mut labels)?;
+        }
+        let mut annotations = self.identity();
+        annotations.insert(annotation::PLAN.to_owned(), terms.plan_tier.clone());
+        annotations.insert(
+            annotation::USER.to_owned(),
+            terms.requested_by.user_id.clone(),
+        );
+        if let Some(at) = &terms.expires_at {
+            annotations.insert(annotation::EXPIRES_AT.to_owned(), at.0.to_string());
+        }
+        Ok((labels, annotations))
+    }
+
+    fn identity(&self) -> BTreeMap<String, String> {
+        [
+            (annotation::KEY.to_owned(), self.id.to_string()),
+            (
+                annotation::KEY_UID.to_owned(),
+                self.key.uid().unwrap_or_default(),
+            ),
+        ]
+        .into()
+    }
+}
+
+/// Whether a Secret's annotations say what is wanted. Those that bind the
+/// Secret to its key are allowed to be missing: the published controller does
+/// not write them.
+fn says(have: &BTreeMap<String, String>, want: &BTreeMap<String, String>) -> bool {
+    let published = [annotation::PLAN, annotation::USER, annotation::EXPIRES_AT];
+    let identity = [annotation::KEY, annotation::KEY_UID];
+    published
+        .iter()
+        .all(|name| have.get(*name) == want.get(*name))
+        && identity
+            .iter()
+            .all(|name| !have.contains_key(*name) || have.get(*name) == want.get(*name))
+}
+
+fn fingerprint_of(facts: &SecretFacts) -> Option<Fingerprint> {
+    match facts.value {
+        ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
+        ValueFacts::NoEntry | ValueFacts::Empty => None,
+    }
+}
+
+/// The value of a Secret nobody is known to have tampered with. Without a
+/// digest there is nothing to tell by: Secrets of the first generation.
+fn intact_fingerprint(facts: &SecretFacts) -> Option<Fingerprint> {
+    match facts.value {
+        ValueFacts::Value {
+            intact: Some(false),
+            ..
+        } => None,
+        _ => fingerprint_of(facts),
+    }
+}

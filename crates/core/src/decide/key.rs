@@ -1,0 +1,480 @@
+//! What happens to a key?
+//!
+//! Read [`decide`] from top to bottom: the order *is* the specification. Each
+//! step looks at the one before; nothing here does I/O.
+
+use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
+use devportal_api::condition::{
+    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, auto, kind, render, whole_second,
+};
+use devportal_api::id::{KeyId, ProductId, RequestId};
+use devportal_api::key::SecretKeyRef;
+use devportal_api::name::{self, API_KEY_ENTRY};
+use devportal_api::product::ApprovalMode;
+use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
+use devportal_api::scheme::AuthScheme;
+use devportal_api::{
+    APIKey, APIKeyApproval, APIKeyRequest, APIKeyRequestStatus, APIKeyStatus, APIProduct,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{Resource, ResourceExt};
+
+use super::terms::{self, Terms};
+use super::{credential, instant, ruling, sooner};
+use crate::change::ValueFacts;
+use crate::decision::{Decision, Need, Write};
+use crate::discover::Discovery;
+use crate::world::World;
+
+/// How long credentials outlive the AuthPolicy they are for. Someone who
+/// replaces a policy by deleting and recreating it takes no key down.
+pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+pub(super) fn decide(id: &KeyId, world: &World, now: Timestamp) -> Decision {
+    match world.find_key(id) {
+        Some(key) if key.meta().deletion_timestamp.is_none() => {
+            let case = Case::gather(id, key, world, now);
+            case.decide()
+        }
+        _ => forget(id, world),
+    }
+}
+
+/// Nothing of a deleted key remains. The consumer's copy goes with its owner.
+fn forget(id: &KeyId, world: &World) -> Decision {
+    let mut writes = credential::withdraw(id, world);
+    writes.extend(world.requests_of(id).filter_map(delete_request));
+    Decision {
+        writes,
+        ..Decision::default()
+    }
+}
+
+fn delete_request(request: &APIKeyRequest) -> Option<Write> {
+    request
+        .meta()
+        .deletion_timestamp
+        .is_none()
+        .then(|| Write::DeleteRequest {
+            id: RequestId::of(request),
+            uid: request.uid().unwrap_or_default(),
+        })
+}
+
+/// A key and everything that bears on it.
+struct Case<'a> {
+    id: &'a KeyId,
+    key: &'a APIKey,
+    world: &'a World,
+    now: Timestamp,
+    product: Option<&'a APIProduct>,
+    found: Option<&'a Discovery>,
+    request_id: RequestId,
+    request: Option<&'a APIKeyRequest>,
+    ruling: Option<&'a APIKeyApproval>,
+    terms: Terms,
+}
+
+/// What is to become of the credentials.
+enum Course {
+    /// They are to exist as approved.
+    Issue,
+    /// They stay as they are until the given time.
+    Hold(Option<Timestamp>),
+    /// They are to go.
+    Withdraw,
+}
+
+impl<'a> Case<'a> {
+    fn gather(id: &'a KeyId, key: &'a APIKey, world: &'a World, now: Timestamp) -> Self {
+        let request_id = name::request(id, &key.product_id());
+        let request = world
+            .find_request(&request_id)
+            .filter(|request| shadows(request, id, key));
+        let ruling = request.and_then(|request| ruling::find(request, world));
+        let terms = terms::of(key, ruling);
+        let reference = &terms.in_force.api_product_ref;
+        let product_id = ProductId::new(
+            reference.namespace.clone().unwrap_or_default(),
+            &reference.name,
+        );
+        Self {
+            product: world.find_product(&product_id),
+            found: world.find_discovery(&product_id),
+            id,
+            key,
+            world,
+            now,
+            request_id,
+            request,
+            ruling,
+            terms,
+        }
+    }
+
+    fn decide(&self) -> Decision {
+        let mut decision = Decision::default();
+        decision
+            .needs
+            .insert(Need::Secret(self.key.source_secret()));
+
+        // A key that lacks an answer is not decided, unless access goes.
+        let is_granted = self.ruling.is_none_or(|ruling| ruling.spec.approved) && !self.is_over();
+        if is_granted && self.source_is_unread() {
+            return decision;
+        }
+
+        let blocker = self.blocker();
+        let lifecycle = self.lifecycle(blocker.clone());
+
+        decision.writes.extend(self.shadow());
+        decision
+            .writes
+            .extend(self.approve_automatically(blocker.as_ref()));
+
+        let mut enforcement = None;
+        match self.course(&lifecycle) {
+            Course::Withdraw => {
+                decision
+                    .writes
+                    .extend(credential::withdraw(self.id, self.world));
+                // What is only missing something may come back with its value.
+                if !matches!(lifecycle, Lifecycle::Failed(_)) {
+                    decision
+                        .writes
+                        .extend(credential::withdraw_copy(self.id, self.key, self.world));
+                }
+            }
+            Course::Hold(until) => decision.wake_at = until,
+            Course::Issue => enforcement = self.issue(&mut decision),
+        }
+        if matches!(lifecycle, Lifecycle::Approved(_)) {
+            let expiry = instant(self.terms.in_force.expires_at.as_ref());
+            decision.wake_at = sooner(decision.wake_at, expiry);
+        }
+
+        // A status tells what is, not what is being done.
+        if decision.writes.is_empty() {
+            self.tell(&lifecycle, enforcement, &mut decision);
+        }
+        decision
+    }
+
+    /// The first thing that is missing, in the order of the wire contract.
+    fn blocker(&self) -> Option<Blocker> {
+        if self.world.kuadrant_namespace().is_none() {
+            return Some(Blocker::KuadrantNotFound);
+        }
+        let product_id = self.key.product_id();
+        let Some(product) = self.product else {
+            return Some(Blocker::ProductNotFound(product_id));
+        };
+        if product.meta().deletion_timestamp.is_some() {
+            return Some(Blocker::ProductDeleting(product_id));
+        }
+        self.missing_secret()
+            .or_else(|| self.missing_scheme(product_id))
+    }
+
+    /// Only a key that was brought can lack its Secret.
+    fn missing_secret(&self) -> Option<Blocker> {
+        if self.key.is_generated() {
+            return None;
+        }
+        let secret = self.key.source_secret();
+        match self.world.find_source(&secret)?.map(|facts| &facts.value) {
+            None => Some(Blocker::SecretNotFound(secret)),
+            Some(ValueFacts::NoEntry) => Some(Blocker::SecretEntryNotFound(secret)),
+            Some(ValueFacts::Empty) => Some(Blocker::SecretEntryEmpty(secret)),
+            Some(ValueFacts::Value { .. }) => None,
+        }
+    }
+
+    /// A policy that is there but not accepted at the moment does not take a
+    /// working key down.
+    fn missing_scheme(&self, product: ProductId) -> Option<Blocker> {
+        let auth = self.found.map(|found| &found.auth);
+        match auth {
+            Some(auth) if auth.key_rule.is_some() => None,
+            Some(auth) if auth.scheme.is_some() => Some(Blocker::ApiKeyAuthSchemeNotFound(product)),
+            Some(auth) if auth.state == AuthPolicyState::NotReady && self.has_credentials() => None,
+            _ => Some(Blocker::AuthSchemeNotFound(product)),
+        }
+    }
+
+    /// Failed before Denied before Expired before Approved before Pending.
+    fn lifecycle(&self, blocker: Option<Blocker>) -> Lifecycle {
+        match (blocker, self.ruling) {
+            (Some(blocker), _) => Lifecycle::Failed(blocker),
+            (None, Some(ruling)) if !ruling.spec.approved => {
+                Lifecycle::Denied(ruling::review(ruling))
+            }
+            (None, Some(ruling)) => match &self.terms.in_force.expires_at {
+                Some(at) if at.0 <= self.now => Lifecycle::Expired(at.0),
+                _ => Lifecycle::Approved(ruling::review(ruling)),
+            },
+            (None, None) => Lifecycle::Pending,
+        }
+    }
+
+    /// The request in the product's namespace, and no other.
+    fn shadow(&self) -> Vec<Write> {
+        let others = self.world.requests_of(self.id).filter(|request| {
+            RequestId::of(*request) != self.request_id || !shadows(request, self.id, self.key)
+        });
+        let mut writes: Vec<Write> = others.filter_map(delete_request).collect();
+        // Under changed terms the request goes where the spec now points.
+        let product = self.world.find_product(&self.key.product_id());
+        let is_open = product.is_some_and(|product| product.meta().deletion_timestamp.is_none());
+        let is_free = self.world.find_request(&self.request_id).is_none() || self.request.is_some();
+        let spec = self.request_spec();
+        let is_stale = self.request.is_none_or(|request| request.spec != spec);
+        if is_open && is_free && is_stale {
+            writes.push(Write::ApplyRequest {
+                id: self.request_id.clone(),
+                spec,
+            });
+        }
+        writes
+    }
+
+    fn request_spec(&self) -> APIKeyRequestSpec {
+        let spec = &self.key.spec;
+        APIKeyRequestSpec {
+            api_product_ref: LocalApiProductRef {
+                name: spec.api_product_ref.name.clone(),
+            },
+            plan_tier: spec.plan_tier.clone(),
+            use_case: spec.use_case.clone().unwrap_or_default(),
+            requested_by: spec.requested_by.clone(),
+            api_key_ref: ApiKeyRef {
+                name: self.id.name.clone(),
+                namespace: self.id.namespace.clone(),
+                uid: self.key.uid(),
+            },
+            expires_at: spec.expires_at.clone(),
+        }
+    }
+
+    /// On behalf of an automatic product: where nobody decided yet, or where
+    /// the spec outgrew an earlier automatic approval.
+    fn approve_automatically(&self, blocker: Option<&Blocker>) -> Option<Write> {
+        let request = self.request?;
+        let product = self.world.find_product(&self.key.product_id())?;
+        let id = name::auto_approval(&self.request_id);
+        let outgrown = self.terms.exceeded.then_some(self.ruling).flatten();
+        let last = match (self.ruling, outgrown) {
+            (None, _) => None,
+            (Some(_), Some(ruling)) if ruling.name_any() == id.name => {
+                Some(ruling.spec.reviewed_at.0)
+            }
+            _ => return None,
+        };
+        let is_due = blocker.is_none()
+            && product.spec.approval_mode == ApprovalMode::Automatic
+            && request.spec == self.request_spec()
+            && request.meta().deletion_timestamp.is_none()
+            && !self
+                .world
+                .find_approval(&id)
+                .is_some_and(|a| a.meta().deletion_timestamp.is_some());
+        // A renewal differs from what it renews, also within one second.
+        let now = whole_second(self.now);
+        let at = last.map_or(now, |last| now.max(last + SignedDuration::from_secs(1)));
+        is_due.then(|| Write::ApplyApproval {
+            id,
+            spec: APIKeyApprovalSpec {
+                api_key_request_ref: ApiKeyRequestRef {
+                    name: self.request_id.name.clone(),
+                },
+                approved: true,
+                reviewed_by: auto::REVIEWER.to_owned(),
+                reviewed_at: Time(at),
+                reason: Some(auto::REASON.to_owned()),
+                message: Some(auto::MESSAGE.to_owned()),
+            },
+            owner: ruling::owner_reference(request),
+        })
+    }
+
+    /// A fault takes nothing away; denial, expiry and real removal do.
+    fn course(&self, lifecycle: &Lifecycle) -> Course {
+        let is_granted = self.ruling.is_some_and(|ruling| ruling.spec.approved) && !self.is_over();
+        match lifecycle {
+            Lifecycle::Approved(_) => Course::Issue,
+            Lifecycle::Failed(blocker) if is_granted && self.has_credentials() => match blocker {
+                Blocker::KuadrantNotFound => Course::Hold(None),
+                Blocker::AuthSchemeNotFound(_) | Blocker::ApiKeyAuthSchemeNotFound(_) => {
+                    let until = self.failed_since(blocker) + GRACE;
+                    if self.now < until {
+                        Course::Hold(Some(until))
+                    } else {
+                        Course::Withdraw
+                    }
+                }
+                _ => Course::Withdraw,
+            },
+            _ => Course::Withdraw,
+        }
+    }
+
+    fn failed_since(&self, blocker: &Blocker) -> Timestamp {
+        let (reason, _) = blocker.text();
+        self.conditions()
+            .iter()
+            .find(|condition| condition.type_ == kind::FAILED && condition.reason == reason)
+            .map_or(self.now, |condition| condition.last_transition_time.0)
+    }
+
+    /// Brings the Secrets one step closer to what was approved. Answers how the
+    /// enforcement reads once there is nothing left to write.
+    fn issue(&self, decision: &mut Decision) -> Option<Enforcement> {
+        let (Some(found), Some(namespace)) = (self.found, self.world.kuadrant_namespace()) else {
+            return None;
+        };
+        let is_in_force = matches!(found.auth.state, AuthPolicyState::Found(_));
+        if !is_in_force && self.has_credentials() {
+            return Some(Enforcement::AuthPolicyNotEnforced);
+        }
+        let rule = found.auth.key_rule.as_ref()?;
+        let plan = credential::Plan {
+            id: self.id,
+            key: self.key,
+            terms: &self.terms.in_force,
+            rule,
+            namespace,
+            world: self.world,
+            now: self.now,
+        };
+        match plan.next() {
+            credential::Step::Write(writes) => {
+                decision.writes.extend(writes);
+                None
+            }
+            credential::Step::Wait => Some(Enforcement::Issuing),
+            credential::Step::Stuck(why, until) => {
+                decision.wake_at = sooner(decision.wake_at, until);
+                Some(why)
+            }
+            credential::Step::Done => Some(self.enforcement(found, is_in_force)),
+        }
+    }
+
+    /// What the gateway makes of a credential that is in place.
+    fn enforcement(&self, found: &Discovery, is_in_force: bool) -> Enforcement {
+        let tier = &self.terms.in_force.plan_tier;
+        if !is_in_force {
+            Enforcement::AuthPolicyNotEnforced
+        } else if self.terms.exceeded {
+            Enforcement::AwaitingReapproval
+        } else if found.plans.is_empty() {
+            Enforcement::NoPlans
+        } else if found.limits(tier).is_none() {
+            Enforcement::UnknownTier(tier.clone())
+        } else {
+            Enforcement::Enforced
+        }
+    }
+
+    /// The key's status, and the request's with the same conditions.
+    fn tell(
+        &self,
+        lifecycle: &Lifecycle,
+        enforcement: Option<Enforcement>,
+        decision: &mut Decision,
+    ) {
+        let mut facts: Vec<Fact> = vec![lifecycle.fact()];
+        if matches!(lifecycle, Lifecycle::Approved(_)) {
+            facts.push(enforcement.unwrap_or(Enforcement::Issuing).fact());
+        }
+        let generation = self.key.meta().generation;
+        let conditions = render(&facts, self.conditions(), generation, self.now);
+        let previous = self.key.status.clone().unwrap_or_default();
+        let status = self.status(lifecycle, conditions.clone(), &previous);
+        if status != previous {
+            decision
+                .writes
+                .push(Write::KeyStatus(self.id.clone(), Box::new(status)));
+        }
+        let shown = self
+            .request
+            .filter(|request| request.meta().deletion_timestamp.is_none());
+        if let Some(request) = shown {
+            let status = APIKeyRequestStatus { conditions };
+            if request.status.as_ref() != Some(&status) {
+                let write = Write::RequestStatus(self.request_id.clone(), Box::new(status));
+                decision.writes.push(write);
+            }
+        }
+    }
+
+    fn status(
+        &self,
+        lifecycle: &Lifecycle,
+        conditions: Vec<Condition>,
+        previous: &APIKeyStatus,
+    ) -> APIKeyStatus {
+        let found = self.found;
+        let rule = found.and_then(|found| found.auth.key_rule.as_ref());
+        let review = match lifecycle {
+            Lifecycle::Failed(_) | Lifecycle::Pending => None,
+            _ => self.ruling.map(ruling::review),
+        };
+        let source = self.key.source_secret();
+        let is_approved = matches!(lifecycle, Lifecycle::Approved(_));
+        let is_there = matches!(self.world.find_source(&source), Some(Some(_)));
+        APIKeyStatus {
+            observed_generation: self.key.meta().generation,
+            api_hostname: found.and_then(|found| found.hostname.clone()),
+            limits: found
+                .and_then(|found| found.limits(&self.terms.in_force.plan_tier))
+                .cloned(),
+            auth_scheme: rule.map(|rule| AuthScheme {
+                authentication_spec: rule.api_key.clone(),
+                credentials: rule.credentials.clone(),
+            }),
+            conditions,
+            phase: Some(lifecycle.phase()),
+            reviewed_by: review.as_ref().map(|review| review.by.clone()),
+            reviewed_at: review.map(|review| Time(review.at)),
+            secret_ref: (is_approved && is_there).then(|| SecretKeyRef {
+                name: source.name,
+                key: API_KEY_ENTRY.to_owned(),
+            }),
+            can_read_secret: previous.can_read_secret,
+            approved_terms: self.terms.noted.clone(),
+        }
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.key
+            .status
+            .as_ref()
+            .map_or(&[], |status| &status.conditions)
+    }
+
+    fn has_credentials(&self) -> bool {
+        self.world.enforcement_of(self.id).next().is_some()
+    }
+
+    /// Whether the approved time is over.
+    fn is_over(&self) -> bool {
+        self.terms
+            .in_force
+            .expires_at
+            .as_ref()
+            .is_some_and(|at| at.0 <= self.now)
+    }
+
+    fn source_is_unread(&self) -> bool {
+        self.world.find_source(&self.key.source_secret()).is_none()
+    }
+}
+
+/// Whether a request is this very key's: one of an earlier key of the same name
+/// is not.
+fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
+    let uid = request.spec.api_key_ref.uid.as_deref();
+    request.key_id() == *id && (uid.is_none() || uid == key.meta().uid.as_deref())
+}

@@ -1,0 +1,74 @@
+//! Of all decisions about a request, which one counts?
+//!
+//! The newest `reviewedAt` decides, then the newest creation, and a denial wins
+//! a tie.
+
+use devportal_api::condition::Review;
+use devportal_api::{APIKeyApproval, APIKeyRequest};
+use kube::{Resource, ResourceExt};
+
+use crate::decision::Owner;
+use crate::world::World;
+
+/// The decision that counts about a request.
+pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a APIKeyApproval> {
+    let id = devportal_api::id::RequestId::of(request);
+    world
+        .approvals_of(&id)
+        .filter(|approval| counts(approval, request))
+        .max_by_key(|approval| {
+            let created = approval.meta().creation_timestamp.as_ref().map(|at| at.0);
+            (
+                approval.spec.reviewed_at.0,
+                created,
+                !approval.spec.approved,
+                approval.name_any(),
+            )
+        })
+}
+
+/// A decision counts for the request it was made about, not for a later one of
+/// the same name.
+fn counts(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+    let owner = owning_request(approval);
+    approval.meta().deletion_timestamp.is_none()
+        && request.meta().deletion_timestamp.is_none()
+        && (owner.is_none() || owner == request.meta().uid.as_deref())
+}
+
+/// The UID of the request that owns an approval.
+pub(super) fn owning_request(approval: &APIKeyApproval) -> Option<&str> {
+    approval
+        .owner_references()
+        .iter()
+        .find(|owner| owner.kind == APIKeyRequest::kind(&()))
+        .map(|owner| owner.uid.as_str())
+}
+
+/// What ties an approval to its request.
+pub(super) fn owner_reference(request: &APIKeyRequest) -> Owner {
+    Owner {
+        kind: "APIKeyRequest",
+        name: request.name_any(),
+        uid: request.uid().unwrap_or_default(),
+    }
+}
+
+/// The decision as conditions tell it.
+pub(super) fn review(approval: &APIKeyApproval) -> Review {
+    Review {
+        by: approval.spec.reviewed_by.clone(),
+        at: approval.spec.reviewed_at.0,
+        message: approval.spec.message.clone(),
+    }
+}
+
+/// Which version of which approval: changes with every edit of the decision.
+pub(super) fn mark(approval: &APIKeyApproval) -> String {
+    let meta = approval.meta();
+    format!(
+        "{}/{}",
+        approval.uid().unwrap_or_default(),
+        meta.generation.unwrap_or_default()
+    )
+}

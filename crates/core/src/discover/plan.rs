@@ -1,0 +1,48 @@
+//! Which plans apply to a route? The PlanPolicy on it, else on its Gateways.
+//! A PlanPolicy ignores `sectionName`.
+
+use devportal_api::condition::{Attachment, PlanPolicyState};
+use devportal_api::foreign::{HTTPRoute, PlanPolicy};
+use devportal_api::id::{PolicyId, RouteId};
+use devportal_api::scheme::Plan;
+use kube::Resource;
+
+use super::{Target, gateways_of};
+use crate::world::World;
+
+pub(super) fn discover(
+    world: &World,
+    id: &RouteId,
+    route: Option<&HTTPRoute>,
+) -> (PlanPolicyState, Vec<Plan>) {
+    let Some(route) = route else {
+        return (PlanPolicyState::NotFound, Vec::new());
+    };
+    let targets = std::iter::once(Target::Route(id.clone())).chain(gateways_of(id, route));
+    match targets.filter_map(|target| oldest(world, &target)).next() {
+        None => (PlanPolicyState::NotFound, Vec::new()),
+        Some((id, policy)) => {
+            let attachment = Attachment {
+                policy: id.clone(),
+                target_kind: policy.spec.target_ref.kind.clone(),
+                target_name: policy.spec.target_ref.name.clone(),
+            };
+            (
+                PlanPolicyState::Found(attachment),
+                policy.spec.plans.clone(),
+            )
+        }
+    }
+}
+
+fn oldest<'a>(world: &'a World, target: &Target) -> Option<(&'a PolicyId, &'a PlanPolicy)> {
+    world
+        .plan_policies_at(target)
+        .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
+        .min_by_key(|(id, policy)| {
+            (
+                policy.meta().creation_timestamp.as_ref().map(|at| at.0),
+                *id,
+            )
+        })
+}
