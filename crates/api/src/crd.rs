@@ -28,6 +28,9 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
                 if let Some(spec) = property(schema, "spec") {
                     require_defaulted(spec);
                     refuse_unreadable_times(spec);
+                    // What `kubectl explain` opens with: the type's own words.
+                    let about = spec.description.clone();
+                    schema.description = about;
                 }
             }
         }

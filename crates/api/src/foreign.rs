@@ -111,19 +111,19 @@ pub enum Strategy {
     Merge,
 }
 
-/// The rules of an AuthPolicy. Of all but authentication only the names are
-/// kept: they decide whether a policy "has rules".
+/// The rules of an AuthPolicy. Of all but authentication only the presence is
+/// kept: it decides whether a policy "has rules".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthRules {
     /// Who may come in, by rule name.
     pub authentication: BTreeMap<String, AuthenticationSpec>,
-    /// Names of metadata rules.
-    pub metadata: BTreeMap<String, Unread>,
-    /// Names of authorization rules.
-    pub authorization: BTreeMap<String, Unread>,
-    /// Names of callbacks.
-    pub callbacks: BTreeMap<String, Unread>,
+    /// Whether metadata is fetched.
+    pub metadata: Option<Unread>,
+    /// Whether there are authorization rules.
+    pub authorization: Option<Unread>,
+    /// Whether there are callbacks.
+    pub callbacks: Option<Unread>,
     /// Whether responses are shaped.
     pub response: Option<Unread>,
 }

@@ -10,6 +10,8 @@
 //! | the name, label or annotation of a derived object | [`name`] |
 //! | which fields of foreign kinds we read | [`foreign`] |
 
+#![deny(missing_docs)]
+
 pub mod approval;
 pub mod condition;
 pub mod crd;

@@ -10,6 +10,8 @@
 //! | which policy applies to a route | [`discover`] |
 //! | what happens to a key, a product, an approval | [`decide`] |
 
+#![deny(missing_docs)]
+
 pub mod change;
 pub mod decide;
 pub mod decision;

@@ -75,9 +75,9 @@ impl World {
             Change::Route(id, object) => self.route_changed(&id, object, &mut dirty),
             Change::AuthPolicy(id, object) => self.auth_policy_changed(&id, object, &mut dirty),
             Change::PlanPolicy(id, object) => self.plan_policy_changed(&id, object, &mut dirty),
-            Change::Kuadrant(id, object) => self.kuadrant_changed(id, object, &mut dirty),
+            Change::Kuadrant(id, object) => self.kuadrant_changed(&id, object, &mut dirty),
             Change::EnforcementSecret(id, facts) => {
-                self.enforcement_changed(&id, facts, &mut dirty)
+                self.enforcement_changed(&id, facts, &mut dirty);
             }
             Change::SourceSecret(id, facts) => self.source_changed(&id, facts, &mut dirty),
             Change::NameTaken(id, key, at) => self.name_taken(id, key, at, &mut dirty),

@@ -25,8 +25,7 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     // Collected here as well as by the cluster's garbage collector, which not
     // every API server has.
     let owner = ruling::owning_request(approval);
-    let request_uid = request.and_then(|request| request.meta().uid.as_deref());
-    if owner.is_some() && owner != request_uid {
+    if owner.is_some() && owner != request.and_then(|request| request.meta().uid.as_deref()) {
         decision.writes.push(Write::DeleteApproval {
             id: id.clone(),
             uid,

@@ -25,6 +25,9 @@ use crate::world::World;
 /// How long after a name was found taken it is tried again.
 const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
 
+/// Labels, or annotations.
+type Marks = BTreeMap<String, String>;
+
 /// What is to be done about a key's Secrets.
 pub(super) enum Step {
     /// Write this, then look again.
@@ -136,7 +139,7 @@ impl Plan<'_> {
             return Err(self.make_copy(id));
         };
         if !is_owned(facts, self.key) {
-            return Err(self.conflict(id));
+            return Err(Step::Stuck(Enforcement::SecretConflict(id), None));
         }
         if facts.deleting {
             return Err(Step::Wait);
@@ -190,17 +193,13 @@ impl Plan<'_> {
             .then(|| Step::Stuck(Enforcement::SecretConflict(id.clone()), Some(again)))
     }
 
-    fn conflict(&self, id: SecretId) -> Step {
-        Step::Stuck(Enforcement::SecretConflict(id), None)
-    }
-
     /// The published name for the first credential, another one while an older
     /// credential still has it.
     fn free_name(
         &self,
         existing: &[(&SecretId, &SecretFacts)],
-        labels: &BTreeMap<String, String>,
-        annotations: &BTreeMap<String, String>,
+        labels: &Marks,
+        annotations: &Marks,
     ) -> SecretId {
         let first = name::enforcement_secret(self.id, self.namespace);
         if existing.iter().all(|(id, _)| **id != first) {
@@ -212,13 +211,13 @@ impl Plan<'_> {
     }
 
     /// Labels and annotations of the enforcement Secret.
-    fn marks(&self) -> Result<(BTreeMap<String, String>, BTreeMap<String, String>), String> {
+    fn marks(&self) -> Result<(Marks, Marks), String> {
         let terms = self.terms;
         let product = ProductId::new(
             terms.api_product_ref.namespace.clone().unwrap_or_default(),
             &terms.api_product_ref.name,
         );
-        let mut labels: BTreeMap<String, String> = [
+        let mut labels: Marks = [
             (label::ENFORCEMENT, "true".to_owned()),
             (label::PRODUCT, name::label_value(&product.name)),
             (
@@ -251,7 +250,7 @@ impl Plan<'_> {
         Ok((labels, annotations))
     }
 
-    fn identity(&self) -> BTreeMap<String, String> {
+    fn identity(&self) -> Marks {
         [
             (annotation::KEY.to_owned(), self.id.to_string()),
             (
@@ -266,7 +265,7 @@ impl Plan<'_> {
 /// Whether a Secret's annotations say what is wanted. Those that bind the
 /// Secret to its key are allowed to be missing: the published controller does
 /// not write them.
-fn says(have: &BTreeMap<String, String>, want: &BTreeMap<String, String>) -> bool {
+fn says(have: &Marks, want: &Marks) -> bool {
     let published = [annotation::PLAN, annotation::USER, annotation::EXPIRES_AT];
     let identity = [annotation::KEY, annotation::KEY_UID];
     published

@@ -4,20 +4,16 @@
 //! step looks at the one before; nothing here does I/O.
 
 use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
-use devportal_api::condition::{
-    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, auto, kind, render, whole_second,
-};
+mod automatic;
+mod status;
+
+use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, kind};
 use devportal_api::id::{KeyId, ProductId, RequestId};
-use devportal_api::key::SecretKeyRef;
-use devportal_api::name::{self, API_KEY_ENTRY};
-use devportal_api::product::ApprovalMode;
+use devportal_api::name;
 use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
-use devportal_api::scheme::AuthScheme;
-use devportal_api::{
-    APIKey, APIKeyApproval, APIKeyRequest, APIKeyRequestStatus, APIKeyStatus, APIProduct,
-};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
 use super::terms::{self, Terms};
@@ -257,47 +253,6 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// On behalf of an automatic product: where nobody decided yet, or where
-    /// the spec outgrew an earlier automatic approval.
-    fn approve_automatically(&self, blocker: Option<&Blocker>) -> Option<Write> {
-        let request = self.request?;
-        let product = self.world.find_product(&self.key.product_id())?;
-        let id = name::auto_approval(&self.request_id);
-        let outgrown = self.terms.exceeded.then_some(self.ruling).flatten();
-        let last = match (self.ruling, outgrown) {
-            (None, _) => None,
-            (Some(_), Some(ruling)) if ruling.name_any() == id.name => {
-                Some(ruling.spec.reviewed_at.0)
-            }
-            _ => return None,
-        };
-        let is_due = blocker.is_none()
-            && product.spec.approval_mode == ApprovalMode::Automatic
-            && request.spec == self.request_spec()
-            && request.meta().deletion_timestamp.is_none()
-            && !self
-                .world
-                .find_approval(&id)
-                .is_some_and(|a| a.meta().deletion_timestamp.is_some());
-        // A renewal differs from what it renews, also within one second.
-        let now = whole_second(self.now);
-        let at = last.map_or(now, |last| now.max(last + SignedDuration::from_secs(1)));
-        is_due.then(|| Write::ApplyApproval {
-            id,
-            spec: APIKeyApprovalSpec {
-                api_key_request_ref: ApiKeyRequestRef {
-                    name: self.request_id.name.clone(),
-                },
-                approved: true,
-                reviewed_by: auto::REVIEWER.to_owned(),
-                reviewed_at: Time(at),
-                reason: Some(auto::REASON.to_owned()),
-                message: Some(auto::MESSAGE.to_owned()),
-            },
-            owner: ruling::owner_reference(request),
-        })
-    }
-
     /// A fault takes nothing away; denial, expiry and real removal do.
     fn course(&self, lifecycle: &Lifecycle) -> Course {
         let is_granted = self.ruling.is_some_and(|ruling| ruling.spec.approved) && !self.is_over();
@@ -374,76 +329,6 @@ impl<'a> Case<'a> {
             Enforcement::UnknownTier(tier.clone())
         } else {
             Enforcement::Enforced
-        }
-    }
-
-    /// The key's status, and the request's with the same conditions.
-    fn tell(
-        &self,
-        lifecycle: &Lifecycle,
-        enforcement: Option<Enforcement>,
-        decision: &mut Decision,
-    ) {
-        let mut facts: Vec<Fact> = vec![lifecycle.fact()];
-        if matches!(lifecycle, Lifecycle::Approved(_)) {
-            facts.push(enforcement.unwrap_or(Enforcement::Issuing).fact());
-        }
-        let generation = self.key.meta().generation;
-        let conditions = render(&facts, self.conditions(), generation, self.now);
-        let previous = self.key.status.clone().unwrap_or_default();
-        let status = self.status(lifecycle, conditions.clone(), &previous);
-        if status != previous {
-            decision
-                .writes
-                .push(Write::KeyStatus(self.id.clone(), Box::new(status)));
-        }
-        let shown = self
-            .request
-            .filter(|request| request.meta().deletion_timestamp.is_none());
-        if let Some(request) = shown {
-            let status = APIKeyRequestStatus { conditions };
-            if request.status.as_ref() != Some(&status) {
-                let write = Write::RequestStatus(self.request_id.clone(), Box::new(status));
-                decision.writes.push(write);
-            }
-        }
-    }
-
-    fn status(
-        &self,
-        lifecycle: &Lifecycle,
-        conditions: Vec<Condition>,
-        previous: &APIKeyStatus,
-    ) -> APIKeyStatus {
-        let found = self.found;
-        let rule = found.and_then(|found| found.auth.key_rule.as_ref());
-        let review = match lifecycle {
-            Lifecycle::Failed(_) | Lifecycle::Pending => None,
-            _ => self.ruling.map(ruling::review),
-        };
-        let source = self.key.source_secret();
-        let is_approved = matches!(lifecycle, Lifecycle::Approved(_));
-        let is_there = matches!(self.world.find_source(&source), Some(Some(_)));
-        APIKeyStatus {
-            observed_generation: self.key.meta().generation,
-            api_hostname: found.and_then(|found| found.hostname.clone()),
-            limits: found
-                .and_then(|found| found.limits(&self.terms.in_force.plan_tier))
-                .cloned(),
-            auth_scheme: rule.map(|rule| AuthScheme {
-                authentication_spec: rule.api_key.clone(),
-                credentials: rule.credentials.clone(),
-            }),
-            conditions,
-            phase: Some(lifecycle.phase()),
-            reviewed_by: review.as_ref().map(|review| review.by.clone()),
-            reviewed_at: review.map(|review| Time(review.at)),
-            secret_ref: (is_approved && is_there).then(|| SecretKeyRef {
-                name: source.name,
-                key: API_KEY_ENTRY.to_owned(),
-            }),
-            can_read_secret: previous.can_read_secret,
-            approved_terms: self.terms.noted.clone(),
         }
     }
 

@@ -212,10 +212,14 @@ fn named(rules: &AuthRules) -> impl Iterator<Item = (&str, &AuthenticationSpec)>
 
 fn has_rules(rules: &AuthRules) -> bool {
     !rules.authentication.is_empty()
-        || !rules.metadata.is_empty()
-        || !rules.authorization.is_empty()
-        || !rules.callbacks.is_empty()
-        || rules.response.is_some()
+        || [
+            rules.metadata,
+            rules.authorization,
+            rules.callbacks,
+            rules.response,
+        ]
+        .iter()
+        .any(Option::is_some)
 }
 
 fn findings(effective: &Effective<'_>) -> AuthFindings {

@@ -18,8 +18,8 @@ pub(super) fn discover(
     let Some(route) = route else {
         return (PlanPolicyState::NotFound, Vec::new());
     };
-    let targets = std::iter::once(Target::Route(id.clone())).chain(gateways_of(id, route));
-    match targets.filter_map(|target| oldest(world, &target)).next() {
+    let mut targets = std::iter::once(Target::Route(id.clone())).chain(gateways_of(id, route));
+    match targets.find_map(|target| oldest(world, &target)) {
         None => (PlanPolicyState::NotFound, Vec::new()),
         Some((id, policy)) => {
             let attachment = Attachment {

@@ -71,12 +71,12 @@ impl World {
 
     pub(super) fn kuadrant_changed(
         &mut self,
-        id: KuadrantId,
+        id: &KuadrantId,
         new: Option<Arc<Kuadrant>>,
         dirty: &mut Dirty,
     ) {
         let before = self.kuadrant_namespace().map(str::to_owned);
-        if replace(&mut self.kuadrants, &id, new).is_none() {
+        if replace(&mut self.kuadrants, id, new).is_none() {
             return;
         }
         if self.kuadrant_namespace() != before.as_deref() {
