@@ -1,0 +1,46 @@
+//! Where does a program come from?
+//!
+//! In this order: the folder named by `DEVPORTAL_STACK_BIN`, the cache, the
+//! official download, a build from the Go module that pins it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cache, download, go, pin::Program, progress::Progress};
+
+/// The variable that names a folder of ready binaries.
+pub const BIN_VARIABLE: &str = "DEVPORTAL_STACK_BIN";
+
+/// The path of a program, made first if need be.
+pub async fn program(program: Program, progress: Progress) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(BIN_VARIABLE).filter(|v| !v.is_empty()) {
+        let path = Path::new(&folder).join(program.name());
+        if path.is_file() {
+            return Ok(path);
+        }
+    }
+    let entry = cache::entry(&cache::root()?, "bin", &program.key(), progress, |into| async move {
+        let target = into.join(program.name());
+        match download::program(program, &target, progress).await {
+            Ok(()) => return Ok(()),
+            Err(refusal) => progress.note(format!("  no download of {program}: {refusal:#}")),
+        }
+        go::build(program, &target, progress).await
+    })
+    .await
+    .with_context(|| format!("cannot obtain {program}"))?;
+    let path = entry.join(program.name());
+    if !path.is_file() {
+        bail!("the cache entry {} is incomplete: delete it", entry.display());
+    }
+    Ok(path)
+}
+
+/// Makes sure that all of them are there, and says so once per program made.
+pub async fn all(programs: &[Program], progress: Progress) -> Result<()> {
+    for wanted in programs {
+        program(*wanted, progress).await?;
+    }
+    Ok(())
+}

