@@ -33,6 +33,7 @@ pub struct APIKeyApprovalSpec {
     /// Who decided.
     pub reviewed_by: String,
     /// When; the newest decision counts.
+    #[serde(deserialize_with = "crate::time::nearest")]
     pub reviewed_at: Time,
     /// Why, in one word for programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -103,9 +103,9 @@ fn require_defaulted(spec: &mut JSONSchemaProps) {
     }
 }
 
-/// Years of four digits from 1 on, and offsets that exist. The API server's own
-/// `date-time` format lets through times like `2030-01-01T00:00:00+99:99`, and
-/// one object that cannot be parsed would stop the watch of its whole kind.
+/// Offsets that exist and fractions that fit. The API server's own `date-time`
+/// format lets through times like `2030-01-01T00:00:00+99:99`, and one object
+/// that cannot be parsed would stop the watch of its whole kind.
 const READABLE_TIME: &str = concat!(
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]",
     r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?",

@@ -45,7 +45,11 @@ pub struct APIKeySpec {
     /// Who asks.
     pub requested_by: RequestedBy,
     /// When the key stops working; absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires_at: Option<Time>,
 }
 
@@ -110,7 +114,11 @@ pub struct APIKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reviewed_by: Option<String>,
     /// When the decision was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub reviewed_at: Option<Time>,
     /// Where the consumer finds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,7 +164,11 @@ pub struct ApprovedTerms {
     /// Who asked.
     pub requested_by: RequestedBy,
     /// The latest time the key may work until.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires_at: Option<Time>,
     /// The approval that covers these terms: its UID and generation, as
     /// `uid/generation`.

@@ -22,6 +22,7 @@ pub mod name;
 pub mod product;
 pub mod request;
 pub mod scheme;
+mod time;
 
 pub use approval::{APIKeyApproval, APIKeyApprovalSpec, APIKeyApprovalStatus};
 pub use key::{APIKey, APIKeySpec, APIKeyStatus};

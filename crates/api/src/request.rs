@@ -40,7 +40,11 @@ pub struct APIKeyRequestSpec {
     /// The APIKey this request shadows.
     pub api_key_ref: ApiKeyRef,
     /// When the key is to stop working; absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires_at: Option<Time>,
 }
 

@@ -1,0 +1,78 @@
+//! How is a moment read that our clock cannot hold?
+//!
+//! Kubernetes accepts every year up to 9999, and `9999-12-31T23:59:59Z` is what
+//! many write for "never"; [`jiff::Timestamp`] ends a day earlier. One object
+//! that cannot be parsed would stop the watch of its whole kind, so such a
+//! moment is read as the nearest one there is.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// For required fields.
+pub fn nearest<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+    parse(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+/// For optional fields.
+pub fn find_nearest<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| parse(&text).map_err(D::Error::custom))
+        .transpose()
+}
+
+fn parse(text: &str) -> Result<Time, jiff::Error> {
+    // Below year 0 a moment could not be written back in four digits.
+    let earliest = Timestamp::from_second(-62_167_219_200)?;
+    match text.parse::<Timestamp>() {
+        Ok(at) => Ok(Time(at.max(earliest))),
+        Err(error) => match text.get(..19).map(str::parse::<DateTime>) {
+            Some(Ok(local)) if local.year() == 9999 => Ok(Time(Timestamp::MAX)),
+            _ => Err(error),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_time_is_read_as_the_latest_moment_there_is() {
+        for text in [
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.5-23:59",
+            "9999-12-31t23:59:59z",
+        ] {
+            assert_eq!(parse(text).unwrap(), Time(Timestamp::MAX), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_time_can_be_written_back() {
+        assert_eq!(
+            parse("0000-01-01T00:00:00+23:59").unwrap().0.to_string(),
+            "0000-01-01T00:00:00Z"
+        );
+    }
+
+    #[test]
+    fn an_ordinary_moment_is_read_as_it_stands() {
+        let at = parse("2030-01-01T01:00:00+01:00").unwrap();
+        assert_eq!(at.0.to_string(), "2030-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in [
+            "",
+            "tomorrow",
+            "9999",
+            "9999-99-99T00:00:00Z",
+            "2030-01-01T00:00:00",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
