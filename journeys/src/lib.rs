@@ -1,1 +1,1 @@
-//! placeholder
+//! User stories against the local stack; see `tests/journeys`.

@@ -1,0 +1,62 @@
+//! Do people get what they came for? Stories on the real stack: etcd,
+//! kube-apiserver, kube-controller-manager, kuadrant-operator and Authorino,
+//! with our controller under the rights it has in a cluster.
+//!
+//! One stack serves all stories but those that need a quiet or a damaged one of
+//! their own. Run one with `cargo test -p devportal-journeys -- NAME`.
+
+mod shop;
+mod stage;
+mod stories;
+mod wait;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::stage::Stage;
+use crate::stories::Story;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Stories wait more than they compute, and a story sees a slow answer of a
+    // crowded machine as a failure.
+    arguments.test_threads.get_or_insert(4);
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
+    match play(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("the stage could not be set: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn play(arguments: &Arguments) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stage = Arc::new(runtime.block_on(Stage::set())?);
+    let conclusion = libtest_mimic::run(arguments, trials(Some((&stage, runtime.handle()))));
+    if conclusion.has_failed() {
+        eprintln!("{}", stage.last_words());
+    }
+    if let Some(stage) = Arc::into_inner(stage) {
+        runtime.block_on(stage.strike())?;
+    }
+    Ok(conclusion.exit_code())
+}
+
+fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle)>) -> Vec<Trial> {
+    let on = on.map(|(stage, handle)| (Arc::clone(stage), handle.clone()));
+    let trial = |Story { name, run }: Story| {
+        let on = on.clone();
+        Trial::test(name, move || {
+            let Some((stage, handle)) = on else { return Ok(()) };
+            handle.block_on(run(stage)).map_err(|error| Failed::from(format!("{error:#}")))
+        })
+    };
+    stories::all().into_iter().map(trial).collect()
+}

@@ -1,0 +1,148 @@
+//! What do all stories stand on? One running stack, a Gateway, and a server for
+//! documents.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow};
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::get;
+use devportal_stack::{Options, Part, Persona, Stack};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The OpenAPI document that is served.
+pub(crate) const OPENAPI: &str = r#"{"openapi":"3.1.0","info":{"title":"Toys","version":"1"}}"#;
+
+/// Everything that is shared.
+pub(crate) struct Stage {
+    pub(crate) stack: Stack,
+    /// A client that may do anything.
+    pub(crate) admin: Client,
+    pub(crate) http: reqwest::Client,
+    /// Where documents are served.
+    pub(crate) documents: String,
+    dir: TempDir,
+}
+
+impl Stage {
+    /// Starts the stack and what every story needs.
+    pub(crate) async fn set() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let options = Options::control_plane(dir.path()).with(&[
+            Part::ControllerManager,
+            Part::Kuadrant,
+            Part::Controller,
+        ]);
+        let stack = Stack::start(options).await?;
+        let admin = stack.client(Persona::ClusterAdmin).await?;
+        let documents = serve_documents().await?;
+        let http = reqwest::Client::builder().build()?;
+        let stage = Self { stack, admin, http, documents, dir };
+        stage.apply(&gateway()).await?;
+        Ok(stage)
+    }
+
+    /// Takes everything down.
+    pub(crate) async fn strike(self) -> Result<()> {
+        self.stack.stop().await
+    }
+
+    /// The ends of the logs, for a failed run.
+    pub(crate) fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.stack.log("controller")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(60)..];
+        format!("the end of the controller's log:\n{}", tail.join("\n"))
+    }
+
+    /// The log of our controller so far.
+    pub(crate) fn controller_log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.stack.log("controller"))?)
+    }
+
+    /// The folder of the stack's own files.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    /// Applies one object of any kind, as `kubectl apply` would.
+    pub(crate) async fn apply(&self, object: &Value) -> Result<DynamicObject> {
+        apply(&self.admin, object).await
+    }
+
+    /// What Authorino answers to a request with this host (an AuthConfig's)
+    /// and these headers.
+    pub(crate) async fn check(&self, host: &str, headers: &[(&str, &str)]) -> Result<u16> {
+        let url = self.stack.authorino_url().context("Authorino does not run")?;
+        let mut request = self.http.get(format!("{url}/check")).header("Host", host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ok(request.send().await?.status().as_u16())
+    }
+}
+
+/// Applies one object of any kind with a client.
+pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObject> {
+    let object: DynamicObject = serde_json::from_value(object.clone())?;
+    let types = object.types.clone().context("the object names no kind")?;
+    let gvk = GroupVersionKind::try_from(types)?;
+    let resource = ApiResource { plural: plural(&gvk.kind), ..ApiResource::from_gvk(&gvk) };
+    let name = object.metadata.name.clone().context("the object has no name")?;
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    api.patch(&name, &PatchParams::apply("journey").force(), &Patch::Apply(&object))
+        .await
+        .map_err(|error| anyhow!("cannot apply {} {name}: {error}", gvk.kind))
+}
+
+fn plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    match lower.strip_suffix('y') {
+        Some(stem) if lower.ends_with("policy") => format!("{stem}ies"),
+        _ if lower.ends_with("class") => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
+}
+
+fn gateway() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+        "metadata": {"name": "gateway", "namespace": devportal_stack::NAMESPACE},
+        "spec": {
+            "gatewayClassName": "istio",
+            "listeners": [{
+                "name": "http", "port": 80, "protocol": "HTTP",
+                "allowedRoutes": {"namespaces": {"from": "All"}},
+            }],
+        },
+    })
+}
+
+/// Serves an OpenAPI document and an issuer's discovery document on loopback.
+async fn serve_documents() -> Result<String> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let issuer = url.clone();
+    let discovery = move || async move {
+        axum::Json(json!({"issuer": issuer, "token_endpoint": format!("{issuer}/token")}))
+    };
+    let router = Router::new()
+        .route("/openapi.json", get(|| async { OPENAPI }))
+        .route("/issuer/.well-known/openid-configuration", get(discovery))
+        .route("/status/{code}", get(status));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(url)
+}
+
+async fn status(Path(code): Path<u16>) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::IM_A_TEAPOT)
+}

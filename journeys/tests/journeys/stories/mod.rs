@@ -1,0 +1,50 @@
+//! Which stories are there? One module per kind of person or promise; numbers
+//! in comments are those of `docs/explanation/behaviours.md`.
+
+mod brought;
+mod decisions;
+mod generated;
+mod product;
+mod quiet;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use crate::stage::Stage;
+
+type Run = Box<dyn FnOnce(Arc<Stage>) -> Pin<Box<dyn Future<Output = Result<()>>>> + Send>;
+
+/// A sentence about a user, and how to watch it come true.
+pub(crate) struct Story {
+    pub(crate) name: &'static str,
+    pub(crate) run: Run,
+}
+
+/// Lists functions as stories named after them.
+macro_rules! stories {
+    ($($story:ident),* $(,)?) => {
+        pub(crate) fn stories() -> Vec<$crate::stories::Story> {
+            vec![$($crate::stories::Story {
+                name: stringify!($story),
+                run: Box::new(|stage| Box::pin($story(stage))),
+            }),*]
+        }
+    };
+}
+use stories;
+
+/// All of them.
+pub(crate) fn all() -> Vec<Story> {
+    [
+        generated::stories(),
+        brought::stories(),
+        decisions::stories(),
+        product::stories(),
+        quiet::stories(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
