@@ -1,4 +1,4 @@
-//! Which CustomResourceDefinitions does an installation need? The four the
+//! Which definitions does an installation need? The four the
 //! types generate, with what the types cannot say added.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

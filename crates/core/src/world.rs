@@ -7,9 +7,9 @@
 mod approvals;
 mod policies;
 mod secrets;
+mod store;
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
 use std::sync::Arc;
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
@@ -20,6 +20,8 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
+use self::store::{Replaced, Store};
+
 use crate::change::{Change, OpenApiAnswer, SecretFacts};
 use crate::decision::Id;
 use crate::discover::{self, Discovery, Target};
@@ -28,15 +30,15 @@ use crate::index::Index;
 /// Every observed object and the edges between them.
 #[derive(Debug, Default)]
 pub struct World {
-    products: HashMap<ProductId, Arc<APIProduct>>,
-    keys: HashMap<KeyId, Arc<APIKey>>,
-    requests: HashMap<RequestId, Arc<APIKeyRequest>>,
-    approvals: HashMap<ApprovalId, Arc<APIKeyApproval>>,
-    routes: HashMap<RouteId, Arc<HTTPRoute>>,
-    auth_policies: HashMap<PolicyId, Arc<AuthPolicy>>,
-    plan_policies: HashMap<PolicyId, Arc<PlanPolicy>>,
-    kuadrants: HashMap<KuadrantId, Arc<Kuadrant>>,
-    enforcement: HashMap<SecretId, SecretFacts>,
+    products: Store<ProductId, Arc<APIProduct>>,
+    keys: Store<KeyId, Arc<APIKey>>,
+    requests: Store<RequestId, Arc<APIKeyRequest>>,
+    approvals: Store<ApprovalId, Arc<APIKeyApproval>>,
+    routes: Store<RouteId, Arc<HTTPRoute>>,
+    auth_policies: Store<PolicyId, Arc<AuthPolicy>>,
+    plan_policies: Store<PolicyId, Arc<PlanPolicy>>,
+    kuadrants: Store<KuadrantId, Arc<Kuadrant>>,
+    enforcement: Store<SecretId, SecretFacts>,
     /// `Some(None)`: asked for, and absent.
     sources: HashMap<SecretId, Option<SecretFacts>>,
     taken: HashMap<SecretId, Timestamp>,
@@ -89,17 +91,17 @@ impl World {
 
     /// Everything there is to decide on: for the first round.
     pub fn everything(&self) -> BTreeSet<Id> {
-        let products = self.products.keys().cloned().map(Id::Product);
-        let keys = self.keys.keys().cloned().map(Id::Key);
-        let approvals = self.approvals.keys().cloned().map(Id::Approval);
+        let products = self.products.ids().cloned().map(Id::Product);
+        let keys = self.keys.ids().cloned().map(Id::Key);
+        let approvals = self.approvals.ids().cloned().map(Id::Approval);
         // Children of keys that vanished while nobody watched.
         let of_requests = self
             .requests
-            .values()
-            .map(|request| Id::Key(request.key_id()));
+            .iter()
+            .map(|(_, request)| Id::Key(request.key_id()));
         let of_secrets = self
             .enforcement
-            .keys()
+            .ids()
             .flat_map(|id| self.secrets_by_key.targets(id));
         products
             .chain(keys)
@@ -153,10 +155,9 @@ impl World {
     }
 
     fn product_changed(&mut self, id: &ProductId, new: Option<Arc<APIProduct>>, dirty: &mut Dirty) {
-        let Some(change) = replace(&mut self.products, id, new) else {
+        let Some(Replaced { old, new }) = self.products.replace(id, new) else {
             return;
         };
-        let Replaced { old, new } = change;
         let route = new.as_ref().map(|product| discover::route_of(product));
         self.products_by_route.set(id, route);
         let url = new
@@ -178,7 +179,7 @@ impl World {
     }
 
     fn key_changed(&mut self, id: &KeyId, new: Option<Arc<APIKey>>, dirty: &mut Dirty) {
-        let Some(Replaced { new, .. }) = replace(&mut self.keys, id, new) else {
+        let Some(Replaced { new, .. }) = self.keys.replace(id, new) else {
             return;
         };
         self.keys_by_product
@@ -195,51 +196,5 @@ impl World {
                 .cloned()
                 .map(Id::Key),
         );
-    }
-}
-
-/// What an object was and is, when the two differ.
-struct Replaced<K> {
-    old: Option<Arc<K>>,
-    new: Option<Arc<K>>,
-}
-
-/// Puts an object in its place. `None` when nothing changed: a repeated or a
-/// late observation.
-fn replace<I, K>(map: &mut HashMap<I, Arc<K>>, id: &I, new: Option<Arc<K>>) -> Option<Replaced<K>>
-where
-    I: Clone + Eq + Hash,
-    K: Resource<DynamicType = ()>,
-{
-    let old = map.get(id);
-    match (old, &new) {
-        (None, None) => return None,
-        (Some(old), Some(new)) if !is_newer(old.as_ref(), new.as_ref()) => return None,
-        _ => {}
-    }
-    let old = match &new {
-        Some(object) => map.insert(id.clone(), Arc::clone(object)),
-        None => map.remove(id),
-    };
-    Some(Replaced { old, new })
-}
-
-/// Resource versions of one object are ordered numbers (KEP-5504); text that is
-/// no number is only compared for equality.
-fn is_newer<K: Resource>(old: &K, new: &K) -> bool {
-    let (a, b) = (
-        old.meta().resource_version.as_deref(),
-        new.meta().resource_version.as_deref(),
-    );
-    if old.meta().uid != new.meta().uid {
-        return true;
-    }
-    version_advances(a.unwrap_or_default(), b.unwrap_or_default())
-}
-
-pub(crate) fn version_advances(old: &str, new: &str) -> bool {
-    match (old.parse::<u128>(), new.parse::<u128>()) {
-        (Ok(old), Ok(new)) => new > old,
-        _ => old != new,
     }
 }

@@ -3,7 +3,6 @@
 //! Read [`decide`] from top to bottom: the order *is* the specification. Each
 //! step looks at the one before; nothing here does I/O.
 
-use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
 mod automatic;
 mod status;
 

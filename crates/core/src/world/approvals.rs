@@ -6,7 +6,7 @@ use devportal_api::id::{ApprovalId, RequestId};
 use devportal_api::{APIKeyApproval, APIKeyRequest};
 use kube::{Resource, ResourceExt};
 
-use super::{Dirty, Replaced, World, replace};
+use super::{Dirty, Replaced, World};
 use crate::decision::Id;
 
 impl World {
@@ -16,7 +16,7 @@ impl World {
         new: Option<Arc<APIKeyRequest>>,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { old, new }) = replace(&mut self.requests, id, new) else {
+        let Some(Replaced { old, new }) = self.requests.replace(id, new) else {
             return;
         };
         let keys = [&old, &new]
@@ -44,7 +44,7 @@ impl World {
         new: Option<Arc<APIKeyApproval>>,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { old, new }) = replace(&mut self.approvals, id, new) else {
+        let Some(Replaced { old, new }) = self.approvals.replace(id, new) else {
             return;
         };
         for approval in [&old, &new].into_iter().flatten() {

@@ -6,7 +6,7 @@ use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{KuadrantId, PolicyId, ProductId, RouteId};
 use kube::Resource;
 
-use super::{Dirty, Replaced, World, replace};
+use super::{Dirty, Replaced, World};
 use crate::change::OpenApiAnswer;
 use crate::decision::Id;
 use crate::discover::{self, Target};
@@ -18,7 +18,7 @@ impl World {
         new: Option<Arc<HTTPRoute>>,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { new, .. }) = replace(&mut self.routes, id, new) else {
+        let Some(Replaced { new, .. }) = self.routes.replace(id, new) else {
             return;
         };
         let parents = new
@@ -34,7 +34,7 @@ impl World {
         new: Option<Arc<AuthPolicy>>,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { old, new }) = replace(&mut self.auth_policies, id, new) else {
+        let Some(Replaced { old, new }) = self.auth_policies.replace(id, new) else {
             return;
         };
         let target = |policy: &AuthPolicy| Target::of_policy(id, &policy.spec.target_ref);
@@ -54,7 +54,7 @@ impl World {
         new: Option<Arc<PlanPolicy>>,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { old, new }) = replace(&mut self.plan_policies, id, new) else {
+        let Some(Replaced { old, new }) = self.plan_policies.replace(id, new) else {
             return;
         };
         let target = |policy: &PlanPolicy| Target::of_policy(id, &policy.spec.target_ref);
@@ -76,11 +76,11 @@ impl World {
         dirty: &mut Dirty,
     ) {
         let before = self.kuadrant_namespace().map(str::to_owned);
-        if replace(&mut self.kuadrants, id, new).is_none() {
+        if self.kuadrants.replace(id, new).is_none() {
             return;
         }
         if self.kuadrant_namespace() != before.as_deref() {
-            dirty.extend(self.keys.keys().cloned().map(Id::Key));
+            dirty.extend(self.keys.ids().cloned().map(Id::Key));
         }
     }
 

@@ -4,7 +4,8 @@ use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::{annotation, label};
 use jiff::Timestamp;
 
-use super::{Dirty, World, version_advances};
+use super::store::advances;
+use super::{Dirty, Replaced, World};
 use crate::change::SecretFacts;
 use crate::decision::Id;
 
@@ -15,20 +16,13 @@ impl World {
         new: Option<SecretFacts>,
         dirty: &mut Dirty,
     ) {
-        match (self.enforcement.get(id), &new) {
-            (None, None) => return,
-            (Some(old), Some(new)) if !secret_advances(old, new) => return,
-            _ => {}
-        }
-        dirty.extend(self.secrets_by_key.targets(id).cloned().map(Id::Key));
-        let key = new.as_ref().and_then(key_of);
-        dirty.extend(key.clone().map(Id::Key));
-        self.secrets_by_key.set(id, key);
-        self.taken.remove(id);
-        match new {
-            Some(facts) => self.enforcement.insert(id.clone(), facts),
-            None => self.enforcement.remove(id),
+        let Some(Replaced { old, new }) = self.enforcement.replace(id, new) else {
+            return;
         };
+        let keys = [&old, &new].into_iter().flatten().filter_map(key_of);
+        dirty.extend(keys.map(Id::Key));
+        self.secrets_by_key.set(id, new.as_ref().and_then(key_of));
+        self.taken.remove(id);
     }
 
     pub(super) fn source_changed(
@@ -80,7 +74,7 @@ impl World {
 }
 
 fn secret_advances(old: &SecretFacts, new: &SecretFacts) -> bool {
-    old.uid != new.uid || version_advances(&old.resource_version, &new.resource_version)
+    old.uid != new.uid || advances(&old.resource_version, &new.resource_version)
 }
 
 /// The key an enforcement Secret belongs to: by annotation, or by the published
