@@ -60,7 +60,9 @@ pub(crate) async fn start_api_server(core: &Core) -> Result<()> {
         (core.find_port(ETCD).context("etcd comes first")?, core.choose_port(API_SERVER)?);
     let folder = core.fresh_folder("kube-apiserver")?;
     let file = |name: &str| folder.join(name).display().to_string();
-    secret(&folder.join("sa.key"), &signing_key()?)?;
+    let signing_key = rcgen::KeyPair::generate()?;
+    secret(&folder.join("sa.key"), &signing_key.serialize_pem())?;
+    fs::write(folder.join("sa.pub"), signing_key.public_key_pem())?;
     core.tokens().write(&folder.join("tokens.csv"))?;
     fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
     let audit_log = core.audit_log();
@@ -78,7 +80,7 @@ pub(crate) async fn start_api_server(core: &Core) -> Result<()> {
             ("authorization-mode", "RBAC"),
             ("anonymous-auth", "false"),
             ("token-auth-file", &file("tokens.csv")),
-            ("service-account-key-file", &file("sa.key")),
+            ("service-account-key-file", &file("sa.pub")),
             ("service-account-signing-key-file", &file("sa.key")),
             ("service-account-issuer", "https://kubernetes.default.svc"),
             ("service-cluster-ip-range", "10.0.0.0/24"),
@@ -164,9 +166,4 @@ fn http_get(path: &str) -> Result<http::Request<Vec<u8>>> {
 
 fn args(pairs: &[(&str, &str)]) -> Vec<String> {
     pairs.iter().map(|(name, value)| format!("--{name}={value}")).collect()
-}
-
-/// A key to sign service account tokens with.
-fn signing_key() -> Result<String> {
-    Ok(rcgen::KeyPair::generate()?.serialize_pem())
 }

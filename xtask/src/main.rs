@@ -1,1 +1,96 @@
-fn main() {}
+//! `cargo xtask`: how does a contributor run and check all of this?
+
+mod check;
+mod command;
+mod down;
+mod env;
+mod generate;
+mod logs;
+mod status;
+mod story;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use devportal_stack::repository;
+use tracing_subscriber::EnvFilter;
+
+/// The local stack and the checks of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// Where the stack keeps logs, kubeconfigs and data (default: .stack of
+    /// this checkout). Another folder is another stack, side by side.
+    #[arg(long, global = true, env = "DEVPORTAL_STACK_STATE_DIR", value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask up                       everything, until Ctrl-C
+  cargo xtask up --detach              the same in the background
+  cargo xtask up --only control-plane  etcd and the API server, in three seconds
+  eval \"$(cargo xtask env)\"            point kubectl at it
+  cargo xtask logs authorino -f        follow one log
+  cargo xtask down                     stop it, whatever state it is in
+  cargo xtask test --fast              what to run before each commit";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start the local stack and stay until Ctrl-C.
+    Up(up::Arguments),
+    /// Stop the local stack and end whatever a crash left behind.
+    Down,
+    /// Show what runs: process, port, memory, uptime.
+    Status(status::Arguments),
+    /// Show the log of one process.
+    Logs(logs::Arguments),
+    /// Print the variables that point a shell at the stack.
+    Env,
+    /// Run the tests, with the stack's programs fetched first.
+    Test(check::TestArguments),
+    /// Write what is generated from the code: the CRDs.
+    Gen {
+        /// Write nothing; fail when a file is stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run every check that must pass before a merge.
+    Ci(check::CiArguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    let dir = arguments.state_dir.unwrap_or_else(|| repository().join(".stack"));
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
+    let outcome = match arguments.verb {
+        Verb::Up(arguments) => up::run(&dir, &arguments).await,
+        Verb::Down => down::run(&dir).await,
+        Verb::Status(arguments) => status::run(&dir, &arguments),
+        Verb::Logs(arguments) => logs::run(&dir, &arguments).await,
+        Verb::Env => env::run(&dir).await,
+        Verb::Test(arguments) => check::test(&arguments).await,
+        Verb::Gen { check } => generate::run(check).map(|()| ExitCode::SUCCESS),
+        Verb::Ci(arguments) => check::ci(&arguments).await,
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Clients complain loudly while a server comes up; that is not news.
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error,kube_client=off"))
+}

@@ -1,0 +1,121 @@
+//! Which checks are there, and which belong together?
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use devportal_stack::{Part, Progress, cache_root, foreign_crds, obtain};
+
+use crate::command::{Expect, Step};
+
+const CARGO_DENY: &str = "0.18.9";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask test --fast    unit tests only, no stack
+  cargo xtask test           journeys too, on the real control plane")]
+pub(crate) struct TestArguments {
+    /// Leave out the journeys, which need the stack's programs.
+    #[arg(long)]
+    fast: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask ci --fast    format, lints, purity and unit tests
+  cargo xtask ci           also generated files, licences and journeys")]
+pub(crate) struct CiArguments {
+    /// Leave out what needs the network or the stack.
+    #[arg(long)]
+    fast: bool,
+}
+
+pub(crate) async fn test(arguments: &TestArguments) -> Result<ExitCode> {
+    let progress = Progress::detect();
+    if !arguments.fast {
+        fetch(progress).await?;
+    }
+    all(&[tests(arguments.fast)], progress).await
+}
+
+pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
+    let progress = Progress::detect();
+    let mut steps = vec![
+        Step::new("format", &["cargo", "fmt", "--all", "--check"]),
+        Step::new(
+            "lints",
+            &["cargo", "clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        ),
+        Step::new(
+            "the core knows no runtime",
+            &["cargo", "tree", "--package", "devportal-core", "--edges", "normal", "--invert", "tokio"],
+        )
+        .expecting(Expect::NotFound),
+    ];
+    if !arguments.fast {
+        steps.push(Step::new(
+            "generated files are fresh",
+            &["cargo", "xtask", "gen", "--check"],
+        ));
+        steps.extend(deny()?);
+        fetch(progress).await?;
+    }
+    steps.push(tests(arguments.fast));
+    all(&steps, progress).await
+}
+
+fn tests(fast: bool) -> Step {
+    let line = ["cargo", "test", "--workspace", "--quiet"];
+    if fast {
+        let without = [&line[..], &["--exclude", "devportal-journeys"]].concat();
+        Step::new("unit tests", &without)
+    } else {
+        Step::new("tests and journeys", &line)
+    }
+}
+
+/// Licences, bans and sources; advisories only warn, for their database has to
+/// be fetched. The tool is installed into the cache when it is not there.
+fn deny() -> Result<Vec<Step>> {
+    let root = cache_root()?.join(format!("tools/cargo-deny-{CARGO_DENY}"));
+    let program = root.join("bin/cargo-deny").display().to_string();
+    let mut steps = Vec::new();
+    if !root.join("bin/cargo-deny").is_file() {
+        let root = root.display().to_string();
+        steps.push(Step::new(
+            "install cargo-deny (minutes, once)",
+            &["cargo", "install", "--quiet", "--locked", "--root", &root, "cargo-deny", "--version", CARGO_DENY],
+        ));
+    }
+    steps.push(Step::new(
+        "licences, bans and sources",
+        &[&program, "--offline", "check", "licenses", "bans", "sources"],
+    ));
+    Ok(steps)
+}
+
+/// Everything the journeys run, so that a first test does not wait for a build.
+async fn fetch(progress: Progress) -> Result<()> {
+    for part in Part::ALL {
+        obtain(part.programs(), progress).await?;
+    }
+    foreign_crds(progress).await?;
+    Ok(())
+}
+
+/// Runs all of them, also after one has failed, and sums up.
+async fn all(steps: &[Step], progress: Progress) -> Result<ExitCode> {
+    let mut failed = Vec::new();
+    for step in steps {
+        if let Err(error) = step.run(progress).await {
+            eprintln!("{error:#}\n");
+            failed.push(step.name);
+        }
+    }
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("Failed: {}", failed.join(", "));
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,232 @@
+//! How does the stack start, and what happens when it ends?
+//!
+//! In the foreground this process supervises it; with `--detach` a copy of this
+//! process does, in a session of its own. When a process dies, the whole stack
+//! goes down and says why: half a stack only misleads.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, Write},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use devportal_stack::{
+    Options, Part, Phase, Progress, Stack, State, end_leftovers, seconds,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{status, story};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Parts: control-plane, controller-manager, kuadrant, controller, sample.
+
+Examples:
+  cargo xtask up --without controller   run your own: cargo run -p devportal -- controller
+  cargo xtask up --only control-plane   etcd and the API server
+  DEVPORTAL_STACK_BIN=~/bin cargo xtask up   take ready binaries from a folder")]
+pub(crate) struct Arguments {
+    /// Return when everything is ready; the stack stays in the background.
+    #[arg(long, short)]
+    detach: bool,
+    /// Start only these parts (and what they need).
+    #[arg(long, value_name = "PART", value_delimiter = ',', conflicts_with = "without")]
+    only: Vec<Part>,
+    /// Leave these parts out.
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    without: Vec<Part>,
+    /// Run as the supervisor that `--detach` starts.
+    #[arg(long, hide = true)]
+    supervise: bool,
+}
+
+impl Arguments {
+    fn parts(&self) -> Vec<Part> {
+        Part::ALL
+            .into_iter()
+            .filter(|part| match self.only.iter().max() {
+                // Each part needs the ones before it, but not the controllers.
+                Some(_) => self.only.contains(part) || *part == Part::ControlPlane,
+                None => !self.without.contains(part),
+            })
+            .collect()
+    }
+}
+
+pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    if State::find(dir)?.is_some_and(|state| state.is_supervised()) {
+        println!("The stack already runs:\n");
+        status::print_table(dir)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.detach {
+        return detach(dir, arguments).await;
+    }
+    if arguments.supervise {
+        nix::unistd::setsid().context("cannot leave the terminal")?;
+    }
+    supervise(dir, arguments).await
+}
+
+async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let progress = Progress::detect();
+    let mut options = Options::everything(dir);
+    options.parts = arguments.parts();
+    options.foreign_crds = options.parts.iter().any(|part| *part > Part::ControllerManager);
+    options.progress = progress;
+    let mut asked = Asked::listen()?;
+    let started = tokio::select! {
+        started = Stack::start(options) => Some(started),
+        () = asked.to_stop() => None,
+    };
+    let stack = match started {
+        Some(Ok(stack)) => stack,
+        Some(Err(error)) => {
+            end_leftovers(dir)?;
+            return Err(error);
+        }
+        None => {
+            progress.note("\nStopped while starting.");
+            end_leftovers(dir)?;
+            return Ok(ExitCode::from(130));
+        }
+    };
+    progress.note(format!("\nReady after {}.", seconds(begun.elapsed())));
+    if !arguments.supervise {
+        println!("{}", story::tell(dir, &stack.kubeconfig(devportal_stack::Persona::ClusterAdmin)).await?);
+        progress.note("Ctrl-C stops everything.");
+    }
+    let death = tokio::select! {
+        death = stack.next_death() => Some(death),
+        () = asked.to_stop() => None,
+    };
+    let stop = async {
+        match &death {
+            Some(death) => stack.stop_because(death.to_string()).await,
+            None => stack.stop().await,
+        }
+    };
+    if let Some(death) = &death {
+        eprintln!("error: {death}");
+    }
+    progress.note("");
+    tokio::select! {
+        stopped = progress.step("stop everything", stop) => stopped?,
+        // A second Ctrl-C: dropping the stack kills it.
+        () = asked.to_stop() => {}
+    }
+    end_leftovers(dir)?;
+    Ok(if death.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The signals that ask us to stop.
+struct Asked {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Asked {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn to_stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    std::fs::create_dir_all(dir)?;
+    let log = dir.join("supervisor.log");
+    let out = File::create(&log)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("up").arg("--supervise").arg("--state-dir").arg(dir);
+    for (flag, parts) in [("--only", &arguments.only), ("--without", &arguments.without)] {
+        for part in parts {
+            command.args([flag, part.name()]);
+        }
+    }
+    let mut supervisor = command
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(out)
+        .spawn()
+        .context("cannot start the supervisor")?;
+    let mut asked = Asked::listen()?;
+    let mut said = File::open(&log)?;
+    loop {
+        let ended = supervisor.try_wait()?;
+        let mut text = String::new();
+        let at = said.stream_position()?;
+        if said.read_to_string(&mut text).is_err() {
+            // Half a character: read it again when it is whole.
+            said.seek(std::io::SeekFrom::Start(at))?;
+        }
+        eprint!("{text}");
+        std::io::stderr().flush()?;
+        if let Some(status) = ended {
+            bail!("the stack did not come up ({status}); see {}", log.display());
+        }
+        let running = State::find(dir)?.is_some_and(|state| {
+            state.supervisor.pid == supervisor.id() && state.phase == Phase::Running
+        });
+        if running {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            () = asked.to_stop() => {
+                crate::down::run(dir).await?;
+                return Ok(ExitCode::from(130));
+            }
+        }
+    }
+    let kubeconfig = devportal_stack::Persona::ClusterAdmin.kubeconfig(dir);
+    println!("{}", story::tell(dir, &kubeconfig).await?);
+    println!("It runs in the background: cargo xtask status | logs NAME | down");
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        up: Arguments,
+    }
+
+    fn parts(line: &[&str]) -> Vec<Part> {
+        Command::parse_from([&["up"], line].concat()).up.parts()
+    }
+
+    #[test]
+    fn without_words_everything_starts() {
+        assert_eq!(parts(&[]), Part::ALL);
+    }
+
+    #[test]
+    fn only_brings_the_control_plane_that_everything_needs() {
+        assert_eq!(parts(&["--only", "kuadrant"]), [Part::ControlPlane, Part::Kuadrant]);
+    }
+
+    #[test]
+    fn a_part_can_be_left_out() {
+        assert!(!parts(&["--without", "controller"]).contains(&Part::Controller));
+    }
+}
