@@ -37,7 +37,9 @@ fn main() -> ExitCode {
 }
 
 fn play(arguments: &Arguments) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let stage = Arc::new(runtime.block_on(Stage::set())?);
     let conclusion = libtest_mimic::run(arguments, trials(Some((&stage, runtime.handle()))));
     if conclusion.has_failed() {
@@ -54,8 +56,12 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle)>) -> Vec<Trial> {
     let trial = |Story { name, run }: Story| {
         let on = on.clone();
         Trial::test(name, move || {
-            let Some((stage, handle)) = on else { return Ok(()) };
-            handle.block_on(run(stage)).map_err(|error| Failed::from(format!("{error:#}")))
+            let Some((stage, handle)) = on else {
+                return Ok(());
+            };
+            handle
+                .block_on(run(stage))
+                .map_err(|error| Failed::from(format!("{error:#}")))
         })
     };
     stories::all().into_iter().map(trial).collect()

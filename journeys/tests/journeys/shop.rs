@@ -9,9 +9,11 @@ use devportal_api::id::{KeyId, ProductId, RequestId};
 use devportal_api::name;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -43,14 +45,21 @@ impl Shop {
 
     /// Everything but the product.
     pub(crate) async fn prepare(stage: Arc<Stage>, name: &str) -> Result<Self> {
-        let shop = Self { stage, name: name.to_owned(), dev: format!("{name}-dev") };
+        let shop = Self {
+            stage,
+            name: name.to_owned(),
+            dev: format!("{name}-dev"),
+        };
         for namespace in [&shop.name, &shop.dev] {
-            let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+            let object =
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
             shop.stage.apply(&object).await?;
         }
         shop.stage.apply(&shop.route()).await?;
         shop.stage.apply(&shop.auth_policy()).await?;
-        shop.stage.apply(&shop.plan_policy(&["gold", "silver"])).await?;
+        shop.stage
+            .apply(&shop.plan_policy(&["gold", "silver"]))
+            .await?;
         Ok(shop)
     }
 
@@ -155,7 +164,10 @@ impl Shop {
     }
 
     pub(crate) fn request_id(&self, key: &str) -> RequestId {
-        name::request(&KeyId::new(&self.dev, key), &ProductId::new(&self.name, &self.name))
+        name::request(
+            &KeyId::new(&self.dev, key),
+            &ProductId::new(&self.name, &self.name),
+        )
     }
 
     /// The name of a key's first enforcement Secret.
@@ -170,17 +182,27 @@ impl Shop {
             name::label_value(key),
             self.dev
         );
-        Ok(self.secrets(KUADRANT).list(&ListParams::default().labels(&labels)).await?.items)
+        Ok(self
+            .secrets(KUADRANT)
+            .list(&ListParams::default().labels(&labels))
+            .await?
+            .items)
     }
 
     /// Creates the consumer's own Secret.
     pub(crate) async fn bring(&self, name: &str, value: &str) -> Result<Secret> {
         let secret = Secret {
-            metadata: kube::api::ObjectMeta { name: Some(name.into()), ..Default::default() },
+            metadata: kube::api::ObjectMeta {
+                name: Some(name.into()),
+                ..Default::default()
+            },
             string_data: Some([("api_key".to_owned(), value.to_owned())].into()),
             ..Secret::default()
         };
-        Ok(self.secrets(&self.dev).create(&PostParams::default(), &secret).await?)
+        Ok(self
+            .secrets(&self.dev)
+            .create(&PostParams::default(), &secret)
+            .await?)
     }
 
     /// Decides as a person would: `who` may be anyone, `suffix` names the
@@ -191,7 +213,8 @@ impl Shop {
         approved: bool,
         suffix: &str,
     ) -> Result<APIKeyApproval> {
-        self.decide_in(&self.name, key, approved, suffix, Timestamp::now()).await
+        self.decide_in(&self.name, key, approved, suffix, Timestamp::now())
+            .await
     }
 
     pub(crate) async fn decide_in(
@@ -222,11 +245,20 @@ impl Shop {
             let found = self.keys().get(key).await?;
             let conditions = conditions(&found);
             let lifecycle = ["Pending", "Approved", "Denied", "Expired", "Failed"];
-            let have: Vec<_> =
-                conditions.iter().filter(|c| lifecycle.contains(&c.type_.as_str())).collect();
-            ensure!(have.len() <= 1, "{key} is in several states at once: {have:?}");
+            let have: Vec<_> = conditions
+                .iter()
+                .filter(|c| lifecycle.contains(&c.type_.as_str()))
+                .collect();
+            ensure!(
+                have.len() <= 1,
+                "{key} is in several states at once: {have:?}"
+            );
             let is_there = have.iter().any(|c| c.type_ == kind && c.status == "True");
-            Ok(if is_there { Ok(found) } else { Err(found.status) })
+            Ok(if is_there {
+                Ok(found)
+            } else {
+                Err(found.status)
+            })
         })
         .await
     }
@@ -235,9 +267,14 @@ impl Shop {
     pub(crate) async fn key_says(&self, key: &str, kind: &str, reason: &str) -> Result<APIKey> {
         until(&format!("{key} says {kind} {reason}"), async || {
             let found = self.keys().get(key).await?;
-            let is_there =
-                conditions(&found).iter().any(|c| c.type_ == kind && c.reason == reason);
-            Ok(if is_there { Ok(found) } else { Err(found.status) })
+            let is_there = conditions(&found)
+                .iter()
+                .any(|c| c.type_ == kind && c.reason == reason);
+            Ok(if is_there {
+                Ok(found)
+            } else {
+                Err(found.status)
+            })
         })
         .await
     }
@@ -247,8 +284,14 @@ impl Shop {
         until(&format!("the product says {kind} {status}"), async || {
             let found = self.products().get(&self.name).await?;
             let conditions = found.status.as_ref().map_or(&[][..], |s| &s.conditions);
-            let is_there = conditions.iter().any(|c| c.type_ == kind && c.status == status);
-            Ok(if is_there { Ok(found) } else { Err(found.status) })
+            let is_there = conditions
+                .iter()
+                .any(|c| c.type_ == kind && c.status == status);
+            Ok(if is_there {
+                Ok(found)
+            } else {
+                Err(found.status)
+            })
         })
         .await
     }
@@ -283,7 +326,10 @@ impl Shop {
         let host = self.auth_config_host().await?;
         let credential = format!("APIKEY {value}");
         until(&format!("the gateway answers {status}"), async || {
-            let seen = self.stage.check(&host, &[("Authorization", &credential)]).await?;
+            let seen = self
+                .stage
+                .check(&host, &[("Authorization", &credential)])
+                .await?;
             Ok(if seen == status { Ok(()) } else { Err(seen) })
         })
         .await
@@ -309,7 +355,10 @@ impl Shop {
     }
 
     pub(crate) async fn patch_key(&self, key: &str, patch: &Value) -> Result<APIKey> {
-        Ok(self.keys().patch(key, &PatchParams::default(), &Patch::Merge(patch)).await?)
+        Ok(self
+            .keys()
+            .patch(key, &PatchParams::default(), &Patch::Merge(patch))
+            .await?)
     }
 
     pub(crate) async fn delete_key(&self, key: &str) -> Result<()> {

@@ -2,7 +2,6 @@
 //! documents.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
@@ -27,7 +26,8 @@ pub(crate) struct Stage {
     pub(crate) http: reqwest::Client,
     /// Where documents are served.
     pub(crate) documents: String,
-    dir: TempDir,
+    /// Removed when the stage is struck.
+    _dir: TempDir,
 }
 
 impl Stage {
@@ -43,7 +43,13 @@ impl Stage {
         let admin = stack.client(Persona::ClusterAdmin).await?;
         let documents = serve_documents().await?;
         let http = reqwest::Client::builder().build()?;
-        let stage = Self { stack, admin, http, documents, dir };
+        let stage = Self {
+            stack,
+            admin,
+            http,
+            documents,
+            _dir: dir,
+        };
         stage.apply(&gateway()).await?;
         Ok(stage)
     }
@@ -66,11 +72,6 @@ impl Stage {
         Ok(fs::read_to_string(self.stack.log("controller"))?)
     }
 
-    /// The folder of the stack's own files.
-    pub(crate) fn dir(&self) -> PathBuf {
-        self.dir.path().to_owned()
-    }
-
     /// Applies one object of any kind, as `kubectl apply` would.
     pub(crate) async fn apply(&self, object: &Value) -> Result<DynamicObject> {
         apply(&self.admin, object).await
@@ -79,7 +80,10 @@ impl Stage {
     /// What Authorino answers to a request with this host (an AuthConfig's)
     /// and these headers.
     pub(crate) async fn check(&self, host: &str, headers: &[(&str, &str)]) -> Result<u16> {
-        let url = self.stack.authorino_url().context("Authorino does not run")?;
+        let url = self
+            .stack
+            .authorino_url()
+            .context("Authorino does not run")?;
         let mut request = self.http.get(format!("{url}/check")).header("Host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -93,15 +97,26 @@ pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObje
     let object: DynamicObject = serde_json::from_value(object.clone())?;
     let types = object.types.clone().context("the object names no kind")?;
     let gvk = GroupVersionKind::try_from(types)?;
-    let resource = ApiResource { plural: plural(&gvk.kind), ..ApiResource::from_gvk(&gvk) };
-    let name = object.metadata.name.clone().context("the object has no name")?;
+    let resource = ApiResource {
+        plural: plural(&gvk.kind),
+        ..ApiResource::from_gvk(&gvk)
+    };
+    let name = object
+        .metadata
+        .name
+        .clone()
+        .context("the object has no name")?;
     let api: Api<DynamicObject> = match &object.metadata.namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
     };
-    api.patch(&name, &PatchParams::apply("journey").force(), &Patch::Apply(&object))
-        .await
-        .map_err(|error| anyhow!("cannot apply {} {name}: {error}", gvk.kind))
+    api.patch(
+        &name,
+        &PatchParams::apply("journey").force(),
+        &Patch::Apply(&object),
+    )
+    .await
+    .map_err(|error| anyhow!("cannot apply {} {name}: {error}", gvk.kind))
 }
 
 fn plural(kind: &str) -> String {

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 /// Enough for anything that crosses the operator on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks until `look` finds something, for as long as [`PATIENCE`].
 pub(crate) async fn until<T, S: Debug, F>(what: &str, look: F) -> Result<T>

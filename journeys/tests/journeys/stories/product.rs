@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIProduct;
-use kube::api::{DeleteParams, ApiResource, DynamicObject};
-use kube::core::GroupVersionKind;
 use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject};
+use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
 use super::stories;
@@ -34,18 +34,32 @@ async fn a_product_shows_its_plans_scheme_token_endpoint_and_document(
     product["spec"]["documentation"] =
         json!({"openAPISpecURL": format!("{}/openapi.json", shop.stage.documents)});
     shop.stage.apply(&product).await?;
-    for kind in
-        ["Ready", "AuthPolicyDiscovered", "PlanPolicyDiscovered", "OIDCDiscovered", "OpenAPISpecReady"]
-    {
+    for kind in [
+        "Ready",
+        "AuthPolicyDiscovered",
+        "PlanPolicyDiscovered",
+        "OIDCDiscovered",
+        "OpenAPISpecReady",
+    ] {
         shop.product_says(kind, "True").await?;
     }
     let product = shop.products().get(&shop.name).await?;
     let status = product.status.clone().unwrap_or_default();
-    let tiers: Vec<_> = status.discovered_plans.iter().map(|plan| plan.tier.as_str()).collect();
+    let tiers: Vec<_> = status
+        .discovered_plans
+        .iter()
+        .map(|plan| plan.tier.as_str())
+        .collect();
     ensure!(tiers == ["gold", "silver"]);
-    let scheme = status.discovered_auth_scheme.context("no scheme")?.authentication;
+    let scheme = status
+        .discovered_auth_scheme
+        .context("no scheme")?
+        .authentication;
     ensure!(scheme.keys().eq(["keys", "tokens"]), "{scheme:?}");
-    let endpoint = status.oidc_discovery.context("no OIDC discovery")?.token_endpoint;
+    let endpoint = status
+        .oidc_discovery
+        .context("no OIDC discovery")?
+        .token_endpoint;
     ensure!(endpoint == format!("{}/token", shop.stage.documents));
     ensure!(status.openapi.context("no OpenAPI")?.raw == OPENAPI);
     ensure!(status.observed_generation == product.metadata.generation);
@@ -69,16 +83,33 @@ async fn a_product_tells_why_something_about_it_is_missing(stage: Arc<Stage>) ->
             Api::namespaced_with(shop.stage.admin.clone(), &shop.name, &resource);
         api.delete(&shop.name, &DeleteParams::default()).await
     };
-    delete("extensions.kuadrant.io", "v1alpha1", "PlanPolicy", "planpolicies").await?;
+    delete(
+        "extensions.kuadrant.io",
+        "v1alpha1",
+        "PlanPolicy",
+        "planpolicies",
+    )
+    .await?;
     delete("kuadrant.io", "v1", "AuthPolicy", "authpolicies").await?;
     let product = shop.product_says("PlanPolicyDiscovered", "False").await?;
     ensure!(reason(&product, "PlanPolicyDiscovered") == Some("NotFound"));
     let product = shop.product_says("AuthPolicyDiscovered", "False").await?;
-    ensure!(product.status.clone().unwrap_or_default().discovered_plans.is_empty());
+    ensure!(
+        product
+            .status
+            .clone()
+            .unwrap_or_default()
+            .discovered_plans
+            .is_empty()
+    );
     delete("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes").await?;
     until("the missing route is told", async || {
         let product = shop.products().get(&shop.name).await?;
-        Ok(if reason(&product, "Ready") == Some("HTTPRouteNotFound") { Ok(()) } else { Err(product.status) })
+        Ok(if reason(&product, "Ready") == Some("HTTPRouteNotFound") {
+            Ok(())
+        } else {
+            Err(product.status)
+        })
     })
     .await
 }
@@ -94,11 +125,22 @@ async fn a_wrong_product_is_refused_with_the_published_message(stage: Arc<Stage>
     let refused = async |field: &str, value: &str, message: &str| {
         let mut product = shop.product("manual");
         product["spec"]["targetRef"][field] = Value::from(value);
-        let error = shop.stage.apply(&product).await.err().context("it was accepted")?.to_string();
+        let error = shop
+            .stage
+            .apply(&product)
+            .await
+            .err()
+            .context("it was accepted")?
+            .to_string();
         ensure!(error.contains(message), "{error}");
         Ok(())
     };
-    refused("kind", "Gateway", "Invalid targetRef.kind. The only supported value is 'HTTPRoute'").await?;
+    refused(
+        "kind",
+        "Gateway",
+        "Invalid targetRef.kind. The only supported value is 'HTTPRoute'",
+    )
+    .await?;
     refused(
         "group",
         "apps",
@@ -134,10 +176,13 @@ async fn a_policy_on_the_gateway_applies_where_the_route_has_none(stage: Arc<Sta
     let product = shop.product_says("AuthPolicyDiscovered", "True").await?;
     let conditions = product.status.unwrap_or_default().conditions;
     ensure!(
-        conditions.iter().any(|c| c.message == "Discovered AuthPolicy gated targeting Gateway gated"),
+        conditions
+            .iter()
+            .any(|c| c.message == "Discovered AuthPolicy gated targeting Gateway gated"),
         "{conditions:?}"
     );
     shop.stage.apply(&shop.key("mine")).await?;
     let key = shop.key_is("mine", "Approved").await?;
-    shop.gateway_answers(&shop.generated_value(&key).await?, 200).await
+    shop.gateway_answers(&shop.generated_value(&key).await?, 200)
+        .await
 }

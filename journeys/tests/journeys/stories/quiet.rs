@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use devportal_api::{APIKeyApproval, APIKeyRequest};
 use devportal_stack::{Options, Part, Persona, Stack};
-use kube::api::{Api, Patch, PatchParams};
 use kube::Client;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::stories;
@@ -44,7 +44,8 @@ impl Quiet {
     }
 
     async fn furnish(&self) -> Result<()> {
-        let target = json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "shop"});
+        let target =
+            json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "shop"});
         let meta = json!({"name": "shop", "namespace": "shop"});
         let objects = [
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
@@ -68,8 +69,11 @@ impl Quiet {
             json!({"type": kind, "status": "True", "reason": kind, "message": "",
                 "lastTransitionTime": "2026-01-01T00:00:00Z"})
         };
-        let status = json!({"status": {"conditions": [condition("Accepted"), condition("Enforced")]}});
-        policies.patch_status("shop", &PatchParams::default(), &Patch::Merge(status)).await?;
+        let status =
+            json!({"status": {"conditions": [condition("Accepted"), condition("Enforced")]}});
+        policies
+            .patch_status("shop", &PatchParams::default(), &Patch::Merge(status))
+            .await?;
         Ok(())
     }
 
@@ -101,7 +105,9 @@ impl Quiet {
     /// renew its lease: verb and resource of each request so far.
     fn requests(&self) -> Result<Vec<String>> {
         let log = std::fs::read_to_string(self.stack.audit_log())?;
-        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let entries = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(entries
             .filter(|entry| entry["user"]["username"] == USER)
@@ -124,10 +130,17 @@ async fn an_idle_controller_sends_nothing_but_its_watches(_: Arc<Stage>) -> Resu
     // The last write comes back, and the API server writes its log in batches.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let before = quiet.requests()?;
-    ensure!(before.iter().any(|request| request.starts_with("create")), "the log shows nothing");
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    ensure!(
+        before.iter().any(|request| request.starts_with("create")),
+        "the log shows nothing"
+    );
+    tokio::time::sleep(Duration::from_mins(1)).await;
     let after = quiet.requests()?;
-    ensure!(after.len() == before.len(), "idle, it sent {:?}", &after[before.len()..]);
+    ensure!(
+        after.len() == before.len(),
+        "idle, it sent {:?}",
+        &after[before.len()..]
+    );
     quiet.end().await
 }
 
@@ -138,13 +151,16 @@ async fn requests_and_approvals_are_collected_where_no_garbage_collector_runs(
     let quiet = Quiet::start().await?;
     quiet.request_key().await?;
     quiet.key_is_approved().await?;
-    quiet.keys().delete("mine", &Default::default()).await?;
+    quiet
+        .keys()
+        .delete("mine", &DeleteParams::default())
+        .await?;
     let requests: Api<APIKeyRequest> = Api::namespaced(quiet.admin.clone(), "shop");
     let approvals: Api<APIKeyApproval> = Api::namespaced(quiet.admin.clone(), "shop");
     until("request and approval are gone", async || {
         let left = (
-            requests.list(&Default::default()).await?.items.len(),
-            approvals.list(&Default::default()).await?.items.len(),
+            requests.list(&ListParams::default()).await?.items.len(),
+            approvals.list(&ListParams::default()).await?.items.len(),
         );
         Ok(if left == (0, 0) { Ok(()) } else { Err(left) })
     })
@@ -161,6 +177,6 @@ async fn a_key_survives_the_controller_being_killed(_: Arc<Stage>) -> Result<()>
     quiet.key_is_approved().await?;
     let secrets: Api<k8s_openapi::api::core::v1::Secret> =
         Api::namespaced(quiet.admin.clone(), devportal_stack::NAMESPACE);
-    ensure!(secrets.list(&Default::default()).await?.items.len() == 1);
+    ensure!(secrets.list(&ListParams::default()).await?.items.len() == 1);
     quiet.end().await
 }
