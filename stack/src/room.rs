@@ -2,7 +2,9 @@
 //!
 //! A room is a thread, and what it starts inherits its network. The shared room
 //! has the machine's network; a private one has a loopback of its own, so that
-//! programs which listen on all interfaces are reached only through a relay.
+//! programs which listen on all interfaces are reached only through a relay,
+//! and a `/tmp/kuadrant` of its own, where kuadrant-operator puts its sockets
+//! under names that cannot be changed.
 //!
 //! The thread lives as long as the room: `setpriv --pdeathsig` ties a child to
 //! the thread that started it, not to the process.
@@ -13,7 +15,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::CloneFlags,
+};
 use tokio::sync::oneshot;
+
+/// Where kuadrant-operator talks to its extensions.
+const SOCKETS: &str = "/tmp/kuadrant";
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -34,8 +43,9 @@ impl Room {
     /// A room with a network of its own; fails where this is not permitted.
     pub(crate) fn private() -> Result<Self> {
         Self::enter(true, || {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+            nix::sched::unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
                 .context("a network namespace of its own is not permitted")?;
+            hide_sockets().context("cannot hide /tmp/kuadrant from other stacks")?;
             raise_loopback().context("cannot raise the loopback of a network namespace")
         })
     }
@@ -90,6 +100,15 @@ impl Drop for Room {
             let _ = thread.join();
         }
     }
+}
+
+/// Lays an empty folder over [`SOCKETS`], for this thread and what it starts.
+fn hide_sockets() -> Result<()> {
+    std::fs::create_dir_all(SOCKETS)?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    mount(Some("tmpfs"), SOCKETS, Some("tmpfs"), MsFlags::empty(), none)?;
+    Ok(())
 }
 
 fn raise_loopback() -> Result<()> {
