@@ -56,6 +56,9 @@ async fn run(client: &Client) -> Result<()> {
         for (key, status) in status::missing(&seen) {
             match write(client, &key, &status).await {
                 Ok(object) => drop(seen.insert(key, object)),
+                Err(kube::Error::Api(refusal)) if matches!(refusal.code, 400 | 403 | 422) => {
+                    tracing::error!("status of {key:?} refused: {}", refusal.message);
+                }
                 // Changed or gone meanwhile: the next event tells.
                 Err(error) => tracing::debug!("status of {key:?}: {error}"),
             }

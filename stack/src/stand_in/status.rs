@@ -11,6 +11,8 @@ use super::Seen;
 /// The Gateway controller we stand in for.
 pub(crate) const CONTROLLER_NAME: &str = "istio.io/gateway-controller";
 
+const MESSAGE: &str = "Set by the stand-in of the local stack";
+
 /// The kinds whose statuses nobody else sets here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -127,6 +129,7 @@ fn wanted(
                         "conditions": [accepted, yes("ResolvedRefs", "ResolvedRefs")],
                     })
                 })
+                .chain(others(object))
                 .collect();
             Some(json!({"parents": parents}))
         }
@@ -140,6 +143,14 @@ fn wanted(
             },
         })),
     }
+}
+
+/// What other controllers say about a route stays as it is: kuadrant-operator
+/// notes there which policies affect it.
+fn others(route: &DynamicObject) -> impl Iterator<Item = Value> {
+    array(&route.data["status"]["parents"])
+        .filter(|parent| parent["controllerName"] != CONTROLLER_NAME)
+        .cloned()
 }
 
 enum Attachment {
@@ -198,13 +209,13 @@ fn condition(generation: i64, kind: &str, holds: bool, reason: &str) -> Value {
         "type": kind,
         "status": if holds { "True" } else { "False" },
         "reason": reason,
-        "message": "Set by the stand-in of the local stack",
+        "message": MESSAGE,
         "observedGeneration": generation,
     })
 }
 
 fn ready(reason: &str) -> Value {
-    json!({"type": "Ready", "status": "True", "reason": reason})
+    json!({"type": "Ready", "status": "True", "reason": reason, "message": MESSAGE})
 }
 
 /// Takes over the time of each condition whose status did not change.
@@ -232,9 +243,12 @@ fn keep_times(wanted: &Value, found: &Value) -> Value {
 
 fn counterpart<'a>(item: &Value, at: usize, found: &'a Value) -> &'a Value {
     const NONE: &Value = &Value::Null;
-    for identity in ["type", "name", "parentRef"] {
-        if !item[identity].is_null() && item["value"].is_null() {
-            return array(found).find(|f| f[identity] == item[identity]).unwrap_or(NONE);
+    const IDENTITIES: [&[&str]; 3] = [&["controllerName", "parentRef"], &["type"], &["name"]];
+    for identity in IDENTITIES {
+        // An address has a type too, and a value.
+        if identity.iter().all(|field| !item[field].is_null()) && item["value"].is_null() {
+            let is_same = |other: &&Value| identity.iter().all(|f| other[f] == item[f]);
+            return array(found).find(is_same).unwrap_or(NONE);
         }
     }
     found.get(at).unwrap_or(NONE)

@@ -104,3 +104,21 @@ fn a_condition_keeps_its_time_while_only_the_generation_changes() {
     assert_eq!(condition["lastTransitionTime"], "2020-01-01T00:00:00Z");
     assert_eq!(condition["observedGeneration"], 2);
 }
+
+#[test]
+fn what_another_controller_says_about_a_route_stays() {
+    let mut seen = gateway();
+    route(&mut seen, "public");
+    let theirs = json!({
+        "controllerName": "kuadrant.io/policy-controller",
+        "parentRef": {"name": "public", "namespace": "infra"},
+        "conditions": [{"type": "kuadrant.io/AuthPolicyAffected", "status": "True"}],
+    });
+    let key = (Kind::HttpRoute, "toystore".to_owned(), "toystore".to_owned());
+    seen.get_mut(&key).unwrap().data["status"] = json!({"parents": [theirs]});
+    settle(&mut seen);
+    let parents = status(&seen, Kind::HttpRoute, "toystore", "toystore")["parents"].clone();
+    assert_eq!(parents[0]["controllerName"], CONTROLLER_NAME);
+    assert_eq!(parents[1]["conditions"], theirs["conditions"]);
+    assert_eq!(settle(&mut seen), 0);
+}
