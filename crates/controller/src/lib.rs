@@ -1,1 +1,111 @@
-//! placeholder
+//! The hands of the developer portal: watch, decide, write.
+//!
+//! ```text
+//! watch ─┐                                             ┌─► follow, fetch (needs)
+//! follow ┼─► News ─► engine: World::observe ─► decide ─┤
+//! fetch ─┘              ▲                              └─► queue ─► apply
+//!                       └────────── answers ◄──────────────────────┘
+//! ```
+//!
+//! | to change | edit |
+//! |---|---|
+//! | what is watched, and what an absent definition means | [`watch`], [`kinds`] |
+//! | the order of work, backing off | [`queue`], [`engine`] |
+//! | how a write is made | [`apply`] |
+//! | what a generated key looks like | [`credential`] |
+//! | where documents may come from | [`fetch`] |
+
+mod apply;
+mod credential;
+mod engine;
+pub mod fetch;
+mod follow;
+mod health;
+mod kinds;
+mod lead;
+mod needs;
+mod queue;
+mod secret;
+mod watch;
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use kube::Client;
+use tokio::sync::mpsc;
+use tokio::sync::watch::{Sender, channel};
+use tracing::info;
+
+use crate::apply::Writer;
+use crate::fetch::{FetchConfig, Fetcher};
+use crate::follow::Follower;
+use crate::lead::Leadership;
+use crate::secret::Reader;
+
+/// How the controller is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where `/healthz` and `/readyz` answer.
+    pub health: SocketAddr,
+    /// Whether several replicas share the work by a lease.
+    pub leader_elect: bool,
+}
+
+/// News that may wait to be heard; watches pause beyond that.
+const BACKLOG: usize = 1024;
+
+/// Runs until `stop` is done, then gives the lease back.
+///
+/// # Errors
+///
+/// When the API server cannot be reached at the start, an address is taken, or
+/// a setting is wrong.
+pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()> {
+    let config = FetchConfig::from_env()?;
+    let client = connect().await?;
+    let (ready, is_ready) = channel(false);
+    health::serve(options.health, is_ready).await?;
+
+    let leadership = if options.leader_elect {
+        Leadership::elected(client.clone(), &lead::namespace(&client)).await?
+    } else {
+        Leadership::alone()
+    };
+    let (news, heard) = mpsc::channel(BACKLOG);
+    let (documents, fetched) = mpsc::channel(BACKLOG);
+    let reader = Reader::new();
+    let kuadrant = Sender::new(None);
+    let kinds = kinds::watch_all(&client, &reader, &news, kuadrant.subscribe());
+    let engine = engine::run(
+        engine::Parts {
+            writer: Writer::new(client.clone(), reader.clone()),
+            follower: Follower::new(client, reader, news),
+            fetcher: Fetcher::new(config, documents)?,
+            kinds,
+            leads: leadership.leads.clone(),
+            ready,
+            kuadrant,
+        },
+        heard,
+        fetched,
+    );
+    tokio::select! {
+        () = engine => anyhow::bail!("every watch has ended; this is a defect"),
+        () = stop => info!("stopping"),
+    }
+    leadership.resign().await;
+    Ok(())
+}
+
+async fn connect() -> Result<Client> {
+    let config = kube::Config::infer().await.context(
+        "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
+    )?;
+    let address = config.cluster_url.clone();
+    let client = Client::try_from(config)?;
+    let version = client.apiserver_version().await.with_context(|| {
+        format!("cannot talk to the API server at {address}: is it running, and is the kubeconfig right?")
+    })?;
+    info!(server = %address, version = %version.git_version, "connected");
+    Ok(client)
+}

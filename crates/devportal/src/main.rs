@@ -1,1 +1,150 @@
-fn main() {}
+//! The one binary of the developer portal.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Self-service API access for Kubernetes.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  devportal crds | kubectl apply --server-side -f -
+  devportal controller
+  devportal controller --leader-elect --health-probe-bind-address=:8081"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Turn APIProducts, APIKeys and approvals into credentials.
+    Controller(ControllerArguments),
+    /// Print the definitions of the four kinds, for `kubectl apply`.
+    Crds,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The cluster is the one of KUBECONFIG or of the pod's ServiceAccount.
+
+Environment:
+  RUST_LOG                what to log, for example info or devportal_controller=debug
+  OPENAPI_SPEC_MAX_SIZE   largest OpenAPI document in bytes (512000)
+  DEVPORTAL_FETCH_ALLOW   addresses documents may come from although they are
+                          private, for example 10.1.0.0/16,docs.svc
+  POD_NAMESPACE           where the lease is kept
+
+Examples:
+  devportal controller
+  devportal controller --leader-elect --health-probe-bind-address=:8081"
+)]
+struct ControllerArguments {
+    /// Share the work between replicas: only the holder of the lease writes.
+    #[arg(long)]
+    leader_elect: bool,
+    /// Where /healthz and /readyz answer; `:PORT` means every interface.
+    #[arg(long, default_value = "127.0.0.1:8081", value_parser = address)]
+    health_probe_bind_address: SocketAddr,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// An address as Go programs write it, too: `:8081`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let whole = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.to_owned(),
+    };
+    whole
+        .parse()
+        .map_err(|_| "expected HOST:PORT or :PORT, for example :8081".to_owned())
+}
+
+fn main() -> ExitCode {
+    match run(arguments()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The published operator's image starts `/manager` with the controller's
+/// arguments.
+fn arguments() -> Arguments {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let is_manager = words
+        .first()
+        .is_some_and(|name| Path::new(name).ends_with("manager"));
+    if is_manager {
+        words.insert(1, "controller".into());
+    }
+    Arguments::parse_from(words)
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Crds => print_definitions(),
+        Command::Controller(arguments) => {
+            log(arguments.log_format)?;
+            let options = devportal_controller::Options {
+                health: arguments.health_probe_bind_address,
+                leader_elect: arguments.leader_elect,
+            };
+            devportal_controller::run(options, stop_signal()?).await
+        }
+    }
+}
+
+fn print_definitions() -> Result<()> {
+    for definition in devportal_api::crd::definitions() {
+        print!("---\n{}", serde_yaml_ng::to_string(&definition)?);
+    }
+    Ok(())
+}
+
+fn log(format: LogFormat) -> Result<()> {
+    use std::io::IsTerminal;
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .from_env()
+        .context("RUST_LOG is not understood; try RUST_LOG=info")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    }
+    .map_err(|error| anyhow!("cannot set the log up: {error}"))
+}
+
+/// Done at the first SIGINT or SIGTERM.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,213 @@
+//! What did a reply say, and is it news?
+//!
+//! A document remembers the last good copy and the last answer. It makes a
+//! [`Change`] only of an answer that differs, so that idle is idle.
+
+use std::sync::Arc;
+
+use devportal_api::condition::OpenApiState;
+use devportal_core::change::OpenApiAnswer;
+use devportal_core::{Change, Need};
+use jiff::Timestamp;
+use url::Url;
+
+use super::client::{Failure, Reply, Validators, Wish};
+
+/// The largest OpenID Connect discovery document, in bytes.
+const OIDC_CAP: u64 = 64 * 1024;
+
+/// A followed document.
+pub(super) struct Document {
+    url: String,
+    kind: Kind,
+    /// Of the last good copy.
+    validators: Option<Validators>,
+}
+
+enum Kind {
+    OpenApi(OpenApi),
+    Oidc(Oidc),
+}
+
+struct OpenApi {
+    cap: u64,
+    good: Option<(Arc<str>, Timestamp)>,
+    sent: Option<OpenApiAnswer>,
+}
+
+struct Oidc {
+    issuer: String,
+    /// The token endpoint.
+    good: Option<String>,
+    sent: Option<Result<String, String>>,
+}
+
+/// What came of one attempt.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Whether the document is well.
+    pub(super) is_good: bool,
+    /// What the World does not know yet.
+    pub(super) news: Option<Change>,
+}
+
+impl Document {
+    /// The document that is needed, if it is one that is fetched.
+    pub(super) fn of(need: &Need, openapi_cap: u64) -> Option<Self> {
+        let (url, kind) = match need {
+            Need::Secret(_) => return None,
+            Need::OpenApi(url) => (
+                url.clone(),
+                Kind::OpenApi(OpenApi {
+                    cap: openapi_cap,
+                    good: None,
+                    sent: None,
+                }),
+            ),
+            Need::Oidc(issuer) => (
+                format!(
+                    "{}/.well-known/openid-configuration",
+                    issuer.trim_end_matches('/')
+                ),
+                Kind::Oidc(Oidc {
+                    issuer: issuer.clone(),
+                    good: None,
+                    sent: None,
+                }),
+            ),
+        };
+        Some(Self {
+            url,
+            kind,
+            validators: None,
+        })
+    }
+
+    /// Documents of one host share its lane.
+    pub(super) fn host(&self) -> String {
+        let url = Url::parse(&self.url).ok();
+        url.as_ref()
+            .and_then(Url::host_str)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// What to ask the server.
+    pub(super) fn wish(&self) -> Wish<'_> {
+        let (accept, cap) = match &self.kind {
+            Kind::OpenApi(document) => (
+                "application/vnd.oai.openapi+json, application/json, application/yaml, \
+                 text/yaml, */*;q=0.5",
+                document.cap,
+            ),
+            Kind::Oidc(_) => ("application/json", OIDC_CAP),
+        };
+        Wish {
+            url: &self.url,
+            accept,
+            cap,
+            validators: self.validators.as_ref(),
+        }
+    }
+
+    /// Takes in what an attempt brought.
+    pub(super) fn take(&mut self, reply: Result<Reply, Failure>, now: Timestamp) -> Outcome {
+        let (body, validators) = match reply {
+            Ok(Reply::Document(body, validators)) => (Ok(Some(body)), validators),
+            Ok(Reply::NotModified) => (Ok(None), self.validators.take()),
+            Err(failure) => (Err(failure), None),
+        };
+        let outcome = match &mut self.kind {
+            Kind::OpenApi(document) => document.take(&self.url, body, now),
+            Kind::Oidc(document) => document.take(body),
+        };
+        if outcome.is_good {
+            self.validators = validators;
+        }
+        outcome
+    }
+}
+
+impl OpenApi {
+    fn take(
+        &mut self,
+        url: &str,
+        body: Result<Option<Vec<u8>>, Failure>,
+        now: Timestamp,
+    ) -> Outcome {
+        let state = match body.map(|body| body.map(read_text)) {
+            Ok(None) => OpenApiState::Fetched,
+            Ok(Some(Ok(text))) => {
+                if self.good.as_ref().is_none_or(|(good, _)| **good != *text) {
+                    self.good = Some((text.into(), now));
+                }
+                OpenApiState::Fetched
+            }
+            Ok(Some(Err(why))) => OpenApiState::ReadFailed(why.to_owned()),
+            Err(Failure::TooLarge(cap)) => OpenApiState::TooLarge(cap),
+            Err(failure @ Failure::Broken) => OpenApiState::ReadFailed(failure.words()),
+            Err(failure) => OpenApiState::FetchFailed(failure.words()),
+        };
+        let is_good = state == OpenApiState::Fetched;
+        let (text, synced_at) = match (&self.good, &self.sent) {
+            (Some((text, at)), _) => (Some(Arc::clone(text)), *at),
+            (None, Some(sent)) => (None, sent.synced_at),
+            (None, None) => (None, now),
+        };
+        let answer = OpenApiAnswer {
+            state,
+            text,
+            cap: self.cap,
+            synced_at,
+        };
+        let news = (self.sent.as_ref() != Some(&answer)).then(|| {
+            self.sent = Some(answer.clone());
+            Change::OpenApi(url.to_owned(), answer)
+        });
+        Outcome { is_good, news }
+    }
+}
+
+/// Any text is published as it is: linting is somebody else's question.
+fn read_text(body: Vec<u8>) -> Result<String, &'static str> {
+    let text = String::from_utf8(body).map_err(|_| "the document is not UTF-8 text")?;
+    if text.trim_start_matches('\u{feff}').trim().is_empty() {
+        return Err("the document is empty");
+    }
+    Ok(text)
+}
+
+impl Oidc {
+    fn take(&mut self, body: Result<Option<Vec<u8>>, Failure>) -> Outcome {
+        let answer = match body.map(|body| body.as_deref().map(read_token_endpoint)) {
+            Ok(None) => self.good.clone().ok_or_else(|| Failure::Broken.words()),
+            Ok(Some(Ok(endpoint))) => {
+                self.good = Some(endpoint.clone());
+                Ok(endpoint)
+            }
+            Ok(Some(Err(why))) => Err(why.to_owned()),
+            Err(failure) => Err(failure.words()),
+        };
+        let is_good = answer.is_ok();
+        let news = (self.sent.as_ref() != Some(&answer)).then(|| {
+            self.sent = Some(answer.clone());
+            Change::Oidc(self.issuer.clone(), answer)
+        });
+        Outcome { is_good, news }
+    }
+}
+
+/// OpenID Connect Discovery 1.0, section 3: `token_endpoint`.
+fn read_token_endpoint(body: &[u8]) -> Result<String, &'static str> {
+    let document: serde_json::Value =
+        serde_json::from_slice(body).map_err(|_| "the document is not JSON")?;
+    let endpoint = document
+        .get("token_endpoint")
+        .and_then(serde_json::Value::as_str)
+        .ok_or("the document has no token_endpoint")?;
+    let url = Url::parse(endpoint).ok();
+    if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        return Err("the document's token_endpoint is not an http or https URL");
+    }
+    Ok(endpoint.to_owned())
+}

@@ -1,0 +1,143 @@
+//! When is a document fetched, and how many are at once?
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use devportal_core::Change;
+use jiff::Timestamp;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::time::sleep;
+
+use super::client::Client;
+use super::config::FetchConfig;
+use super::document::Document;
+
+/// Room for a number of attempts, with a narrower lane for each host.
+pub(super) struct Lanes {
+    all: Arc<Semaphore>,
+    per_host: usize,
+    hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
+}
+
+impl Lanes {
+    pub(super) fn new(concurrency: usize, per_host: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(concurrency.max(1))),
+            per_host: per_host.max(1),
+            hosts: Mutex::default(),
+        }
+    }
+
+    fn lane(&self, host: String) -> Lane {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.retain(|_, lane| lane.strong_count() > 0);
+        let known = hosts.get(&host).and_then(Weak::upgrade);
+        let of_host = known.unwrap_or_else(|| {
+            let lane = Arc::new(Semaphore::new(self.per_host));
+            hosts.insert(host, Arc::downgrade(&lane));
+            lane
+        });
+        Lane {
+            of_host,
+            all: Arc::clone(&self.all),
+        }
+    }
+}
+
+/// The way of one host's attempts.
+struct Lane {
+    of_host: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+}
+
+impl Lane {
+    /// Waits for the host first: who waits there takes no room from others.
+    async fn enter(&self) -> Result<[SemaphorePermit<'_>; 2], AcquireError> {
+        Ok([self.of_host.acquire().await?, self.all.acquire().await?])
+    }
+}
+
+/// How long to wait after an attempt.
+#[derive(Debug)]
+pub(super) struct Pace {
+    refresh: Duration,
+    retry_first: Duration,
+    retry_longest: Duration,
+    retry_next: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(config: &FetchConfig) -> Self {
+        Self {
+            refresh: config.refresh,
+            retry_first: config.retry_first,
+            retry_longest: config.retry_longest,
+            retry_next: config.retry_first,
+        }
+    }
+
+    /// The pause before jitter.
+    pub(super) fn after(&mut self, is_good: bool) -> Duration {
+        if is_good {
+            self.retry_next = self.retry_first;
+            return self.refresh;
+        }
+        let pause = self.retry_next.min(self.retry_longest);
+        self.retry_next = pause.saturating_mul(2);
+        pause
+    }
+}
+
+/// What failed or started together is not repeated together.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.85..1.15))
+}
+
+/// The task of one document.
+pub(super) struct Follower {
+    document: Document,
+    client: Arc<Client>,
+    lane: Lane,
+    pace: Pace,
+    changes: Sender<Change>,
+}
+
+impl Follower {
+    pub(super) fn new(
+        document: Document,
+        client: Arc<Client>,
+        lanes: &Lanes,
+        config: &FetchConfig,
+        changes: Sender<Change>,
+    ) -> Self {
+        let lane = lanes.lane(document.host());
+        Self {
+            document,
+            client,
+            lane,
+            pace: Pace::new(config),
+            changes,
+        }
+    }
+
+    /// Runs until it is aborted or nobody listens any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            let reply = {
+                let Ok(_room) = self.lane.enter().await else {
+                    return;
+                };
+                self.client.fetch(&self.document.wish()).await
+            };
+            let outcome = self.document.take(reply, Timestamp::now());
+            if let Some(news) = outcome.news
+                && self.changes.send(news).await.is_err()
+            {
+                return;
+            }
+            sleep(jittered(self.pace.after(outcome.is_good))).await;
+        }
+    }
+}

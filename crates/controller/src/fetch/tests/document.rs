@@ -1,0 +1,189 @@
+//! What must a document be, and what may an operator set?
+
+use std::time::Duration;
+
+use devportal_api::condition::OpenApiState;
+use devportal_api::id::SecretId;
+use devportal_core::Need;
+
+use super::server::{Reply, Server};
+use super::{Bench, Names, discover, failed, fetch, once};
+use crate::fetch::schedule::{Pace, jittered};
+use crate::fetch::{FetchConfig, Reach};
+
+#[tokio::test]
+async fn any_text_is_taken_as_it_is() {
+    for text in [
+        "{\"openapi\": \"3.1.0\"}",
+        "openapi: 3.1.0\n",
+        "almost: [yaml",
+        "ünïcode",
+    ] {
+        let server = Server::always(Reply::ok(text)).await;
+        let answer = fetch(&server.url("/openapi")).await;
+        assert_eq!(answer.state, OpenApiState::Fetched);
+        assert_eq!(answer.text.as_deref(), Some(text));
+        assert_eq!(answer.cap, 1000);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_text_cannot_be_read() {
+    let cases: [(&[u8], &str); 4] = [
+        (b"", "the document is empty"),
+        (b" \n\t", "the document is empty"),
+        ("\u{feff}\n".as_bytes(), "the document is empty"),
+        (b"\xff\xfe{\0}\0", "the document is not UTF-8 text"),
+    ];
+    for (body, why) in cases {
+        let server = Server::always(Reply::ok(body)).await;
+        let answer = fetch(&server.url("/")).await;
+        assert_eq!(answer.state, OpenApiState::ReadFailed(why.to_owned()));
+        assert_eq!(answer.text, None);
+    }
+}
+
+#[tokio::test]
+async fn a_status_code_is_told() {
+    let lines = [
+        "404 Not Found",
+        "503 Service Unavailable",
+        "304 Not Modified",
+        "302 Found",
+    ];
+    for line in lines {
+        let server = Server::always(Reply::status(line)).await;
+        let answer = fetch(&server.url("/")).await;
+        assert_eq!(
+            answer.state,
+            failed(&format!("the server answered {}", &line[..3]))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_breaks_off_cannot_be_read() {
+    let server = Server::always(Reply::ok("openapi: 3.1.0").cut()).await;
+    let why = "the document could not be read to its end".to_owned();
+    assert_eq!(
+        fetch(&server.url("/")).await.state,
+        OpenApiState::ReadFailed(why.clone())
+    );
+
+    let server = Server::always(Reply::ok("no gzip at all").with("content-encoding", "gzip")).await;
+    assert_eq!(
+        fetch(&server.url("/")).await.state,
+        OpenApiState::ReadFailed(why)
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_gives_its_token_endpoint() {
+    let body = r#"{"issuer": "x", "token_endpoint": "https://login.example.com/token"}"#;
+    let server = Server::always(Reply::ok(body)).await;
+    for issuer in [server.url("/realms/a"), server.url("/realms/a/")] {
+        assert_eq!(
+            discover(&issuer).await,
+            Ok("https://login.example.com/token".to_owned())
+        );
+    }
+    for head in server.asked() {
+        assert!(head.starts_with("get /realms/a/.well-known/openid-configuration http/1.1\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_without_a_usable_token_endpoint_is_not_discovered() {
+    let none = "the document has no token_endpoint";
+    let no_url = "the document's token_endpoint is not an http or https URL";
+    let cases = [
+        ("not json", "the document is not JSON"),
+        ("[]", none),
+        (r#"{"issuer": "x"}"#, none),
+        (r#"{"token_endpoint": 7}"#, none),
+        (r#"{"token_endpoint": ""}"#, no_url),
+        (r#"{"token_endpoint": "/token"}"#, no_url),
+        (r#"{"token_endpoint": "javascript:alert(1)"}"#, no_url),
+    ];
+    for (body, why) in cases {
+        let server = Server::always(Reply::ok(body)).await;
+        assert_eq!(
+            discover(&server.url("")).await,
+            Err(why.to_owned()),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_may_not_talk_for_ever() {
+    let server = Server::always(Reply::ok(vec![b' '; 64 * 1024 + 1])).await;
+    let why = "the document is larger than the limit of 65536 bytes";
+    assert_eq!(discover(&server.url("")).await, Err(why.to_owned()));
+}
+
+#[tokio::test]
+async fn secrets_are_not_fetched() {
+    let mut bench = Bench::new(once(), Names::default());
+    let id: SecretId = SecretId::new("team-a", "key");
+    bench.fetcher.follow(Need::Secret(id));
+    assert!(bench.is_silent().await);
+}
+
+fn config(variables: &[(&str, &str)]) -> anyhow::Result<FetchConfig> {
+    FetchConfig::from_variables(|name| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        Ok(found.map(|(_, value)| (*value).to_owned()))
+    })
+}
+
+#[test]
+fn the_environment_is_read_and_its_gaps_have_defaults() {
+    let defaults = FetchConfig::default();
+    assert_eq!(config(&[]).unwrap(), defaults);
+    assert_eq!(config(&[("OPENAPI_SPEC_MAX_SIZE", " ")]).unwrap(), defaults);
+    let set = config(&[
+        ("OPENAPI_SPEC_MAX_SIZE", "1024"),
+        ("DEVPORTAL_FETCH_ALLOW", "127.0.0.1/32,docs.tools.svc"),
+        ("DEVPORTAL_FETCH_REFRESH", "30"),
+    ]);
+    let expected = FetchConfig {
+        openapi_max_size: 1024,
+        allow: Reach::parse("127.0.0.1/32,docs.tools.svc").unwrap(),
+        refresh: Duration::from_secs(30),
+        ..defaults
+    };
+    assert_eq!(set.unwrap(), expected);
+}
+
+#[test]
+fn a_bad_setting_is_named_with_its_value() {
+    let cases = [
+        ("OPENAPI_SPEC_MAX_SIZE", "500k"),
+        ("OPENAPI_SPEC_MAX_SIZE", "-1"),
+        ("OPENAPI_SPEC_MAX_SIZE", "0"),
+        ("DEVPORTAL_FETCH_ALLOW", "10.0.0.0/40"),
+        ("DEVPORTAL_FETCH_REFRESH", "15m"),
+    ];
+    for (name, value) in cases {
+        let error = format!("{:#}", config(&[(name, value)]).unwrap_err());
+        assert!(error.contains(name) && error.contains(value), "{error}");
+    }
+}
+
+#[test]
+fn failures_are_retried_ever_more_slowly_until_one_succeeds() {
+    let mut pace = Pace::new(&FetchConfig::default());
+    let seconds: Vec<u64> = (0..9).map(|_| pace.after(false).as_secs()).collect();
+    assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+    assert_eq!(pace.after(true), Duration::from_mins(15));
+    assert_eq!(pace.after(false), Duration::from_secs(5));
+}
+
+#[test]
+fn pauses_differ_a_little() {
+    let pause = Duration::from_secs(100);
+    let pauses: Vec<_> = (0..100).map(|_| jittered(pause)).collect();
+    assert!(pauses.iter().all(|p| (85..=115).contains(&p.as_secs())));
+    assert!(pauses.iter().any(|p| *p != pauses[0]));
+}

@@ -1,0 +1,283 @@
+//! How does a document stay fresh, and when is it news?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use devportal_api::condition::OpenApiState;
+use devportal_core::{Change, Need};
+use tokio::time::sleep;
+
+use super::server::{Reply, Server};
+use super::{Bench, FetchConfig, Names, failed, fetch, impatient, once};
+
+/// A document with a version; answers 304 to who has it.
+fn versioned(head: &str, etag: &str, body: &str) -> Reply {
+    if head.contains(&format!("if-none-match: \"{etag}\"")) {
+        return Reply::status("304 Not Modified");
+    }
+    Reply::ok(body).with("etag", &format!("\"{etag}\""))
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_modified_is_no_news() {
+    let server = Server::start(|head, _| versioned(head, "v1", "text")).await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    assert_eq!(bench.next_openapi().await.state, OpenApiState::Fetched);
+    server.asked_times(4).await;
+    assert!(bench.is_silent().await);
+    let asked = server.asked();
+    assert!(!asked[0].contains("if-none-match"));
+    assert!(
+        asked[1..]
+            .iter()
+            .all(|head| head.contains("if-none-match: \"v1\""))
+    );
+}
+
+#[tokio::test]
+async fn a_date_serves_where_there_is_no_etag() {
+    let date = "wed, 21 oct 2015 07:28:00 gmt";
+    let server = Server::start(move |head, _| {
+        let known = head.contains(&format!("if-modified-since: {date}"));
+        let full = Reply::ok("text").with("last-modified", date);
+        if known {
+            Reply::status("304 Not Modified")
+        } else {
+            full
+        }
+    })
+    .await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    bench.next_openapi().await;
+    server.asked_times(3).await;
+    assert!(bench.is_silent().await);
+    assert!(server.asked()[2].contains("if-modified-since"));
+}
+
+#[tokio::test]
+async fn the_same_text_again_is_no_news() {
+    let server = Server::always(Reply::ok("text")).await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    bench.next_openapi().await;
+    server.asked_times(4).await;
+    assert!(bench.is_silent().await);
+}
+
+#[tokio::test]
+async fn a_new_text_is_news_with_its_own_time() {
+    let server = Server::start(|head, number| match number {
+        1 | 2 => versioned(head, "v1", "old"),
+        _ => versioned(head, "v2", "new"),
+    })
+    .await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    let old = bench.next_openapi().await;
+    let new = bench.next_openapi().await;
+    assert_eq!(
+        (old.text.as_deref(), new.text.as_deref()),
+        (Some("old"), Some("new"))
+    );
+    assert!(new.synced_at > old.synced_at);
+    assert!(bench.is_silent().await);
+}
+
+#[tokio::test]
+async fn the_last_good_copy_outlives_failures() {
+    let server = Server::start(|head, number| match number {
+        2..=4 => Reply::status("503 Service Unavailable"),
+        5 => Reply::ok(vec![b'a'; 2000]).with("etag", "\"big\""),
+        _ => versioned(head, "v1", "text"),
+    })
+    .await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    let good = bench.next_openapi().await;
+    let gone = bench.next_openapi().await;
+    let large = bench.next_openapi().await;
+    let back = bench.next_openapi().await;
+    assert_eq!(gone.state, failed("the server answered 503"));
+    assert_eq!(large.state, OpenApiState::TooLarge(1000));
+    for answer in [&gone, &large] {
+        assert_eq!(
+            (&answer.text, answer.synced_at),
+            (&good.text, good.synced_at)
+        );
+    }
+    // By a 304: the validators are those of the copy we have.
+    assert_eq!(back, good);
+    assert!(server.asked()[5].contains("if-none-match: \"v1\""));
+    assert!(bench.is_silent().await);
+}
+
+#[tokio::test]
+async fn a_version_is_told_only_to_the_address_that_gave_it() {
+    let elsewhere = Server::start(|head, _| versioned(head, "v1", "elsewhere")).await;
+    let to = elsewhere.url("/");
+    let server = Server::start(move |head, number| match number {
+        1 => versioned(head, "v1", "here"),
+        _ => Reply::redirect(&to),
+    })
+    .await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    assert_eq!(bench.next_openapi().await.text.as_deref(), Some("here"));
+    assert_eq!(
+        bench.next_openapi().await.text.as_deref(),
+        Some("elsewhere")
+    );
+    assert!(!elsewhere.asked()[0].contains("if-none-match"));
+}
+
+#[tokio::test]
+async fn an_issuer_that_fails_and_returns_is_news_twice() {
+    let endpoint = "https://login.example.com/token";
+    let server = Server::start(move |head, number| match number {
+        2 | 3 => Reply::status("500 Internal Server Error"),
+        _ => versioned(
+            head,
+            "v1",
+            &format!("{{\"token_endpoint\": \"{endpoint}\"}}"),
+        ),
+    })
+    .await;
+    let issuer = server.url("/");
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.fetcher.follow(Need::Oidc(issuer.clone()));
+    for expected in [Ok(endpoint), Err("the server answered 500"), Ok(endpoint)] {
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        match bench.next().await {
+            Change::Oidc(of, answer) => assert_eq!((of, answer), (issuer.clone(), expected)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(bench.is_silent().await);
+}
+
+#[tokio::test]
+async fn one_slow_host_delays_nobody_else() {
+    let slow = Server::always(Reply::ok("late").delayed(Duration::from_secs(60))).await;
+    let quick = Server::always(Reply::ok("text")).await;
+    // Another name for the slow host, so that only lanes keep it apart.
+    let names = Names::default().with("slow.example.com.", &[&["127.0.0.1"]]);
+    let config = FetchConfig {
+        attempt_timeout: Duration::from_secs(60),
+        concurrency: 3,
+        per_host: 2,
+        ..once()
+    };
+    let mut bench = Bench::new(config, names);
+    for number in 0..50 {
+        bench.follow(&format!(
+            "http://slow.example.com:{}/{number}",
+            slow.at.port()
+        ));
+    }
+    slow.asked_times(2).await;
+    let start = Instant::now();
+    bench.follow(&quick.url("/"));
+    assert_eq!(bench.next_openapi().await.text.as_deref(), Some("text"));
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(slow.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn no_more_attempts_run_at_once_than_allowed() {
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let server = Server::start(|_, _| {
+        MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::spawn(async {
+            sleep(Duration::from_millis(30)).await;
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+        });
+        Reply::ok("text").delayed(Duration::from_millis(40))
+    })
+    .await;
+    let config = FetchConfig {
+        concurrency: 3,
+        per_host: 10,
+        ..once()
+    };
+    let mut bench = Bench::new(config, Names::default());
+    for number in 0..12 {
+        bench.follow(&server.url(&format!("/{number}")));
+    }
+    for _ in 0..12 {
+        bench.next_openapi().await;
+    }
+    assert_eq!(MOST.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_not_fetched_again() {
+    let server = Server::always(Reply::ok("text")).await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    bench.next_openapi().await;
+    server.asked_times(3).await;
+    bench.fetcher.forget(&Need::OpenApi(server.url("/")));
+    sleep(Duration::from_millis(50)).await;
+    let asked = server.asked().len();
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(server.asked().len(), asked);
+}
+
+#[tokio::test]
+async fn forgetting_ends_an_attempt_that_is_under_way() {
+    let server = Server::always(Reply::ok("text").delayed(Duration::from_millis(100))).await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    server.asked_times(1).await;
+    bench.fetcher.forget(&Need::OpenApi(server.url("/")));
+    assert!(bench.is_silent().await);
+}
+
+#[tokio::test]
+async fn following_twice_is_following_once_and_following_anew_answers_anew() {
+    let server = Server::always(Reply::ok("text")).await;
+    let need = Need::OpenApi(server.url("/"));
+    let mut bench = Bench::new(once(), Names::default());
+    bench.fetcher.follow(need.clone());
+    bench.fetcher.follow(need.clone());
+    bench.next_openapi().await;
+    assert!(bench.is_silent().await);
+    assert_eq!(server.asked().len(), 1);
+    bench.fetcher.forget(&need);
+    bench.fetcher.follow(need);
+    assert_eq!(bench.next_openapi().await.state, OpenApiState::Fetched);
+}
+
+#[tokio::test]
+async fn dropping_the_fetcher_stops_every_fetch() {
+    let server = Server::always(Reply::ok("text")).await;
+    let bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    server.asked_times(2).await;
+    let Bench { fetcher, changes } = bench;
+    drop(fetcher);
+    let tasks = Arc::new(changes);
+    sleep(Duration::from_millis(50)).await;
+    let asked = server.asked().len();
+    sleep(Duration::from_millis(150)).await;
+    assert_eq!(server.asked().len(), asked);
+    assert_eq!(tasks.sender_strong_count(), 0);
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_url_is_said_to_be_none() {
+    for url in [
+        "",
+        "openapi.json",
+        "http://",
+        "http://a b/",
+        "mailto:me@example.com",
+    ] {
+        let why = failed("the address is not an http or https URL");
+        assert_eq!(fetch(url).await.state, why, "{url:?}");
+    }
+}

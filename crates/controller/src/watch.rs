@@ -1,0 +1,197 @@
+//! What goes on in the cluster? One watch per kind, told as Changes.
+//!
+//! A list is a difference too: what was known and is not listed any more has
+//! ended. One object that cannot be read is told once and counts as absent; it
+//! stops nobody else's news. A kind whose definition is not installed counts as
+//! listed, and is tried again now and then.
+
+use std::collections::HashSet;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devportal_core::Change;
+use futures::{StreamExt, pin_mut};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+use tracing::{error, info, warn};
+
+/// What a watch has to say.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Something changed.
+    Change(Change),
+    /// Everything of this kind has been told, or the kind is not installed.
+    Listed(&'static str),
+}
+
+/// Between attempts to watch a kind that is not installed.
+const ABSENT_RETRY: Duration = Duration::from_secs(10);
+/// Between attempts after other failures.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(20);
+
+/// How a kind is watched.
+pub(crate) struct Kind<K, I> {
+    /// For logs and for readiness.
+    pub(crate) name: &'static str,
+    pub(crate) api: Api<DeserializeGuard<K>>,
+    pub(crate) config: watcher::Config,
+    pub(crate) id: fn(&str, &str) -> I,
+    pub(crate) change: Box<dyn Fn(I, Option<K>) -> Change + Send + Sync>,
+    /// What to do when the kind is not installed.
+    pub(crate) advice: &'static str,
+}
+
+/// Watches a kind until nobody listens.
+pub(crate) async fn watch<K, I>(kind: Kind<K, I>, news: Sender<News>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    I: Clone + Eq + Hash + Display + Send + 'static,
+{
+    let mut watch = Watch {
+        kind,
+        news,
+        known: HashSet::new(),
+        listed: HashSet::new(),
+        unreadable: HashSet::new(),
+    };
+    let mut wait = FIRST_RETRY;
+    let mut is_absent = false;
+    loop {
+        let stream = watcher(watch.kind.api.clone(), watch.kind.config.clone());
+        pin_mut!(stream);
+        let failure = loop {
+            match stream.next().await {
+                Some(Ok(event)) => {
+                    if is_absent {
+                        info!(kind = watch.kind.name, "the definition is installed now");
+                        is_absent = false;
+                    }
+                    wait = FIRST_RETRY;
+                    if watch.tell(event).await.is_none() {
+                        return;
+                    }
+                }
+                Some(Err(failure)) => break failure,
+                None => return,
+            }
+        };
+        let pause = if is_not_installed(&failure) {
+            if !is_absent {
+                warn!(
+                    kind = watch.kind.name,
+                    advice = watch.kind.advice,
+                    "the definition is not installed; going on without"
+                );
+                is_absent = true;
+                if watch.end_of_list(HashSet::new()).await.is_none() {
+                    return;
+                }
+            }
+            ABSENT_RETRY
+        } else {
+            error!(kind = watch.kind.name, error = %failure, "the watch broke off; trying again");
+            wait = (wait * 2).min(LONGEST_RETRY);
+            wait
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = watch.news.closed() => return,
+        }
+    }
+}
+
+struct Watch<K, I> {
+    kind: Kind<K, I>,
+    news: Sender<News>,
+    known: HashSet<I>,
+    listed: HashSet<I>,
+    unreadable: HashSet<I>,
+}
+
+impl<K, I> Watch<K, I>
+where
+    K: Resource<DynamicType = ()> + Clone,
+    I: Clone + Eq + Hash + Display,
+{
+    /// `None` when nobody listens any more.
+    async fn tell(&mut self, event: Event<DeserializeGuard<K>>) -> Option<()> {
+        match event {
+            Event::Init => self.listed.clear(),
+            Event::InitApply(object) => {
+                let id = self.apply(object).await?;
+                self.listed.insert(id);
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                self.end_of_list(listed).await?;
+            }
+            Event::Apply(object) => drop(self.apply(object).await?),
+            Event::Delete(object) => {
+                let id = self.id(&object);
+                self.known.remove(&id);
+                self.unreadable.remove(&id);
+                self.send((self.kind.change)(id, None)).await?;
+            }
+        }
+        Some(())
+    }
+
+    async fn apply(&mut self, object: DeserializeGuard<K>) -> Option<I> {
+        let id = self.id(&object);
+        let readable = match object.0 {
+            Ok(mut object) => {
+                self.unreadable.remove(&id);
+                object.meta_mut().managed_fields = None;
+                Some(object)
+            }
+            Err(failure) => {
+                if self.unreadable.insert(id.clone()) {
+                    warn!(kind = self.kind.name, %id, error = %failure.error, "this object cannot be read; it counts as absent");
+                }
+                None
+            }
+        };
+        self.known.insert(id.clone());
+        self.send((self.kind.change)(id.clone(), readable)).await?;
+        Some(id)
+    }
+
+    async fn end_of_list(&mut self, listed: HashSet<I>) -> Option<()> {
+        let ended: Vec<I> = self.known.difference(&listed).cloned().collect();
+        for id in ended {
+            self.send((self.kind.change)(id, None)).await?;
+        }
+        self.known = listed;
+        self.news.send(News::Listed(self.kind.name)).await.ok()
+    }
+
+    fn id(&self, object: &DeserializeGuard<K>) -> I {
+        (self.kind.id)(&object.namespace().unwrap_or_default(), &object.name_any())
+    }
+
+    async fn send(&self, change: Change) -> Option<()> {
+        self.news.send(News::Change(change)).await.ok()
+    }
+}
+
+/// The API server answers 404 to a list of a kind it does not serve.
+fn is_not_installed(failure: &watcher::Error) -> bool {
+    let failure = match failure {
+        watcher::Error::InitialListFailed(failure)
+        | watcher::Error::WatchStartFailed(failure)
+        | watcher::Error::WatchFailed(failure) => failure,
+        _ => return false,
+    };
+    matches!(failure, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Shares an object.
+pub(crate) fn shared<K>(object: Option<K>) -> Option<Arc<K>> {
+    object.map(Arc::new)
+}
