@@ -53,9 +53,9 @@ pub fn read_folder(folder: &Path, values: &[(&str, &str)]) -> Result<Vec<Value>>
     let mut found = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file)?;
-        let text = values
-            .iter()
-            .fold(text, |text, (name, value)| text.replace(&format!("${{{name}}}"), value));
+        let text = values.iter().fold(text, |text, (name, value)| {
+            text.replace(&format!("${{{name}}}"), value)
+        });
         found.extend(documents(&text).with_context(|| format!("in {}", file.display()))?);
     }
     Ok(found)
@@ -63,7 +63,10 @@ pub fn read_folder(folder: &Path, values: &[(&str, &str)]) -> Result<Vec<Value>>
 
 async fn object(client: &Client, value: &Value) -> Result<()> {
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
-    let what = format!("{} {name}", value["kind"].as_str().unwrap_or("object without kind"));
+    let what = format!(
+        "{} {name}",
+        value["kind"].as_str().unwrap_or("object without kind")
+    );
     let attempt = async {
         let mut pause = Duration::from_millis(50);
         let begun = tokio::time::Instant::now();
@@ -76,7 +79,9 @@ async fn object(client: &Client, value: &Value) -> Result<()> {
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     };
-    attempt.await.with_context(|| format!("cannot apply {what}"))
+    attempt
+        .await
+        .with_context(|| format!("cannot apply {what}"))
 }
 
 /// A kind may not be served yet, nor a namespace be there.
@@ -102,7 +107,12 @@ async fn once(client: &Client, value: &Value, name: &str) -> Result<(), kube::Er
             None => Api::default_namespaced_with(client.clone(), &resource),
         },
     };
-    api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(value)).await?;
+    api.patch(
+        name,
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(value),
+    )
+    .await?;
     Ok(())
 }
 
@@ -113,7 +123,10 @@ async fn established(client: &Client, name: &str) -> Result<()> {
     while begun.elapsed() < PATIENCE {
         let crd = api.get(name).await?;
         let conditions = crd.status.and_then(|s| s.conditions).unwrap_or_default();
-        if conditions.iter().any(|c| c.type_ == "Established" && c.status == "True") {
+        if conditions
+            .iter()
+            .any(|c| c.type_ == "Established" && c.status == "True")
+        {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(40)).await;
@@ -138,6 +151,9 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_holds_nothing() {
-        assert_eq!(read_folder(Path::new("/nowhere"), &[]).unwrap(), Vec::<Value>::new());
+        assert_eq!(
+            read_folder(Path::new("/nowhere"), &[]).unwrap(),
+            Vec::<Value>::new()
+        );
     }
 }

@@ -16,7 +16,11 @@ use crate::progress::Progress;
 
 /// The folder of all that is kept between runs and between checkouts.
 pub fn root() -> Result<PathBuf> {
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let var = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     var("DEVPORTAL_CACHE")
         .or_else(|| Some(var("XDG_CACHE_HOME")?.join("devportal")))
         .or_else(|| Some(var("HOME")?.join(".cache/devportal")))
@@ -65,13 +69,16 @@ async fn lock(path: &Path, what: &str, progress: Progress) -> Result<File> {
         return Ok(file);
     }
     progress
-        .step(&format!("wait for another process that makes {what}"), async {
-            tokio::task::spawn_blocking(move || {
-                file.lock()?;
-                Ok(file)
-            })
-            .await?
-        })
+        .step(
+            &format!("wait for another process that makes {what}"),
+            async {
+                tokio::task::spawn_blocking(move || {
+                    file.lock()?;
+                    Ok(file)
+                })
+                .await?
+            },
+        )
         .await
 }
 
@@ -84,17 +91,24 @@ mod tests {
     async fn two_at_once_fill_an_entry_only_once() {
         let dir = tempfile::tempdir().unwrap();
         let fills = AtomicU32::new(0);
+        let fills = &fills;
         let one = || {
-            entry(dir.path(), "bin", "x-v1", Progress::OnlyLong, |into| async {
-                fills.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                fs::write(into.join("x"), "done")?;
-                Ok(())
-            })
+            entry(
+                dir.path(),
+                "bin",
+                "x-v1",
+                Progress::OnlyLong,
+                move |into| async move {
+                    fills.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    fs::write(into.join("x"), "done")?;
+                    Ok(())
+                },
+            )
         };
         let (first, second) = tokio::join!(one(), one());
         assert_eq!(first.unwrap(), second.unwrap());
-        assert_eq!(fills.into_inner(), 1);
+        assert_eq!(fills.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

@@ -3,7 +3,10 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use kube::{Client, Config, config::{KubeConfigOptions, Kubeconfig}};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 
 use crate::{
     persona::{Persona, secret},
@@ -13,7 +16,7 @@ use crate::{
     stack::Core,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const ETCD: &str = "etcd";
 pub(crate) const API_SERVER: &str = "kube-apiserver";
@@ -30,8 +33,10 @@ rules:
 
 pub(crate) async fn start_etcd(core: &Core) -> Result<()> {
     let (client, peer) = (core.choose_port(ETCD)?, core.choose_port("etcd-peer")?);
-    let (client_url, peer_url) =
-        (format!("http://{}", loopback(client)), format!("http://{}", loopback(peer)));
+    let (client_url, peer_url) = (
+        format!("http://{}", loopback(client)),
+        format!("http://{}", loopback(peer)),
+    );
     let data = core.fresh_folder("etcd")?;
     let launch = Launch {
         name: ETCD.into(),
@@ -56,8 +61,10 @@ pub(crate) async fn start_etcd(core: &Core) -> Result<()> {
 }
 
 pub(crate) async fn start_api_server(core: &Core) -> Result<()> {
-    let (etcd, port) =
-        (core.find_port(ETCD).context("etcd comes first")?, core.choose_port(API_SERVER)?);
+    let (etcd, port) = (
+        core.find_port(ETCD).context("etcd comes first")?,
+        core.choose_port(API_SERVER)?,
+    );
     let folder = core.fresh_folder("kube-apiserver")?;
     let file = |name: &str| folder.join(name).display().to_string();
     let signing_key = rcgen::KeyPair::generate()?;
@@ -100,9 +107,10 @@ pub(crate) async fn start_api_server(core: &Core) -> Result<()> {
     core.start(launch, PATIENCE).await?;
     let server = format!("https://{}", loopback(port));
     // It made itself a certificate, followed by the authority that signed it.
-    let authority = fs::read(folder.join("apiserver.crt"))
-        .context("the API server made no certificate")?;
-    core.tokens().write_kubeconfigs(core.state_dir(), &server, &authority)?;
+    let authority =
+        fs::read(folder.join("apiserver.crt")).context("the API server made no certificate")?;
+    core.tokens()
+        .write_kubeconfigs(core.state_dir(), &server, &authority)?;
     wait_ready(core).await
 }
 
@@ -131,12 +139,21 @@ pub(crate) async fn start_controller_manager(core: &Core) -> Result<()> {
         name: CONTROLLER_MANAGER.into(),
         program: core.program(Program::KubeControllerManager).await?,
         args: args(&[
-            ("kubeconfig", &Persona::ClusterAdmin.kubeconfig(core.state_dir()).display().to_string()),
+            (
+                "kubeconfig",
+                &Persona::ClusterAdmin
+                    .kubeconfig(core.state_dir())
+                    .display()
+                    .to_string(),
+            ),
             ("bind-address", "127.0.0.1"),
             ("secure-port", &port.to_string()),
             ("leader-elect", "false"),
             ("use-service-account-credentials", "false"),
-            ("service-account-private-key-file", &key.display().to_string()),
+            (
+                "service-account-private-key-file",
+                &key.display().to_string(),
+            ),
             (
                 "controllers",
                 "namespace-controller,garbage-collector-controller,\
@@ -153,8 +170,8 @@ pub(crate) async fn start_controller_manager(core: &Core) -> Result<()> {
 /// A client that acts as a persona.
 pub(crate) async fn client(state_dir: &Path, persona: Persona) -> Result<Client> {
     let path = persona.kubeconfig(state_dir);
-    let kubeconfig = Kubeconfig::read_from(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let kubeconfig =
+        Kubeconfig::read_from(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let options = KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     Ok(Client::try_from(config)?)
@@ -165,5 +182,8 @@ fn http_get(path: &str) -> Result<http::Request<Vec<u8>>> {
 }
 
 fn args(pairs: &[(&str, &str)]) -> Vec<String> {
-    pairs.iter().map(|(name, value)| format!("--{name}={value}")).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| format!("--{name}={value}"))
+        .collect()
 }

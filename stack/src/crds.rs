@@ -3,7 +3,10 @@
 //! From the Go modules that ship them, kept in the cache: a warm start needs
 //! no Go.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -24,30 +27,36 @@ pub async fn foreign(progress: Progress) -> Result<Vec<Value>> {
         }
         _ => cached(progress).await?,
     };
-    let text = fs::read_to_string(&file)
-        .with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     documents(&text).with_context(|| format!("{} is not what it should be", file.display()))
 }
 
 async fn cached(progress: Progress) -> Result<PathBuf> {
-    let entry = cache::entry(&cache::root()?, "crds", &key(CRDS), progress, |into| async move {
-        progress
-            .step("collect the CRDs of Kuadrant and the Gateway API", async {
-                let mut all = Vec::new();
-                for source in CRDS {
-                    let folder = go::module_folder(source.module, progress).await?;
-                    all.extend(read(&folder, source)?);
-                }
-                let mut text = String::new();
-                for crd in all {
-                    text.push_str("---\n");
-                    text.push_str(&serde_yaml_ng::to_string(&crd)?);
-                }
-                fs::write(into.join("crds.yaml"), text)?;
-                Ok(())
-            })
-            .await
-    })
+    let entry = cache::entry(
+        &cache::root()?,
+        "crds",
+        &key(CRDS),
+        progress,
+        |into| async move {
+            progress
+                .step("collect the CRDs of Kuadrant and the Gateway API", async {
+                    let mut all = Vec::new();
+                    for source in CRDS {
+                        let folder = go::module_folder(source.module, progress).await?;
+                        all.extend(read(&folder, source)?);
+                    }
+                    let mut text = String::new();
+                    for crd in all {
+                        text.push_str("---\n");
+                        text.push_str(&serde_yaml_ng::to_string(&crd)?);
+                    }
+                    fs::write(into.join("crds.yaml"), text)?;
+                    Ok(())
+                })
+                .await
+        },
+    )
     .await?;
     Ok(entry.join("crds.yaml"))
 }
@@ -55,13 +64,18 @@ async fn cached(progress: Progress) -> Result<PathBuf> {
 fn read(module: &Path, source: &CrdSource) -> Result<Vec<Value>> {
     let path = module.join(source.path);
     let mut files = if path.is_dir() {
-        fs::read_dir(&path)?.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?
+        fs::read_dir(&path)?
+            .map(|e| Ok(e?.path()))
+            .collect::<Result<Vec<_>>>()?
     } else {
         vec![path]
     };
     files.sort();
     let mut found = Vec::new();
-    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "yaml")) {
+    for file in files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "yaml"))
+    {
         let text = fs::read_to_string(file)
             .with_context(|| format!("{} has no {}", source.module, source.path))?;
         found.extend(documents(&text)?.into_iter().filter(|crd| {
@@ -105,8 +119,15 @@ mod tests {
 
     #[test]
     fn another_version_of_a_module_is_another_cache_key() {
-        let one = CrdSource { module: "a@v1", path: "p", kinds: &[] };
-        let two = CrdSource { module: "a@v2", ..one };
+        let one = CrdSource {
+            module: "a@v1",
+            path: "p",
+            kinds: &[],
+        };
+        let two = CrdSource {
+            module: "a@v2",
+            ..one
+        };
         assert_ne!(key(&[one]), key(&[two]));
     }
 

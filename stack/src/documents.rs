@@ -28,7 +28,11 @@ pub(crate) async fn serve(folder: PathBuf, port: u16) -> Result<()> {
 async fn answer(mut socket: TcpStream, folder: &Path) -> std::io::Result<()> {
     let mut lines = BufReader::new(&mut socket).lines();
     let request = lines.next_line().await?.unwrap_or_default();
-    while lines.next_line().await?.is_some_and(|line| !line.is_empty()) {}
+    while lines
+        .next_line()
+        .await?
+        .is_some_and(|line| !line.is_empty())
+    {}
     let (status, body) = match find_name(&request).map(|name| std::fs::read(folder.join(name))) {
         Some(Ok(body)) => ("200 OK", body),
         _ => ("404 Not Found", b"{}".to_vec()),
@@ -56,8 +60,15 @@ mod tests {
 
     #[test]
     fn only_plain_names_are_served() {
-        assert_eq!(find_name("GET /toystore.json HTTP/1.1"), Some("toystore.json"));
-        for refused in ["GET /../secret HTTP/1.1", "GET / HTTP/1.1", "POST /a HTTP/1.1"] {
+        assert_eq!(
+            find_name("GET /toystore.json HTTP/1.1"),
+            Some("toystore.json")
+        );
+        for refused in [
+            "GET /../secret HTTP/1.1",
+            "GET / HTTP/1.1",
+            "POST /a HTTP/1.1",
+        ] {
             assert_eq!(find_name(refused), None);
         }
     }

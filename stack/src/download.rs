@@ -76,7 +76,10 @@ fn verify(path: &Path, published: &str) -> Result<()> {
     let mut digest = Sha256::new();
     digest.update(std::fs::read(path)?);
     let found = hex::encode(digest.finalize());
-    ensure!(found == published, "checksum is {found}, published is {published}");
+    ensure!(
+        found == published,
+        "checksum is {found}, published is {published}"
+    );
     Ok(())
 }
 
@@ -87,8 +90,14 @@ fn executable(path: &Path) -> Result<()> {
 }
 
 async fn text(url: &str) -> Result<String> {
-    ensure!(!UNREACHABLE.load(Ordering::Relaxed), "no network for downloads");
-    let output = curl(&["--max-time", "10", url]).output().await.context("curl is not there")?;
+    ensure!(
+        !UNREACHABLE.load(Ordering::Relaxed),
+        "no network for downloads"
+    );
+    let output = curl(&["--max-time", "10", url])
+        .output()
+        .await
+        .context("curl is not there")?;
     if !output.status.success() {
         if matches!(output.status.code(), Some(5 | 6 | 7 | 28 | 35)) {
             UNREACHABLE.store(true, Ordering::Relaxed);
@@ -99,10 +108,17 @@ async fn text(url: &str) -> Result<String> {
 }
 
 async fn file(url: &str, target: &Path) -> Result<()> {
-    let status = curl(&["--speed-limit", "1000", "--speed-time", "20", url, "--output"])
-        .arg(target)
-        .status()
-        .await?;
+    let status = curl(&[
+        "--speed-limit",
+        "1000",
+        "--speed-time",
+        "20",
+        url,
+        "--output",
+    ])
+    .arg(target)
+    .status()
+    .await?;
     ensure!(status.success(), "curl could not download {url}");
     Ok(())
 }
@@ -110,7 +126,14 @@ async fn file(url: &str, target: &Path) -> Result<()> {
 fn curl(args: &[&str]) -> Command {
     let mut command = Command::new("curl");
     command
-        .args(["--fail", "--silent", "--show-error", "--location", "--proto", "=https"])
+        .args([
+            "--fail",
+            "--silent",
+            "--show-error",
+            "--location",
+            "--proto",
+            "=https",
+        ])
         .args(["--connect-timeout", "3"])
         .args(args)
         .stdin(std::process::Stdio::null())
@@ -125,7 +148,10 @@ mod tests {
     #[test]
     fn a_sum_is_found_by_the_exact_file_name() {
         let sums = "aa  etcd-v3-linux-amd64.tar.gz.sig\nbb  etcd-v3-linux-amd64.tar.gz\n";
-        assert_eq!(find_sum(sums, "etcd-v3-linux-amd64.tar.gz").as_deref(), Some("bb"));
+        assert_eq!(
+            find_sum(sums, "etcd-v3-linux-amd64.tar.gz").as_deref(),
+            Some("bb")
+        );
         assert_eq!(find_sum(sums, "etcd-v3-linux-arm64.tar.gz"), None);
     }
 

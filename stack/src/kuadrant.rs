@@ -29,7 +29,7 @@ pub(crate) const AUTHORINO: &str = "authorino";
 /// The port of Authorino's gRPC service, as reached from the machine.
 pub(crate) const AUTHORINO_GRPC: &str = "authorino-grpc";
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A listener of these two, with the port it has in a network of its own.
 const LISTENERS: [(&str, u16); 9] = [
@@ -53,7 +53,10 @@ struct Inside {
 
 impl Inside {
     fn port(&self, name: &str) -> u16 {
-        self.ports.iter().find(|(other, _)| *other == name).map_or(0, |(_, port)| *port)
+        self.ports
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or(0, |(_, port)| *port)
     }
 
     fn addr(&self, name: &str) -> String {
@@ -66,22 +69,31 @@ pub(crate) async fn start(core: &Core) -> Result<()> {
     let listeners = LISTENERS.into_iter().chain([OPERATOR_WASM]);
     let inside = if room.is_private() {
         // The same ports in each such network: nothing else is in there.
-        Inside { private: true, ports: listeners.collect() }
+        Inside {
+            private: true,
+            ports: listeners.collect(),
+        }
     } else {
         core.progress().warn(
             "no network namespace permitted (not root?): authorino and kuadrant-operator \
              listen on all interfaces of this machine",
         );
-        let ports: Result<Vec<_>> =
-            listeners.map(|(name, _)| Ok((name, core.choose_port(name)?))).collect();
-        Inside { private: false, ports: ports? }
+        let ports: Result<Vec<_>> = listeners
+            .map(|(name, _)| Ok((name, core.choose_port(name)?)))
+            .collect();
+        Inside {
+            private: false,
+            ports: ports?,
+        }
     };
     if inside.private {
         open_relays(core, &room, &inside).await?;
     }
     stand_in::start(client(core.state_dir(), Persona::ClusterAdmin).await?);
-    core.start_in(Arc::clone(&room), operator(core, &inside).await?, PATIENCE).await?;
-    core.start_in(room, authorino(core, &inside).await?, PATIENCE).await
+    core.start_in(Arc::clone(&room), operator(core, &inside).await?, PATIENCE)
+        .await?;
+    core.start_in(room, authorino(core, &inside).await?, PATIENCE)
+        .await
 }
 
 /// The objects that make Kuadrant exist; its operator makes the rest.
@@ -107,7 +119,10 @@ pub(crate) async fn configure(state_dir: &Path) -> Result<()> {
 }
 
 async fn open_relays(core: &Core, room: &Arc<Room>, inside: &Inside) -> Result<()> {
-    let api = loopback(core.find_port(API_SERVER).context("the API server comes first")?);
+    let api = loopback(
+        core.find_port(API_SERVER)
+            .context("the API server comes first")?,
+    );
     relay::start(Arc::clone(room), api, core.shared_room(), api).await?;
     for name in [AUTHORINO, AUTHORINO_GRPC] {
         let outside = loopback(core.choose_port(name)?);
@@ -131,7 +146,10 @@ async fn operator(core: &Core, inside: &Inside) -> Result<Launch> {
         program: core.program(Program::KuadrantOperator).await?,
         args: vec![
             format!("--metrics-bind-address={}", inside.addr("operator-metrics")),
-            format!("--health-probe-bind-address={}", inside.addr("operator-health")),
+            format!(
+                "--health-probe-bind-address={}",
+                inside.addr("operator-health")
+            ),
         ],
         env: vec![
             kubeconfig(core),
@@ -141,7 +159,10 @@ async fn operator(core: &Core, inside: &Inside) -> Result<Launch> {
                 "EXTENSIONS_DESCRIPTOR_SERVICE_PORT".into(),
                 inside.port("operator-extensions").to_string(),
             ),
-            ("WASM_SERVER_PORT".into(), inside.port(OPERATOR_WASM.0).to_string()),
+            (
+                "WASM_SERVER_PORT".into(),
+                inside.port(OPERATOR_WASM.0).to_string(),
+            ),
         ],
         port: None,
         probe: Probe::Answers(loopback(inside.port("operator-health")), "/readyz".into()),

@@ -16,8 +16,11 @@ const GRACE: Duration = Duration::from_secs(5);
 /// carries its mark, newest first.
 pub fn find(state_dir: &Path) -> Vec<Identity> {
     let recorded = State::find(state_dir).ok().flatten();
-    let mut found: Vec<Identity> =
-        recorded.iter().flat_map(State::survivors).map(|record| record.identity).collect();
+    let mut found: Vec<Identity> = recorded
+        .iter()
+        .flat_map(State::survivors)
+        .map(|record| record.identity)
+        .collect();
     for process in proc::marked(state_dir) {
         if !found.contains(&process) {
             found.push(process);

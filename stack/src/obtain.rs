@@ -20,19 +20,28 @@ pub async fn program(program: Program, progress: Progress) -> Result<PathBuf> {
             return Ok(path);
         }
     }
-    let entry = cache::entry(&cache::root()?, "bin", &program.key(), progress, |into| async move {
-        let target = into.join(program.name());
-        match download::program(program, &target, progress).await {
-            Ok(()) => return Ok(()),
-            Err(refusal) => progress.note(format!("  no download of {program}: {refusal:#}")),
-        }
-        go::build(program, &target, progress).await
-    })
+    let entry = cache::entry(
+        &cache::root()?,
+        "bin",
+        &program.key(),
+        progress,
+        |into| async move {
+            let target = into.join(program.name());
+            match download::program(program, &target, progress).await {
+                Ok(()) => return Ok(()),
+                Err(refusal) => progress.note(format!("  no download of {program}: {refusal:#}")),
+            }
+            go::build(program, &target, progress).await
+        },
+    )
     .await
     .with_context(|| format!("cannot obtain {program}"))?;
     let path = entry.join(program.name());
     if !path.is_file() {
-        bail!("the cache entry {} is incomplete: delete it", entry.display());
+        bail!(
+            "the cache entry {} is incomplete: delete it",
+            entry.display()
+        );
     }
     Ok(path)
 }

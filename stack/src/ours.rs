@@ -29,7 +29,7 @@ pub(crate) const DOCUMENTS: &str = "documents";
 /// The name of our controller's process.
 pub(crate) const CONTROLLER: &str = "controller";
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The root of the repository.
 pub fn repository() -> &'static Path {
@@ -64,7 +64,12 @@ pub(crate) async fn binary(given: Option<&Path>, progress: Progress) -> Result<P
 
 async fn build() -> Result<PathBuf> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--package", "devportal", "--message-format=json-render-diagnostics"])
+        .args([
+            "build",
+            "--package",
+            "devportal",
+            "--message-format=json-render-diagnostics",
+        ])
         .current_dir(repository())
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
@@ -86,7 +91,10 @@ async fn build() -> Result<PathBuf> {
 
 pub(crate) async fn start_controller(core: &Core, program: PathBuf) -> Result<()> {
     let port = core.choose_port(CONTROLLER)?;
-    let kubeconfig = Persona::Controller.kubeconfig(core.state_dir()).display().to_string();
+    let kubeconfig = Persona::Controller
+        .kubeconfig(core.state_dir())
+        .display()
+        .to_string();
     let launch = Launch {
         name: CONTROLLER.into(),
         program,
@@ -117,7 +125,12 @@ pub(crate) async fn wait_enforced(core: &Core) -> Result<()> {
     let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
     let policies = [
         ("kuadrant.io", "v1", "AuthPolicy", "authpolicies"),
-        ("extensions.kuadrant.io", "v1alpha1", "PlanPolicy", "planpolicies"),
+        (
+            "extensions.kuadrant.io",
+            "v1alpha1",
+            "PlanPolicy",
+            "planpolicies",
+        ),
     ];
     let begun = tokio::time::Instant::now();
     loop {
@@ -153,12 +166,37 @@ pub(crate) async fn wait_enforced(core: &Core) -> Result<()> {
     }
 }
 
+/// The name under which Authorino knows a route: the only host of its
+/// `AuthConfig`, which Envoy sends along with each request.
+pub async fn find_auth_host(state_dir: &Path, route: &str) -> Result<Option<String>> {
+    let client = client(state_dir, Persona::ClusterAdmin).await?;
+    let resource = ApiResource {
+        group: "authorino.kuadrant.io".into(),
+        version: "v1beta3".into(),
+        api_version: "authorino.kuadrant.io/v1beta3".into(),
+        kind: "AuthConfig".into(),
+        plural: "authconfigs".into(),
+    };
+    let api: Api<DynamicObject> = Api::namespaced_with(client, kuadrant::NAMESPACE, &resource);
+    let origin = format!("httproute.gateway.networking.k8s.io:{route}#");
+    let configs = api.list(&ListParams::default()).await?;
+    Ok(configs.into_iter().find_map(|config| {
+        let annotations = config.metadata.annotations.unwrap_or_default();
+        let is_its = annotations.values().any(|value| value.starts_with(&origin));
+        is_its.then(|| config.data["spec"]["hosts"][0].as_str().map(str::to_owned))?
+    }))
+}
+
 /// Enforced, or knowingly overridden by another policy.
 fn is_settled(conditions: &Value) -> bool {
-    conditions.as_array().into_iter().flatten().any(|condition| {
-        condition["type"] == "Enforced"
-            && (condition["status"] == "True" || condition["reason"] == "Overridden")
-    })
+    conditions
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|condition| {
+            condition["type"] == "Enforced"
+                && (condition["status"] == "True" || condition["reason"] == "Overridden")
+        })
 }
 
 #[cfg(test)]

@@ -48,9 +48,11 @@ impl Part {
         match self {
             Self::ControlPlane => &[Program::Etcd, Program::KubeApiserver],
             Self::ControllerManager => &[Program::KubeControllerManager],
-            Self::Kuadrant => {
-                &[Program::Authorino, Program::KuadrantOperator, Program::PlanPolicy]
-            }
+            Self::Kuadrant => &[
+                Program::Authorino,
+                Program::KuadrantOperator,
+                Program::PlanPolicy,
+            ],
             Self::Controller | Self::Sample => &[],
         }
     }
@@ -66,10 +68,16 @@ impl FromStr for Part {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|p| p.name()).collect();
-            format!("no part is called {text}: it is one of {}", names.join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.iter().map(|p| p.name()).collect();
+                format!(
+                    "no part is called {text}: it is one of {}",
+                    names.join(", ")
+                )
+            })
     }
 }
 

@@ -76,15 +76,18 @@ impl Persona {
             Self::Owner => &["api-owners"],
             Self::ApiAdmin => &["api-admins"],
             Self::PlatformEngineer => &["platform-engineers"],
-            Self::Controller | Self::Portal => {
-                &["system:serviceaccounts", "system:serviceaccounts:kuadrant-system"]
-            }
+            Self::Controller | Self::Portal => &[
+                "system:serviceaccounts",
+                "system:serviceaccounts:kuadrant-system",
+            ],
         }
     }
 
     /// Where their kubeconfig is.
     pub fn kubeconfig(self, state_dir: &Path) -> PathBuf {
-        state_dir.join("kubeconfigs").join(format!("{}.yaml", self.name()))
+        state_dir
+            .join("kubeconfigs")
+            .join(format!("{}.yaml", self.name()))
     }
 }
 
@@ -124,9 +127,10 @@ impl Tokens {
         let authority = base64(authority);
         fs::create_dir_all(state_dir.join("kubeconfigs"))?;
         for persona in Persona::ALL {
-            let known = self.0.iter().filter(|(other, _)| {
-                *other == persona || persona == Persona::ClusterAdmin
-            });
+            let known = self
+                .0
+                .iter()
+                .filter(|(other, _)| *other == persona || persona == Persona::ClusterAdmin);
             let (mut users, mut contexts) = (Vec::new(), Vec::new());
             for (other, token) in known {
                 users.push(json!({"name": other.name(), "user": {"token": token}}));
@@ -146,7 +150,10 @@ impl Tokens {
                 "contexts": contexts,
                 "current-context": persona.name(),
             });
-            secret(&persona.kubeconfig(state_dir), &serde_yaml_ng::to_string(&config)?)?;
+            secret(
+                &persona.kubeconfig(state_dir),
+                &serde_yaml_ng::to_string(&config)?,
+            )?;
         }
         Ok(())
     }
@@ -158,7 +165,12 @@ pub(crate) fn secret(path: &Path, text: &str) -> Result<()> {
         if path.exists() {
             fs::remove_file(path)?;
         }
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?
+            .write_all(text.as_bytes())
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }
@@ -189,15 +201,21 @@ mod tests {
     #[test]
     fn nobody_else_on_the_machine_can_read_a_token() {
         let dir = tempfile::tempdir().unwrap();
-        Tokens::random().write_kubeconfigs(dir.path(), "https://127.0.0.1:1", b"x").unwrap();
-        let mode = fs::metadata(Persona::Consumer.kubeconfig(dir.path())).unwrap().permissions();
+        Tokens::random()
+            .write_kubeconfigs(dir.path(), "https://127.0.0.1:1", b"x")
+            .unwrap();
+        let mode = fs::metadata(Persona::Consumer.kubeconfig(dir.path()))
+            .unwrap()
+            .permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
     }
 
     #[test]
     fn a_persona_holds_only_their_own_token() {
         let dir = tempfile::tempdir().unwrap();
-        Tokens::random().write_kubeconfigs(dir.path(), "https://127.0.0.1:1", b"x").unwrap();
+        Tokens::random()
+            .write_kubeconfigs(dir.path(), "https://127.0.0.1:1", b"x")
+            .unwrap();
         let text = fs::read_to_string(Persona::Consumer.kubeconfig(dir.path())).unwrap();
         assert_eq!(text.matches("token:").count(), 1);
     }

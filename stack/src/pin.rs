@@ -97,13 +97,18 @@ impl Program {
     /// Linker flags; without the version Kubernetes reports a placeholder.
     pub fn ldflags(self) -> String {
         let mut flags = String::from("-s -w");
-        if matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl) {
+        if matches!(
+            self,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl
+        ) {
             let mut numbers = KUBERNETES.trim_start_matches('v').split('.');
             let major = numbers.next().unwrap_or_default();
             let minor = numbers.next().unwrap_or_default();
-            for (name, value) in
-                [("gitVersion", KUBERNETES), ("gitMajor", major), ("gitMinor", minor)]
-            {
+            for (name, value) in [
+                ("gitVersion", KUBERNETES),
+                ("gitMajor", major),
+                ("gitMinor", minor),
+            ] {
                 flags.push_str(" -X k8s.io/component-base/version.");
                 flags.push_str(name);
                 flags.push('=');
@@ -121,7 +126,12 @@ impl Program {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name(), self.version().trim_start_matches('v'))
+        write!(
+            f,
+            "{} {}",
+            self.name(),
+            self.version().trim_start_matches('v')
+        )
     }
 }
 
@@ -215,20 +225,27 @@ mod tests {
                 .join(program.go_module())
                 .join("go.mod");
             let module = std::fs::read_to_string(&path).unwrap();
-            let pinned = module.lines().map(|line| line.replace("require", "")).any(|line| {
-                let mut words = line.split_whitespace();
-                let (Some(name), Some(version)) = (words.next(), words.next()) else {
-                    return false;
-                };
-                program.go_package().starts_with(name) && version == program.version()
-            });
+            let pinned = module
+                .lines()
+                .map(|line| line.replace("require", ""))
+                .any(|line| {
+                    let mut words = line.split_whitespace();
+                    let (Some(name), Some(version)) = (words.next(), words.next()) else {
+                        return false;
+                    };
+                    program.go_package().starts_with(name) && version == program.version()
+                });
             assert!(pinned, "{program} is not pinned in {}", path.display());
         }
     }
 
     #[test]
     fn kubernetes_is_linked_with_the_version_it_reports() {
-        assert!(Program::Kubectl.ldflags().ends_with("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"));
+        assert!(
+            Program::Kubectl
+                .ldflags()
+                .ends_with("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36")
+        );
         assert_eq!(Program::Authorino.ldflags(), "-s -w");
     }
 }

@@ -32,7 +32,9 @@ impl Ports {
     fn pick(&self, name: &str) -> Result<u16> {
         let is_promised = |port: u16| {
             let others = self.chosen.iter().chain(&self.wishes);
-            others.into_iter().any(|(other, theirs)| other != name && *theirs == port)
+            others
+                .into_iter()
+                .any(|(other, theirs)| other != name && *theirs == port)
         };
         let wish = self.chosen.get(name).or_else(|| self.wishes.get(name));
         if let Some(port) = wish.copied().filter(|p| is_free(*p) && !is_promised(*p)) {
@@ -52,7 +54,10 @@ impl Ports {
 
     /// The same ports as wishes only: none counts as in use until chosen.
     pub(crate) fn forgetful(self) -> Self {
-        Self { wishes: self.chosen.into_iter().chain(self.wishes).collect(), chosen: BTreeMap::new() }
+        Self {
+            wishes: self.chosen.into_iter().chain(self.wishes).collect(),
+            chosen: BTreeMap::new(),
+        }
     }
 
     /// The port a name has.
@@ -89,7 +94,10 @@ mod tests {
         let other = TcpListener::bind(loopback(0)).unwrap();
         let taken = other.local_addr().unwrap().port();
         let wishes = BTreeMap::from([("etcd".to_owned(), taken)]);
-        let mut ports = Ports { wishes, ..Ports::default() };
+        let mut ports = Ports {
+            wishes,
+            ..Ports::default()
+        };
         assert_ne!(ports.choose("etcd").unwrap(), taken);
     }
 

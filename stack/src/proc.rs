@@ -28,7 +28,10 @@ impl Identity {
     /// Of a process that is there now.
     pub fn find(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Self { pid, start_time: start_time(&stat)? })
+        Some(Self {
+            pid,
+            start_time: start_time(&stat)?,
+        })
     }
 
     /// Of this process.
@@ -46,7 +49,14 @@ impl Identity {
     pub fn resident(self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
-        Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+        Some(
+            line.trim()
+                .strip_suffix(" kB")?
+                .trim()
+                .parse::<u64>()
+                .ok()?
+                * 1024,
+        )
     }
 
     /// Sends a signal, if this very process is still there.
@@ -91,11 +101,17 @@ fn carries(pid: u32, mark: &[u8]) -> bool {
 
 /// The 22nd field; the second holds the program's name and may hold anything.
 fn start_time(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
 }
 
 fn is_zombie(stat: &str) -> bool {
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]
@@ -113,14 +129,23 @@ mod tests {
     fn a_later_process_with_the_same_id_is_not_mistaken_for_ours() {
         let own = Identity::own().unwrap();
         assert!(own.is_alive());
-        assert!(!Identity { start_time: own.start_time + 1, ..own }.is_alive());
+        assert!(
+            !Identity {
+                start_time: own.start_time + 1,
+                ..own
+            }
+            .is_alive()
+        );
     }
 
     #[test]
     fn what_a_dead_supervisor_left_behind_is_found_by_its_mark() {
         let dir = tempfile::tempdir().unwrap();
-        let mut child =
-            Command::new("sleep").arg("60").env(MARK, dir.path()).spawn().unwrap();
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .env(MARK, dir.path())
+            .spawn()
+            .unwrap();
         let found = loop {
             // Between fork and exec it still has our environment.
             let found = marked(dir.path());

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{proc, proc::Identity, room::Room, state::Record};
 
 /// How long a process may take to end by itself.
-const GRACE: Duration = Duration::from_secs(6);
+const GRACE: Duration = Duration::from_secs(4);
 
 /// What to run, and how to tell that it is ready.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +68,11 @@ pub struct Death {
 
 impl std::fmt::Display for Death {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ended by itself ({}). The end of its log:\n{}", self.name, self.how, self.last_words)
+        write!(
+            f,
+            "{} ended by itself ({}). The end of its log:\n{}",
+            self.name, self.how, self.last_words
+        )
     }
 }
 
@@ -93,7 +97,11 @@ impl Process {
         let mut command = command(&launch, state_dir, &log)?;
         let program = launch.program.display().to_string();
         let child = room
-            .run(move || command.spawn().with_context(|| format!("cannot start {program}")))
+            .run(move || {
+                command
+                    .spawn()
+                    .with_context(|| format!("cannot start {program}"))
+            })
             .await?;
         let pid = child.id();
         let identity = Identity::find(pid).unwrap_or(Identity { pid, start_time: 0 });
@@ -116,7 +124,13 @@ impl Process {
             log,
             started: Timestamp::now(),
         };
-        Ok(Self { launch, room, record, expected, ended })
+        Ok(Self {
+            launch,
+            room,
+            record,
+            expected,
+            ended,
+        })
     }
 
     /// Waits until it is ready; its own end, or `patience`, ends the wait.
@@ -141,7 +155,12 @@ impl Process {
     async fn answers(&self) {
         loop {
             let probe = self.launch.probe.clone();
-            if self.room.run(move || Ok(probe.succeeds())).await.unwrap_or(false) {
+            if self
+                .room
+                .run(move || Ok(probe.succeeds()))
+                .await
+                .unwrap_or(false)
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -157,7 +176,10 @@ impl Process {
         self.expected.store(true, Ordering::SeqCst);
         self.signal(Signal::SIGTERM);
         let mut ended = self.ended.clone();
-        if tokio::time::timeout(GRACE, ended.wait_for(Option::is_some)).await.is_err() {
+        if tokio::time::timeout(GRACE, ended.wait_for(Option::is_some))
+            .await
+            .is_err()
+        {
             self.kill();
             // The kernel needs a moment; nothing survives this signal.
             let _ = ended.wait_for(Option::is_some).await;
@@ -204,11 +226,16 @@ impl Watcher {
         let pid = child.id();
         // Look without reaping: while the leader is a zombie the group's id is
         // still ours, so its other members can be ended safely.
-        let seen = waitid(Id::Pid(proc::raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let seen = waitid(
+            Id::Pid(proc::raw(pid)),
+            WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
+        );
         if seen.is_ok() {
             proc::signal_group(pid, Signal::SIGKILL);
         }
-        let how = child.wait().map_or_else(|error| error.to_string(), in_words);
+        let how = child
+            .wait()
+            .map_or_else(|error| error.to_string(), in_words);
         if !self.expected.load(Ordering::SeqCst) {
             // Nobody may be listening any more.
             let _ = self.deaths.send(Death {
@@ -247,7 +274,10 @@ fn answers(at: SocketAddr, path: &str) -> std::io::Result<bool> {
     use std::io::{Read, Write};
     let mut socket = connect(at)?;
     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut status = [0; 12];
     socket.read_exact(&mut status)?;
     Ok(status.ends_with(b" 200"))
@@ -266,7 +296,9 @@ fn command(launch: &Launch, state_dir: &Path, log: &Path) -> Result<Command> {
     let setpriv = Path::new("/usr/bin/setpriv");
     let mut command = if setpriv.is_file() {
         let mut command = Command::new(setpriv);
-        command.args(["--pdeathsig", "KILL", "--"]).arg(&launch.program);
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&launch.program);
         command
     } else {
         Command::new(&launch.program)
@@ -294,7 +326,12 @@ pub fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().rev().take(15).collect();
-    lines.iter().rev().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    lines
+        .iter()
+        .rev()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -310,7 +347,10 @@ mod tests {
             ..Launch::default()
         };
         let room = Arc::new(Room::shared().unwrap());
-        (Process::start(launch, room, dir, deaths).await.unwrap(), heard)
+        (
+            Process::start(launch, room, dir, deaths).await.unwrap(),
+            heard,
+        )
     }
 
     #[tokio::test]

@@ -42,11 +42,15 @@ impl Progress {
     pub async fn step<T>(self, name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let begun = Instant::now();
         if self == Self::Terminal {
-            self.rewrite(&format!("  … {name}"));
+            rewrite(&format!("  … {name}"));
         }
         let mut reminder = tokio::time::interval_at(
             tokio::time::Instant::now() + QUIET_FOR,
-            if self == Self::Terminal { Duration::from_secs(1) } else { REMIND_EVERY },
+            if self == Self::Terminal {
+                Duration::from_secs(1)
+            } else {
+                REMIND_EVERY
+            },
         );
         let mut spoken = false;
         tokio::pin!(work);
@@ -57,7 +61,7 @@ impl Progress {
                 _ = reminder.tick() => {
                     let elapsed = begun.elapsed();
                     match self {
-                        Self::Terminal => self.rewrite(&format!("  … {name} {}", seconds(elapsed))),
+                        Self::Terminal => rewrite(&format!("  … {name} {}", seconds(elapsed))),
                         _ if spoken => line(&format!("  … {name} ({} so far)", seconds(elapsed))),
                         _ => line(&format!("  … {name}")),
                     }
@@ -68,11 +72,15 @@ impl Progress {
         let took = seconds(begun.elapsed());
         match (&outcome, self) {
             (Ok(_), Self::Terminal) => {
-                self.rewrite(&format!("  \u{1b}[32m✓\u{1b}[0m {name} \u{1b}[2m{took}\u{1b}[0m"));
+                rewrite(&format!(
+                    "  \u{1b}[32m✓\u{1b}[0m {name} \u{1b}[2m{took}\u{1b}[0m"
+                ));
                 line("");
             }
             (Err(_), Self::Terminal) => {
-                self.rewrite(&format!("  \u{1b}[31m✗\u{1b}[0m {name} \u{1b}[2m{took}\u{1b}[0m"));
+                rewrite(&format!(
+                    "  \u{1b}[31m✗\u{1b}[0m {name} \u{1b}[2m{took}\u{1b}[0m"
+                ));
                 line("");
             }
             (Ok(_), Self::OnlyLong) if !spoken => {}
@@ -97,13 +105,13 @@ impl Progress {
             line(&format!("warning: {text}"));
         }
     }
+}
 
-    fn rewrite(self, text: &str) {
-        let mut out = std::io::stderr().lock();
-        // A vanished terminal is no reason to stop the stack.
-        let _ = write!(out, "\r\u{1b}[2K{text}");
-        let _ = out.flush();
-    }
+fn rewrite(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // A vanished terminal is no reason to stop the stack.
+    let _ = write!(out, "\r\u{1b}[2K{text}");
+    let _ = out.flush();
 }
 
 fn line(text: &str) {

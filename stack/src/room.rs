@@ -54,7 +54,14 @@ impl Room {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (ready, prepared) = mpsc::channel();
         let thread = thread::Builder::new()
-            .name(if private { "private-network" } else { "starter" }.to_owned())
+            .name(
+                if private {
+                    "private-network"
+                } else {
+                    "starter"
+                }
+                .to_owned(),
+            )
             .spawn(move || {
                 let outcome = prepare();
                 let failed = outcome.is_err();
@@ -65,8 +72,14 @@ impl Room {
                     job();
                 }
             })?;
-        prepared.recv().context("the thread of a network ended early")??;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), private })
+        prepared
+            .recv()
+            .context("the thread of a network ended early")??;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            private,
+        })
     }
 
     /// Whether its network is hidden from the machine's.
@@ -107,23 +120,32 @@ fn hide_sockets() -> Result<()> {
     std::fs::create_dir_all(SOCKETS)?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
-    mount(Some("tmpfs"), SOCKETS, Some("tmpfs"), MsFlags::empty(), none)?;
+    mount(
+        Some("tmpfs"),
+        SOCKETS,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        none,
+    )?;
     Ok(())
 }
 
 fn raise_loopback() -> Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection()?;
-        let connection = tokio::spawn(connection);
-        // In a new namespace the loopback is always the first link.
-        handle
-            .link()
-            .set(rtnetlink::LinkUnspec::new_with_index(1).up().build())
-            .execute()
-            .await?;
-        connection.abort();
-        Ok(())
-    })
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let (connection, handle, _) = rtnetlink::new_connection()?;
+            let connection = tokio::spawn(connection);
+            // In a new namespace the loopback is always the first link.
+            handle
+                .link()
+                .set(rtnetlink::LinkUnspec::new_with_index(1).up().build())
+                .execute()
+                .await?;
+            connection.abort();
+            Ok(())
+        })
 }
 
 #[cfg(test)]
@@ -141,7 +163,11 @@ mod tests {
             .await
             .unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(room.run(move || Ok(TcpStream::connect(("127.0.0.1", port))?)).await.is_ok());
+        assert!(
+            room.run(move || Ok(TcpStream::connect(("127.0.0.1", port))?))
+                .await
+                .is_ok()
+        );
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     }
 }

@@ -98,7 +98,9 @@ impl Stack {
         };
         // On a runtime of its own, so that relays and the stand-in live as long
         // as the stack, whichever runtime (or test) asked for it.
-        stack.in_background(async move { core.bring_up().await }).await?;
+        stack
+            .in_background(async move { core.bring_up().await })
+            .await?;
         Ok(stack)
     }
 
@@ -107,7 +109,10 @@ impl Stack {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let runtime = self.background.as_ref().context("the stack is stopped")?;
-        runtime.spawn(work).await.context("a task of the stack ended early")?
+        runtime
+            .spawn(work)
+            .await
+            .context("a task of the stack ended early")?
     }
 
     /// The kubeconfig of a persona.
@@ -136,7 +141,9 @@ impl Stack {
     }
 
     fn url_of(&self, name: &str) -> Option<String> {
-        self.core.find_port(name).map(|port| format!("http://{}", loopback(port)))
+        self.core
+            .find_port(name)
+            .map(|port| format!("http://{}", loopback(port)))
     }
 
     /// Where the API server notes each request (one JSON object a line).
@@ -191,11 +198,13 @@ impl Stack {
     }
 
     async fn wind_down(&mut self, phase: Phase) -> Result<()> {
-        let stopped = self.core.stop(phase).await;
+        self.core.stop_all_but(&CONTROL_PLANE).await;
         if let Some(runtime) = self.background.take() {
+            // Our own watches would keep the API server from leaving.
             runtime.shutdown_background();
         }
-        stopped
+        self.core.stop_all_but(&[]).await;
+        self.core.note_end(phase)
     }
 }
 
@@ -223,20 +232,24 @@ pub(crate) struct Core {
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Tokens stay out of logs.
-        f.debug_struct("Core").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
 impl Core {
     fn new(mut options: Options, deaths: mpsc::UnboundedSender<Death>) -> Result<Self> {
-        let claim = claim(&options.state_dir)?.with_context(|| {
-            format!("a stack already uses {}", options.state_dir.display())
-        })?;
+        let claim = claim(&options.state_dir)?
+            .with_context(|| format!("a stack already uses {}", options.state_dir.display()))?;
         options.state_dir = fs::canonicalize(&options.state_dir)?;
         let dir = &options.state_dir;
         crate::leftovers::end(dir)?;
         // Unreadable only when damaged, and nothing of it is needed.
-        let ports = State::find(dir).ok().flatten().map_or_else(Ports::default, |s| s.ports);
+        let ports = State::find(dir)
+            .ok()
+            .flatten()
+            .map_or_else(Ports::default, |s| s.ports);
         if dir.join("logs").exists() {
             fs::remove_dir_all(dir.join("logs"))?;
         }
@@ -264,37 +277,60 @@ impl Core {
         for part in Part::ALL.into_iter().filter(|part| options.has(*part)) {
             obtain::all(part.programs(), progress).await?;
         }
-        progress.step("etcd", control_plane::start_etcd(&self)).await?;
-        progress.step("API server", control_plane::start_api_server(&self)).await?;
+        progress
+            .step("etcd", control_plane::start_etcd(&self))
+            .await?;
+        progress
+            .step("API server", control_plane::start_api_server(&self))
+            .await?;
         if options.has(Part::ControllerManager) {
             progress
-                .step("controller manager", control_plane::start_controller_manager(&self))
+                .step(
+                    "controller manager",
+                    control_plane::start_controller_manager(&self),
+                )
                 .await?;
         }
         if options.foreign_crds || options.has(Part::Kuadrant) {
             let crds = crate::crds::foreign(progress).await?;
-            progress.step("CRDs of Kuadrant and the Gateway API", ours::apply_crds(&self, crds)).await?;
+            progress
+                .step(
+                    "CRDs of Kuadrant and the Gateway API",
+                    ours::apply_crds(&self, crds),
+                )
+                .await?;
         }
-        progress.step("our CRDs and access rules", ours::prepare(&self)).await?;
+        progress
+            .step("our CRDs and access rules", ours::prepare(&self))
+            .await?;
         if options.has(Part::Kuadrant) {
-            progress.step("kuadrant-operator and Authorino", kuadrant::start(&self)).await?;
-            progress.step("Kuadrant", kuadrant::configure(self.state_dir())).await?;
+            progress
+                .step("kuadrant-operator and Authorino", kuadrant::start(&self))
+                .await?;
+            progress
+                .step("Kuadrant", kuadrant::configure(self.state_dir()))
+                .await?;
         }
         if options.has(Part::Controller) {
             let binary = ours::binary(options.devportal.as_deref(), progress).await?;
-            progress.step("our controller", ours::start_controller(&self, binary)).await?;
+            progress
+                .step("our controller", ours::start_controller(&self, binary))
+                .await?;
         }
         if options.has(Part::Sample) {
             progress.step("sample", ours::apply_sample(&self)).await?;
             if options.has(Part::Kuadrant) {
-                progress.step("policies enforced", ours::wait_enforced(&self)).await?;
+                progress
+                    .step("policies enforced", ours::wait_enforced(&self))
+                    .await?;
             }
         }
         self.change(|state| state.phase = Phase::Running)
     }
 
     pub(crate) async fn start(&self, launch: Launch, patience: Duration) -> Result<()> {
-        self.start_in(Arc::clone(&self.shared), launch, patience).await
+        self.start_in(Arc::clone(&self.shared), launch, patience)
+            .await
     }
 
     pub(crate) async fn start_in(
@@ -303,8 +339,7 @@ impl Core {
         launch: Launch,
         patience: Duration,
     ) -> Result<()> {
-        let started =
-            Process::start(launch, room, self.state_dir(), self.deaths.clone()).await?;
+        let started = Process::start(launch, room, self.state_dir(), self.deaths.clone()).await?;
         let process = Arc::new(started);
         {
             let mut processes = lock(&self.processes);
@@ -323,21 +358,26 @@ impl Core {
         let process = self.find_process(name)?;
         process.stop().await;
         let (launch, room) = (process.launch.clone(), Arc::clone(&process.room));
-        self.start_in(room, launch, Duration::from_secs(60)).await?;
+        self.start_in(room, launch, Duration::from_mins(1)).await?;
         if name == control_plane::API_SERVER {
             control_plane::wait_ready(self).await?;
         }
         Ok(())
     }
 
-    async fn stop(&self, phase: Phase) -> Result<()> {
-        let order = ["controller", "authorino", "kuadrant-operator", "kube-controller-manager", "kube-apiserver", "etcd"];
-        let mut all = std::mem::take(&mut *lock(&self.processes));
-        // What tests launched ends first; a restart must not change the order.
-        all.sort_by_key(|p| order.iter().position(|name| *name == p.launch.name).map_or(0, |at| at + 1));
-        for process in all {
+    /// Stops in the reverse order of start; a restart does not change it.
+    async fn stop_all_but(&self, kept: &[&str]) {
+        let (kept, mut ending): (Vec<_>, Vec<_>) = std::mem::take(&mut *lock(&self.processes))
+            .into_iter()
+            .partition(|process| kept.contains(&process.launch.name.as_str()));
+        *lock(&self.processes) = kept;
+        ending.sort_by_key(|process| rank(&process.launch.name));
+        for process in ending.iter().rev() {
             process.stop().await;
         }
+    }
+
+    fn note_end(&self, phase: Phase) -> Result<()> {
         crate::leftovers::end_marked(self.state_dir());
         self.change(|state| {
             state.phase = phase;
@@ -362,7 +402,10 @@ impl Core {
         let found = processes.iter().find(|process| process.launch.name == name);
         found.cloned().ok_or_else(|| {
             let names: Vec<_> = processes.iter().map(|p| p.launch.name.as_str()).collect();
-            anyhow!("no process is called {name}: there are {}", names.join(", "))
+            anyhow!(
+                "no process is called {name}: there are {}",
+                names.join(", ")
+            )
         })
     }
 
@@ -370,7 +413,10 @@ impl Core {
         if self.find_process(name)?.is_running() {
             return Ok(());
         }
-        bail!("{name} ended while starting. The end of its log:\n{}", self.tail(name))
+        bail!(
+            "{name} ended while starting. The end of its log:\n{}",
+            self.tail(name)
+        )
     }
 
     pub(crate) fn tail(&self, name: &str) -> String {
@@ -396,7 +442,8 @@ impl Core {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(folder)
     }
 
@@ -428,6 +475,24 @@ impl Core {
     pub(crate) fn audit_log(&self) -> PathBuf {
         self.options.state_dir.join("logs/audit.log")
     }
+}
+
+const CONTROL_PLANE: [&str; 2] = [control_plane::ETCD, control_plane::API_SERVER];
+
+/// The place of a process in the order of start; what tests launch comes last.
+fn rank(name: &str) -> usize {
+    let known = [
+        control_plane::ETCD,
+        control_plane::API_SERVER,
+        control_plane::CONTROLLER_MANAGER,
+        kuadrant::OPERATOR,
+        kuadrant::AUTHORINO,
+        ours::CONTROLLER,
+    ];
+    known
+        .iter()
+        .position(|other| *other == name)
+        .unwrap_or(known.len())
 }
 
 /// A panic elsewhere leaves these values whole.

@@ -64,10 +64,9 @@ impl State {
     pub fn find(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
         match fs::read(&path) {
-            Ok(text) => Ok(Some(
-                serde_json::from_slice(&text)
-                    .with_context(|| format!("{} is damaged: delete it", path.display()))?,
-            )),
+            Ok(text) => Ok(Some(serde_json::from_slice(&text).with_context(|| {
+                format!("{} is damaged: delete it", path.display())
+            })?)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
@@ -88,7 +87,9 @@ impl State {
 
     /// What was started and still runs, whoever looks after it.
     pub fn survivors(&self) -> impl Iterator<Item = &Record> {
-        self.processes.iter().filter(|record| record.identity.is_alive())
+        self.processes
+            .iter()
+            .filter(|record| record.identity.is_alive())
     }
 }
 
@@ -130,7 +131,10 @@ mod tests {
     fn what_is_saved_is_found_again() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(State::find(dir.path()).unwrap(), None);
-        let saved = state(vec![record(Identity { pid: 1, start_time: 2 })]);
+        let saved = state(vec![record(Identity {
+            pid: 1,
+            start_time: 2,
+        })]);
         saved.save(dir.path()).unwrap();
         assert_eq!(State::find(dir.path()).unwrap(), Some(saved));
     }
@@ -140,7 +144,10 @@ mod tests {
         let own = Identity::own().unwrap();
         let state = state(vec![
             record(own),
-            record(Identity { start_time: own.start_time + 1, ..own }),
+            record(Identity {
+                start_time: own.start_time + 1,
+                ..own
+            }),
         ]);
         assert_eq!(state.survivors().count(), 1);
     }

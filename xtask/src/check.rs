@@ -45,11 +45,29 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
         Step::new("format", &["cargo", "fmt", "--all", "--check"]),
         Step::new(
             "lints",
-            &["cargo", "clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+            &[
+                "cargo",
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
         ),
         Step::new(
             "the core knows no runtime",
-            &["cargo", "tree", "--package", "devportal-core", "--edges", "normal", "--invert", "tokio"],
+            &[
+                "cargo",
+                "tree",
+                "--package",
+                "devportal-core",
+                "--edges",
+                "normal",
+                "--invert",
+                "tokio",
+            ],
         )
         .expecting(Expect::NotFound),
     ];
@@ -85,12 +103,29 @@ fn deny() -> Result<Vec<Step>> {
         let root = root.display().to_string();
         steps.push(Step::new(
             "install cargo-deny (minutes, once)",
-            &["cargo", "install", "--quiet", "--locked", "--root", &root, "cargo-deny", "--version", CARGO_DENY],
+            &[
+                "cargo",
+                "install",
+                "--quiet",
+                "--locked",
+                "--root",
+                &root,
+                "cargo-deny",
+                "--version",
+                CARGO_DENY,
+            ],
         ));
     }
     steps.push(Step::new(
         "licences, bans and sources",
-        &[&program, "--offline", "check", "licenses", "bans", "sources"],
+        &[
+            &program,
+            "--offline",
+            "check",
+            "licenses",
+            "bans",
+            "sources",
+        ],
     ));
     Ok(steps)
 }

@@ -27,7 +27,11 @@ pub(crate) enum Expect {
 impl Step {
     pub(crate) fn new(name: &'static str, line: &[&str]) -> Self {
         let line = line.iter().map(|word| (*word).to_owned()).collect();
-        Self { name, line, expect: Expect::Success }
+        Self {
+            name,
+            line,
+            expect: Expect::Success,
+        }
     }
 
     pub(crate) fn expecting(mut self, expect: Expect) -> Self {
@@ -51,8 +55,10 @@ impl Step {
             .output()
             .await
             .with_context(|| format!("cannot run {}", self.line.join(" ")))?;
-        let (said, complained) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (said, complained) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         let well = match self.expect {
             Expect::Success => output.status.success(),
             Expect::NotFound => {

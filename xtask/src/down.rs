@@ -10,7 +10,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 
 pub(crate) async fn run(dir: &Path) -> Result<ExitCode> {
     let progress = Progress::detect();
-    let supervisor = State::find(dir)?.filter(State::is_supervised).map(|s| s.supervisor);
+    let supervisor = State::find(dir)?
+        .filter(State::is_supervised)
+        .map(|s| s.supervisor);
     if let Some(supervisor) = supervisor {
         progress.step("stop everything", stop(supervisor)).await?;
     }
@@ -18,7 +20,9 @@ pub(crate) async fn run(dir: &Path) -> Result<ExitCode> {
     match (supervisor, ended) {
         (None, 0) => println!("Nothing runs."),
         (_, 0) => println!("Stopped."),
-        (_, count) => println!("Stopped, with {count} processes that nobody looked after any more."),
+        (_, count) => {
+            println!("Stopped, with {count} processes that nobody looked after any more.");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

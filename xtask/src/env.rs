@@ -10,10 +10,16 @@ pub(crate) async fn run(dir: &Path) -> Result<ExitCode> {
         .filter(State::is_supervised)
         .context("the stack does not run: start it with cargo xtask up --detach")?;
     let kubeconfig = Persona::ClusterAdmin.kubeconfig(dir);
-    println!("export KUBECONFIG={}", quote(&kubeconfig.display().to_string()));
+    println!(
+        "export KUBECONFIG={}",
+        quote(&kubeconfig.display().to_string())
+    );
     let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;
     let folder = kubectl.parent().context("kubectl is in a folder")?;
-    println!("export PATH={}:\"$PATH\"", quote(&folder.display().to_string()));
+    println!(
+        "export PATH={}:\"$PATH\"",
+        quote(&folder.display().to_string())
+    );
     for (variable, name) in [
         ("AUTHORINO_URL", "authorino"),
         ("DOCUMENTS_URL", "documents"),

@@ -41,7 +41,10 @@ fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
         .iter()
         .map(|definition| {
             let yaml = serde_yaml_ng::to_string(definition)?;
-            Ok((folder.join(crd::file_name(definition)), format!("{HEADER}{yaml}")))
+            Ok((
+                folder.join(crd::file_name(definition)),
+                format!("{HEADER}{yaml}"),
+            ))
         })
         .collect()
 }

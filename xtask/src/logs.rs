@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom, Write},
+    io::{Read, Seek, Write},
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -31,14 +31,22 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         name => log_path(dir, name),
     };
     let mut log = File::open(&path).with_context(|| {
-        format!("no log called {}: there are {}", arguments.name, names(dir).join(", "))
+        format!(
+            "no log called {}: there are {}",
+            arguments.name,
+            names(dir).join(", ")
+        )
     })?;
     let mut chunk = vec![0; 64 * 1024];
     loop {
         let count = log.read(&mut chunk)?;
         if count > 0 {
             let mut out = std::io::stdout().lock();
-            if out.write_all(&chunk[..count]).and_then(|()| out.flush()).is_err() {
+            if out
+                .write_all(&chunk[..count])
+                .and_then(|()| out.flush())
+                .is_err()
+            {
                 // The reader, `head` for example, has seen enough.
                 return Ok(ExitCode::SUCCESS);
             }
@@ -56,11 +64,14 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn position(log: &mut File) -> u64 {
-    log.seek(SeekFrom::Current(0)).unwrap_or(0)
+    log.stream_position().unwrap_or(0)
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir.join("logs")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(dir.join("logs"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut names: Vec<String> = entries
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".log")?.to_owned()))
         .chain(["supervisor".to_owned()])

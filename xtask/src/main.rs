@@ -22,7 +22,12 @@ use tracing_subscriber::EnvFilter;
 struct Arguments {
     /// Where the stack keeps logs, kubeconfigs and data (default: .stack of
     /// this checkout). Another folder is another stack, side by side.
-    #[arg(long, global = true, env = "DEVPORTAL_STACK_STATE_DIR", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        env = "DEVPORTAL_STACK_STATE_DIR",
+        value_name = "FOLDER"
+    )]
     state_dir: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
@@ -69,7 +74,9 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
-    let dir = arguments.state_dir.unwrap_or_else(|| repository().join(".stack"));
+    let dir = arguments
+        .state_dir
+        .unwrap_or_else(|| repository().join(".stack"));
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let outcome = match arguments.verb {
         Verb::Up(arguments) => up::run(&dir, &arguments).await,

@@ -56,7 +56,11 @@ pub(crate) fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         Output::Yaml => print!("{}", serde_yaml_ng::to_string(&report)?),
     }
     let well = report.state == "running" && report.processes.iter().all(|p| p.state == "running");
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 pub(crate) fn print_table(dir: &Path) -> Result<()> {
@@ -66,13 +70,18 @@ pub(crate) fn print_table(dir: &Path) -> Result<()> {
 
 fn report(dir: &Path) -> Result<Report> {
     let Some(state) = State::find(dir)? else {
-        return Ok(Report { state: "never started".into(), reason: None, processes: Vec::new() });
+        return Ok(Report {
+            state: "never started".into(),
+            reason: None,
+            processes: Vec::new(),
+        });
     };
     let supervised = state.is_supervised();
     let (word, reason) = match &state.phase {
-        Phase::Starting | Phase::Running if !supervised => {
-            ("abandoned", Some("its supervisor is gone: run cargo xtask down".to_owned()))
-        }
+        Phase::Starting | Phase::Running if !supervised => (
+            "abandoned",
+            Some("its supervisor is gone: run cargo xtask down".to_owned()),
+        ),
         Phase::Starting => ("starting", None),
         Phase::Running => ("running", None),
         Phase::Stopped => ("stopped", None),
@@ -84,17 +93,28 @@ fn report(dir: &Path) -> Result<Report> {
     }
     processes.extend(state.processes.iter().map(recorded));
     for other in find_leftovers(dir) {
-        if state.processes.iter().all(|record| record.identity != other) {
+        if state
+            .processes
+            .iter()
+            .all(|record| record.identity != other)
+        {
             // Started by one of the others, as the operator does its extension.
             processes.push(row(&program_of(other), other, None));
         }
     }
-    Ok(Report { state: word.to_owned(), reason, processes })
+    Ok(Report {
+        state: word.to_owned(),
+        reason,
+        processes,
+    })
 }
 
 fn recorded(record: &Record) -> Row {
     Row {
-        uptime_seconds: record.identity.is_alive().then(|| uptime(record.started).as_secs()),
+        uptime_seconds: record
+            .identity
+            .is_alive()
+            .then(|| uptime(record.started).as_secs()),
         ..row(&record.name, record.identity, record.port)
     }
 }
@@ -104,7 +124,11 @@ fn row(name: &str, identity: Identity, port: Option<u16>) -> Row {
         process: name.to_owned(),
         pid: identity.pid,
         port,
-        state: if identity.is_alive() { "running" } else { "gone" },
+        state: if identity.is_alive() {
+            "running"
+        } else {
+            "gone"
+        },
         memory_bytes: identity.resident(),
         uptime_seconds: None,
     }
@@ -129,7 +153,10 @@ fn print(report: &Report) {
     if report.processes.is_empty() {
         return;
     }
-    println!("\n{:<26}{:>8}{:>8}  {:<9}{:>9}{:>9}", "PROCESS", "PID", "PORT", "STATE", "MEMORY", "UPTIME");
+    println!(
+        "\n{:<26}{:>8}{:>8}  {:<9}{:>9}{:>9}",
+        "PROCESS", "PID", "PORT", "STATE", "MEMORY", "UPTIME"
+    );
     for row in &report.processes {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         println!(
@@ -158,7 +185,10 @@ mod tests {
 
     #[test]
     fn an_uptime_is_as_short_as_it_can_be() {
-        assert_eq!([duration(9), duration(75), duration(3720)], ["9s", "1m15s", "1h02m"]);
+        assert_eq!(
+            [duration(9), duration(75), duration(3720)],
+            ["9s", "1m15s", "1h02m"]
+        );
     }
 
     #[test]

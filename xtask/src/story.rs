@@ -3,50 +3,44 @@
 use std::path::Path;
 
 use anyhow::Result;
-use devportal_stack::{Part, State};
+use devportal_stack::{State, find_auth_host};
+
+/// The route whose keys an owner approves.
+const ROUTE: &str = "toystore/toystore-pro";
 
 const STORY: &str = r#"
-Point your shell at it:
+In a new shell, in the folder of this checkout:
 
   eval "$(cargo xtask env)"
 
-1. Alice asks for a key to the toystore's API:
+1. Alice asks for a key to Toystore Pro:
 
-  kubectl --context alice apply -f - <<'END'
-  apiVersion: devportal.kuadrant.io/v1alpha1
-  kind: APIKey
-  metadata: {name: my-key, namespace: consumer}
-  spec:
-    apiProductRef: {name: toystore-pro, namespace: toystore}
-    planTier: gold
-    useCase: Trying it out
-    requestedBy: {userId: alice, email: alice@example.com}
-  END
+  kubectl --context alice apply -f deploy/samples/requests/manual-key.yaml
 
-2. Olivia, who owns that API, approves:
+2. Olivia, who owns it, approves:
 
-  kubectl --context olivia apply -f - <<'END'
-  apiVersion: devportal.kuadrant.io/v1alpha1
-  kind: APIKeyApproval
-  metadata: {name: REQUEST-approval, namespace: toystore}
-  spec:
-    apiKeyRequestRef: {name: REQUEST}
-    approved: true
-    reviewedBy: olivia
-    reviewedAt: "NOW"
-  END
+  kubectl --context olivia apply -f deploy/samples/requests/approve.yaml
 
-3. Alice calls the gateway's check with her key:
+3. Alice's key opens the API, as Authorino answers the gateway:
 
-  curl -i "$AUTHORINO_URL/check" \
-    -H "Host: $(kubectl get authconfigs -n kuadrant-system -o jsonpath='{.items[0].spec.hosts[0]}')" \
-    -H "Authorization: APIKEY $(kubectl --context alice get secret -n consumer my-key-apikey-secret -o jsonpath='{.data.api_key}' | base64 -d)"
+  curl -i "$AUTHORINO_URL/check" -H "Host: HOST" -H "Authorization: APIKEY $(kubectl --context alice -n consumer get secret reseller-apikey-secret -o jsonpath='{.data.api_key}' | base64 -d)"
 "#;
 
-/// `{namespace}-{name}-{h8}`, with h8 of `consumer/my-key`.
-const REQUEST: &str = "consumer-my-key-9bb5adc7";
+const BARE: &str = r#"
+In a new shell, in the folder of this checkout:
 
-pub(crate) async fn tell(dir: &Path, _kubeconfig: &Path) -> Result<String> {
-    let _ = (State::find(dir)?, Part::ALL);
-    Ok(STORY.replace("REQUEST", REQUEST))
+  eval "$(cargo xtask env)"
+  kubectl get namespaces
+"#;
+
+/// The three commands to copy, or how to look around when the sample is not
+/// there to play with.
+pub(crate) async fn tell(dir: &Path) -> Result<String> {
+    let has_authorino = State::find(dir)?.is_some_and(|s| s.ports.find("authorino").is_some());
+    let host = if has_authorino {
+        find_auth_host(dir, ROUTE).await?
+    } else {
+        None
+    };
+    Ok(host.map_or_else(|| BARE.to_owned(), |host| STORY.replace("HOST", &host)))
 }

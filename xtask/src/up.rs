@@ -13,9 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use devportal_stack::{
-    Options, Part, Phase, Progress, Stack, State, end_leftovers, seconds,
-};
+use devportal_stack::{Options, Part, Phase, Progress, Stack, State, end_leftovers, seconds};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{status, story};
@@ -33,7 +31,12 @@ pub(crate) struct Arguments {
     #[arg(long, short)]
     detach: bool,
     /// Start only these parts (and what they need).
-    #[arg(long, value_name = "PART", value_delimiter = ',', conflicts_with = "without")]
+    #[arg(
+        long,
+        value_name = "PART",
+        value_delimiter = ',',
+        conflicts_with = "without"
+    )]
     only: Vec<Part>,
     /// Leave these parts out.
     #[arg(long, value_name = "PART", value_delimiter = ',')]
@@ -76,12 +79,15 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let progress = Progress::detect();
     let mut options = Options::everything(dir);
     options.parts = arguments.parts();
-    options.foreign_crds = options.parts.iter().any(|part| *part > Part::ControllerManager);
+    options.foreign_crds = options
+        .parts
+        .iter()
+        .any(|part| *part > Part::ControllerManager);
     options.progress = progress;
     let mut asked = Asked::listen()?;
     let started = tokio::select! {
         started = Stack::start(options) => Some(started),
-        () = asked.to_stop() => None,
+        () = asked.wait() => None,
     };
     let stack = match started {
         Some(Ok(stack)) => stack,
@@ -97,12 +103,12 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     };
     progress.note(format!("\nReady after {}.", seconds(begun.elapsed())));
     if !arguments.supervise {
-        println!("{}", story::tell(dir, &stack.kubeconfig(devportal_stack::Persona::ClusterAdmin)).await?);
+        println!("{}", story::tell(dir).await?);
         progress.note("Ctrl-C stops everything.");
     }
     let death = tokio::select! {
         death = stack.next_death() => Some(death),
-        () = asked.to_stop() => None,
+        () = asked.wait() => None,
     };
     let stop = async {
         match &death {
@@ -117,10 +123,14 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     tokio::select! {
         stopped = progress.step("stop everything", stop) => stopped?,
         // A second Ctrl-C: dropping the stack kills it.
-        () = asked.to_stop() => {}
+        () = asked.wait() => {}
     }
     end_leftovers(dir)?;
-    Ok(if death.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if death.is_some() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The signals that ask us to stop.
@@ -139,7 +149,7 @@ impl Asked {
         })
     }
 
-    async fn to_stop(&mut self) {
+    async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -153,8 +163,15 @@ async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let log = dir.join("supervisor.log");
     let out = File::create(&log)?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("up").arg("--supervise").arg("--state-dir").arg(dir);
-    for (flag, parts) in [("--only", &arguments.only), ("--without", &arguments.without)] {
+    command
+        .arg("up")
+        .arg("--supervise")
+        .arg("--state-dir")
+        .arg(dir);
+    for (flag, parts) in [
+        ("--only", &arguments.only),
+        ("--without", &arguments.without),
+    ] {
         for part in parts {
             command.args([flag, part.name()]);
         }
@@ -178,7 +195,10 @@ async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         eprint!("{text}");
         std::io::stderr().flush()?;
         if let Some(status) = ended {
-            bail!("the stack did not come up ({status}); see {}", log.display());
+            bail!(
+                "the stack did not come up ({status}); see {}",
+                log.display()
+            );
         }
         let running = State::find(dir)?.is_some_and(|state| {
             state.supervisor.pid == supervisor.id() && state.phase == Phase::Running
@@ -188,14 +208,13 @@ async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
-            () = asked.to_stop() => {
+            () = asked.wait() => {
                 crate::down::run(dir).await?;
                 return Ok(ExitCode::from(130));
             }
         }
     }
-    let kubeconfig = devportal_stack::Persona::ClusterAdmin.kubeconfig(dir);
-    println!("{}", story::tell(dir, &kubeconfig).await?);
+    println!("{}", story::tell(dir).await?);
     println!("It runs in the background: cargo xtask status | logs NAME | down");
     Ok(ExitCode::SUCCESS)
 }
@@ -222,7 +241,10 @@ mod tests {
 
     #[test]
     fn only_brings_the_control_plane_that_everything_needs() {
-        assert_eq!(parts(&["--only", "kuadrant"]), [Part::ControlPlane, Part::Kuadrant]);
+        assert_eq!(
+            parts(&["--only", "kuadrant"]),
+            [Part::ControlPlane, Part::Kuadrant]
+        );
     }
 
     #[test]

@@ -85,14 +85,22 @@ fn observe(seen: &mut Seen, kind: Kind, event: watcher::Event<DynamicObject>) {
 /// An event may arrive after the answer to our own, later, write.
 fn is_older(event: &DynamicObject, known: &DynamicObject) -> bool {
     let version = |object: &DynamicObject| {
-        object.metadata.resource_version.as_ref().and_then(|v| v.parse::<u64>().ok())
+        object
+            .metadata
+            .resource_version
+            .as_ref()
+            .and_then(|v| v.parse::<u64>().ok())
     };
     event.metadata.uid == known.metadata.uid && version(event) < version(known)
 }
 
 fn key(kind: Kind, object: &DynamicObject) -> (Kind, String, String) {
     let meta = &object.metadata;
-    (kind, meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    (
+        kind,
+        meta.namespace.clone().unwrap_or_default(),
+        meta.name.clone().unwrap_or_default(),
+    )
 }
 
 async fn write(
@@ -106,7 +114,10 @@ async fn write(
     } else {
         Api::namespaced_with(client.clone(), namespace, &resource)
     };
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
     let patch = serde_json::json!({ "status": status });
     api.patch_status(name, &params, &Patch::Merge(&patch)).await
 }

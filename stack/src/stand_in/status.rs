@@ -41,12 +41,18 @@ impl Kind {
             Self::Gateway => (gateway_api, "v1", "Gateway", "gateways"),
             Self::HttpRoute => (gateway_api, "v1", "HTTPRoute", "httproutes"),
             Self::GrpcRoute => (gateway_api, "v1", "GRPCRoute", "grpcroutes"),
-            Self::Authorino => {
-                ("operator.authorino.kuadrant.io", "v1beta1", "Authorino", "authorinos")
-            }
-            Self::Limitador => {
-                ("limitador.kuadrant.io", "v1alpha1", "Limitador", "limitadors")
-            }
+            Self::Authorino => (
+                "operator.authorino.kuadrant.io",
+                "v1beta1",
+                "Authorino",
+                "authorinos",
+            ),
+            Self::Limitador => (
+                "limitador.kuadrant.io",
+                "v1alpha1",
+                "Limitador",
+                "limitadors",
+            ),
         };
         ApiResource {
             group: group.to_owned(),
@@ -162,7 +168,9 @@ fn attachment(seen: &Seen, route_namespace: &str, parent: &Value) -> Attachment 
     let namespace = parent["namespace"].as_str().unwrap_or(route_namespace);
     let key = (Kind::Gateway, namespace.to_owned(), text(&parent["name"]));
     let is_gateway = parent["kind"].as_str().is_none_or(|kind| kind == "Gateway");
-    let Some(gateway) = seen.get(&key).filter(|gateway| is_gateway && is_ours(seen, gateway))
+    let Some(gateway) = seen
+        .get(&key)
+        .filter(|gateway| is_gateway && is_ours(seen, gateway))
     else {
         return Attachment::None;
     };
@@ -176,20 +184,28 @@ fn attachment(seen: &Seen, route_namespace: &str, parent: &Value) -> Attachment 
         })
         .map(|(_, name)| name)
         .collect();
-    if listeners.is_empty() { Attachment::None } else { Attachment::Listeners(listeners) }
+    if listeners.is_empty() {
+        Attachment::None
+    } else {
+        Attachment::Listeners(listeners)
+    }
 }
 
 fn attached_routes(seen: &Seen) -> BTreeMap<(String, String, String), u32> {
     let mut attached = BTreeMap::new();
-    let routes = seen.iter().filter(|((kind, ..), _)| {
-        matches!(kind, Kind::HttpRoute | Kind::GrpcRoute)
-    });
+    let routes = seen
+        .iter()
+        .filter(|((kind, ..), _)| matches!(kind, Kind::HttpRoute | Kind::GrpcRoute));
     for ((_, namespace, _), route) in routes {
         for parent in array(&route.data["spec"]["parentRefs"]) {
             if let Attachment::Listeners(listeners) = attachment(seen, namespace, parent) {
                 let gateway_namespace = parent["namespace"].as_str().unwrap_or(namespace);
                 for listener in listeners {
-                    let at = (gateway_namespace.to_owned(), text(&parent["name"]), listener);
+                    let at = (
+                        gateway_namespace.to_owned(),
+                        text(&parent["name"]),
+                        listener,
+                    );
                     *attached.entry(at).or_default() += 1;
                 }
             }
@@ -228,7 +244,10 @@ fn keep_times(wanted: &Value, found: &Value) -> Value {
             }
             let is_condition = kept.contains_key("type") && kept.contains_key("status");
             if is_condition && found["status"] == wanted["status"] {
-                kept.insert("lastTransitionTime".into(), found["lastTransitionTime"].clone());
+                kept.insert(
+                    "lastTransitionTime".into(),
+                    found["lastTransitionTime"].clone(),
+                );
             }
             Value::Object(kept)
         }

@@ -1,6 +1,6 @@
 use super::*;
 
-fn see(seen: &mut Seen, kind: Kind, namespace: &str, name: &str, spec: Value) {
+fn see(seen: &mut Seen, kind: Kind, namespace: &str, name: &str, spec: &Value) {
     let resource = kind.resource();
     let mut object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
     object.metadata.generation = Some(1);
@@ -12,16 +12,22 @@ fn see(seen: &mut Seen, kind: Kind, namespace: &str, name: &str, spec: Value) {
 
 fn gateway() -> Seen {
     let mut seen = Seen::new();
-    see(&mut seen, Kind::GatewayClass, "", "istio", json!({"controllerName": CONTROLLER_NAME}));
+    see(
+        &mut seen,
+        Kind::GatewayClass,
+        "",
+        "istio",
+        &json!({"controllerName": CONTROLLER_NAME}),
+    );
     let listener = json!({"name": "http", "allowedRoutes": {"namespaces": {"from": "All"}}});
     let spec = json!({"gatewayClassName": "istio", "listeners": [listener]});
-    see(&mut seen, Kind::Gateway, "infra", "public", spec);
+    see(&mut seen, Kind::Gateway, "infra", "public", &spec);
     seen
 }
 
 fn route(seen: &mut Seen, parent: &str) {
     let spec = json!({"parentRefs": [{"name": parent, "namespace": "infra"}]});
-    see(seen, Kind::HttpRoute, "toystore", "toystore", spec);
+    see(seen, Kind::HttpRoute, "toystore", "toystore", &spec);
 }
 
 /// Writes what is missing until nothing is, as the loop does.
@@ -69,7 +75,7 @@ fn a_route_whose_gateway_does_not_exist_is_not_accepted() {
 fn a_listener_for_its_own_namespace_accepts_no_route_from_another() {
     let mut seen = gateway();
     let spec = json!({"gatewayClassName": "istio", "listeners": [{"name": "http"}]});
-    see(&mut seen, Kind::Gateway, "infra", "public", spec);
+    see(&mut seen, Kind::Gateway, "infra", "public", &spec);
     route(&mut seen, "public");
     settle(&mut seen);
     let parent = &status(&seen, Kind::HttpRoute, "toystore", "toystore")["parents"][0];
@@ -79,7 +85,13 @@ fn a_listener_for_its_own_namespace_accepts_no_route_from_another() {
 #[test]
 fn a_class_of_another_controller_is_left_alone() {
     let mut seen = Seen::new();
-    see(&mut seen, Kind::GatewayClass, "", "envoy", json!({"controllerName": "example.com/x"}));
+    see(
+        &mut seen,
+        Kind::GatewayClass,
+        "",
+        "envoy",
+        &json!({"controllerName": "example.com/x"}),
+    );
     assert_eq!(settle(&mut seen), 0);
 }
 
@@ -112,9 +124,13 @@ fn what_another_controller_says_about_a_route_stays() {
     let theirs = json!({
         "controllerName": "kuadrant.io/policy-controller",
         "parentRef": {"name": "public", "namespace": "infra"},
-        "conditions": [{"type": "kuadrant.io/AuthPolicyAffected", "status": "True"}],
+        "conditions": [{"type": "kuadrant.io/AuthPolicyAffected", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"}],
     });
-    let key = (Kind::HttpRoute, "toystore".to_owned(), "toystore".to_owned());
+    let key = (
+        Kind::HttpRoute,
+        "toystore".to_owned(),
+        "toystore".to_owned(),
+    );
     seen.get_mut(&key).unwrap().data["status"] = json!({"parents": [theirs]});
     settle(&mut seen);
     let parents = status(&seen, Kind::HttpRoute, "toystore", "toystore")["parents"].clone();
