@@ -28,12 +28,16 @@ pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a 
 }
 
 /// A decision counts for the request it was made about, not for a later one of
-/// the same name.
+/// the same name: nothing is granted before the approval is tied to its
+/// request. A denial need not wait.
 fn counts(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
-    let owner = owning_request(approval);
+    let is_tied = match owning_request(approval) {
+        Some(owner) => request.meta().uid.as_deref() == Some(owner),
+        None => !approval.spec.approved,
+    };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
-        && (owner.is_none() || owner == request.meta().uid.as_deref())
+        && is_tied
 }
 
 /// The UID of the request that owns an approval.
