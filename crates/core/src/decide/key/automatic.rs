@@ -27,11 +27,16 @@ impl Case<'_> {
             }
             _ => return None,
         };
+        // The approval of an earlier request goes first.
+        let is_ours = |approval: &APIKeyApproval| {
+            approval.meta().deletion_timestamp.is_none()
+                && ruling::owning_request(approval) == request.meta().uid.as_deref()
+        };
         let is_due = blocker.is_none()
             && product.spec.approval_mode == ApprovalMode::Automatic
             && request.spec == self.request_spec()
             && request.meta().deletion_timestamp.is_none()
-            && !self.world.find_approval(&id).is_some_and(is_deleting);
+            && self.world.find_approval(&id).is_none_or(is_ours);
         // A renewal differs from what it renews, also within one second.
         let now = whole_second(self.now);
         let at = last.map_or(now, |last| now.max(last + SignedDuration::from_secs(1)));
@@ -50,8 +55,4 @@ impl Case<'_> {
             owner: ruling::owner_reference(request),
         })
     }
-}
-
-fn is_deleting(approval: &APIKeyApproval) -> bool {
-    approval.meta().deletion_timestamp.is_some()
 }
