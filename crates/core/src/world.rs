@@ -183,7 +183,7 @@ impl World {
             return;
         };
         self.keys_by_product
-            .set(id, new.as_ref().map(|key| key.product_id()));
+            .set(id, new.iter().flat_map(|key| products_of(key)));
         self.keys_by_source
             .set(id, new.as_ref().map(|key| key.source_secret()));
         dirty.insert(Id::Key(id.clone()));
@@ -197,4 +197,21 @@ impl World {
                 .map(Id::Key),
         );
     }
+}
+
+/// The product a key asks for, and the one it is under while a change waits
+/// for approval.
+fn products_of(key: &APIKey) -> impl Iterator<Item = ProductId> {
+    let terms = key
+        .status
+        .as_ref()
+        .and_then(|it| it.approved_terms.as_ref());
+    let approved = terms.map(|terms| {
+        let reference = &terms.api_product_ref;
+        ProductId::new(
+            reference.namespace.clone().unwrap_or_default(),
+            &reference.name,
+        )
+    });
+    approved.into_iter().chain([key.product_id()])
 }
