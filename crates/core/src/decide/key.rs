@@ -88,12 +88,8 @@ impl<'a> Case<'a> {
             .find_request(&request_id)
             .filter(|request| shadows(request, id, key));
         let ruling = request.and_then(|request| ruling::find(request, world));
-        let terms = terms::of(key, ruling);
-        let reference = &terms.in_force.api_product_ref;
-        let product_id = ProductId::new(
-            reference.namespace.clone().unwrap_or_default(),
-            &reference.name,
-        );
+        let terms = terms::of(key, request, ruling);
+        let product_id = terms.product_id();
         Self {
             product: world.find_product(&product_id),
             found: world.find_discovery(&product_id),
@@ -114,9 +110,12 @@ impl<'a> Case<'a> {
             .needs
             .insert(Need::Secret(self.key.source_secret()));
 
-        // A key that lacks an answer is not decided, unless access goes.
-        let is_granted = self.ruling.is_none_or(|ruling| ruling.spec.approved) && !self.is_over();
-        if is_granted && self.source_is_unread() {
+        // A key that lacks an answer is not decided, except that access goes.
+        if self.source_is_unread() {
+            if self.ruling.is_some() && !self.is_granted() {
+                decision.writes = credential::withdraw(self.id, self.world);
+            }
+            decision.wake_at = self.expiry();
             return decision;
         }
 
@@ -144,10 +143,7 @@ impl<'a> Case<'a> {
             Course::Hold(until) => decision.wake_at = until,
             Course::Issue => enforcement = self.issue(&mut decision),
         }
-        if matches!(lifecycle, Lifecycle::Approved(_)) {
-            let expiry = instant(self.terms.in_force.expires_at.as_ref());
-            decision.wake_at = sooner(decision.wake_at, expiry);
-        }
+        decision.wake_at = sooner(decision.wake_at, self.expiry());
 
         // A status tells what is, not what is being done.
         if decision.writes.is_empty() {
@@ -161,7 +157,7 @@ impl<'a> Case<'a> {
         if self.world.kuadrant_namespace().is_none() {
             return Some(Blocker::KuadrantNotFound);
         }
-        let product_id = self.key.product_id();
+        let product_id = self.terms.product_id();
         let Some(product) = self.product else {
             return Some(Blocker::ProductNotFound(product_id));
         };
@@ -225,7 +221,8 @@ impl<'a> Case<'a> {
         let is_free = self.world.find_request(&self.request_id).is_none() || self.request.is_some();
         let spec = self.request_spec();
         let is_stale = self.request.is_none_or(|request| request.spec != spec);
-        if is_open && is_free && is_stale {
+        // What a decision was about stays readable until it is noted.
+        if is_open && is_free && is_stale && !self.terms.is_new {
             writes.push(Write::ApplyRequest {
                 id: self.request_id.clone(),
                 spec,
@@ -254,21 +251,22 @@ impl<'a> Case<'a> {
 
     /// A fault takes nothing away; denial, expiry and real removal do.
     fn course(&self, lifecycle: &Lifecycle) -> Course {
-        let is_granted = self.ruling.is_some_and(|ruling| ruling.spec.approved) && !self.is_over();
         match lifecycle {
             Lifecycle::Approved(_) => Course::Issue,
-            Lifecycle::Failed(blocker) if is_granted && self.has_credentials() => match blocker {
-                Blocker::KuadrantNotFound => Course::Hold(None),
-                Blocker::AuthSchemeNotFound(_) | Blocker::ApiKeyAuthSchemeNotFound(_) => {
-                    let until = self.failed_since(blocker) + GRACE;
-                    if self.now < until {
-                        Course::Hold(Some(until))
-                    } else {
-                        Course::Withdraw
+            Lifecycle::Failed(blocker) if self.is_granted() && self.has_credentials() => {
+                match blocker {
+                    Blocker::KuadrantNotFound => Course::Hold(None),
+                    Blocker::AuthSchemeNotFound(_) | Blocker::ApiKeyAuthSchemeNotFound(_) => {
+                        let until = self.failed_since(blocker) + GRACE;
+                        if self.now < until {
+                            Course::Hold(Some(until))
+                        } else {
+                            Course::Withdraw
+                        }
                     }
+                    _ => Course::Withdraw,
                 }
-                _ => Course::Withdraw,
-            },
+            }
             _ => Course::Withdraw,
         }
     }
@@ -340,6 +338,17 @@ impl<'a> Case<'a> {
 
     fn has_credentials(&self) -> bool {
         self.world.enforcement_of(self.id).next().is_some()
+    }
+
+    /// Whether a decision gives access now.
+    fn is_granted(&self) -> bool {
+        self.ruling.is_some_and(|ruling| ruling.spec.approved) && !self.is_over()
+    }
+
+    /// When access that is given now ends, whatever is missing meanwhile.
+    fn expiry(&self) -> Option<Timestamp> {
+        let at = instant(self.terms.in_force.expires_at.as_ref());
+        at.filter(|_| self.is_granted())
     }
 
     /// Whether the approved time is over.

@@ -4,8 +4,11 @@
 //! A spec that asks for more than they cover waits for a new decision, and the
 //! key goes on under the old terms meanwhile.
 
+use devportal_api::id::ProductId;
 use devportal_api::key::{ApiProductRef, ApprovedTerms};
-use devportal_api::{APIKey, APIKeyApproval};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 
 use super::ruling;
 
@@ -15,40 +18,71 @@ pub(super) struct Terms {
     pub(super) in_force: ApprovedTerms,
     /// What goes into the status; `None` before any approval.
     pub(super) noted: Option<ApprovedTerms>,
+    /// They are not in the status yet.
+    pub(super) is_new: bool,
     /// The spec asks for more than was approved.
     pub(super) exceeded: bool,
 }
 
-pub(super) fn of(key: &APIKey, ruling: Option<&APIKeyApproval>) -> Terms {
-    let Some(approval) = ruling.filter(|approval| approval.spec.approved) else {
+impl Terms {
+    /// The product that holds now.
+    pub(super) fn product_id(&self) -> ProductId {
+        let reference = &self.in_force.api_product_ref;
+        let namespace = reference.namespace.clone();
+        ProductId::new(namespace.unwrap_or_default(), &reference.name)
+    }
+}
+
+pub(super) fn of(
+    key: &APIKey,
+    request: Option<&APIKeyRequest>,
+    ruling: Option<&APIKeyApproval>,
+) -> Terms {
+    let ruling = ruling.filter(|approval| approval.spec.approved);
+    let (Some(request), Some(approval)) = (request, ruling) else {
         return Terms {
             in_force: asked(key, String::new()),
             noted: None,
+            is_new: false,
             exceeded: false,
         };
     };
     let mark = ruling::mark(approval);
     let asked = asked(key, mark.clone());
-    let noted = key
-        .status
-        .as_ref()
-        .and_then(|status| status.approved_terms.clone());
-    match noted.filter(|noted| noted.approval == mark) {
-        Some(noted) if covers(&noted, &asked) => Terms {
-            in_force: asked,
-            noted: Some(noted),
-            exceeded: false,
+    let status = key.status.as_ref();
+    let noted = status.and_then(|status| status.approved_terms.clone());
+    let noted = noted.filter(|noted| noted.approval == mark);
+    let is_new = noted.is_none();
+    let bound = noted.unwrap_or_else(|| shown(request, mark));
+    let exceeded = !covers(&bound, &asked);
+    Terms {
+        in_force: if exceeded {
+            let expires_at = earlier(bound.expires_at.clone(), asked.expires_at);
+            ApprovedTerms {
+                expires_at,
+                ..bound.clone()
+            }
+        } else {
+            asked
         },
-        Some(noted) => Terms {
-            in_force: noted.clone(),
-            noted: Some(noted),
-            exceeded: true,
+        noted: Some(bound),
+        is_new,
+        exceeded,
+    }
+}
+
+/// What whoever decided had before them: the spec may have moved on since.
+fn shown(request: &APIKeyRequest, approval: String) -> ApprovedTerms {
+    let spec = &request.spec;
+    ApprovedTerms {
+        api_product_ref: ApiProductRef {
+            name: spec.api_product_ref.name.clone(),
+            namespace: request.namespace(),
         },
-        None => Terms {
-            in_force: asked.clone(),
-            noted: Some(asked),
-            exceeded: false,
-        },
+        plan_tier: spec.plan_tier.clone(),
+        requested_by: spec.requested_by.clone(),
+        expires_at: spec.expires_at.clone(),
+        approval,
     }
 }
 
@@ -63,6 +97,14 @@ fn asked(key: &APIKey, approval: String) -> ApprovedTerms {
         requested_by: key.spec.requested_by.clone(),
         expires_at: key.spec.expires_at.clone(),
         approval,
+    }
+}
+
+/// Less time is granted to whoever asks for it, whatever else they ask for.
+fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
+        (a, b) => a.or(b),
     }
 }
 
