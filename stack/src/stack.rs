@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -84,13 +85,14 @@ pub struct Stack {
 impl Stack {
     /// Starts what the options ask for and returns when all of it is ready.
     pub async fn start(options: Options) -> Result<Self> {
+        // First, for it may fail, and a runtime must not be dropped in another.
+        let (deaths, heard) = mpsc::unbounded_channel();
+        let core = Arc::new(Core::new(options, deaths)?);
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("stack")
             .enable_all()
             .build()?;
-        let (deaths, heard) = mpsc::unbounded_channel();
-        let core = Arc::new(Core::new(options, deaths)?);
         let stack = Self {
             core: Arc::clone(&core),
             deaths: tokio::sync::Mutex::new(heard),
@@ -442,7 +444,10 @@ impl Core {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        fs::create_dir_all(&folder)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(folder)
     }

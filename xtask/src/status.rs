@@ -1,6 +1,10 @@
 //! What runs, since when, and how much does it use?
 
-use std::{io::IsTerminal, path::Path, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -51,9 +55,9 @@ struct Row {
 pub(crate) fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let report = report(dir)?;
     match arguments.output {
-        Output::Table => print(&report),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Output::Yaml => print!("{}", serde_yaml_ng::to_string(&report)?),
+        Output::Table => print(&table(&report)),
+        Output::Json => print(&(serde_json::to_string_pretty(&report)? + "\n")),
+        Output::Yaml => print(&serde_yaml_ng::to_string(&report)?),
     }
     let well = report.state == "running" && report.processes.iter().all(|p| p.state == "running");
     Ok(if well {
@@ -64,7 +68,7 @@ pub(crate) fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
 }
 
 pub(crate) fn print_table(dir: &Path) -> Result<()> {
-    print(&report(dir)?);
+    print(&table(&report(dir)?));
     Ok(())
 }
 
@@ -139,36 +143,49 @@ fn program_of(identity: Identity) -> String {
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
-fn print(report: &Report) {
+fn table(report: &Report) -> String {
     let colour = std::io::stdout().is_terminal();
     let paint = |word: &str, good: bool| match (colour, good) {
         (false, _) => word.to_owned(),
         (true, true) => format!("\u{1b}[32m{word}\u{1b}[0m"),
         (true, false) => format!("\u{1b}[31m{word}\u{1b}[0m"),
     };
-    println!("stack: {}", paint(&report.state, report.state == "running"));
+    let mut text = format!(
+        "stack: {}\n",
+        paint(&report.state, report.state == "running")
+    );
     if let Some(reason) = &report.reason {
-        println!("{reason}");
+        text.push_str(reason);
+        text.push('\n');
     }
     if report.processes.is_empty() {
-        return;
+        return text;
     }
-    println!(
-        "\n{:<26}{:>8}{:>8}  {:<9}{:>9}{:>9}",
-        "PROCESS", "PID", "PORT", "STATE", "MEMORY", "UPTIME"
-    );
+    text.push('\n');
+    text.push_str(&line(
+        ["PROCESS", "PID", "PORT", "STATE", "MEMORY", "UPTIME"].map(String::from),
+    ));
     for row in &report.processes {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        println!(
-            "{:<26}{:>8}{:>8}  {}{:>9}{:>9}",
-            row.process,
-            row.pid,
+        text.push_str(&line([
+            row.process.clone(),
+            row.pid.to_string(),
             or_dash(row.port.map(|port| port.to_string())),
             paint(&format!("{:<9}", row.state), row.state == "running"),
             or_dash(row.memory_bytes.map(|bytes| format!("{} MiB", bytes >> 20))),
             or_dash(row.uptime_seconds.map(duration)),
-        );
+        ]));
     }
+    text
+}
+
+fn line([process, pid, port, state, memory, uptime]: [String; 6]) -> String {
+    format!("{process:<26}{pid:>8}{port:>8}  {state:<9}{memory:>9}{uptime:>9}\n")
+}
+
+/// A reader that has seen enough, `head` for example, is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 fn duration(seconds: u64) -> String {
