@@ -204,10 +204,9 @@ fn place_v6(ip: Ipv6Addr) -> Place {
 
 /// The IPv4 address that an IPv6 address leads to: mapped, NAT64 or 6to4.
 fn find_embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [.., w, x, y, z] = ip.octets();
     match ip.octets() {
         [0x20, 0x02, a, b, c, d, ..] => Some(Ipv4Addr::new(a, b, c, d)),
-        _ if NAT64.contains(&ip) => Some(Ipv4Addr::new(w, x, y, z)),
+        [.., a, b, c, d] if NAT64.contains(&ip) => Some(Ipv4Addr::new(a, b, c, d)),
         _ => ip.to_ipv4_mapped(),
     }
 }

@@ -108,11 +108,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &FetchConfig, lookup: Arc<dyn Lookup>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &FetchConfig, lookup: impl Lookup + 'static) -> anyhow::Result<Self> {
         // An error means that another part of the process chose a provider,
         // which does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let reach = Arc::new(config.allow.clone());
+        let lookup: Arc<dyn Lookup> = Arc::new(lookup);
         let builder = || {
             reqwest::Client::builder()
                 .user_agent(USER_AGENT)

@@ -63,13 +63,13 @@ impl Drop for Followed {
 impl Fetcher {
     /// A fetcher that follows nothing yet and answers on `changes`.
     pub fn new(config: FetchConfig, changes: Sender<Change>) -> anyhow::Result<Self> {
-        Self::with_lookup(config, changes, Arc::new(SystemLookup))
+        Self::with_lookup(config, changes, SystemLookup)
     }
 
     fn with_lookup(
         config: FetchConfig,
         changes: Sender<Change>,
-        lookup: Arc<dyn Lookup>,
+        lookup: impl Lookup + 'static,
     ) -> anyhow::Result<Self> {
         let client = Client::new(&config, lookup).context("cannot prepare document fetches")?;
         Ok(Self {
@@ -91,14 +91,14 @@ impl Fetcher {
         };
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Vacant(vacant) = followed.entry(need) {
-            let follower = Follower::new(
+            let task = Follower::new(
                 document,
                 Arc::clone(&self.client),
                 &self.lanes,
                 &self.config,
                 self.changes.clone(),
             );
-            vacant.insert(Followed(tokio::spawn(follower.run()).abort_handle()));
+            vacant.insert(Followed(tokio::spawn(task.run()).abort_handle()));
         }
     }
 

@@ -214,9 +214,14 @@ fn not_public() -> impl Strategy<Value = Ipv4Addr> {
 }
 
 fn embed(prefix: [u16; 6], ip: Ipv4Addr) -> Ipv6Addr {
-    let [a, b, c, d] = ip.octets().map(u16::from);
-    let [p, q, r, s, t, u] = prefix;
-    Ipv6Addr::new(p, q, r, s, t, u, a << 8 | b, c << 8 | d)
+    let prefix = prefix
+        .iter()
+        .fold(0, |bits, part| bits << 16 | u128::from(*part));
+    Ipv6Addr::from(prefix << 32 | u128::from(u32::from(ip)))
+}
+
+fn embed_6to4(ip: Ipv4Addr, low: u64) -> Ipv6Addr {
+    Ipv6Addr::from(0x2002 << 112 | u128::from(u32::from(ip)) << 80 | u128::from(low))
 }
 
 /// What the standard library knows about addresses, as a second opinion.
@@ -233,8 +238,6 @@ fn std_calls_it_special(ip: Ipv4Addr) -> bool {
 proptest! {
     #[test]
     fn what_is_refused_is_refused_in_every_ipv6_form(ip in not_public(), low in any::<u64>()) {
-        let [a, b, c, d] = ip.octets().map(u16::from);
-        let [.., w, x, y, z] = low.to_be_bytes().map(u16::from);
         let forms = [
             IpAddr::V4(ip),
             embed([0, 0, 0, 0, 0, 0xffff], ip).into(),
@@ -242,7 +245,7 @@ proptest! {
             embed([0; 6], ip).into(),
             embed([0x64, 0xff9b, 0, 0, 0, 0], ip).into(),
             embed([0x64, 0xff9b, 1, 0, 0, 0], ip).into(),
-            Ipv6Addr::new(0x2002, a << 8 | b, c << 8 | d, w, x, y, z, 0).into(),
+            embed_6to4(ip, low).into(),
         ];
         for form in forms {
             prop_assert!(!Reach::default().admits("example.com", form), "{form}");

@@ -160,12 +160,12 @@ async fn an_issuer_that_fails_and_returns_is_news_twice() {
 
 #[tokio::test]
 async fn one_slow_host_delays_nobody_else() {
-    let slow = Server::always(Reply::ok("late").delayed(Duration::from_secs(60))).await;
+    let slow = Server::always(Reply::ok("late").delayed(Duration::from_mins(1))).await;
     let quick = Server::always(Reply::ok("text")).await;
     // Another name for the slow host, so that only lanes keep it apart.
     let names = Names::default().with("slow.example.com.", &[&["127.0.0.1"]]);
     let config = FetchConfig {
-        attempt_timeout: Duration::from_secs(60),
+        attempt_timeout: Duration::from_mins(1),
         concurrency: 3,
         per_host: 2,
         ..once()

@@ -21,6 +21,8 @@ pub(super) struct Reply {
     delay: Duration,
     /// Announce more than is sent.
     cut: bool,
+    /// Between the last byte and the end.
+    stall: Duration,
 }
 
 impl Reply {
@@ -58,6 +60,13 @@ impl Reply {
         Self { delay, ..self }
     }
 
+    pub(super) fn stalling(self, stall: Duration) -> Self {
+        Self {
+            stall,
+            ..self.cut()
+        }
+    }
+
     pub(super) fn cut(self) -> Self {
         Self { cut: true, ..self }
     }
@@ -79,6 +88,7 @@ impl Reply {
                 }
             }
         }
+        sleep(self.stall).await;
         stream.shutdown().await
     }
 }
