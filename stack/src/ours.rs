@@ -102,7 +102,11 @@ pub(crate) async fn start_controller(core: &Core, program: PathBuf) -> Result<()
             "controller".into(),
             format!("--health-probe-bind-address={}", loopback(port)),
         ],
-        env: vec![("KUBECONFIG".into(), kubeconfig)],
+        // The sample's documents are served on loopback.
+        env: vec![
+            ("KUBECONFIG".into(), kubeconfig),
+            ("DEVPORTAL_FETCH_ALLOW".into(), "127.0.0.1/32".into()),
+        ],
         port: Some(port),
         probe: Probe::Answers(loopback(port), "/readyz".into()),
     };

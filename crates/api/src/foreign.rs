@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::CustomResource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::{CustomResource, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::scheme::{ApiKeyAuthentication, Credentials, JwtAuthentication, Plan};
@@ -201,7 +201,16 @@ pub struct PlanPolicySpec {
     pub plans: Vec<Plan>,
 }
 
-/// A Kuadrant installation: its namespace holds the credentials.
+/// A Kuadrant installation: its namespace holds the credentials. Nothing of it
+/// is read but that it is there; many have no spec at all.
+#[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[resource(inherit = "KuadrantDefinition")]
+pub struct Kuadrant {
+    /// The object's metadata.
+    pub metadata: ObjectMeta,
+}
+
+/// The names of the Kuadrant kind.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "kuadrant.io",
@@ -209,7 +218,26 @@ pub struct PlanPolicySpec {
     kind = "Kuadrant",
     plural = "kuadrants",
     namespaced,
-    derive = "PartialEq",
-    schema = "disabled"
+    schema = "disabled",
+    root = "KuadrantDefinition"
 )]
 pub struct KuadrantSpec {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kuadrant_without_a_spec_is_a_kuadrant() {
+        let object = serde_json::json!({
+            "apiVersion": "kuadrant.io/v1beta1", "kind": "Kuadrant",
+            "metadata": {"name": "kuadrant", "namespace": "kuadrant-system"},
+        });
+        let kuadrant: Kuadrant = serde_json::from_value(object).unwrap();
+        assert_eq!(
+            kuadrant.metadata.namespace.as_deref(),
+            Some("kuadrant-system")
+        );
+        assert_eq!(Kuadrant::plural(&()), "kuadrants");
+    }
+}

@@ -73,17 +73,18 @@ impl Writer {
         }
     }
 
-    /// Carries out the writes of one id. The answers so far are returned even
-    /// when a later write fails.
+    /// Carries out the writes of one id, each with the status it is to replace
+    /// as last seen. The answers so far are returned even when a later write
+    /// fails.
     pub(crate) async fn apply(
         &self,
         id: &Id,
-        writes: Vec<Write>,
+        writes: Vec<(Write, Value)>,
         now: Timestamp,
     ) -> (Vec<Change>, Result<(), Failure>) {
         let mut answers = Vec::new();
-        for write in writes {
-            match self.write(id, write, now).await {
+        for (write, before) in writes {
+            match self.write(id, write, &before, now).await {
                 Ok(Step::GoOn(answer)) => answers.extend(answer),
                 Ok(Step::Stop(answer)) => {
                     answers.extend(answer);
@@ -95,7 +96,13 @@ impl Writer {
         (answers, Ok(()))
     }
 
-    async fn write(&self, id: &Id, write: Write, now: Timestamp) -> Result<Step, Failure> {
+    async fn write(
+        &self,
+        id: &Id,
+        write: Write,
+        before: &Value,
+        now: Timestamp,
+    ) -> Result<Step, Failure> {
         match write {
             Write::CreateSecret(secret) => self.create_secret(id, secret, now).await,
             Write::DeleteSecret { id, uid } => {
@@ -133,44 +140,25 @@ impl Writer {
                     .await
             }
             Write::ProductStatus(id, status) => {
-                let before = [
-                    "openapi",
-                    "oidcDiscovery",
-                    "discoveredAuthScheme",
-                    "discoveredPlans",
-                ];
-                let patch = status_patch(&*status, &before)?;
+                let patch = status_patch(before, &*status)?;
                 let change = |it: APIProduct| Change::Product(id.clone(), Some(it.into()));
                 self.patch_status(&id.namespace, &id.name, &patch, change)
                     .await
             }
             Write::KeyStatus(id, status) => {
-                let before = [
-                    "apiHostname",
-                    "limits",
-                    "authScheme",
-                    "reviewedBy",
-                    "reviewedAt",
-                    "secretRef",
-                    "approvedTerms",
-                ];
-                let mut patch = status_patch(&*status, &before)?;
-                // Written by portals; what we last saw may be old.
-                if let Some(fields) = patch["status"].as_object_mut() {
-                    fields.remove("canReadSecret");
-                }
+                let patch = status_patch(before, &*status)?;
                 let change = |it: APIKey| Change::Key(id.clone(), Some(it.into()));
                 self.patch_status(&id.namespace, &id.name, &patch, change)
                     .await
             }
             Write::RequestStatus(id, status) => {
-                let patch = status_patch(&*status, &[])?;
+                let patch = status_patch(before, &*status)?;
                 let change = |it: APIKeyRequest| Change::Request(id.clone(), Some(it.into()));
                 self.patch_status(&id.namespace, &id.name, &patch, change)
                     .await
             }
             Write::ApprovalStatus(id, status) => {
-                let patch = status_patch(&*status, &[])?;
+                let patch = status_patch(before, &*status)?;
                 self.patch_status(&id.namespace, &id.name, &patch, approval_change)
                     .await
             }
@@ -201,7 +189,7 @@ impl Writer {
                     Some(value) if self.reader.fingerprint(value) == *expected => {
                         Zeroizing::new(value.to_vec())
                     }
-                    _ => return Ok(Step::Stop(self.seen(from, &new, secret.as_ref()))),
+                    _ => return Ok(Step::Stop(Some(self.seen(from, &new, secret.as_ref())))),
                 }
             }
         };
@@ -246,13 +234,13 @@ impl Writer {
     }
 
     /// The Secret to copy from is not what was decided on: tell what it is.
-    fn seen(&self, from: &SecretId, new: &NewSecret, secret: Option<&Secret>) -> Option<Change> {
+    fn seen(&self, from: &SecretId, new: &NewSecret, secret: Option<&Secret>) -> Change {
         let facts = secret.map(|secret| self.reader.facts(secret));
-        Some(if new.owner.is_some() {
+        if new.owner.is_some() {
             Change::EnforcementSecret(from.clone(), facts)
         } else {
             Change::SourceSecret(from.clone(), facts)
-        })
+        }
     }
 
     /// Creates an object or brings its spec up to date, in one request where it
@@ -389,7 +377,9 @@ fn reference(owner: &Owner) -> OwnerReference {
         name: owner.name.clone(),
         uid: owner.uid.clone(),
         controller: Some(true),
-        block_owner_deletion: Some(true),
+        // The contract asks for it on approvals; on a key's copy it would need
+        // a right on finalizers that the published role lacks.
+        block_owner_deletion: (owner.kind == "APIKeyRequest").then_some(true),
     }
 }
 
@@ -412,16 +402,30 @@ fn object<K: Resource<DynamicType = ()>>(
     }))
 }
 
-/// A merge patch that makes a status what it is to be: fields of ours that it
-/// lacks are removed, and fields of others are left alone.
-fn status_patch(status: &impl Serialize, ours: &[&str]) -> Result<Value, Failure> {
-    let mut status = to_value(status)?;
-    if let Some(fields) = status.as_object_mut() {
-        for field in ours {
-            fields.entry(*field).or_insert(Value::Null);
-        }
+/// A merge patch from the status as last seen to the one that is to be. What
+/// others write beside us is in neither, and so left alone.
+fn status_patch(before: &Value, after: &impl Serialize) -> Result<Value, Failure> {
+    let after = to_value(after)?;
+    Ok(json!({"status": difference(before, &after).unwrap_or_else(|| json!({}))}))
+}
+
+/// The merge patch (RFC 7386) that turns one value into another; `None` when
+/// they are equal.
+fn difference(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else {
+        return (before != after).then(|| after.clone());
+    };
+    let removed = old.keys().filter(|name| !new.contains_key(*name));
+    let mut patch: serde_json::Map<_, _> =
+        removed.map(|name| (name.clone(), Value::Null)).collect();
+    for (name, value) in new {
+        let changed = match old.get(name) {
+            Some(before) => difference(before, value),
+            None => Some(value.clone()),
+        };
+        patch.extend(changed.map(|value| (name.clone(), value)));
     }
-    Ok(json!({"status": status}))
+    (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
 fn to_value(object: &impl Serialize) -> Result<Value, Failure> {
@@ -431,11 +435,28 @@ fn to_value(object: &impl Serialize) -> Result<Value, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use devportal_api::APIKeyStatus;
 
     #[test]
-    fn a_status_patch_removes_what_is_no_longer_so() {
-        let patch = status_patch(&APIKeyStatus::default(), &["secretRef"]).unwrap();
-        assert_eq!(patch, json!({"status": {"secretRef": null}}));
+    fn a_status_patch_removes_what_is_no_longer_so_at_every_depth() {
+        let before = json!({"limits": {"daily": 1, "weekly": 7}, "secretRef": {"name": "s"}});
+        let after = json!({"limits": {"weekly": 7}});
+        let patch = json!({"status": {"limits": {"daily": null}, "secretRef": null}});
+        assert_eq!(status_patch(&before, &after).unwrap(), patch);
+    }
+
+    #[test]
+    fn a_status_patch_says_nothing_of_what_stays() {
+        let before =
+            json!({"openapi": {"raw": "long"}, "canReadSecret": false, "phase": "Pending"});
+        let after =
+            json!({"openapi": {"raw": "long"}, "canReadSecret": false, "phase": "Approved"});
+        let patch = json!({"status": {"phase": "Approved"}});
+        assert_eq!(status_patch(&before, &after).unwrap(), patch);
+    }
+
+    #[test]
+    fn lists_are_replaced_as_a_whole() {
+        let patch = difference(&json!({"c": [1, 2]}), &json!({"c": [2]}));
+        assert_eq!(patch, Some(json!({"c": [2]})));
     }
 }

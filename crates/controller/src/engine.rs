@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_core::{Change, Decision, Id, Need, World, decide};
+use devportal_core::{Change, Decision, Id, Need, World, Write, decide};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
@@ -183,7 +184,7 @@ impl Engine {
     /// Decides, follows what the decision needs, and sets its alarm.
     fn decide(&mut self, id: &Id) -> Decision {
         let decision = decide(id, &self.world, Timestamp::now());
-        let difference = self.needs.set(id, decision.needs.clone());
+        let difference = self.needs.set(id, &decision.needs);
         for need in &difference.stop {
             match need {
                 Need::Secret(secret) => self.follower.forget(secret),
@@ -216,10 +217,11 @@ impl Engine {
                 waiting = self.queue.waiting(),
                 "writing"
             );
+            let revisions = self.with_statuses(decision.writes);
             let writer = Arc::clone(&self.writer);
             let done = self.done.clone();
             tokio::spawn(async move {
-                let (answers, outcome) = writer.apply(&id, decision.writes, Timestamp::now()).await;
+                let (answers, outcome) = writer.apply(&id, revisions, Timestamp::now()).await;
                 // The engine is gone only when the process ends.
                 let _ = done.send(Done {
                     id,
@@ -228,6 +230,23 @@ impl Engine {
                 });
             });
         }
+    }
+
+    /// Each write with the status it is to replace.
+    fn with_statuses(&self, writes: Vec<Write>) -> Vec<(Write, Value)> {
+        let world = &self.world;
+        let status = |write: &Write| match write {
+            Write::ProductStatus(id, _) => world.find_product(id).map(|it| json!(it.status)),
+            Write::KeyStatus(id, _) => world.find_key(id).map(|it| json!(it.status)),
+            Write::RequestStatus(id, _) => world.find_request(id).map(|it| json!(it.status)),
+            Write::ApprovalStatus(id, _) => world.find_approval(id).map(|it| json!(it.status)),
+            _ => None,
+        };
+        let paired = writes.into_iter().map(|write| {
+            let status = status(&write).unwrap_or_default();
+            (write, status)
+        });
+        paired.collect()
     }
 
     fn finish(&mut self, report: Done) {

@@ -23,7 +23,7 @@ use crate::secret::Reader;
 use crate::watch::News;
 
 const RETRY: Duration = Duration::from_secs(2);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// Follows named Secrets, a watch per namespace that has any.
 pub(crate) struct Follower {

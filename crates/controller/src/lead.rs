@@ -50,18 +50,16 @@ impl Leadership {
         let renewal = tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    changed = held.changed() => match changed {
-                        Ok(()) => {
-                            let now = *held.borrow_and_update();
-                            info!(leads = now, "leadership changed");
-                            leads.send_replace(now);
-                        }
-                        Err(_) => {
+                    changed = held.changed() => {
+                        if changed.is_err() {
                             error!("the lease is no longer renewed; not writing any more");
                             leads.send_replace(false);
                             return;
                         }
-                    },
+                        let now = *held.borrow_and_update();
+                        info!(leads = now, "leadership changed");
+                        leads.send_replace(now);
+                    }
                     _ = stopping.changed() => break,
                 }
             }

@@ -21,7 +21,7 @@ pub(crate) struct Difference {
 
 impl Needs {
     /// Replaces the needs of an id.
-    pub(crate) fn set(&mut self, id: &Id, needs: BTreeSet<Need>) -> Difference {
+    pub(crate) fn set(&mut self, id: &Id, needs: &BTreeSet<Need>) -> Difference {
         let mut difference = Difference::default();
         let old = if needs.is_empty() {
             self.of.remove(id)
@@ -36,7 +36,7 @@ impl Needs {
                 difference.begin.push(need.clone());
             }
         }
-        for need in old.difference(&needs) {
+        for need in old.difference(needs) {
             if let Some(count) = self.count.get_mut(need) {
                 *count -= 1;
                 if *count == 0 {
@@ -60,10 +60,10 @@ mod tests {
         let need = Need::Oidc("https://issuer".into());
         let some = || BTreeSet::from([need.clone()]);
         let mut needs = Needs::default();
-        assert_eq!(needs.set(&a, some()).begin, vec![need.clone()]);
-        assert_eq!(needs.set(&b, some()), Difference::default());
-        assert_eq!(needs.set(&a, some()), Difference::default());
-        assert_eq!(needs.set(&a, BTreeSet::new()), Difference::default());
-        assert_eq!(needs.set(&b, BTreeSet::new()).stop, vec![need]);
+        assert_eq!(needs.set(&a, &some()).begin, vec![need.clone()]);
+        assert_eq!(needs.set(&b, &some()), Difference::default());
+        assert_eq!(needs.set(&a, &some()), Difference::default());
+        assert_eq!(needs.set(&a, &BTreeSet::new()), Difference::default());
+        assert_eq!(needs.set(&b, &BTreeSet::new()).stop, vec![need]);
     }
 }

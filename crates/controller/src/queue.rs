@@ -13,7 +13,7 @@ use jiff::Timestamp;
 /// How long a failed id waits the first time; doubled each time after.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest a failed id waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// Slots that only revocations may take.
 const RESERVED: usize = 4;
 

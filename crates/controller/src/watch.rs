@@ -182,11 +182,11 @@ where
 
 /// The API server answers 404 to a list of a kind it does not serve.
 fn is_not_installed(failure: &watcher::Error) -> bool {
-    let failure = match failure {
-        watcher::Error::InitialListFailed(failure)
-        | watcher::Error::WatchStartFailed(failure)
-        | watcher::Error::WatchFailed(failure) => failure,
-        _ => return false,
+    let (watcher::Error::InitialListFailed(failure)
+    | watcher::Error::WatchStartFailed(failure)
+    | watcher::Error::WatchFailed(failure)) = failure
+    else {
+        return false;
     };
     matches!(failure, kube::Error::Api(status) if status.code == 404)
 }
