@@ -7,7 +7,7 @@ use devportal_stack::{Part, Progress, cache_root, foreign_crds, obtain};
 
 use crate::command::{Expect, Step};
 
-const CARGO_DENY: &str = "0.18.9";
+const CARGO_DENY: &str = "0.20.2";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -36,7 +36,7 @@ pub(crate) async fn test(arguments: &TestArguments) -> Result<ExitCode> {
     if !arguments.fast {
         fetch(progress).await?;
     }
-    all(&[tests(arguments.fast)], progress).await
+    all(&tests(arguments.fast), progress).await
 }
 
 pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
@@ -79,22 +79,33 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
         steps.extend(deny()?);
         fetch(progress).await?;
     }
-    steps.push(tests(arguments.fast));
+    steps.extend(tests(arguments.fast));
     all(&steps, progress).await
 }
 
-fn tests(fast: bool) -> Step {
+fn tests(fast: bool) -> Vec<Step> {
     let line = ["cargo", "test", "--workspace", "--quiet"];
     if fast {
         let without = [&line[..], &["--exclude", "devportal-journeys"]].concat();
-        Step::new("unit tests", &without)
-    } else {
-        Step::new("tests and journeys", &line)
+        return vec![Step::new("unit tests", &without)];
     }
+    let stack = [
+        "cargo",
+        "test",
+        "--quiet",
+        "--package",
+        "devportal-stack",
+        "--",
+        "--ignored",
+    ];
+    vec![
+        Step::new("tests and journeys", &line),
+        Step::new("tests of the stack itself", &stack),
+    ]
 }
 
-/// Licences, bans and sources; advisories only warn, for their database has to
-/// be fetched. The tool is installed into the cache when it is not there.
+/// Licences, bans, sources; advisories only where their database can be
+/// fetched. The tool is installed into the cache when it is not there.
 fn deny() -> Result<Vec<Step>> {
     let root = cache_root()?.join(format!("tools/cargo-deny-{CARGO_DENY}"));
     let program = root.join("bin/cargo-deny").display().to_string();
@@ -127,6 +138,9 @@ fn deny() -> Result<Vec<Step>> {
             "sources",
         ],
     ));
+    steps.push(
+        Step::new("advisories", &[&program, "check", "advisories"]).expecting(Expect::Reachable),
+    );
     Ok(steps)
 }
 
