@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 /// Adds to `labels` what the selector asks for.
 ///
@@ -24,37 +24,50 @@ pub fn satisfy(
             _ => labels.insert(key.clone(), value.clone()),
         };
     }
-    let mut expressions: Vec<_> = selector.match_expressions.iter().flatten().collect();
-    // What adds labels comes before what forbids them.
-    expressions.sort_by_key(|e| matches!(e.operator.as_str(), "NotIn" | "DoesNotExist"));
-    for expression in expressions {
-        let key = &expression.key;
-        let values = expression.values.as_deref().unwrap_or_default();
-        let have = labels.get(key);
-        match (expression.operator.as_str(), have) {
-            ("In", None) => match values.first() {
-                Some(value) => drop(labels.insert(key.clone(), value.clone())),
-                None => return Err(format!("{key} In () matches nothing")),
-            },
-            ("Exists", None) => drop(labels.insert(key.clone(), "true".to_owned())),
-            ("In", Some(have)) if !values.contains(have) => {
-                return Err(format!(
-                    "it asks for {key} in {values:?}, and the label is {have:?}"
-                ));
-            }
-            ("NotIn", Some(have)) if values.contains(have) => {
-                return Err(format!(
-                    "it excludes {key}={have}, which the Secret must carry"
-                ));
-            }
-            ("DoesNotExist", Some(_)) => {
-                return Err(format!(
-                    "it excludes the label {key}, which the Secret must carry"
-                ));
-            }
-            ("In" | "Exists" | "NotIn" | "DoesNotExist", _) => {}
-            (operator, _) => return Err(format!("operator {operator:?} is unknown")),
+    let expressions = selector.match_expressions.as_deref().unwrap_or_default();
+    for LabelSelectorRequirement { key, .. } in expressions {
+        if !labels.contains_key(key)
+            && let Some(value) = choose(key, expressions)
+        {
+            labels.insert(key.clone(), value);
         }
     }
-    Ok(())
+    expressions
+        .iter()
+        .try_for_each(|expression| check(expression, labels.get(&expression.key)))
+}
+
+/// A value for a label that is asked for: one that meets every demand on it,
+/// where there is one.
+fn choose(key: &str, expressions: &[LabelSelectorRequirement]) -> Option<String> {
+    let demands = || expressions.iter().filter(|it| it.key == key);
+    let listed = demands().find(|it| it.operator == "In");
+    let any = demands().any(|it| it.operator == "Exists");
+    let mut candidates: Vec<String> = match listed {
+        Some(listed) => listed.values.clone().unwrap_or_default(),
+        None if any => ["true", "yes", "any", "some"].map(str::to_owned).into(),
+        None => return None,
+    };
+    let fits = |value: &String| demands().all(|it| check(it, Some(value)).is_ok());
+    let at = candidates.iter().position(fits).unwrap_or_default();
+    (at < candidates.len()).then(|| candidates.swap_remove(at))
+}
+
+fn check(demand: &LabelSelectorRequirement, have: Option<&String>) -> Result<(), String> {
+    let key = &demand.key;
+    let values = demand.values.as_deref().unwrap_or_default();
+    match (demand.operator.as_str(), have) {
+        ("In", None) => Err(format!("{key} In () matches nothing")),
+        ("In", Some(have)) if !values.contains(have) => Err(format!(
+            "it asks for {key} in {values:?}, and the label is {have:?}"
+        )),
+        ("NotIn", Some(have)) if values.contains(have) => Err(format!(
+            "it excludes {key}={have}, which the Secret must carry"
+        )),
+        ("DoesNotExist", Some(_)) => Err(format!(
+            "it excludes the label {key}, which the Secret must carry"
+        )),
+        ("In" | "Exists" | "NotIn" | "DoesNotExist", _) => Ok(()),
+        (operator, _) => Err(format!("operator {operator:?} is unknown")),
+    }
 }
