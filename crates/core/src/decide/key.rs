@@ -134,7 +134,7 @@ impl<'a> Case<'a> {
                     .writes
                     .extend(credential::withdraw(self.id, self.world));
                 // What is only missing something may come back with its value.
-                if !matches!(lifecycle, Lifecycle::Failed(_)) {
+                if !matches!(lifecycle, Lifecycle::Failed(_)) || !self.is_granted() {
                     decision
                         .writes
                         .extend(credential::withdraw_copy(self.id, self.key, self.world));
@@ -222,7 +222,9 @@ impl<'a> Case<'a> {
         let spec = self.request_spec();
         let is_stale = self.request.is_none_or(|request| request.spec != spec);
         // What a decision was about stays readable until it is noted.
-        if is_open && is_free && is_stale && !self.terms.is_new {
+        let is_unread = self.terms.is_new
+            || (self.request).is_some_and(|request| ruling::is_awaited(request, self.world));
+        if is_open && is_free && is_stale && !is_unread {
             writes.push(Write::ApplyRequest {
                 id: self.request_id.clone(),
                 spec,

@@ -27,6 +27,14 @@ pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a 
         })
 }
 
+/// Whether an approval is there that is yet to be tied to the request.
+pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
+    world
+        .approvals_of(&devportal_api::id::RequestId::of(request))
+        .filter(|approval| approval.meta().deletion_timestamp.is_none())
+        .any(|approval| approval.spec.approved && owning_request(approval).is_none())
+}
+
 /// A decision counts for the request it was made about, not for a later one of
 /// the same name: nothing is granted before the approval is tied to its
 /// request. A denial need not wait.
