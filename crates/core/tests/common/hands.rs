@@ -1,0 +1,250 @@
+//! The hands: writes carried out on the model, with the care they owe.
+//!
+//! * What is updated or deleted must still have the UID the World knows.
+//! * What is created must not exist.
+//! * `canReadSecret` belongs to portals and is left as it is.
+
+use devportal_api::id::{KeyId, SecretId};
+use devportal_api::name::annotation;
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_core::decision::{NewSecret, Owner, ValueSource};
+use devportal_core::{Change, World, Write};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+
+use super::cluster::{Cluster, Kind, Name, Seen, digest, enforcement, fingerprint, seen, source};
+
+/// What the API server answered: an error leads to another decision.
+pub type Answer = Result<Vec<Seen>, &'static str>;
+
+/// Carries one write out.
+pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
+    match write {
+        Write::CreateSecret(new) => create_secret(cluster, new),
+        Write::DeleteSecret { id, uid } => delete_secret(cluster, id, uid),
+        Write::ApplyRequest { id, spec } => {
+            let known = world.find_request(id).and_then(ResourceExt::uid);
+            let mut new = APIKeyRequest::new(&id.name, spec.clone());
+            new.meta_mut().namespace = Some(id.namespace.clone());
+            put(cluster, known, new, |it| it.spec = spec.clone())
+        }
+        Write::DeleteRequest { id, uid } => Ok(delete::<APIKeyRequest>(
+            cluster,
+            &pair(&id.namespace, &id.name),
+            uid,
+        )),
+        Write::ApplyApproval { id, spec, owner } => {
+            let known = world.find_approval(id).and_then(ResourceExt::uid);
+            let mut new = APIKeyApproval::new(&id.name, spec.clone());
+            new.meta_mut().namespace = Some(id.namespace.clone());
+            tie(&mut new, owner);
+            bind(cluster, &pair(&id.namespace, &id.name), owner);
+            let answer = put(cluster, known, new, |it| {
+                it.spec = spec.clone();
+                tie(it, owner);
+            });
+            bind(cluster, &pair(&id.namespace, &id.name), owner);
+            answer
+        }
+        Write::AdoptApproval { id, uid, owner } => {
+            let name = pair(&id.namespace, &id.name);
+            let answer = edit::<APIKeyApproval>(cluster, &name, Some(uid), |it| tie(it, owner));
+            bind(cluster, &name, owner);
+            answer
+        }
+        Write::DeleteApproval { id, uid } => Ok(delete::<APIKeyApproval>(
+            cluster,
+            &pair(&id.namespace, &id.name),
+            uid,
+        )),
+        Write::ProductStatus(id, status) => {
+            let known = world.find_product(id).and_then(ResourceExt::uid);
+            edit::<APIProduct>(
+                cluster,
+                &pair(&id.namespace, &id.name),
+                known.as_deref(),
+                |it| {
+                    it.status = Some(status.as_ref().clone());
+                },
+            )
+        }
+        Write::KeyStatus(id, status) => {
+            let known = world.find_key(id).and_then(ResourceExt::uid);
+            edit::<APIKey>(
+                cluster,
+                &pair(&id.namespace, &id.name),
+                known.as_deref(),
+                |it| {
+                    let shown = it.status.as_ref().and_then(|it| it.can_read_secret);
+                    let mut status = status.as_ref().clone();
+                    status.can_read_secret = shown;
+                    it.status = Some(status);
+                },
+            )
+        }
+        Write::RequestStatus(id, status) => {
+            let known = world.find_request(id).and_then(ResourceExt::uid);
+            edit::<APIKeyRequest>(
+                cluster,
+                &pair(&id.namespace, &id.name),
+                known.as_deref(),
+                |it| {
+                    it.status = Some(status.as_ref().clone());
+                },
+            )
+        }
+        Write::ApprovalStatus(id, status) => {
+            let known = world.find_approval(id).and_then(ResourceExt::uid);
+            edit::<APIKeyApproval>(
+                cluster,
+                &pair(&id.namespace, &id.name),
+                known.as_deref(),
+                |it| {
+                    it.status = Some(status.as_ref().clone());
+                },
+            )
+        }
+    }
+}
+
+pub fn pair(namespace: &str, name: &str) -> Name {
+    (namespace.to_owned(), name.to_owned())
+}
+
+/// Updates what the World knows, creates what it does not.
+fn put<K: Kind>(
+    cluster: &mut Cluster,
+    known: Option<String>,
+    new: K,
+    change: impl FnOnce(&mut K),
+) -> Answer {
+    let name = super::cluster::name_of(&new);
+    if let Some(uid) = known {
+        return edit(cluster, &name, Some(&uid), change);
+    }
+    let made = cluster.create(new).ok_or("already exists")?;
+    Ok(vec![seen(&name, &made)])
+}
+
+fn edit<K: Kind>(
+    cluster: &mut Cluster,
+    name: &Name,
+    uid: Option<&str>,
+    change: impl FnOnce(&mut K),
+) -> Answer {
+    let have = K::table(cluster).get(name).ok_or("not found")?;
+    if have.meta().uid.as_deref() != uid {
+        return Err("conflict");
+    }
+    let made = cluster.edit(name, change).ok_or("not found")?;
+    Ok(vec![seen(name, &made)])
+}
+
+fn delete<K: Kind>(cluster: &mut Cluster, name: &Name, uid: &str) -> Vec<Seen> {
+    let is_it = K::table(cluster)
+        .get(name)
+        .is_some_and(|it| it.meta().uid.as_deref() == Some(uid));
+    let done = if is_it {
+        cluster.delete::<K>(name)
+    } else {
+        None
+    };
+    done.into_iter().collect()
+}
+
+fn tie(approval: &mut APIKeyApproval, owner: &Owner) {
+    approval.meta_mut().owner_references = Some(vec![OwnerReference {
+        api_version: "devportal.kuadrant.io/v1alpha1".into(),
+        kind: owner.kind.into(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }]);
+}
+
+/// An approval is tied to one key for ever.
+fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
+    let uid_of = |it: &APIKeyRequest| it.spec.api_key_ref.uid.clone();
+    let mut requests = cluster.requests.values();
+    let key = requests
+        .find(|it| it.meta().uid.as_deref() == Some(&owner.uid))
+        .and_then(uid_of);
+    let approval = cluster.approvals.get(approval).and_then(ResourceExt::uid);
+    if let (Some(approval), Some(key)) = (approval, key) {
+        let bound = cluster.bound.entry(approval).or_insert_with(|| key.clone());
+        assert_eq!(*bound, key, "a decision moved from one key to another");
+    }
+}
+
+fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) -> Answer {
+    let name = pair(&id.namespace, &id.name);
+    let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) else {
+        return Ok(vec![]);
+    };
+    assert!(secret.ours, "{id} is not ours to delete");
+    let gone = Some(uid.to_owned());
+    let is_enforcement = secret.is_enforcement();
+    cluster.delete_secret(&name);
+    let absence = if is_enforcement {
+        enforcement(&name, None)
+    } else {
+        source(&name, None)
+    };
+    Ok(vec![Seen { gone, ..absence }])
+}
+
+fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
+    let name = pair(&new.id.namespace, &new.id.name);
+    let key = &new.annotations[annotation::KEY];
+    let (namespace, key) = key.split_once('/').unwrap();
+    if let Some(have) = cluster.secrets.get(&name) {
+        let uid = new.annotations.get(annotation::KEY_UID);
+        let is_ours = have.annotations.get(annotation::KEY_UID) == uid && have.ours;
+        if is_ours {
+            return Ok(vec![fresh(&name, have)]);
+        }
+        let change = Change::NameTaken(new.id.clone(), KeyId::new(namespace, key), cluster.now);
+        return Ok(vec![Seen {
+            change,
+            object: ("taken", name),
+            gone: None,
+        }]);
+    }
+    let value = match &new.value {
+        ValueSource::Generate => {
+            cluster.generated += 1;
+            format!("generated-{}", cluster.generated)
+        }
+        ValueSource::CopyOf(from, want) => {
+            let from = cluster.secrets.get(&pair(&from.namespace, &from.name));
+            let value = from
+                .and_then(|it| it.value.clone())
+                .ok_or("nothing to copy")?;
+            if fingerprint(&value) != *want {
+                return Err("the value changed");
+            }
+            value
+        }
+    };
+    let mut annotations = new.annotations.clone();
+    if new.generated {
+        annotations.insert(annotation::DIGEST.to_owned(), digest(&value));
+    }
+    cluster.put_secret(&name, |it| {
+        it.labels.clone_from(&new.labels);
+        it.annotations = annotations;
+        it.owner_uid = new.owner.as_ref().map(|owner| owner.uid.clone());
+        it.value = Some(value);
+        it.ours = true;
+    });
+    Ok(vec![fresh(&name, &cluster.secrets[&name])])
+}
+
+fn fresh(name: &Name, secret: &super::cluster::Secret) -> Seen {
+    if secret.is_enforcement() {
+        enforcement(name, Some(secret))
+    } else {
+        source(name, Some(secret))
+    }
+}

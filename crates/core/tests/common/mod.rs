@@ -1,0 +1,11 @@
+//! What the tests are told with: fixtures, and a simulated API server.
+
+pub mod action;
+pub mod cluster;
+pub mod fixture;
+pub mod hands;
+pub mod oracle;
+pub mod simulation;
+
+pub use fixture::*;
+pub use simulation::Simulation;

@@ -1,0 +1,286 @@
+//! What always holds once nothing is left to do: the invariants, told a second
+//! time and from the objects alone.
+
+use devportal_api::condition::{AuthPolicyState, kind};
+use devportal_api::id::{KeyId, ProductId};
+use devportal_api::key::ApprovedTerms;
+use devportal_api::name::{self, annotation, label};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
+use devportal_core::decide;
+use kube::{Resource, ResourceExt};
+
+use super::cluster::Name;
+use super::hands::pair;
+use super::simulation::Simulation;
+
+/// Checks a cluster at rest.
+pub fn check(simulation: &Simulation) {
+    idle(simulation);
+    same_as_rebuilt(simulation);
+    for key in simulation.cluster.keys.values() {
+        one_lifecycle(simulation, key);
+        credentials(simulation, key);
+    }
+    nothing_unexplained(simulation);
+}
+
+/// Deciding again writes nothing.
+fn idle(simulation: &Simulation) {
+    for (id, decision) in simulation.decisions() {
+        assert_eq!(decision.writes, vec![], "{id:?} is not at rest");
+    }
+}
+
+/// What was gathered change by change equals what is listed at once.
+fn same_as_rebuilt(simulation: &Simulation) {
+    let mut rebuilt = Simulation::of(simulation.cluster.clone());
+    rebuilt.settle();
+    assert_eq!(
+        rebuilt.wrote(),
+        Vec::<&str>::new(),
+        "a restart is no reason to write"
+    );
+    for (id, decision) in simulation.decisions() {
+        let again = decide(&id, &rebuilt.world, simulation.cluster.now);
+        // The Secrets that are in the way of others' names are found out anew.
+        assert_eq!(again.writes, decision.writes, "{id:?}");
+        assert_eq!(again.needs, decision.needs, "{id:?}");
+        assert_eq!(again.wake_at, decision.wake_at, "{id:?}");
+    }
+}
+
+const LIFECYCLE: [&str; 5] = [
+    kind::FAILED,
+    kind::DENIED,
+    kind::EXPIRED,
+    kind::APPROVED,
+    kind::PENDING,
+];
+
+/// Exactly one lifecycle condition, the right one, and the request says the
+/// same.
+fn one_lifecycle(simulation: &Simulation, key: &APIKey) {
+    let conditions = &key.status.as_ref().expect("a status").conditions;
+    let states: Vec<_> = conditions
+        .iter()
+        .filter(|it| LIFECYCLE.contains(&it.type_.as_str()))
+        .collect();
+    let [state] = states[..] else {
+        panic!("{states:?}")
+    };
+    assert_eq!(state.status, "True");
+    assert_eq!(state.observed_generation, key.meta().generation);
+    assert_eq!(
+        (state.type_.as_str(), state.reason.as_str()),
+        expected(simulation, key)
+    );
+    if let Some(request) = request(simulation, key) {
+        let shown = &request.status.as_ref().expect("a status").conditions;
+        assert_eq!(shown, conditions);
+    }
+}
+
+fn request<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyRequest> {
+    let id = name::request(&KeyId::of(key), &key.product_id());
+    let request = simulation
+        .cluster
+        .requests
+        .get(&pair(&id.namespace, &id.name))?;
+    assert_eq!(
+        request.spec.api_key_ref.uid,
+        key.uid(),
+        "a request of another key"
+    );
+    Some(request)
+}
+
+/// The decision that counts, found in another way than the core does.
+fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyApproval> {
+    let request = request(simulation, key)?;
+    let mut approvals: Vec<_> = simulation
+        .cluster
+        .approvals
+        .values()
+        .filter(|it| it.request_id().namespace == request.namespace().unwrap())
+        .filter(|it| it.request_id().name == request.name_any())
+        .collect();
+    for approval in &approvals {
+        let owner = approval.owner_references().first().map(|it| it.uid.clone());
+        assert_eq!(
+            owner,
+            request.uid(),
+            "a decision that is not tied to its request"
+        );
+        let uid = approval.uid().unwrap();
+        assert_eq!(
+            simulation.cluster.bound.get(&uid),
+            key.meta().uid.as_ref(),
+            "of another key"
+        );
+    }
+    approvals.sort_by_key(|it| {
+        let created = it.meta().creation_timestamp.as_ref().unwrap().0;
+        (
+            it.spec.reviewed_at.0,
+            created,
+            !it.spec.approved,
+            it.name_any(),
+        )
+    });
+    approvals.pop()
+}
+
+fn terms<'a>(simulation: &Simulation, key: &'a APIKey) -> Option<&'a ApprovedTerms> {
+    ruling(simulation, key).filter(|it| it.spec.approved)?;
+    key.status.as_ref()?.approved_terms.as_ref()
+}
+
+/// The product the key is under: as approved, else as asked.
+fn product_of(simulation: &Simulation, key: &APIKey) -> ProductId {
+    match terms(simulation, key).map(|it| &it.api_product_ref) {
+        Some(it) => ProductId::new(it.namespace.clone().unwrap(), &it.name),
+        None => key.product_id(),
+    }
+}
+
+fn is_over(simulation: &Simulation, key: &APIKey) -> bool {
+    let bound = terms(simulation, key).and_then(|it| it.expires_at.clone());
+    let asked = key.spec.expires_at.clone();
+    [bound, asked]
+        .into_iter()
+        .flatten()
+        .map(|it| it.0)
+        .min()
+        .is_some_and(|at| at <= simulation.cluster.now && terms(simulation, key).is_some())
+}
+
+fn source_name(key: &APIKey) -> Name {
+    let id = key.source_secret();
+    pair(&id.namespace, &id.name)
+}
+
+fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static str) {
+    let cluster = &simulation.cluster;
+    let product = product_of(simulation, key);
+    let found = simulation.world.find_discovery(&product).map(|it| &it.auth);
+    let source = cluster
+        .secrets
+        .get(&source_name(key))
+        .map(|it| it.value.as_deref());
+    let has_credentials = !simulation.enforced(&key.name_any()).is_empty();
+    if simulation.world.kuadrant_namespace().is_none() {
+        return (kind::FAILED, "KuadrantNotFound");
+    }
+    let Some(found_product) = cluster
+        .products
+        .get(&pair(&product.namespace, &product.name))
+    else {
+        return (kind::FAILED, "APIProductNotFound");
+    };
+    if found_product.meta().deletion_timestamp.is_some() {
+        return (kind::FAILED, "APIProductDeleting");
+    }
+    match source {
+        _ if key.is_generated() => {}
+        None => return (kind::FAILED, "SecretNotFound"),
+        Some(None) => return (kind::FAILED, "SecretAPIKeyNotFound"),
+        Some(Some("")) => return (kind::FAILED, "SecretAPIKeyEmpty"),
+        Some(Some(_)) => {}
+    }
+    match found {
+        Some(auth) if auth.key_rule.is_some() => {}
+        Some(auth) if auth.scheme.is_some() => return (kind::FAILED, "APIKeyAuthSchemeNotFound"),
+        Some(auth) if auth.state == AuthPolicyState::NotReady && has_credentials => {}
+        _ => return (kind::FAILED, "AuthSchemeNotFound"),
+    }
+    match ruling(simulation, key) {
+        None => (kind::PENDING, "AwaitingApproval"),
+        Some(it) if !it.spec.approved => (kind::DENIED, "Denied"),
+        Some(_) if is_over(simulation, key) => (kind::EXPIRED, "KeyExpired"),
+        Some(_) => (kind::APPROVED, "Approved"),
+    }
+}
+
+/// An approved key under a ready policy has exactly one credential, of the
+/// right value; a key that is not granted has none.
+fn credentials(simulation: &Simulation, key: &APIKey) {
+    let enforced = simulation.enforced(&key.name_any());
+    let is_granted = terms(simulation, key).is_some() && !is_over(simulation, key);
+    if !is_granted {
+        assert_eq!(enforced, vec![], "{} is not granted", key.name_any());
+        return;
+    }
+    let product = product_of(simulation, key);
+    let found = simulation.world.find_discovery(&product);
+    let is_ready = found.is_some_and(|it| matches!(it.auth.state, AuthPolicyState::Found(_)));
+    let (state, _) = expected(simulation, key);
+    let is_stuck = key
+        .status
+        .as_ref()
+        .unwrap()
+        .conditions
+        .iter()
+        .any(|it| ["SecretConflict", "SelectorUnsatisfiable"].contains(&it.reason.as_str()));
+    if state != kind::APPROVED || !is_ready || is_stuck {
+        return;
+    }
+    let terms = terms(simulation, key).unwrap();
+    let [(name, secret)] = enforced[..] else {
+        panic!("{} has {enforced:?}", key.name_any())
+    };
+    assert_eq!(Some(name.0.as_str()), simulation.world.kuadrant_namespace());
+    assert_eq!(
+        secret.annotations.get(annotation::PLAN),
+        Some(&terms.plan_tier)
+    );
+    assert_eq!(
+        secret.annotations.get(annotation::USER),
+        Some(&terms.requested_by.user_id)
+    );
+    assert_eq!(
+        secret.annotations.get(annotation::KEY_UID),
+        key.meta().uid.as_ref()
+    );
+    assert_eq!(secret.labels.get(label::PRODUCT), Some(&product.name));
+    let source = simulation
+        .cluster
+        .secrets
+        .get(&source_name(key))
+        .expect("a source");
+    assert_eq!(
+        secret.value, source.value,
+        "another value than the consumer has"
+    );
+}
+
+/// No credential and no request without its key.
+fn nothing_unexplained(simulation: &Simulation) {
+    let cluster = &simulation.cluster;
+    let live: Vec<_> = cluster.keys.values().filter_map(ResourceExt::uid).collect();
+    for (name, secret) in &cluster.secrets {
+        let of = secret.annotations.get(annotation::KEY_UID);
+        let is_explained = !secret.is_enforcement() || of.is_some_and(|uid| live.contains(uid));
+        assert!(is_explained, "{name:?} outlives its key: {secret:?}");
+    }
+    for request in cluster.requests.values() {
+        let uid = request.spec.api_key_ref.uid.as_ref().unwrap();
+        assert!(
+            live.contains(uid),
+            "{} outlives its key",
+            request.name_any()
+        );
+    }
+    for approval in cluster.approvals.values() {
+        let requests: Vec<_> = cluster
+            .requests
+            .values()
+            .filter_map(ResourceExt::uid)
+            .collect();
+        let mut owners = approval.owner_references().iter();
+        assert!(
+            owners.all(|it| requests.contains(&it.uid)),
+            "{}",
+            approval.name_any()
+        );
+    }
+}

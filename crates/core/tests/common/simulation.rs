@@ -1,0 +1,521 @@
+//! A controller around the World, one step at a time, in fair and foul weather.
+//!
+//! Calm: every event arrives at once and every write succeeds. Otherwise a
+//! [`Dice`] decides what is late, repeated, refused, unanswered or cut short.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use devportal_api::condition::OpenApiState;
+use devportal_api::id::{KeyId, SecretId};
+use devportal_api::{APIKey, APIKeyRequest, APIProduct};
+use devportal_core::change::OpenApiAnswer;
+use devportal_core::decision::Decision;
+use devportal_core::{Change, Id, Need, World, Write, decide};
+use jiff::{SignedDuration, Timestamp};
+
+use super::cluster::{self, Cluster, Kind, Name, Secret, Seen};
+use super::fixture::{at, request_id};
+use super::hands::{self, pair};
+
+/// Chance, the same every time.
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// A number below `sides`.
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+}
+
+/// What goes wrong with one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// The API server never got it.
+    Refused,
+    /// It was carried out, and nobody heard.
+    Unanswered,
+    CrashBefore,
+    CrashAfter,
+}
+
+pub struct Simulation {
+    pub cluster: Cluster,
+    pub world: World,
+    pub dirty: BTreeSet<Id>,
+    /// Every write that was tried.
+    pub writes: Vec<Write>,
+    pub steps: usize,
+    pub dice: Option<Dice>,
+    /// When set: what happens to the write of this number (from 0).
+    pub fault_at: Option<(usize, Fault)>,
+    queues: BTreeMap<(&'static str, Name), VecDeque<Seen>>,
+    known: BTreeSet<(&'static str, Name)>,
+    wakes: BTreeMap<Id, Timestamp>,
+    needs: BTreeMap<Id, BTreeSet<Need>>,
+    followed: BTreeSet<SecretId>,
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        let cluster = Cluster {
+            now: at(0),
+            ..Cluster::default()
+        };
+        Self::of(cluster)
+    }
+}
+
+impl Simulation {
+    /// A cluster with all that a product needs, and the product `games`.
+    pub fn ready(product: APIProduct) -> Self {
+        let mut simulation = Self::default()
+            .with(super::fixture::kuadrant())
+            .with(super::fixture::route("games"))
+            .with(super::fixture::auth("games"))
+            .with(super::fixture::plans("games"))
+            .with(product);
+        simulation.settle();
+        simulation.writes.clear();
+        simulation
+    }
+
+    /// A controller that starts on a cluster that is already there.
+    pub fn of(cluster: Cluster) -> Self {
+        let mut simulation = Self {
+            cluster,
+            world: World::default(),
+            dirty: BTreeSet::new(),
+            writes: vec![],
+            steps: 0,
+            dice: None,
+            fault_at: None,
+            queues: BTreeMap::new(),
+            known: BTreeSet::new(),
+            wakes: BTreeMap::new(),
+            needs: BTreeMap::new(),
+            followed: BTreeSet::new(),
+        };
+        simulation.restart();
+        simulation
+    }
+
+    /// A crash and a new start: all that was known is listed anew.
+    pub fn restart(&mut self) {
+        self.world = World::default();
+        self.cluster.events.clear();
+        self.queues.clear();
+        self.known.clear();
+        self.wakes.clear();
+        self.needs.clear();
+        self.followed.clear();
+        for seen in self.cluster.list() {
+            self.observe(seen);
+        }
+        self.dirty = self.world.everything();
+    }
+
+    /// The watches broke: what happened meanwhile shows as a difference.
+    pub fn relist(&mut self) {
+        self.cluster.events.clear();
+        self.queues.clear();
+        let listed = self.cluster.list();
+        let live: BTreeSet<_> = listed.iter().map(|seen| seen.object.clone()).collect();
+        let gone: Vec<_> = self.known.difference(&live).cloned().collect();
+        for object in gone {
+            let Some(change) = cluster::absence(&object) else {
+                continue;
+            };
+            self.observe(Seen {
+                change,
+                object,
+                gone: None,
+            });
+        }
+        for seen in listed {
+            self.observe(seen);
+        }
+        for id in self.followed.clone() {
+            self.read(&id);
+        }
+    }
+
+    fn observe(&mut self, seen: Seen) {
+        let is_absence = is_absence(&seen.change);
+        // A late deletion of a predecessor is none of its successor.
+        if is_absence && seen.gone.is_some() && self.has_other_uid(&seen) {
+            return;
+        }
+        if is_absence {
+            self.known.remove(&seen.object);
+        } else {
+            self.known.insert(seen.object.clone());
+        }
+        self.dirty.extend(self.world.observe(seen.change));
+    }
+
+    fn has_other_uid(&self, seen: &Seen) -> bool {
+        use kube::ResourceExt;
+        let known = match &seen.change {
+            Change::Product(id, _) => self.world.find_product(id).and_then(ResourceExt::uid),
+            Change::Key(id, _) => self.world.find_key(id).and_then(ResourceExt::uid),
+            Change::Request(id, _) => self.world.find_request(id).and_then(ResourceExt::uid),
+            Change::Approval(id, _) => self.world.find_approval(id).and_then(ResourceExt::uid),
+            Change::Route(id, _) => self.world.find_route(id).and_then(ResourceExt::uid),
+            _ => None,
+        };
+        known.is_some() && known != seen.gone
+    }
+
+    fn take_events(&mut self) {
+        for seen in std::mem::take(&mut self.cluster.events) {
+            if let Change::SourceSecret(id, _) = &seen.change
+                && !self.followed.contains(id)
+            {
+                continue;
+            }
+            self.queues
+                .entry(seen.object.clone())
+                .or_default()
+                .push_back(seen);
+        }
+    }
+
+    fn roll(&mut self, sides: usize) -> usize {
+        self.dice.as_mut().map_or(0, |dice| dice.roll(sides))
+    }
+
+    /// Hands one event over, of any object; sometimes it comes again.
+    fn deliver(&mut self) -> bool {
+        self.take_events();
+        if self.queues.is_empty() {
+            return false;
+        }
+        let at = self.roll(self.queues.len());
+        let object = self.queues.keys().nth(at).unwrap().clone();
+        let is_repeated = self.dice.is_some() && self.roll(8) == 0;
+        let queue = self.queues.get_mut(&object).unwrap();
+        let seen = if is_repeated {
+            queue.front().cloned()
+        } else {
+            queue.pop_front()
+        };
+        if queue.is_empty() {
+            self.queues.remove(&object);
+        }
+        self.observe(seen.unwrap());
+        true
+    }
+
+    /// One step; false when there is nothing left to do now.
+    pub fn step(&mut self) -> bool {
+        self.steps += 1;
+        let now = self.cluster.now;
+        let due: Vec<_> = self
+            .wakes
+            .iter()
+            .filter(|(_, wake)| **wake <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            self.wakes.remove(&id);
+            self.dirty.insert(id);
+        }
+        let prefers_events = self.dice.is_none() || self.roll(2) == 0 || self.dirty.is_empty();
+        if prefers_events && self.deliver() {
+            return true;
+        }
+        if self.dirty.is_empty() {
+            return self.deliver();
+        }
+        let at = self.roll(self.dirty.len());
+        let id = self.dirty.iter().nth(at).unwrap().clone();
+        self.decide(&id);
+        true
+    }
+
+    fn decide(&mut self, id: &Id) {
+        self.dirty.remove(id);
+        let decision = decide(id, &self.world, self.cluster.now);
+        match decision.wake_at {
+            Some(at) => self.wakes.insert(id.clone(), at),
+            None => self.wakes.remove(id),
+        };
+        self.needs.insert(id.clone(), decision.needs.clone());
+        self.follow();
+        for write in &decision.writes {
+            if !self.carry_out(id, write) {
+                return;
+            }
+        }
+    }
+
+    /// Whether to go on with the next write of the same decision.
+    fn carry_out(&mut self, id: &Id, write: &Write) -> bool {
+        let fault = self.fault();
+        if matches!(fault, Fault::CrashBefore) {
+            self.restart();
+            return false;
+        }
+        self.writes.push(write.clone());
+        if matches!(fault, Fault::Refused) {
+            self.dirty.insert(id.clone());
+            return false;
+        }
+        let answer = hands::apply(&mut self.cluster, &self.world, write);
+        match (fault, answer) {
+            (Fault::CrashAfter, _) => {
+                self.restart();
+                false
+            }
+            (Fault::Unanswered, _) => {
+                self.dirty.insert(id.clone());
+                false
+            }
+            (_, Err(_)) => {
+                self.dirty.insert(id.clone());
+                // What is read before a copy is made is news as well.
+                if let Write::CreateSecret(_) = write {
+                    for followed in self.followed.clone() {
+                        self.read(&followed);
+                    }
+                }
+                false
+            }
+            (_, Ok(seen)) => {
+                // The watch may be ahead of the answer.
+                while self.dice.is_some() && self.roll(4) == 0 && self.deliver() {}
+                seen.into_iter().for_each(|seen| self.observe(seen));
+                true
+            }
+        }
+    }
+
+    fn fault(&mut self) -> Fault {
+        match self.fault_at {
+            Some((number, fault)) if number == self.writes.len() => {
+                self.fault_at = None;
+                return fault;
+            }
+            _ => {}
+        }
+        if self.dice.is_none() {
+            return Fault::None;
+        }
+        match self.roll(24) {
+            0 => Fault::Refused,
+            1 => Fault::Unanswered,
+            2 => Fault::CrashBefore,
+            3 => Fault::CrashAfter,
+            _ => Fault::None,
+        }
+    }
+
+    /// Reads what is newly needed; forgets nothing that is still needed.
+    fn follow(&mut self) {
+        let needs: BTreeSet<_> = self.needs.values().flatten().cloned().collect();
+        for need in needs {
+            match need {
+                Need::Secret(id) => {
+                    if self.followed.insert(id.clone()) {
+                        self.read(&id);
+                    }
+                }
+                Need::OpenApi(url) => {
+                    if self.world.find_openapi(&url).is_none() {
+                        let change = Change::OpenApi(url, openapi());
+                        self.dirty.extend(self.world.observe(change));
+                    }
+                }
+                Need::Oidc(issuer) => {
+                    if self.world.find_oidc(&issuer).is_none() {
+                        let answer = Ok(format!("{issuer}/token"));
+                        self.dirty
+                            .extend(self.world.observe(Change::Oidc(issuer, answer)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, id: &SecretId) {
+        let name = pair(&id.namespace, &id.name);
+        let seen = cluster::source(&name, self.cluster.secrets.get(&name));
+        // An answer of its own, in order with the events of the same Secret.
+        self.take_events();
+        self.queues
+            .entry(seen.object.clone())
+            .or_default()
+            .push_back(seen);
+    }
+
+    /// Works, in fair weather, until nothing is left to do.
+    pub fn settle(&mut self) {
+        let dice = self.dice.take();
+        let objects = self.known.len() + self.queues.len() + self.dirty.len();
+        let bound = 100 * (objects + self.cluster.events.len() + 10);
+        for step in 0.. {
+            assert!(
+                step < bound,
+                "no end after {step} steps: {:?}",
+                self.writes.last_chunk::<6>()
+            );
+            if !self.step() {
+                break;
+            }
+        }
+        self.dice = dice;
+    }
+
+    /// Lets time pass, and settles.
+    pub fn pass(&mut self, time: SignedDuration) {
+        self.cluster.now += time;
+        self.settle();
+    }
+
+    /// Works through a number of steps in foul weather.
+    pub fn suffer(&mut self, steps: usize, seed: u64) {
+        self.dice = Some(Dice::new(seed));
+        for _ in 0..steps {
+            self.step();
+        }
+        self.dice = None;
+    }
+
+    /// What would be decided on everything, now.
+    pub fn decisions(&self) -> BTreeMap<Id, Decision> {
+        let ids = self.world.everything();
+        let known = self.needs.keys().cloned();
+        ids.into_iter()
+            .chain(known)
+            .map(|id| (id.clone(), decide(&id, &self.world, self.cluster.now)))
+            .collect()
+    }
+
+    pub fn with<K: Kind>(mut self, object: K) -> Self {
+        self.create(object);
+        self
+    }
+
+    pub fn create<K: Kind>(&mut self, object: K) {
+        self.cluster.create(object).expect("the name is free");
+    }
+
+    pub fn edit<K: Kind>(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut K)) {
+        self.cluster
+            .edit(&pair(namespace, name), change)
+            .expect("it exists");
+    }
+
+    pub fn delete<K: Kind>(&mut self, namespace: &str, name: &str) {
+        self.cluster
+            .delete::<K>(&pair(namespace, name))
+            .expect("it exists");
+    }
+
+    /// A consumer's Secret, with or without a value.
+    pub fn bring(&mut self, name: &str, value: Option<&str>) {
+        let name = pair(super::fixture::CONSUMER, name);
+        self.cluster
+            .put_secret(&name, |it| it.value = value.map(str::to_owned));
+    }
+
+    pub fn key(&self, name: &str) -> &APIKey {
+        &self.cluster.keys[&pair(super::fixture::CONSUMER, name)]
+    }
+
+    pub fn request(&self, key: &str) -> Option<&APIKeyRequest> {
+        let id = request_id(key);
+        self.cluster.requests.get(&pair(&id.namespace, &id.name))
+    }
+
+    /// The key's conditions as `Type/Reason` or `!Type/Reason`.
+    pub fn says(&self, key: &str) -> Vec<String> {
+        let status = self.key(key).status.as_ref();
+        let conditions = status.iter().flat_map(|it| &it.conditions);
+        conditions
+            .map(|it| {
+                let mark = if it.status == "True" { "" } else { "!" };
+                format!("{mark}{}/{}", it.type_, it.reason)
+            })
+            .collect()
+    }
+
+    /// The message of the first condition.
+    pub fn message(&self, key: &str) -> String {
+        self.key(key).status.as_ref().unwrap().conditions[0]
+            .message
+            .clone()
+    }
+
+    /// The enforcement Secrets of a key, by name.
+    pub fn enforced(&self, key: &str) -> Vec<(&Name, &Secret)> {
+        let id = KeyId::new(super::fixture::CONSUMER, key).to_string();
+        let annotation = devportal_api::name::annotation::KEY;
+        let secrets = self.cluster.secrets.iter();
+        secrets
+            .filter(|(_, it)| it.is_enforcement() && it.annotations.get(annotation) == Some(&id))
+            .collect()
+    }
+
+    /// The values the gateway accepts for a key.
+    pub fn accepted(&self, key: &str) -> Vec<&str> {
+        self.enforced(key)
+            .iter()
+            .filter_map(|(_, it)| it.value.as_deref())
+            .collect()
+    }
+
+    /// The writes since the last call, in short.
+    pub fn wrote(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.writes).iter().map(short).collect()
+    }
+}
+
+fn short(write: &Write) -> &'static str {
+    match write {
+        Write::CreateSecret(_) => "create Secret",
+        Write::DeleteSecret { .. } => "delete Secret",
+        Write::ApplyRequest { .. } => "apply request",
+        Write::DeleteRequest { .. } => "delete request",
+        Write::ApplyApproval { .. } => "apply approval",
+        Write::AdoptApproval { .. } => "adopt approval",
+        Write::DeleteApproval { .. } => "delete approval",
+        Write::ProductStatus(..) => "product status",
+        Write::KeyStatus(..) => "key status",
+        Write::RequestStatus(..) => "request status",
+        Write::ApprovalStatus(..) => "approval status",
+    }
+}
+
+fn openapi() -> OpenApiAnswer {
+    OpenApiAnswer {
+        state: OpenApiState::Fetched,
+        text: Some("openapi: 3.1.0".into()),
+        cap: 512_000,
+        synced_at: at(0),
+    }
+}
+
+fn is_absence(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::Product(_, None)
+            | Change::Key(_, None)
+            | Change::Request(_, None)
+            | Change::Approval(_, None)
+            | Change::Route(_, None)
+            | Change::AuthPolicy(_, None)
+            | Change::PlanPolicy(_, None)
+            | Change::Kuadrant(_, None)
+            | Change::EnforcementSecret(_, None)
+    )
+}

@@ -1,0 +1,453 @@
+//! Which Secrets a key has, and what they cost.
+
+use std::collections::BTreeMap;
+
+use devportal_api::foreign::{AuthPolicy, Kuadrant};
+use devportal_api::name::{self, annotation, label};
+use devportal_api::{APIKey, APIKeyApproval};
+use devportal_core::Write;
+use kube::Resource;
+
+use crate::common::cluster::{Name, Secret};
+use crate::common::hands::pair;
+use crate::common::simulation::Fault;
+use crate::common::*;
+
+const WORKING: [&str; 2] = ["Approved/Approved", "Enforced/Enforced"];
+const FIRST: &str = "devportal-consumer-alice-";
+
+fn brought() -> Simulation {
+    let mut it = Simulation::ready(product().automatic());
+    it.bring("own", Some("secret"));
+    it.create(key("alice").brought("own"));
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    it
+}
+
+fn generated() -> Simulation {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    it
+}
+
+fn copy() -> Name {
+    pair(CONSUMER, "alice-apikey-secret")
+}
+
+fn enforced_name(it: &Simulation) -> Name {
+    it.enforced("alice")[0].0.clone()
+}
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect()
+}
+
+#[test]
+fn an_automatic_brought_key_costs_six_writes() {
+    let mut it = brought();
+    let expected = [
+        "apply request",
+        "apply approval",
+        "create Secret",
+        "approval status",
+        "key status",
+        "request status",
+    ];
+    let mut wrote = it.wrote();
+    wrote.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(wrote, expected);
+}
+
+#[test]
+fn an_automatic_generated_key_costs_seven_writes() {
+    let wrote = generated().wrote();
+    assert_eq!(wrote.len(), 7, "{wrote:?}");
+    assert_eq!(wrote.iter().filter(|it| **it == "create Secret").count(), 2);
+}
+
+#[test]
+fn a_manual_key_has_no_secret_of_any_kind_before_its_approval() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.cluster.secrets, BTreeMap::new());
+}
+
+#[test]
+fn the_whole_enforcement_secret_of_a_brought_key() {
+    let mut it = Simulation::ready(product().automatic());
+    it.bring("own", Some("secret"));
+    it.create(key("alice").brought("own").expiring(at(1000)));
+    it.settle();
+    let uid = it.key("alice").meta().uid.clone().unwrap();
+    let expires = at(1000).to_string();
+    let enforced = it.enforced("alice");
+    let [(at, secret)] = enforced[..] else {
+        panic!("{enforced:?}")
+    };
+    let id = name::enforcement_secret(&key_id("alice"), KUADRANT);
+    assert_eq!(*at, pair(&id.namespace, &id.name));
+    assert!(at.1.starts_with(FIRST));
+    let expected = Secret {
+        uid: secret.uid.clone(),
+        version: secret.version,
+        labels: map(&[
+            (label::ENFORCEMENT, "true"),
+            (label::PRODUCT, "games"),
+            (label::PRODUCT_NAMESPACE, OWNER),
+            (label::KEY, "alice"),
+            (label::KEY_NAMESPACE, CONSUMER),
+            (label::MANAGED_BY, "authorino"),
+            ("api", "games"),
+        ]),
+        annotations: map(&[
+            (annotation::PLAN, "gold"),
+            (annotation::USER, "alice"),
+            (annotation::EXPIRES_AT, &expires),
+            (annotation::KEY, "consumer/alice"),
+            (annotation::KEY_UID, &uid),
+        ]),
+        owner_uid: None,
+        value: Some("secret".into()),
+        ours: true,
+    };
+    assert_eq!(*secret, expected);
+}
+
+#[test]
+fn the_consumers_copy_is_owned_by_the_key_and_holds_what_the_gateway_accepts() {
+    let it = generated();
+    let copy = &it.cluster.secrets[&copy()];
+    assert_eq!(copy.owner_uid, it.key("alice").meta().uid);
+    assert_eq!(it.accepted("alice"), [copy.value.as_deref().unwrap()]);
+    let reference = it.key("alice").status.clone().unwrap().secret_ref.unwrap();
+    assert_eq!(
+        (reference.name.as_str(), reference.key.as_str()),
+        (copy_name().as_str(), "api_key")
+    );
+}
+
+fn copy_name() -> String {
+    copy().1
+}
+
+#[test]
+fn both_creation_orders_work() {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice").brought("own"));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Failed/SecretNotFound"]);
+    it.bring("own", Some("secret"));
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn a_brought_secret_that_is_deleted_and_restored_needs_no_new_approval() {
+    let mut it = Simulation::ready(product());
+    it.bring("own", Some("secret"));
+    it.create(key("alice").brought("own"));
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    let losses: [fn(&mut Simulation); 3] = [
+        |it| drop(it.cluster.delete_secret(&pair(CONSUMER, "own"))),
+        |it| it.bring("own", None),
+        |it| it.bring("own", Some("")),
+    ];
+    for lose in losses {
+        lose(&mut it);
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+        it.bring("own", Some("secret"));
+        it.settle();
+        assert_eq!(it.says("alice"), WORKING);
+        assert_eq!(it.accepted("alice"), ["secret"]);
+    }
+}
+
+#[test]
+fn a_new_value_takes_over_before_the_old_one_goes() {
+    let mut it = brought();
+    it.writes.clear();
+    it.bring("own", Some("other"));
+    it.settle();
+    let secrets: Vec<_> = it.writes.iter().filter(|it| touches_secret(it)).collect();
+    assert!(matches!(
+        secrets[..],
+        [Write::CreateSecret(_), Write::DeleteSecret { .. }]
+    ));
+    assert_eq!(it.accepted("alice"), ["other"]);
+    assert_eq!(
+        it.cluster.secrets[&pair(CONSUMER, "own")].value.as_deref(),
+        Some("other")
+    );
+}
+
+fn touches_secret(write: &Write) -> bool {
+    matches!(write, Write::CreateSecret(_) | Write::DeleteSecret { .. })
+}
+
+#[test]
+fn a_deleted_copy_comes_back_with_its_value() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.cluster.delete_secret(&copy());
+    it.settle();
+    assert_eq!(it.cluster.secrets[&copy()].value, Some(value.clone()));
+    assert_eq!(it.accepted("alice"), [value]);
+}
+
+#[test]
+fn a_copy_that_was_tampered_with_is_put_back_and_the_gateway_never_notices() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    let uid = it.enforced("alice")[0].1.uid.clone();
+    it.cluster
+        .put_secret(&copy(), |it| it.value = Some("mine".into()));
+    it.settle();
+    assert_eq!(it.cluster.secrets[&copy()].value, Some(value));
+    assert_eq!(it.enforced("alice")[0].1.uid, uid);
+}
+
+#[test]
+fn an_enforcement_secret_that_was_deleted_or_tampered_with_is_put_back() {
+    let changes: [fn(&mut Secret); 5] = [
+        |it| it.value = Some("mine".into()),
+        |it| it.value = None,
+        |it| {
+            drop(
+                it.annotations
+                    .insert(annotation::PLAN.into(), "platinum".into()),
+            )
+        },
+        |it| drop(it.labels.remove("api")),
+        |it| drop(it.labels.remove(label::ENFORCEMENT)),
+    ];
+    for make in [brought, generated] {
+        let mut it = make();
+        let value = it.accepted("alice")[0].to_owned();
+        let name = enforced_name(&it);
+        it.cluster.delete_secret(&name);
+        it.settle();
+        assert_eq!(it.accepted("alice"), [value.as_str()]);
+        for change in changes.iter().take(4) {
+            let mut it = make();
+            let name = enforced_name(&it);
+            it.cluster.put_secret(&name, change);
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.accepted("alice"), [value.as_str()]);
+        }
+    }
+}
+
+#[test]
+fn a_foreign_secret_of_the_copys_name_is_left_alone_and_the_key_says_so() {
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster
+        .put_secret(&copy(), |it| it.value = Some("foreign".into()));
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/SecretConflict"]
+    );
+    assert_eq!(
+        it.cluster.secrets[&copy()].value.as_deref(),
+        Some("foreign")
+    );
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it.cluster.delete_secret(&copy());
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_foreign_secret_of_the_enforcement_name_is_left_alone_until_it_goes() {
+    let id = name::enforcement_secret(&key_id("alice"), KUADRANT);
+    let squatted = pair(&id.namespace, &id.name);
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster
+        .put_secret(&squatted, |it| it.value = Some("foreign".into()));
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/SecretConflict"]
+    );
+    it.pass(minutes(1));
+    assert_eq!(
+        it.cluster.secrets[&squatted].value.as_deref(),
+        Some("foreign")
+    );
+    it.cluster.delete_secret(&squatted);
+    it.pass(minutes(1));
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn denial_expiry_and_deletion_leave_no_secret_behind() {
+    let ends: [fn(&mut Simulation); 3] = [
+        |it| it.create(approval("no", "alice", false, at(100))),
+        |it| {
+            it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(10)));
+            it.settle();
+            it.cluster.now = at(10);
+        },
+        |it| it.delete::<APIKey>(CONSUMER, "alice"),
+    ];
+    for end in ends {
+        let mut it = generated();
+        end(&mut it);
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.cluster.secrets, BTreeMap::new());
+    }
+}
+
+#[test]
+fn a_denial_takes_the_copy_away_also_while_something_is_missing() {
+    let mut it = generated();
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.create(approval("no", "alice", false, at(100)));
+    it.settle();
+    assert_eq!(it.cluster.secrets, BTreeMap::new());
+}
+
+#[test]
+fn a_recreated_key_does_not_get_the_value_of_the_one_before() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.create(key("alice"));
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_ne!(it.accepted("alice"), [value]);
+}
+
+#[test]
+fn a_kuadrant_that_moves_takes_the_credentials_with_it() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.cluster.now = at(5);
+    it.create(kuadrant_in("elsewhere"));
+    it.settle();
+    assert_eq!(enforced_name(&it).0, KUADRANT, "the older one counts");
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(enforced_name(&it).0, "elsewhere");
+    assert_eq!(it.accepted("alice"), [value.clone()]);
+    it.delete::<Kuadrant>("elsewhere", "kuadrant");
+    it.settle();
+    assert_eq!(it.says("alice"), ["Failed/KuadrantNotFound"]);
+    assert_eq!(it.accepted("alice"), [value], "nothing is lost meanwhile");
+}
+
+#[test]
+fn a_changed_selector_reaches_the_gateway_and_an_impossible_one_is_said() {
+    let mut it = brought();
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(rules([("keys", api_key(&[("api", "v2")]))]));
+    });
+    it.settle();
+    assert_eq!(it.enforced("alice")[0].1.labels["api"], "v2");
+    assert_eq!(it.enforced("alice").len(), 1);
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(rules([("keys", api_key(&[(label::KEY, "bob")]))]));
+    });
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/SelectorUnsatisfiable"]
+    );
+}
+
+#[test]
+fn a_key_whose_name_is_as_long_as_names_get_works() {
+    let long = "k".repeat(253);
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key(&long));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says(&long), WORKING);
+    let enforced = it.enforced(&long);
+    let [(name, secret)] = enforced[..] else {
+        panic!("{enforced:?}")
+    };
+    assert!(name.1.len() <= 253 && secret.labels.values().all(|it| it.len() <= 63));
+    it.delete::<APIKey>(CONSUMER, &long);
+    it.settle();
+    it.cluster.collect();
+    assert_eq!(it.cluster.secrets, BTreeMap::new());
+}
+
+#[test]
+fn a_secret_of_the_published_controller_is_taken_over_as_it_is() {
+    let mut it = brought();
+    let name = enforced_name(&it);
+    it.cluster.put_secret(&name, |it| {
+        it.annotations.remove(annotation::KEY);
+        it.annotations.remove(annotation::KEY_UID);
+    });
+    it.restart();
+    it.writes.clear();
+    it.settle();
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    assert!(!it.cluster.secrets.contains_key(&name));
+}
+
+/// Crashed before or after any single write, a generated key ends with one
+/// value, one approval and one request.
+#[test]
+fn a_crash_at_any_write_makes_no_second_key() {
+    for fault in [
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::Refused,
+        Fault::Unanswered,
+    ] {
+        for number in 0..8 {
+            let mut it = Simulation::ready(product().automatic());
+            it.fault_at = Some((number, fault));
+            it.create(key("alice"));
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.says("alice"), WORKING, "{fault:?} at {number}");
+            assert_eq!(it.cluster.generated, 1);
+            assert_eq!(it.cluster.requests.len(), 1);
+            assert_eq!(it.cluster.approvals.len(), 1);
+            assert_eq!(it.cluster.secrets.len(), 2);
+        }
+    }
+}
+
+#[test]
+fn revoking_touches_the_secret_before_anything_else() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    it.wrote();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.settle();
+    assert_eq!(it.wrote()[..2], ["delete Secret", "delete Secret"]);
+}

@@ -1,0 +1,394 @@
+//! What is found around a route.
+
+use devportal_api::APIProduct;
+use devportal_api::condition::{Attachment, AuthPolicyState, PlanPolicyState, RouteState};
+use devportal_api::foreign::{
+    AuthPolicy, AuthenticationSpec, HTTPRoute, ParentRef, PlanPolicy, Strategy,
+};
+use devportal_api::id::{PolicyId, RouteId};
+use devportal_core::discover::{AuthFindings, Discovery};
+
+use crate::common::*;
+
+/// A cluster where `games` is on a route and nothing protects it.
+fn bare() -> Simulation {
+    bare_on(route("games"))
+}
+
+fn bare_on(route: HTTPRoute) -> Simulation {
+    Simulation::default().with(product()).with(route)
+}
+
+fn look(mut simulation: Simulation) -> Discovery {
+    simulation.settle();
+    let found = simulation.world.find_discovery(&product_id("games"));
+    found.expect("a discovery").clone()
+}
+
+fn auth_of(simulation: Simulation) -> AuthFindings {
+    look(simulation).auth
+}
+
+/// The names of the rules that hold.
+fn rule_names(simulation: Simulation) -> Vec<String> {
+    let scheme = auth_of(simulation).scheme.expect("a scheme");
+    scheme.authentication.into_keys().collect()
+}
+
+fn found(policy: &str, kind: &str, name: &str) -> AuthPolicyState {
+    AuthPolicyState::Found(attachment(policy, kind, name))
+}
+
+fn attachment(policy: &str, kind: &str, name: &str) -> Attachment {
+    Attachment {
+        policy: PolicyId::new(OWNER, policy),
+        target_kind: kind.into(),
+        target_name: name.into(),
+    }
+}
+
+/// A policy on the Gateway with the one rule `general`.
+fn general() -> AuthPolicy {
+    let mut policy = auth("games").on_gateway("gateway");
+    policy.metadata.name = Some("general".into());
+    policy.with(rules([("general", api_key(&[("from", "gateway")]))]))
+}
+
+fn specific() -> AuthPolicy {
+    auth("games").with(rules([("specific", api_key(&[("from", "route")]))]))
+}
+
+fn named<K: kube::Resource>(mut object: K, name: &str) -> K {
+    object.meta_mut().name = Some(name.into());
+    object
+}
+
+#[test]
+fn a_policy_on_the_route_beats_one_on_the_gateway() {
+    let auth = auth_of(bare().with(general()).with(specific()));
+    assert_eq!(auth.state, found("games", "HTTPRoute", "games"));
+    assert_eq!(
+        auth.scheme
+            .unwrap()
+            .authentication
+            .into_keys()
+            .collect::<Vec<_>>(),
+        ["specific"]
+    );
+}
+
+#[test]
+fn a_policy_on_the_gateway_protects_a_route_without_its_own() {
+    let auth = auth_of(bare().with(general()));
+    assert_eq!(auth.state, found("general", "Gateway", "gateway"));
+}
+
+#[test]
+fn defaults_and_overrides_combine_as_the_operator_combines_them() {
+    let cases: [(AuthPolicy, &[&str]); 5] = [
+        (general(), &["specific"]),
+        (general().defaulting(Strategy::Atomic), &["specific"]),
+        (general().overriding(Strategy::Atomic), &["general"]),
+        (
+            general().defaulting(Strategy::Merge),
+            &["general", "specific"],
+        ),
+        (
+            general().overriding(Strategy::Merge),
+            &["general", "specific"],
+        ),
+    ];
+    for (policy, names) in cases {
+        assert_eq!(
+            rule_names(bare().with(specific()).with(policy.clone())),
+            names,
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn a_merge_of_equal_names_asks_who_may_override() {
+    let general = || general().with(rules([("same", api_key(&[("from", "gateway")]))]));
+    let specific = || specific().with(rules([("same", api_key(&[("from", "route")]))]));
+    let from = |policy: AuthPolicy| {
+        let rule = auth_of(bare().with(specific()).with(policy))
+            .key_rule
+            .expect("a rule");
+        rule.api_key
+            .unwrap()
+            .selector
+            .unwrap()
+            .match_labels
+            .unwrap()["from"]
+            .clone()
+    };
+    assert_eq!(from(general().defaulting(Strategy::Merge)), "route");
+    assert_eq!(from(general().overriding(Strategy::Merge)), "gateway");
+}
+
+#[test]
+fn a_route_policy_that_is_overridden_does_not_make_the_gateways_look_unready() {
+    let overridden = specific().saying(&[("Accepted", true), ("Enforced", false)]);
+    let auth = auth_of(
+        bare()
+            .with(overridden)
+            .with(general().overriding(Strategy::Atomic)),
+    );
+    assert_eq!(auth.state, found("general", "Gateway", "gateway"));
+}
+
+#[test]
+fn a_gateway_policy_without_rules_leaves_the_routes_rules_alone() {
+    let mut empty = general();
+    empty.spec.rules = None;
+    assert_eq!(
+        rule_names(bare().with(specific()).with(empty)),
+        ["specific"]
+    );
+}
+
+#[test]
+fn a_policy_on_another_listener_does_not_apply() {
+    let on = |section: Option<&str>| ParentRef {
+        section_name: section.map(str::to_owned),
+        ..parent("gateway")
+    };
+    let attached = |section| route("games").unattached().on(on(section));
+    let policy = || general().on_section("public");
+    let state = |route| auth_of(bare_on(route).with(policy())).state;
+    assert_eq!(
+        state(attached(Some("public"))),
+        found("general", "Gateway", "gateway")
+    );
+    assert_eq!(state(attached(Some("private"))), AuthPolicyState::NotFound);
+    assert_eq!(state(attached(None)), AuthPolicyState::NotFound);
+}
+
+#[test]
+fn a_listeners_policy_is_more_specific_than_its_gateways() {
+    let section = ParentRef {
+        section_name: Some("public".into()),
+        ..parent("gateway")
+    };
+    let listener = named(
+        general()
+            .on_section("public")
+            .with(rules([("listener", api_key(&[]))])),
+        "listener",
+    );
+    let simulation = bare_on(route("games").unattached().on(section));
+    assert_eq!(
+        rule_names(simulation.with(general()).with(listener)),
+        ["listener"]
+    );
+}
+
+#[test]
+fn a_parent_is_in_the_routes_namespace_unless_it_says_otherwise() {
+    let elsewhere = ParentRef {
+        namespace: Some("infra".into()),
+        ..parent("gateway")
+    };
+    let mut policy = general();
+    policy.metadata.namespace = Some("infra".into());
+    let state = |route: HTTPRoute| auth_of(bare_on(route).with(policy.clone())).state;
+    let there = Attachment {
+        policy: PolicyId::new("infra", "general"),
+        ..attachment("general", "Gateway", "gateway")
+    };
+    assert_eq!(state(route("games")), AuthPolicyState::NotFound);
+    assert_eq!(
+        state(route("games").unattached().on(elsewhere)),
+        AuthPolicyState::Found(there)
+    );
+}
+
+#[test]
+fn a_parent_that_is_no_gateway_has_no_gateway_policies() {
+    let service = ParentRef {
+        kind: Some("Service".into()),
+        ..parent("gateway")
+    };
+    let state = auth_of(bare_on(route("games").unattached().on(service)).with(general())).state;
+    assert_eq!(state, AuthPolicyState::NotFound);
+}
+
+#[test]
+fn of_several_gateways_the_first_that_is_protected_decides() {
+    let second = named(general().on_gateway("second"), "second");
+    let route = route("games").on(parent("second"));
+    let state = auth_of(bare_on(route.clone()).with(second.clone())).state;
+    assert_eq!(state, found("second", "Gateway", "second"));
+    let state = auth_of(bare_on(route).with(second).with(general())).state;
+    assert_eq!(state, found("general", "Gateway", "gateway"));
+}
+
+#[test]
+fn a_policy_that_is_not_accepted_gives_no_scheme() {
+    let auth = auth_of(bare().with(auth("games").saying(&[("Accepted", false)])));
+    let expected = AuthFindings {
+        state: AuthPolicyState::NotReady,
+        scheme: None,
+        key_rule: None,
+        issuer: None,
+    };
+    assert_eq!(auth, expected);
+}
+
+#[test]
+fn a_policy_that_is_not_enforced_keeps_its_scheme() {
+    let policy = auth("games").saying(&[("Accepted", true), ("Enforced", false)]);
+    let auth = auth_of(bare().with(policy));
+    assert_eq!(auth.state, AuthPolicyState::NotReady);
+    assert!(auth.key_rule.is_some());
+}
+
+#[test]
+fn a_status_of_an_earlier_generation_does_not_count() {
+    let mut policy = auth("games");
+    let status = policy.status.as_mut().unwrap();
+    status
+        .conditions
+        .iter_mut()
+        .for_each(|it| it.observed_generation = Some(1));
+    let mut simulation = bare().with(policy);
+    simulation.settle();
+    simulation.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(rules([("other", api_key(&[]))]));
+    });
+    assert_eq!(auth_of(simulation).state, AuthPolicyState::NotReady);
+}
+
+#[test]
+fn a_policy_that_is_being_deleted_does_not_count() {
+    let mut policy = auth("games");
+    policy.metadata.finalizers = Some(vec!["kuadrant.io/slow".into()]);
+    let mut simulation = bare().with(policy);
+    simulation.settle();
+    simulation.delete::<AuthPolicy>(OWNER, "games");
+    assert_eq!(auth_of(simulation).state, AuthPolicyState::NotFound);
+}
+
+#[test]
+fn of_two_policies_on_one_target_the_enforced_one_counts_then_the_older() {
+    let idle = auth("games").saying(&[("Accepted", true)]);
+    let state = auth_of(bare().with(idle).with(named(auth("games"), "works"))).state;
+    assert_eq!(state, found("works", "HTTPRoute", "games"));
+
+    let mut simulation = bare().with(named(auth("games"), "older"));
+    simulation.cluster.now = at(1);
+    simulation.create(named(auth("games"), "a-newer"));
+    assert_eq!(
+        auth_of(simulation).state,
+        found("older", "HTTPRoute", "games")
+    );
+}
+
+#[test]
+fn of_several_key_rules_the_lowest_priority_number_wins_then_the_name() {
+    let rule = |label: &str, priority| AuthenticationSpec {
+        priority,
+        ..api_key(&[("rule", label)])
+    };
+    let chosen = |policy: AuthPolicy| {
+        let rule = auth_of(bare().with(policy)).key_rule.unwrap();
+        rule.api_key
+            .unwrap()
+            .selector
+            .unwrap()
+            .match_labels
+            .unwrap()["rule"]
+            .clone()
+    };
+    let three = [
+        ("c", rule("c", 0)),
+        ("a", rule("a", 1)),
+        ("b", rule("b", 0)),
+    ];
+    assert_eq!(chosen(auth("games").with(rules(three))), "b");
+}
+
+#[test]
+fn the_issuer_is_that_of_the_first_token_rule_that_has_one() {
+    let unnamed = AuthenticationSpec {
+        jwt: Some(Default::default()),
+        ..Default::default()
+    };
+    let both = rules([
+        ("a", unnamed),
+        ("b", jwt("https://b")),
+        ("c", jwt("https://c")),
+    ]);
+    let auth = auth_of(bare().with(auth("games").with(both)));
+    assert_eq!(auth.issuer.as_deref(), Some("https://b"));
+    assert_eq!(auth.key_rule, None);
+}
+
+#[test]
+fn a_rule_that_gives_no_keys_is_not_shown_to_consumers() {
+    let both = rules([
+        ("keys", api_key(&[])),
+        ("x509", AuthenticationSpec::default()),
+    ]);
+    assert_eq!(rule_names(bare().with(auth("games").with(both))), ["keys"]);
+}
+
+#[test]
+fn a_route_is_accepted_not_accepted_or_not_there() {
+    let id = RouteId::new(OWNER, "games");
+    assert_eq!(look(bare()).route, RouteState::Accepted(id.clone()));
+    assert_eq!(
+        look(bare_on(route("games").not_accepted())).route,
+        RouteState::NotAccepted(id.clone())
+    );
+    let absent = look(Simulation::default().with(product()).with(auth("games")));
+    assert_eq!(absent.route, RouteState::NotFound(id));
+    assert_eq!(absent.auth.state, AuthPolicyState::NotFound);
+}
+
+#[test]
+fn plans_come_from_the_route_else_from_its_gateways_and_the_oldest_wins() {
+    let mut on_gateway = named(plans("games"), "general");
+    on_gateway.spec.target_ref = target("Gateway", "gateway");
+    on_gateway.spec.plans = vec![plan("bronze", 1)];
+    let tiers = |found: &Discovery| {
+        found
+            .plans
+            .iter()
+            .map(|it| it.tier.clone())
+            .collect::<Vec<_>>()
+    };
+
+    let found = look(bare().with(on_gateway.clone()));
+    assert_eq!(tiers(&found), ["bronze"]);
+    let state = PlanPolicyState::Found(attachment("general", "Gateway", "gateway"));
+    assert_eq!(found.plan_policy, state);
+
+    let mut simulation = bare().with(on_gateway).with(named(plans("games"), "older"));
+    simulation.cluster.now = at(1);
+    let mut newer: PlanPolicy = named(plans("games"), "a-newer");
+    newer.spec.plans.clear();
+    let found = look(simulation.with(newer));
+    assert_eq!(tiers(&found), ["gold", "silver"]);
+}
+
+#[test]
+fn a_product_that_moves_to_another_route_finds_what_is_there() {
+    let mut simulation = bare().with(route("maps")).with(auth("maps"));
+    simulation.settle();
+    simulation.edit::<APIProduct>(OWNER, "games", |it| it.spec.target_ref.name = "maps".into());
+    let found_there = look(simulation);
+    assert_eq!(found_there.auth.state, found("maps", "HTTPRoute", "maps"));
+    assert_eq!(found_there.hostname.as_deref(), Some("maps.example.com"));
+}
+
+#[test]
+fn a_policy_that_moves_away_leaves_its_old_target_bare() {
+    let mut simulation = bare().with(auth("games"));
+    simulation.settle();
+    simulation.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.target_ref = target("HTTPRoute", "elsewhere");
+    });
+    assert_eq!(auth_of(simulation).state, AuthPolicyState::NotFound);
+}

@@ -1,0 +1,361 @@
+//! Which one state a key is in, and what it says.
+
+use devportal_api::foreign::{AuthPolicy, Kuadrant, PlanPolicy};
+use devportal_api::key::Phase;
+use devportal_api::product::ApprovalMode;
+use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
+use kube::Resource;
+
+use crate::common::hands::pair;
+use crate::common::*;
+
+/// A key that was brought and approved, and works.
+fn working() -> Simulation {
+    let mut simulation = Simulation::ready(product());
+    simulation.bring("own", Some("secret"));
+    simulation.create(key("alice").brought("own"));
+    simulation.create(approval("yes", "alice", true, at(0)));
+    simulation.settle();
+    assert_eq!(
+        simulation.says("alice"),
+        ["Approved/Approved", "Enforced/Enforced"]
+    );
+    simulation.writes.clear();
+    simulation
+}
+
+fn failed(simulation: &mut Simulation) -> (String, String) {
+    simulation.settle();
+    oracle::check(simulation);
+    let says = simulation.says("alice");
+    let [reason] = &says[..] else {
+        panic!("{says:?}")
+    };
+    (reason.clone(), simulation.message("alice"))
+}
+
+fn texts(reason: &str, message: &str) -> (String, String) {
+    (format!("Failed/{reason}"), message.into())
+}
+
+#[test]
+fn every_blocker_says_what_is_missing() {
+    let mut it = working();
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    assert_eq!(
+        failed(&mut it),
+        texts("KuadrantNotFound", "Kuadrant CR not found in cluster")
+    );
+
+    let mut it = working();
+    it.delete::<APIProduct>(OWNER, "games");
+    let text = texts(
+        "APIProductNotFound",
+        "Referenced APIProduct owner/games not found",
+    );
+    assert_eq!(failed(&mut it), text);
+
+    let mut it = working();
+    it.edit::<APIProduct>(OWNER, "games", |it| {
+        it.meta_mut().finalizers = product().finalized().metadata.finalizers;
+    });
+    it.delete::<APIProduct>(OWNER, "games");
+    let text = texts(
+        "APIProductDeleting",
+        "Referenced APIProduct owner/games is being deleted",
+    );
+    assert_eq!(failed(&mut it), text);
+
+    let mut it = working();
+    it.cluster.delete_secret(&pair(CONSUMER, "own"));
+    let text = texts("SecretNotFound", "Referenced secret consumer/own not found");
+    assert_eq!(failed(&mut it), text);
+
+    let mut it = working();
+    it.bring("own", None);
+    let text = r#"Secret consumer/own does not contain "api_key" entry"#;
+    assert_eq!(failed(&mut it), texts("SecretAPIKeyNotFound", text));
+
+    let mut it = working();
+    it.bring("own", Some(""));
+    let text = r#"Secret consumer/own has empty "api_key" entry"#;
+    assert_eq!(failed(&mut it), texts("SecretAPIKeyEmpty", text));
+
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    let text = "APIProduct owner/games does not have a discovered authentication scheme";
+    assert_eq!(failed(&mut it), texts("AuthSchemeNotFound", text));
+
+    let mut it = working();
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(rules([("tokens", jwt("https://issuer"))]));
+    });
+    let text = "APIProduct owner/games does not have an API key authentication scheme configured";
+    assert_eq!(failed(&mut it), texts("APIKeyAuthSchemeNotFound", text));
+}
+
+#[test]
+fn the_first_blocker_in_the_order_of_the_contract_is_told() {
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.cluster.delete_secret(&pair(CONSUMER, "own"));
+    assert_eq!(failed(&mut it).0, "Failed/SecretNotFound");
+    it.delete::<APIProduct>(OWNER, "games");
+    assert_eq!(failed(&mut it).0, "Failed/APIProductNotFound");
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    assert_eq!(failed(&mut it).0, "Failed/KuadrantNotFound");
+}
+
+#[test]
+fn failed_goes_before_denied_and_denied_before_expired() {
+    let mut it = working();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(10)));
+    it.pass(minutes(1));
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Denied/Denied"]);
+    it.bring("own", None);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Failed/SecretAPIKeyNotFound"]);
+}
+
+#[test]
+fn an_unknown_tier_a_missing_plan_and_an_unaccepted_route_do_not_fail_a_key() {
+    let mut it = working();
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans.truncate(0));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "!Enforced/NoPlans"]);
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans.push(plan("silver", 1)));
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/UnknownTier"]
+    );
+    it.edit::<devportal_api::foreign::HTTPRoute>(OWNER, "games", |it| it.status = None);
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/UnknownTier"]
+    );
+    assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn losing_the_auth_policy_does_not_lose_the_approval() {
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    it.pass(minutes(60));
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it.create(auth("games"));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+    assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn a_missing_product_recovers_by_itself() {
+    let mut it = working();
+    it.delete::<APIProduct>(OWNER, "games");
+    it.settle();
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it.create(product());
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+    assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn a_key_expires_at_the_exact_second_and_its_request_says_so_too() {
+    let mut it = working();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(100)));
+    it.settle();
+    it.cluster.now = at(99);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+    it.cluster.now = at(100);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+    assert_eq!(
+        it.message("alice"),
+        format!("API key expired at {}", at(100))
+    );
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    let request = it.request("alice").unwrap().status.clone().unwrap();
+    assert_eq!(
+        request.conditions,
+        it.key("alice").status.as_ref().unwrap().conditions
+    );
+}
+
+#[test]
+fn a_key_expires_on_time_while_something_is_missing() {
+    let mut it = working();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(100)));
+    it.settle();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    assert_eq!(it.accepted("alice"), ["secret"]);
+    it.cluster.now = at(100);
+    it.settle();
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+#[test]
+fn a_policy_that_is_removed_leaves_its_keys_five_minutes_of_grace() {
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    it.pass(minutes(4));
+    assert_eq!(it.accepted("alice"), ["secret"]);
+    it.pass(minutes(1));
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    oracle::check(&it);
+}
+
+#[test]
+fn a_policy_that_is_not_enforced_for_a_while_costs_no_secret_write() {
+    let mut it = working();
+    for enforced in [false, true, false, true] {
+        it.edit::<AuthPolicy>(OWNER, "games", |it| {
+            it.tell(&[("Accepted", true), ("Enforced", enforced)]);
+        });
+        it.pass(minutes(30));
+        oracle::check(&it);
+        let second = if enforced {
+            "Enforced/Enforced"
+        } else {
+            "!Enforced/AuthPolicyNotEnforced"
+        };
+        assert_eq!(it.says("alice"), ["Approved/Approved", second]);
+    }
+    let wrote = it.wrote();
+    assert!(!wrote.iter().any(|it| it.contains("Secret")), "{wrote:?}");
+}
+
+#[test]
+fn a_policy_that_is_not_accepted_for_a_while_takes_no_working_key_down() {
+    let mut it = working();
+    it.edit::<AuthPolicy>(OWNER, "games", |it| it.tell(&[("Accepted", false)]));
+    it.pass(minutes(30));
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/AuthPolicyNotEnforced"]
+    );
+    assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn a_product_that_becomes_automatic_approves_the_waiting_and_keeps_decisions() {
+    let mut it = Simulation::ready(product());
+    for name in ["alice", "bob"] {
+        it.create(key(name));
+    }
+    it.create(approval("no", "bob", false, at(0)));
+    it.settle();
+    let switch = |it: &mut Simulation, mode| {
+        it.edit::<APIProduct>(OWNER, "games", |it| it.spec.approval_mode = mode);
+        it.settle();
+        (it.says("alice")[0].clone(), it.says("bob")[0].clone())
+    };
+    let decided = ("Approved/Approved".to_owned(), "Denied/Denied".to_owned());
+    assert_eq!(switch(&mut it, ApprovalMode::Automatic), decided);
+    assert_eq!(switch(&mut it, ApprovalMode::Manual), decided);
+}
+
+#[test]
+fn the_whole_status_of_a_working_key() {
+    let it = working();
+    let key = it.key("alice");
+    let status = key.status.clone().unwrap();
+    let found = it.world.find_discovery(&product_id("games")).unwrap();
+    let rule = found.auth.key_rule.clone().unwrap();
+    let told = |name: &str, reason: &str, message: &str| {
+        let mut told = condition(name, true);
+        told.reason = reason.into();
+        told.message = message.into();
+        told.observed_generation = Some(1);
+        told
+    };
+    let approved = told("Approved", "Approved", "API key request approved by olga");
+    let enforced = told(
+        "Enforced",
+        "Enforced",
+        "The gateway accepts the key and limits it to its plan",
+    );
+    let expected = APIKeyStatus {
+        observed_generation: Some(1),
+        api_hostname: Some("games.example.com".into()),
+        limits: Some(plan("gold", 1000).limits),
+        auth_scheme: Some(devportal_api::scheme::AuthScheme {
+            authentication_spec: rule.api_key,
+            credentials: None,
+        }),
+        conditions: vec![approved, enforced],
+        phase: Some(Phase::Approved),
+        reviewed_by: Some("olga".into()),
+        reviewed_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0))),
+        secret_ref: Some(devportal_api::key::SecretKeyRef {
+            name: "own".into(),
+            key: "api_key".into(),
+        }),
+        can_read_secret: None,
+        approved_terms: status.approved_terms.clone(),
+    };
+    assert_eq!(status, expected);
+}
+
+#[test]
+fn what_a_portal_notes_about_reading_the_secret_survives() {
+    let mut it = working();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.status.as_mut().unwrap().can_read_secret = Some(false);
+    });
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.use_case = Some("games".into())
+    });
+    it.settle();
+    it.restart();
+    it.settle();
+    let status = it.key("alice").status.clone().unwrap();
+    assert_eq!(
+        (status.can_read_secret, status.observed_generation),
+        (Some(false), Some(2))
+    );
+}
+
+#[test]
+fn a_transition_time_moves_only_with_the_status() {
+    let mut it = working();
+    let since = |it: &Simulation| {
+        it.key("alice").status.as_ref().unwrap().conditions[0]
+            .last_transition_time
+            .0
+    };
+    it.cluster.now = at(50);
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.message = Some("welcome".into()));
+    it.settle();
+    assert_eq!(
+        it.message("alice"),
+        "API key request approved by olga: welcome"
+    );
+    assert_eq!(since(&it), at(0));
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.settle();
+    assert_eq!(since(&it), at(50));
+}
+
+#[test]
+fn a_restart_does_not_change_what_a_failed_or_denied_key_says() {
+    let mut it = working();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.bring("own", None);
+    it.settle();
+    it.wrote();
+    it.restart();
+    it.settle();
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+}

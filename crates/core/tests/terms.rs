@@ -1,0 +1,203 @@
+//! What an approval covers.
+
+use devportal_api::foreign::PlanPolicy;
+use devportal_api::name::annotation;
+use devportal_api::product::ApprovalMode;
+use devportal_api::{APIKey, APIProduct};
+
+use crate::common::simulation::Fault;
+use crate::common::*;
+
+const WAITING: [&str; 2] = ["Approved/Approved", "!Enforced/AwaitingReapproval"];
+const WORKING: [&str; 2] = ["Approved/Approved", "Enforced/Enforced"];
+
+fn working(product: APIProduct) -> Simulation {
+    let mut it = Simulation::ready(product);
+    it.create(key("alice"));
+    it.settle();
+    if it.says("alice") != WORKING {
+        it.create(approval("yes", "alice", true, at(0)));
+        it.settle();
+    }
+    assert_eq!(it.says("alice"), WORKING);
+    it
+}
+
+fn change(it: &mut Simulation, change: impl FnOnce(&mut APIKey)) {
+    it.edit::<APIKey>(CONSUMER, "alice", change);
+    it.settle();
+    oracle::check(it);
+}
+
+/// The tier, requester and expiry the gateway goes by.
+fn terms(it: &Simulation) -> (String, String, Option<String>) {
+    let enforced = it.enforced("alice");
+    let [(_, secret)] = enforced[..] else {
+        panic!("{enforced:?}")
+    };
+    let note = |name: &str| secret.annotations.get(name).cloned();
+    (
+        note(annotation::PLAN).unwrap(),
+        note(annotation::USER).unwrap(),
+        note(annotation::EXPIRES_AT),
+    )
+}
+
+fn gold() -> (String, String, Option<String>) {
+    ("gold".into(), "alice".into(), None)
+}
+
+#[test]
+fn a_tier_changed_after_the_approval_waits_and_the_key_goes_on_as_approved() {
+    let mut it = working(product());
+    let value = it.accepted("alice")[0].to_owned();
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    assert_eq!(it.says("alice"), WAITING);
+    assert_eq!(terms(&it), gold());
+    assert_eq!(
+        it.key("alice").status.as_ref().unwrap().limits,
+        Some(plan("gold", 1000).limits)
+    );
+    assert_eq!(
+        it.request("alice").unwrap().spec.plan_tier,
+        "silver",
+        "the owner sees the wish"
+    );
+
+    it.create(approval("again", "alice", true, at(10)));
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    assert_eq!(it.accepted("alice"), [value], "the value stays");
+}
+
+#[test]
+fn a_new_requester_or_product_or_a_later_expiry_waits_too() {
+    let changes: [fn(&mut APIKey); 2] = [
+        |key| key.spec.requested_by.user_id = "mallory".into(),
+        |key| key.spec.api_product_ref.name = "maps".into(),
+    ];
+    for edit in changes {
+        let mut it = working(product());
+        change(&mut it, edit);
+        assert_eq!(it.says("alice"), WAITING);
+        assert_eq!(terms(&it), gold());
+    }
+    let mut it = Simulation::ready(product());
+    it.create(key("alice").expiring(at(1000)));
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    for later in [Some(at(2000)), None] {
+        change(&mut it, |key| {
+            key.spec.expires_at = later.map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
+        });
+        assert_eq!(it.says("alice"), WAITING);
+    }
+    it.cluster.now = at(1000);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"], "as approved");
+}
+
+#[test]
+fn a_change_that_is_taken_back_needs_no_decision() {
+    let mut it = working(product());
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    change(&mut it, |key| key.spec.plan_tier = "gold".into());
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn an_earlier_expiry_is_covered_even_while_another_change_waits() {
+    let mut it = working(product());
+    change(&mut it, |key| *key = key.clone().expiring(at(1000)));
+    assert_eq!(it.says("alice"), WORKING);
+    change(&mut it, |key| {
+        *key = key.clone().on_tier("silver").expiring(at(500))
+    });
+    assert_eq!(it.says("alice"), WAITING);
+    assert_eq!(
+        terms(&it),
+        ("gold".into(), "alice".into(), Some(at(500).to_string()))
+    );
+    it.cluster.now = at(500);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+}
+
+#[test]
+fn a_use_case_needs_no_decision() {
+    let mut it = working(product());
+    it.wrote();
+    change(&mut it, |key| key.spec.use_case = Some("fun".into()));
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.request("alice").unwrap().spec.use_case, "fun");
+    assert_eq!(
+        it.wrote(),
+        ["apply request", "key status", "request status"]
+    );
+}
+
+#[test]
+fn an_automatic_product_renews_its_approval() {
+    let mut it = working(product().automatic());
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    assert_eq!(it.cluster.approvals.len(), 1);
+}
+
+#[test]
+fn an_automatic_approval_is_not_renewed_once_the_product_is_manual() {
+    let mut it = working(product().automatic());
+    it.edit::<APIProduct>(OWNER, "games", |it| {
+        it.spec.approval_mode = ApprovalMode::Manual
+    });
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    assert_eq!(it.says("alice"), WAITING);
+}
+
+#[test]
+fn while_a_change_of_product_waits_the_approved_product_is_still_followed() {
+    let mut it = working(product());
+    it.create(product_named("maps"));
+    change(&mut it, |key| *key = key.clone().asking_for("maps"));
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = vec![plan("gold", 5)]);
+    it.settle();
+    assert_eq!(
+        it.key("alice").status.as_ref().unwrap().limits,
+        Some(plan("gold", 5).limits)
+    );
+    it.delete::<APIProduct>(OWNER, "games");
+    it.settle();
+    assert_eq!(it.says("alice"), ["Failed/APIProductNotFound"]);
+    assert_eq!(
+        it.message("alice"),
+        "Referenced APIProduct owner/games not found"
+    );
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+/// The approval was about gold. Whenever the spec changes after the approval
+/// was seen, and whatever was written by then, silver is never given.
+#[test]
+fn an_edit_that_races_with_its_approval_is_not_approved() {
+    for crash in 0..8 {
+        for steps in 1..8 {
+            let mut it = Simulation::ready(product());
+            it.create(key("alice"));
+            it.settle();
+            it.create(approval("yes", "alice", true, at(0)));
+            it.fault_at = Some((it.writes.len() + crash, Fault::CrashAfter));
+            for _ in 0..steps {
+                it.step();
+            }
+            it.edit::<APIKey>(CONSUMER, "alice", |key| {
+                key.spec.plan_tier = "silver".into()
+            });
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.says("alice"), WAITING, "{crash} {steps}");
+            assert_eq!(terms(&it), gold());
+        }
+    }
+}
