@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use devportal_stack::{Part, Progress, cache_root, foreign_crds, obtain};
+use devportal_stack::{Program, Progress, cache_root, foreign_crds, obtain};
 
 use crate::command::{Expect, Step};
 
@@ -146,9 +146,7 @@ fn deny() -> Result<Vec<Step>> {
 
 /// Everything the journeys run, so that a first test does not wait for a build.
 async fn fetch(progress: Progress) -> Result<()> {
-    for part in Part::ALL {
-        obtain(part.programs(), progress).await?;
-    }
+    obtain(&Program::ALL, progress).await?;
     foreign_crds(progress).await?;
     Ok(())
 }

@@ -13,7 +13,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use devportal_stack::{Options, Part, Phase, Progress, Stack, State, end_leftovers, seconds};
+use devportal_stack::{
+    Options, Part, Phase, Program, Progress, Stack, State, end_leftovers, obtain_program, seconds,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{status, story};
@@ -86,7 +88,7 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     options.progress = progress;
     let mut asked = Asked::listen()?;
     let started = tokio::select! {
-        started = Stack::start(options) => Some(started),
+        started = start(options) => Some(started),
         () = asked.wait() => None,
     };
     let stack = match started {
@@ -131,6 +133,12 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+async fn start(options: Options) -> Result<Stack> {
+    // Not part of the stack, but of every command that people copy.
+    obtain_program(Program::Kubectl, options.progress).await?;
+    Stack::start(options).await
 }
 
 /// The signals that ask us to stop.
