@@ -6,6 +6,7 @@ use devportal_api::foreign::{
     AuthPolicy, AuthenticationSpec, HTTPRoute, ParentRef, PlanPolicy, Strategy,
 };
 use devportal_api::id::{PolicyId, RouteId};
+use devportal_api::scheme::JwtAuthentication;
 use devportal_core::discover::{AuthFindings, Discovery};
 
 use crate::common::*;
@@ -312,7 +313,7 @@ fn of_several_key_rules_the_lowest_priority_number_wins_then_the_name() {
 #[test]
 fn the_issuer_is_that_of_the_first_token_rule_that_has_one() {
     let unnamed = AuthenticationSpec {
-        jwt: Some(Default::default()),
+        jwt: Some(JwtAuthentication::default()),
         ..Default::default()
     };
     let both = rules([

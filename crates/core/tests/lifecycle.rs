@@ -315,7 +315,7 @@ fn what_a_portal_notes_about_reading_the_secret_survives() {
         it.status.as_mut().unwrap().can_read_secret = Some(false);
     });
     it.edit::<APIKey>(CONSUMER, "alice", |it| {
-        it.spec.use_case = Some("games".into())
+        it.spec.use_case = Some("games".into());
     });
     it.settle();
     it.restart();

@@ -19,6 +19,8 @@ mod product;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod ruling;
 #[cfg(test)]
 mod scale;

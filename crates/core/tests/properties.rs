@@ -6,10 +6,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use proptest::prelude::*;
 
 use crate::common::action::{Action, act, any_action, usual};
+use crate::common::chance::Dice;
 use crate::common::cluster::{Cluster, source};
 use crate::common::fixture::at;
 use crate::common::oracle;
-use crate::common::simulation::{Dice, Simulation};
+use crate::common::simulation::Simulation;
+
+/// More with `PROPTEST_CASES`. A failure becomes a table test, not a file.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 /// No garbage collector runs but where an action says so.
 fn live(actions: &[Action]) -> Simulation {
@@ -26,7 +35,7 @@ fn live(actions: &[Action]) -> Simulation {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn whatever_people_and_faults_do_the_invariants_hold_in_the_end(
@@ -116,6 +125,8 @@ fn weather() -> impl Strategy<Value = Vec<Option<(usize, u64)>>> {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn any_order_of_creation_in_any_weather_ends_the_same(
         order in Just(everything()).prop_shuffle(),

@@ -5,7 +5,7 @@ use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIProduct};
 
-use crate::common::simulation::Fault;
+use crate::common::chance::Fault;
 use crate::common::*;
 
 const WAITING: [&str; 2] = ["Approved/Approved", "!Enforced/AwaitingReapproval"];
@@ -112,7 +112,7 @@ fn an_earlier_expiry_is_covered_even_while_another_change_waits() {
     change(&mut it, |key| *key = key.clone().expiring(at(1000)));
     assert_eq!(it.says("alice"), WORKING);
     change(&mut it, |key| {
-        *key = key.clone().on_tier("silver").expiring(at(500))
+        *key = key.clone().on_tier("silver").expiring(at(500));
     });
     assert_eq!(it.says("alice"), WAITING);
     assert_eq!(
@@ -150,7 +150,7 @@ fn an_automatic_product_renews_its_approval() {
 fn an_automatic_approval_is_not_renewed_once_the_product_is_manual() {
     let mut it = working(product().automatic());
     it.edit::<APIProduct>(OWNER, "games", |it| {
-        it.spec.approval_mode = ApprovalMode::Manual
+        it.spec.approval_mode = ApprovalMode::Manual;
     });
     change(&mut it, |key| key.spec.plan_tier = "silver".into());
     assert_eq!(it.says("alice"), WAITING);
@@ -192,7 +192,7 @@ fn an_edit_that_races_with_its_approval_is_not_approved() {
                 it.step();
             }
             it.edit::<APIKey>(CONSUMER, "alice", |key| {
-                key.spec.plan_tier = "silver".into()
+                key.spec.plan_tier = "silver".into();
             });
             it.settle();
             oracle::check(&it);

@@ -109,6 +109,7 @@ fn sources() -> usize {
     KEYS.len()
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each action")]
 pub fn act(simulation: &mut Simulation, action: &Action) {
     simulation.cluster.now += SignedDuration::from_secs(1);
     let now = simulation.cluster.now;

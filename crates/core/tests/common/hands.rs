@@ -21,7 +21,7 @@ pub type Answer = Result<Vec<Seen>, &'static str>;
 pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
     match write {
         Write::CreateSecret(new) => create_secret(cluster, new),
-        Write::DeleteSecret { id, uid } => delete_secret(cluster, id, uid),
+        Write::DeleteSecret { id, uid } => Ok(delete_secret(cluster, id, uid)),
         Write::ApplyRequest { id, spec } => {
             let known = world.find_request(id).and_then(ResourceExt::uid);
             let mut new = APIKeyRequest::new(&id.name, spec.clone());
@@ -177,10 +177,10 @@ fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
     }
 }
 
-fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) -> Answer {
+fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) -> Vec<Seen> {
     let name = pair(&id.namespace, &id.name);
     let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) else {
-        return Ok(vec![]);
+        return vec![];
     };
     assert!(secret.ours, "{id} is not ours to delete");
     let gone = Some(uid.to_owned());
@@ -191,7 +191,7 @@ fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) -> Answer {
     } else {
         source(&name, None)
     };
-    Ok(vec![Seen { gone, ..absence }])
+    vec![Seen { gone, ..absence }]
 }
 
 fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
@@ -200,7 +200,8 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
     let (namespace, key) = key.split_once('/').unwrap();
     if let Some(have) = cluster.secrets.get(&name) {
         let uid = new.annotations.get(annotation::KEY_UID);
-        let is_ours = have.annotations.get(annotation::KEY_UID) == uid && have.ours;
+        let is_seen = new.owner.is_some() || have.is_enforcement();
+        let is_ours = have.annotations.get(annotation::KEY_UID) == uid && is_seen;
         if is_ours {
             return Ok(vec![fresh(&name, have)]);
         }

@@ -1,11 +1,13 @@
 //! What the tests are told with: fixtures, and a simulated API server.
 
 pub mod action;
+pub mod chance;
 pub mod cluster;
 pub mod fixture;
 pub mod hands;
 pub mod oracle;
 pub mod simulation;
+mod stage;
 
 pub use fixture::*;
 pub use simulation::Simulation;

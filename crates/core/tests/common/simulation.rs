@@ -6,46 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use devportal_api::condition::OpenApiState;
-use devportal_api::id::{KeyId, SecretId};
-use devportal_api::{APIKey, APIKeyRequest, APIProduct};
+use devportal_api::id::SecretId;
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::decision::Decision;
 use devportal_core::{Change, Id, Need, World, Write, decide};
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::{self, Cluster, Kind, Name, Secret, Seen};
-use super::fixture::{at, request_id};
+use super::chance::{Dice, Fault};
+use super::cluster::{self, Cluster, Name, Seen};
+use super::fixture::at;
 use super::hands::{self, pair};
-
-/// Chance, the same every time.
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `sides`.
-    pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-}
-
-/// What goes wrong with one write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    None,
-    /// The API server never got it.
-    Refused,
-    /// It was carried out, and nobody heard.
-    Unanswered,
-    CrashBefore,
-    CrashAfter,
-}
 
 pub struct Simulation {
     pub cluster: Cluster,
@@ -75,19 +45,6 @@ impl Default for Simulation {
 }
 
 impl Simulation {
-    /// A cluster with all that a product needs, and the product `games`.
-    pub fn ready(product: APIProduct) -> Self {
-        let mut simulation = Self::default()
-            .with(super::fixture::kuadrant())
-            .with(super::fixture::route("games"))
-            .with(super::fixture::auth("games"))
-            .with(super::fixture::plans("games"))
-            .with(product);
-        simulation.settle();
-        simulation.writes.clear();
-        simulation
-    }
-
     /// A controller that starts on a cluster that is already there.
     pub fn of(cluster: Cluster) -> Self {
         let mut simulation = Self {
@@ -293,7 +250,9 @@ impl Simulation {
             (_, Ok(seen)) => {
                 // The watch may be ahead of the answer.
                 while self.dice.is_some() && self.roll(4) == 0 && self.deliver() {}
-                seen.into_iter().for_each(|seen| self.observe(seen));
+                for seen in seen {
+                    self.observe(seen);
+                }
                 true
             }
         }
@@ -398,101 +357,6 @@ impl Simulation {
             .chain(known)
             .map(|id| (id.clone(), decide(&id, &self.world, self.cluster.now)))
             .collect()
-    }
-
-    pub fn with<K: Kind>(mut self, object: K) -> Self {
-        self.create(object);
-        self
-    }
-
-    pub fn create<K: Kind>(&mut self, object: K) {
-        self.cluster.create(object).expect("the name is free");
-    }
-
-    pub fn edit<K: Kind>(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut K)) {
-        self.cluster
-            .edit(&pair(namespace, name), change)
-            .expect("it exists");
-    }
-
-    pub fn delete<K: Kind>(&mut self, namespace: &str, name: &str) {
-        self.cluster
-            .delete::<K>(&pair(namespace, name))
-            .expect("it exists");
-    }
-
-    /// A consumer's Secret, with or without a value.
-    pub fn bring(&mut self, name: &str, value: Option<&str>) {
-        let name = pair(super::fixture::CONSUMER, name);
-        self.cluster
-            .put_secret(&name, |it| it.value = value.map(str::to_owned));
-    }
-
-    pub fn key(&self, name: &str) -> &APIKey {
-        &self.cluster.keys[&pair(super::fixture::CONSUMER, name)]
-    }
-
-    pub fn request(&self, key: &str) -> Option<&APIKeyRequest> {
-        let id = request_id(key);
-        self.cluster.requests.get(&pair(&id.namespace, &id.name))
-    }
-
-    /// The key's conditions as `Type/Reason` or `!Type/Reason`.
-    pub fn says(&self, key: &str) -> Vec<String> {
-        let status = self.key(key).status.as_ref();
-        let conditions = status.iter().flat_map(|it| &it.conditions);
-        conditions
-            .map(|it| {
-                let mark = if it.status == "True" { "" } else { "!" };
-                format!("{mark}{}/{}", it.type_, it.reason)
-            })
-            .collect()
-    }
-
-    /// The message of the first condition.
-    pub fn message(&self, key: &str) -> String {
-        self.key(key).status.as_ref().unwrap().conditions[0]
-            .message
-            .clone()
-    }
-
-    /// The enforcement Secrets of a key, by name.
-    pub fn enforced(&self, key: &str) -> Vec<(&Name, &Secret)> {
-        let id = KeyId::new(super::fixture::CONSUMER, key).to_string();
-        let annotation = devportal_api::name::annotation::KEY;
-        let secrets = self.cluster.secrets.iter();
-        secrets
-            .filter(|(_, it)| it.is_enforcement() && it.annotations.get(annotation) == Some(&id))
-            .collect()
-    }
-
-    /// The values the gateway accepts for a key.
-    pub fn accepted(&self, key: &str) -> Vec<&str> {
-        self.enforced(key)
-            .iter()
-            .filter_map(|(_, it)| it.value.as_deref())
-            .collect()
-    }
-
-    /// The writes since the last call, in short.
-    pub fn wrote(&mut self) -> Vec<&'static str> {
-        std::mem::take(&mut self.writes).iter().map(short).collect()
-    }
-}
-
-fn short(write: &Write) -> &'static str {
-    match write {
-        Write::CreateSecret(_) => "create Secret",
-        Write::DeleteSecret { .. } => "delete Secret",
-        Write::ApplyRequest { .. } => "apply request",
-        Write::DeleteRequest { .. } => "delete request",
-        Write::ApplyApproval { .. } => "apply approval",
-        Write::AdoptApproval { .. } => "adopt approval",
-        Write::DeleteApproval { .. } => "delete approval",
-        Write::ProductStatus(..) => "product status",
-        Write::KeyStatus(..) => "key status",
-        Write::RequestStatus(..) => "request status",
-        Write::ApprovalStatus(..) => "approval status",
     }
 }
 

@@ -1,0 +1,123 @@
+//! What becomes of Secrets that others lay hands on.
+
+use devportal_api::name::{self, annotation, label};
+
+use crate::common::cluster::Secret;
+use crate::common::hands::pair;
+use crate::common::*;
+use crate::credential::{WORKING, brought, copy, enforced_name, generated};
+
+#[test]
+fn a_deleted_copy_comes_back_with_its_value() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.cluster.delete_secret(&copy());
+    it.settle();
+    assert_eq!(it.cluster.secrets[&copy()].value, Some(value.clone()));
+    assert_eq!(it.accepted("alice"), [value]);
+}
+
+#[test]
+fn a_copy_that_was_tampered_with_is_put_back_and_the_gateway_never_notices() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    let uid = it.enforced("alice")[0].1.uid.clone();
+    it.cluster
+        .put_secret(&copy(), |it| it.value = Some("mine".into()));
+    it.settle();
+    assert_eq!(it.cluster.secrets[&copy()].value, Some(value));
+    assert_eq!(it.enforced("alice")[0].1.uid, uid);
+}
+
+#[test]
+fn an_enforcement_secret_that_was_deleted_or_tampered_with_is_put_back() {
+    let changes: [fn(&mut Secret); 4] = [
+        |it| it.value = Some("mine".into()),
+        |it| it.value = None,
+        |it| {
+            drop(
+                it.annotations
+                    .insert(annotation::PLAN.into(), "platinum".into()),
+            );
+        },
+        |it| drop(it.labels.remove("api")),
+    ];
+    for make in [brought, generated] {
+        let mut it = make();
+        let value = it.accepted("alice")[0].to_owned();
+        let name = enforced_name(&it);
+        it.cluster.delete_secret(&name);
+        it.settle();
+        assert_eq!(it.accepted("alice"), [value.as_str()]);
+        for change in changes {
+            let mut it = make();
+            let name = enforced_name(&it);
+            it.cluster.put_secret(&name, change);
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.accepted("alice"), [value.as_str()]);
+        }
+    }
+}
+
+#[test]
+fn a_foreign_secret_of_the_copys_name_is_left_alone_and_the_key_says_so() {
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster
+        .put_secret(&copy(), |it| it.value = Some("foreign".into()));
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/SecretConflict"]
+    );
+    assert_eq!(
+        it.cluster.secrets[&copy()].value.as_deref(),
+        Some("foreign")
+    );
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it.cluster.delete_secret(&copy());
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_foreign_secret_of_the_enforcement_name_is_left_alone_until_it_goes() {
+    let id = name::enforcement_secret(&key_id("alice"), KUADRANT);
+    let squatted = pair(&id.namespace, &id.name);
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster
+        .put_secret(&squatted, |it| it.value = Some("foreign".into()));
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/SecretConflict"]
+    );
+    it.pass(minutes(1));
+    assert_eq!(
+        it.cluster.secrets[&squatted].value.as_deref(),
+        Some("foreign")
+    );
+    it.cluster.delete_secret(&squatted);
+    it.pass(minutes(1));
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_secret_that_lost_the_mark_of_being_ours_is_left_alone_and_the_key_says_so() {
+    let mut it = brought();
+    let name = enforced_name(&it);
+    it.cluster.put_secret(&name, |it| {
+        it.labels.remove(label::ENFORCEMENT);
+    });
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/SecretConflict"]
+    );
+    it.cluster.delete_secret(&name);
+    it.pass(minutes(1));
+    assert_eq!(it.says("alice"), WORKING);
+}
