@@ -1,7 +1,6 @@
 //! How does a document stay fresh, and when is it news?
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use devportal_api::condition::OpenApiState;
@@ -187,30 +186,20 @@ async fn one_slow_host_delays_nobody_else() {
 
 #[tokio::test]
 async fn no_more_attempts_run_at_once_than_allowed() {
-    static RUNNING: AtomicUsize = AtomicUsize::new(0);
-    static MOST: AtomicUsize = AtomicUsize::new(0);
-    let server = Server::start(|_, _| {
-        MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::spawn(async {
-            sleep(Duration::from_millis(30)).await;
-            RUNNING.fetch_sub(1, Ordering::SeqCst);
-        });
-        Reply::ok("text").delayed(Duration::from_millis(40))
-    })
-    .await;
+    let slow = Server::always(Reply::ok("late").delayed(Duration::from_mins(1))).await;
     let config = FetchConfig {
+        attempt_timeout: Duration::from_mins(1),
         concurrency: 3,
         per_host: 10,
         ..once()
     };
     let mut bench = Bench::new(config, Names::default());
     for number in 0..12 {
-        bench.follow(&server.url(&format!("/{number}")));
+        bench.follow(&slow.url(&format!("/{number}")));
     }
-    for _ in 0..12 {
-        bench.next_openapi().await;
-    }
-    assert_eq!(MOST.load(Ordering::SeqCst), 3);
+    slow.asked_times(3).await;
+    assert!(bench.is_silent().await);
+    assert_eq!(slow.asked().len(), 3);
 }
 
 #[tokio::test]
