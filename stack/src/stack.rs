@@ -279,6 +279,11 @@ impl Core {
         for part in Part::ALL.into_iter().filter(|part| options.has(*part)) {
             obtain::all(part.programs(), progress).await?;
         }
+        let devportal = if options.has(Part::Controller) {
+            Some(ours::binary(options.devportal.as_deref(), progress).await?)
+        } else {
+            None
+        };
         progress
             .step("etcd", control_plane::start_etcd(&self))
             .await?;
@@ -313,8 +318,7 @@ impl Core {
                 .step("Kuadrant", kuadrant::configure(self.state_dir()))
                 .await?;
         }
-        if options.has(Part::Controller) {
-            let binary = ours::binary(options.devportal.as_deref(), progress).await?;
+        if let Some(binary) = devportal {
             progress
                 .step("our controller", ours::start_controller(&self, binary))
                 .await?;

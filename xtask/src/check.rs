@@ -7,7 +7,7 @@ use devportal_stack::{Program, Progress, cache_root, foreign_crds, obtain};
 
 use crate::command::{Expect, Step};
 
-const CARGO_DENY: &str = "0.20.2";
+const CARGO_DENY: &str = "0.18.9";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -1,5 +1,7 @@
 //! Does every condition read as the published contract has it?
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use devportal_api::condition::{
     Attachment, AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, OidcState, OpenApiState,
     PlanPolicyState, Review, RouteState, Validity, auto, render,

@@ -1,6 +1,8 @@
 //! Do manifests written for either generation of the published API mean the
 //! same to us?
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, SecretId};
 use devportal_api::key::{Phase, SecretKeyRef};
 use devportal_api::product::{ApprovalMode, PublishStatus};

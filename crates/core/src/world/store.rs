@@ -90,11 +90,12 @@ impl<I: Clone + Eq + Hash, V: Versioned> Store<I, V> {
                 new: None,
             });
         };
-        let known = match self.live.get(id) {
-            Some(old) if old.uid() == object.uid() => Some(old.version()),
-            _ => self.ended.get(object.uid()).map(String::as_str),
-        };
-        if known.is_some_and(|known| !advances(known, object.version())) {
+        // Versions are ordered across the objects of a kind, so that a late word
+        // about an earlier object is told from news of its successor.
+        let live = self.live.get(id).map(Versioned::version);
+        let ended = self.ended.get(object.uid()).map(String::as_str);
+        let is_news = |known| advances(known, object.version());
+        if ![live, ended].into_iter().flatten().all(is_news) {
             return None;
         }
         let old = self.live.insert(id.clone(), object.clone());
@@ -118,7 +119,7 @@ impl<I: Clone + Eq + Hash, V: Versioned> Store<I, V> {
     }
 }
 
-/// Resource versions of one object are ordered numbers (KEP-5504); text that is
+/// Resource versions of one kind are ordered numbers (KEP-5504); text that is
 /// no number is only compared for equality.
 pub(super) fn advances(old: &str, new: &str) -> bool {
     match (old.parse::<u128>(), new.parse::<u128>()) {
@@ -160,6 +161,14 @@ mod tests {
         store.replace(&1, Some(secret("b", "11")));
         assert!(store.replace(&1, Some(secret("a", "9"))).is_none());
         assert_eq!(store.get(&1), Some(&secret("b", "11")));
+    }
+
+    #[test]
+    fn a_late_word_of_an_earlier_object_that_was_never_seen_does_not_either() {
+        let mut store = Store::default();
+        store.replace(&1, Some(secret("b", "11")));
+        assert!(store.replace(&1, Some(secret("a", "9"))).is_none());
+        assert!(store.replace(&1, Some(secret("c", "12"))).is_some());
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Seen {
     pub change: Change,
     /// Events of one object are ordered: this says of which.
     pub object: (&'static str, Name),
+    /// The UID of the object, if it exists.
+    pub uid: Option<String>,
     /// The UID of the object that a deletion is about.
     pub gone: Option<String>,
 }
@@ -172,6 +174,7 @@ pub fn seen<K: Kind>(name: &Name, object: &K) -> Seen {
     Seen {
         change: K::change(name, Some(Arc::new(object.clone()))),
         object: (K::KIND, name.clone()),
+        uid: object.uid(),
         gone: None,
     }
 }
@@ -181,6 +184,7 @@ pub fn enforcement(name: &Name, secret: Option<&Secret>) -> Seen {
     Seen {
         change: Change::EnforcementSecret(id, secret.map(Secret::facts)),
         object: (ENFORCEMENT, name.clone()),
+        uid: secret.map(|it| it.uid.clone()),
         gone: None,
     }
 }
@@ -190,6 +194,7 @@ pub fn source(name: &Name, secret: Option<&Secret>) -> Seen {
     Seen {
         change: Change::SourceSecret(id, secret.map(Secret::facts)),
         object: (SOURCE, name.clone()),
+        uid: secret.map(|it| it.uid.clone()),
         gone: None,
     }
 }
@@ -251,6 +256,7 @@ impl Cluster {
             let seen = Seen {
                 change: K::change(name, None),
                 object: (K::KIND, name.clone()),
+                uid: None,
                 gone,
             };
             self.events.push(seen.clone());

@@ -2,6 +2,7 @@
 //!
 //! * What is updated or deleted must still have the UID the World knows.
 //! * What is created must not exist.
+//! * No object gets a second controlling owner: the API server refuses that.
 //! * `canReadSecret` belongs to portals and is left as it is.
 
 use devportal_api::id::{KeyId, SecretId};
@@ -38,7 +39,7 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             let mut new = APIKeyApproval::new(&id.name, spec.clone());
             new.meta_mut().namespace = Some(id.namespace.clone());
             tie(&mut new, owner);
-            bind(cluster, &pair(&id.namespace, &id.name), owner);
+            refuse_second_owner(cluster, &pair(&id.namespace, &id.name), owner)?;
             let answer = put(cluster, known, new, |it| {
                 it.spec = spec.clone();
                 tie(it, owner);
@@ -48,6 +49,7 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         }
         Write::AdoptApproval { id, uid, owner } => {
             let name = pair(&id.namespace, &id.name);
+            refuse_second_owner(cluster, &name, owner)?;
             let answer = edit::<APIKeyApproval>(cluster, &name, Some(uid), |it| tie(it, owner));
             bind(cluster, &name, owner);
             answer
@@ -163,6 +165,19 @@ fn tie(approval: &mut APIKeyApproval, owner: &Owner) {
     }]);
 }
 
+fn refuse_second_owner(
+    cluster: &Cluster,
+    approval: &Name,
+    owner: &Owner,
+) -> Result<(), &'static str> {
+    let have = cluster.approvals.get(approval);
+    let mut owners = have.iter().flat_map(|it| it.owner_references());
+    if owners.any(|it| it.uid != owner.uid) {
+        return Err("another owner");
+    }
+    Ok(())
+}
+
 /// An approval is tied to one key for ever.
 fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
     let uid_of = |it: &APIKeyRequest| it.spec.api_key_ref.uid.clone();
@@ -209,6 +224,7 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
         return Ok(vec![Seen {
             change,
             object: ("taken", name),
+            uid: None,
             gone: None,
         }]);
     }

@@ -28,7 +28,8 @@ pub struct Simulation {
     /// When set: what happens to the write of this number (from 0).
     pub fault_at: Option<(usize, Fault)>,
     queues: BTreeMap<(&'static str, Name), VecDeque<Seen>>,
-    known: BTreeSet<(&'static str, Name)>,
+    /// What the World was told of, by UID.
+    known: BTreeMap<(&'static str, Name), Option<String>>,
     wakes: BTreeMap<Id, Timestamp>,
     needs: BTreeMap<Id, BTreeSet<Need>>,
     followed: BTreeSet<SecretId>,
@@ -56,7 +57,7 @@ impl Simulation {
             dice: None,
             fault_at: None,
             queues: BTreeMap::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             wakes: BTreeMap::new(),
             needs: BTreeMap::new(),
             followed: BTreeSet::new(),
@@ -86,7 +87,8 @@ impl Simulation {
         self.queues.clear();
         let listed = self.cluster.list();
         let live: BTreeSet<_> = listed.iter().map(|seen| seen.object.clone()).collect();
-        let gone: Vec<_> = self.known.difference(&live).cloned().collect();
+        let known = self.known.keys().cloned().collect::<BTreeSet<_>>();
+        let gone: Vec<_> = known.difference(&live).cloned().collect();
         for object in gone {
             let Some(change) = cluster::absence(&object) else {
                 continue;
@@ -94,6 +96,7 @@ impl Simulation {
             self.observe(Seen {
                 change,
                 object,
+                uid: None,
                 gone: None,
             });
         }
@@ -108,28 +111,16 @@ impl Simulation {
     fn observe(&mut self, seen: Seen) {
         let is_absence = is_absence(&seen.change);
         // A late deletion of a predecessor is none of its successor.
-        if is_absence && seen.gone.is_some() && self.has_other_uid(&seen) {
+        let known = self.known.get(&seen.object);
+        if is_absence && seen.gone.is_some() && known.is_some_and(|uid| *uid != seen.gone) {
             return;
         }
         if is_absence {
             self.known.remove(&seen.object);
         } else {
-            self.known.insert(seen.object.clone());
+            self.known.insert(seen.object.clone(), seen.uid.clone());
         }
         self.dirty.extend(self.world.observe(seen.change));
-    }
-
-    fn has_other_uid(&self, seen: &Seen) -> bool {
-        use kube::ResourceExt;
-        let known = match &seen.change {
-            Change::Product(id, _) => self.world.find_product(id).and_then(ResourceExt::uid),
-            Change::Key(id, _) => self.world.find_key(id).and_then(ResourceExt::uid),
-            Change::Request(id, _) => self.world.find_request(id).and_then(ResourceExt::uid),
-            Change::Approval(id, _) => self.world.find_approval(id).and_then(ResourceExt::uid),
-            Change::Route(id, _) => self.world.find_route(id).and_then(ResourceExt::uid),
-            _ => None,
-        };
-        known.is_some() && known != seen.gone
     }
 
     fn take_events(&mut self) {
@@ -381,5 +372,6 @@ fn is_absence(change: &Change) -> bool {
             | Change::PlanPolicy(_, None)
             | Change::Kuadrant(_, None)
             | Change::EnforcementSecret(_, None)
+            | Change::SourceSecret(_, None)
     )
 }
