@@ -127,6 +127,11 @@ fn deny() -> Result<Vec<Step>> {
             ],
         ));
     }
+    // The graph has crates of other platforms too, which no build here fetched.
+    steps.push(Step::new(
+        "fetch the crates of every platform",
+        &["cargo", "fetch", "--locked", "--quiet"],
+    ));
     steps.push(Step::new(
         "licences, bans and sources",
         &[
