@@ -89,23 +89,33 @@ async fn build() -> Result<PathBuf> {
         .context("cargo built no executable devportal")
 }
 
-pub(crate) async fn start_controller(core: &Core, program: PathBuf) -> Result<()> {
-    let port = core.choose_port(CONTROLLER)?;
+pub(crate) async fn start_controller(
+    core: &Core,
+    name: &str,
+    program: PathBuf,
+    arguments: &[String],
+) -> Result<()> {
+    let port = core.choose_port(name)?;
     let kubeconfig = Persona::Controller
         .kubeconfig(core.state_dir())
         .display()
         .to_string();
     let launch = Launch {
-        name: CONTROLLER.into(),
+        name: name.into(),
         program,
-        args: vec![
+        args: [
             "controller".into(),
             format!("--health-probe-bind-address={}", loopback(port)),
-        ],
+        ]
+        .into_iter()
+        .chain(arguments.iter().cloned())
+        .collect(),
         // The sample's documents are served on loopback.
         env: vec![
             ("KUBECONFIG".into(), kubeconfig),
             ("DEVPORTAL_FETCH_ALLOW".into(), "127.0.0.1/32".into()),
+            // Where its lease is.
+            ("POD_NAMESPACE".into(), kuadrant::NAMESPACE.into()),
         ],
         port: Some(port),
         probe: Probe::Answers(loopback(port), "/readyz".into()),

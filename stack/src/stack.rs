@@ -37,6 +37,8 @@ pub struct Options {
     pub foreign_crds: bool,
     /// Our binary; built with cargo when not given.
     pub devportal: Option<PathBuf>,
+    /// Arguments of our controller beyond those the stack gives it.
+    pub controller_arguments: Vec<String>,
     /// How steps are reported.
     pub progress: Progress,
 }
@@ -49,6 +51,7 @@ impl Options {
             parts: Part::ALL.to_vec(),
             foreign_crds: true,
             devportal: None,
+            controller_arguments: Vec::new(),
             progress: Progress::default(),
         }
     }
@@ -163,6 +166,14 @@ impl Stack {
         self.core.start(launch, Duration::from_secs(30)).await
     }
 
+    /// Starts one more of our controllers, with the arguments of the first.
+    pub async fn add_controller(&self, name: &str) -> Result<()> {
+        let first = self.core.find_process(ours::CONTROLLER)?;
+        let program = first.launch.program.clone();
+        let arguments = &self.core.options.controller_arguments;
+        ours::start_controller(&self.core, name, program, arguments).await
+    }
+
     /// A free loopback port, remembered under a name.
     pub fn choose_port(&self, name: &str) -> Result<u16> {
         self.core.choose_port(name)
@@ -173,6 +184,12 @@ impl Stack {
         let process = self.core.find_process(name)?;
         process.kill();
         process.gone().await;
+        Ok(())
+    }
+
+    /// Ends a process politely. [`Stack::next_death`] does not tell.
+    pub async fn end(&self, name: &str) -> Result<()> {
+        self.core.find_process(name)?.stop().await;
         Ok(())
     }
 
@@ -320,7 +337,15 @@ impl Core {
         }
         if let Some(binary) = devportal {
             progress
-                .step("our controller", ours::start_controller(&self, binary))
+                .step(
+                    "our controller",
+                    ours::start_controller(
+                        &self,
+                        ours::CONTROLLER,
+                        binary,
+                        &options.controller_arguments,
+                    ),
+                )
                 .await?;
         }
         if options.has(Part::Sample) {

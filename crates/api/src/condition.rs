@@ -568,3 +568,11 @@ pub mod auto {
     /// `message`.
     pub const MESSAGE: &str = "Automatically approved based on APIProduct approval mode";
 }
+
+/// The words of a decision that was taken by patching `status.phase`.
+pub mod by_phase {
+    /// `reviewedBy` where the patch named nobody.
+    pub const NOBODY: &str = "unknown";
+    /// `reason`.
+    pub const REASON: &str = "PhasePatched";
+}

@@ -60,18 +60,27 @@ pub fn h8(key: &KeyId) -> String {
 /// The request that shadows a key: in the product's namespace.
 pub fn request(key: &KeyId, product: &ProductId) -> RequestId {
     let stem = format!("{}-{}", key.namespace, key.name);
-    // Five characters are left for the suffix of the automatic approval.
+    // Room is left for the suffixes of the approvals that we write.
     RequestId::new(
         &product.namespace,
-        with_suffix(&stem, &h8(key), NAME_MAX - AUTO_SUFFIX.len()),
+        with_suffix(&stem, &h8(key), NAME_MAX - PHASE_SUFFIX.len()),
     )
 }
 
 const AUTO_SUFFIX: &str = "-auto";
+const PHASE_SUFFIX: &str = "-phase";
 
 /// The approval the controller gives on behalf of an automatic product.
 pub fn auto_approval(request: &RequestId) -> ApprovalId {
     ApprovalId::new(&request.namespace, format!("{}{AUTO_SUFFIX}", request.name))
+}
+
+/// The approval that stands for a patch of `status.phase`.
+pub fn phase_approval(request: &RequestId) -> ApprovalId {
+    ApprovalId::new(
+        &request.namespace,
+        format!("{}{PHASE_SUFFIX}", request.name),
+    )
 }
 
 /// The first enforcement Secret of a key, in the Kuadrant namespace.
@@ -172,6 +181,7 @@ mod tests {
         let b = KeyId::new("n".repeat(63), format!("{}b", "k.".repeat(126)));
         for make in [
             |k: &KeyId, p: &ProductId| auto_approval(&request(k, p)).name,
+            |k: &KeyId, p: &ProductId| phase_approval(&request(k, p)).name,
             |k: &KeyId, _: &ProductId| enforcement_secret(k, "kuadrant-system").name,
             |k: &KeyId, _: &ProductId| revised_enforcement_secret(k, "kuadrant-system", "x").name,
             |k: &KeyId, _: &ProductId| generated_secret(k).name,

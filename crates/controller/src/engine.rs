@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_core::{Change, Decision, Id, Need, World, Write, decide};
+use devportal_core::{Change, Decision, Id, Need, Settings, World, Write, decide};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -50,6 +50,7 @@ pub(crate) struct Engine {
 
 /// What an engine is made of.
 pub(crate) struct Parts {
+    pub(crate) settings: Settings,
     pub(crate) writer: Writer,
     pub(crate) follower: Follower,
     pub(crate) fetcher: Fetcher,
@@ -67,7 +68,7 @@ pub(crate) async fn run(
 ) {
     let (done, mut reports) = mpsc::unbounded_channel();
     let mut engine = Engine {
-        world: World::default(),
+        world: World::new(parts.settings),
         queue: Queue::new(SLOTS),
         needs: Needs::default(),
         writer: Arc::new(parts.writer),

@@ -31,6 +31,7 @@ mod watch;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+pub use devportal_core::Settings;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
@@ -49,6 +50,8 @@ pub struct Options {
     pub health: SocketAddr,
     /// Whether several replicas share the work by a lease.
     pub leader_elect: bool,
+    /// How is decided.
+    pub settings: Settings,
 }
 
 /// News that may wait to be heard; watches pause beyond that.
@@ -78,6 +81,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     let kinds = kinds::watch_all(&client, &reader, &news, kuadrant.subscribe());
     let engine = engine::run(
         engine::Parts {
+            settings: options.settings,
             writer: Writer::new(client.clone(), reader.clone()),
             follower: Follower::new(client, reader, news),
             fetcher: Fetcher::new(config, documents)?,

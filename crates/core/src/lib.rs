@@ -17,9 +17,11 @@ pub mod decide;
 pub mod decision;
 pub mod discover;
 mod index;
+mod setting;
 pub mod world;
 
 pub use change::Change;
 pub use decide::decide;
 pub use decision::{Decision, Id, Need, Write};
+pub use setting::Settings;
 pub use world::World;

@@ -26,10 +26,12 @@ use crate::change::{Change, OpenApiAnswer, SecretFacts};
 use crate::decision::Id;
 use crate::discover::{self, Discovery, Target};
 use crate::index::Index;
+use crate::setting::Settings;
 
 /// Every observed object and the edges between them.
 #[derive(Debug, Default)]
 pub struct World {
+    settings: Settings,
     products: Store<ProductId, Arc<APIProduct>>,
     keys: Store<KeyId, Arc<APIKey>>,
     requests: Store<RequestId, Arc<APIKeyRequest>>,
@@ -65,6 +67,19 @@ pub struct World {
 type Dirty = BTreeSet<Id>;
 
 impl World {
+    /// An empty World in which decisions are made as set.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
+    /// What was chosen about decisions.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Takes an observation in and returns what must be decided again:
     /// whatever referred to the object before or refers to it now.
     pub fn observe(&mut self, change: Change) -> BTreeSet<Id> {

@@ -15,6 +15,8 @@ mod discovery;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod phase;
+#[cfg(test)]
 mod product;
 #[cfg(test)]
 mod properties;

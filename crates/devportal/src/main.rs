@@ -53,6 +53,11 @@ struct ControllerArguments {
     /// Where /healthz and /readyz answer; `:PORT` means every interface.
     #[arg(long, default_value = "127.0.0.1:8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
+    /// Take a patched `status.phase` of a key as a decision, as clients of the
+    /// first generation do. Whoever may patch the status of keys then approves
+    /// them, under any reviewer's name.
+    #[arg(long)]
+    phase_decides: bool,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -107,6 +112,9 @@ async fn run(arguments: Arguments) -> Result<()> {
             let options = devportal_controller::Options {
                 health: arguments.health_probe_bind_address,
                 leader_elect: arguments.leader_elect,
+                settings: devportal_controller::Settings {
+                    phase_decides: arguments.phase_decides,
+                },
             };
             devportal_controller::run(options, stop_signal()?).await
         }

@@ -5,6 +5,7 @@
 //! One stack serves all stories but those that need a quiet or a damaged one of
 //! their own. Run one with `cargo test -p devportal-journeys -- NAME`.
 
+mod quiet;
 mod shop;
 mod stage;
 mod stories;

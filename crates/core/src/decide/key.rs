@@ -4,6 +4,7 @@
 //! step looks at the one before; nothing here does I/O.
 
 mod automatic;
+mod phase;
 mod status;
 
 use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, kind};
@@ -123,9 +124,10 @@ impl<'a> Case<'a> {
         let lifecycle = self.lifecycle(blocker.clone());
 
         decision.writes.extend(self.shadow());
-        decision
-            .writes
-            .extend(self.approve_automatically(blocker.as_ref()));
+        decision.writes.extend(
+            self.decide_by_phase()
+                .or_else(|| self.approve_automatically(blocker.as_ref())),
+        );
 
         let mut enforcement = None;
         match self.course(&lifecycle) {

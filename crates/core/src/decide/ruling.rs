@@ -3,8 +3,10 @@
 //! The newest `reviewedAt` decides, then the newest creation, and a denial wins
 //! a tie.
 
-use devportal_api::condition::Review;
+use devportal_api::condition::{Review, whole_second};
+use devportal_api::id::{ApprovalId, RequestId};
 use devportal_api::{APIKeyApproval, APIKeyRequest};
+use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
 use crate::decision::Owner;
@@ -12,7 +14,7 @@ use crate::world::World;
 
 /// The decision that counts about a request.
 pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a APIKeyApproval> {
-    let id = devportal_api::id::RequestId::of(request);
+    let id = RequestId::of(request);
     world
         .approvals_of(&id)
         .filter(|approval| counts(approval, request))
@@ -30,7 +32,7 @@ pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a 
 /// Whether an approval is there that is yet to be tied to the request.
 pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
     world
-        .approvals_of(&devportal_api::id::RequestId::of(request))
+        .approvals_of(&RequestId::of(request))
         .filter(|approval| approval.meta().deletion_timestamp.is_none())
         .any(|approval| approval.spec.approved && owning_request(approval).is_none())
 }
@@ -46,6 +48,25 @@ fn counts(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
         && is_tied
+}
+
+/// Whether we may write an approval of this name about a request: one of an
+/// earlier request goes first.
+pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
+    let is_ours = |approval: &APIKeyApproval| {
+        approval.meta().deletion_timestamp.is_none()
+            && owning_request(approval) == request.meta().uid.as_deref()
+    };
+    request.meta().deletion_timestamp.is_none() && world.find_approval(id).is_none_or(is_ours)
+}
+
+/// When a decision of ours is taken, so that it counts before the last one,
+/// also within one second.
+pub(super) fn moment_after(last: Option<&APIKeyApproval>, now: Timestamp) -> Timestamp {
+    let now = whole_second(now);
+    last.map_or(now, |last| {
+        now.max(last.spec.reviewed_at.0 + SignedDuration::from_secs(1))
+    })
 }
 
 /// The UID of the request that owns an approval.

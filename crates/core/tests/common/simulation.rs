@@ -9,7 +9,7 @@ use devportal_api::condition::OpenApiState;
 use devportal_api::id::SecretId;
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::decision::Decision;
-use devportal_core::{Change, Id, Need, World, Write, decide};
+use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
 use jiff::{SignedDuration, Timestamp};
 
 use super::chance::{Dice, Fault};
@@ -20,6 +20,7 @@ use super::hands::{self, pair};
 pub struct Simulation {
     pub cluster: Cluster,
     pub world: World,
+    settings: Settings,
     pub dirty: BTreeSet<Id>,
     /// Every write that was tried.
     pub writes: Vec<Write>,
@@ -51,6 +52,7 @@ impl Simulation {
         let mut simulation = Self {
             cluster,
             world: World::default(),
+            settings: Settings::default(),
             dirty: BTreeSet::new(),
             writes: vec![],
             steps: 0,
@@ -66,9 +68,16 @@ impl Simulation {
         simulation
     }
 
+    /// The same controller, started with other settings.
+    pub fn set(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self.restart();
+        self
+    }
+
     /// A crash and a new start: all that was known is listed anew.
     pub fn restart(&mut self) {
-        self.world = World::default();
+        self.world = World::new(self.settings);
         self.cluster.events.clear();
         self.queues.clear();
         self.known.clear();

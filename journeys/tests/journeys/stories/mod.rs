@@ -6,6 +6,7 @@ mod decisions;
 mod generated;
 mod product;
 mod quiet;
+mod replicas;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Story> {
         decisions::stories(),
         product::stories(),
         quiet::stories(),
+        replicas::stories(),
     ]
     .into_iter()
     .flatten()

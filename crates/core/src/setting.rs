@@ -1,0 +1,10 @@
+//! What may an operator choose about decisions?
+
+/// Choices about how is decided; they never change while the World lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether a patched `status.phase` of a key is a decision, as in the first
+    /// generation of the API. Whoever may patch the status of keys then decides
+    /// about them, and writes any reviewer they like.
+    pub phase_decides: bool,
+}

@@ -1,0 +1,149 @@
+//! What do stories play on that need silence, or break things? A control plane
+//! of their own, with our controller and policies whose statuses the story
+//! sets.
+
+use anyhow::{Context, Result};
+use devportal_api::APIKey;
+use devportal_stack::{Options, Part, Persona, Stack};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::stage;
+use crate::wait::until;
+
+/// A request of the controller, as the API server noted it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) verb: String,
+    pub(crate) uri: String,
+    /// The HTTP status.
+    pub(crate) answer: u64,
+}
+
+const USER: &str = "system:serviceaccount:kuadrant-system:devportal-controller";
+
+/// A control plane with our controller, and policies whose statuses the story
+/// sets: there is no operator.
+pub(crate) struct Quiet {
+    pub(crate) stack: Stack,
+    pub(crate) admin: Client,
+    dir: tempfile::TempDir,
+}
+
+impl Quiet {
+    pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these arguments for the controller.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let mut options = Options::control_plane(dir.path()).with(&[Part::Controller]);
+        options.foreign_crds = true;
+        options.controller_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
+        let stack = Stack::start(options).await?;
+        let admin = stack.client(Persona::ClusterAdmin).await?;
+        let quiet = Self { stack, admin, dir };
+        quiet.furnish().await?;
+        Ok(quiet)
+    }
+
+    async fn furnish(&self) -> Result<()> {
+        let target =
+            json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "shop"});
+        let meta = json!({"name": "shop", "namespace": "shop"});
+        let objects = [
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+            json!({"apiVersion": "kuadrant.io/v1beta1", "kind": "Kuadrant",
+                "metadata": {"name": "kuadrant", "namespace": devportal_stack::NAMESPACE}}),
+            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta,
+                "spec": {"hostnames": ["shop.example.com"], "parentRefs": [{"name": "gateway"}]}}),
+            json!({"apiVersion": "kuadrant.io/v1", "kind": "AuthPolicy", "metadata": meta,
+                "spec": {"targetRef": target, "rules": {"authentication": {"keys": {
+                    "apiKey": {"selector": {"matchLabels": {"app": "shop"}}}}}}}}),
+            json!({"apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIProduct", "metadata": meta,
+                "spec": {"displayName": "Shop", "approvalMode": "automatic",
+                    "publishStatus": "Published", "targetRef": target}}),
+        ];
+        for object in &objects {
+            stage::apply(&self.admin, object).await?;
+        }
+        let policies: Api<devportal_api::foreign::AuthPolicy> =
+            Api::namespaced(self.admin.clone(), "shop");
+        let condition = |kind: &str| {
+            json!({"type": kind, "status": "True", "reason": kind, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"})
+        };
+        let status =
+            json!({"status": {"conditions": [condition("Accepted"), condition("Enforced")]}});
+        policies
+            .patch_status("shop", &PatchParams::default(), &Patch::Merge(status))
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn request_key(&self, name: &str) -> Result<()> {
+        let key = json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"apiProductRef": {"name": "shop"}, "planTier": "gold",
+                "requestedBy": {"userId": "alice", "email": "alice@example.com"}},
+        });
+        stage::apply(&self.admin, &key).await?;
+        Ok(())
+    }
+
+    pub(crate) fn keys(&self) -> Api<APIKey> {
+        Api::namespaced(self.admin.clone(), "shop")
+    }
+
+    /// Waits until a key has this condition.
+    pub(crate) async fn key_is(&self, name: &str, kind: &str) -> Result<APIKey> {
+        until(&format!("{name} is {kind}"), async || {
+            let key = self.keys().get(name).await?;
+            let conditions = key.status.as_ref().map_or(&[][..], |it| &it.conditions);
+            let is_there = conditions.iter().any(|it| it.type_ == kind);
+            Ok(if is_there { Ok(key) } else { Err(key.status) })
+        })
+        .await
+    }
+
+    /// How many there are.
+    pub(crate) async fn enforcement_secrets(&self) -> Result<usize> {
+        let secrets: Api<Secret> = Api::namespaced(self.admin.clone(), devportal_stack::NAMESPACE);
+        Ok(secrets.list(&ListParams::default()).await?.items.len())
+    }
+
+    /// What the controllers asked of the API server, other than to watch and to
+    /// renew a lease.
+    pub(crate) fn requests(&self) -> Result<Vec<Asked>> {
+        let log = std::fs::read_to_string(self.stack.audit_log())?;
+        let entries = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(entries
+            .filter(|entry| entry["user"]["username"] == USER)
+            .filter(|entry| entry["verb"] != "watch" && entry["objectRef"]["resource"] != "leases")
+            .map(|entry| Asked {
+                verb: text(&entry["verb"]),
+                uri: text(&entry["requestURI"]),
+                answer: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+            })
+            .collect())
+    }
+
+    /// Those of them that change something.
+    pub(crate) fn writes(&self) -> Result<Vec<Asked>> {
+        let mut requests = self.requests()?;
+        requests.retain(|it| !["get", "list"].contains(&it.verb.as_str()));
+        Ok(requests)
+    }
+
+    pub(crate) async fn end(self) -> Result<()> {
+        self.stack.stop().await?;
+        self.dir.close().context("the stack left files open")
+    }
+}
