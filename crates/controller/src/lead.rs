@@ -1,25 +1,44 @@
-//! Which replica acts? The one that holds the lease; the others watch along and
+//! Which replica acts? The one that holds the Lease; the others watch along and
 //! are warm when it is their turn.
+//!
+//! As in client-go: whoever writes the Lease names the version they saw, so two
+//! can never win; and a holder is given up for lost when their record has not
+//! changed for the Lease's duration *by our clock*, so that clocks need not
+//! agree. Unlike there the Lease is watched, so one that is given back is taken
+//! at once.
+
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kube::Client;
-use kube_lease_manager::LeaseManagerBuilder;
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{error, info, warn};
 
 /// The lease of the published operator.
 const LEASE: &str = "6dd6d79d.kuadrant.io";
-/// How long a lease outlives its holder, in seconds.
-const DURATION: u64 = 12;
-/// How long before its end it is renewed, in seconds.
-const GRACE: u64 = 4;
+/// How long a lease outlives its holder.
+const DURATION: Duration = Duration::from_secs(12);
+/// How often the holder renews it.
+const PERIOD: Duration = Duration::from_secs(4);
+/// When a holder that cannot renew it stops writing: well before another may
+/// begin.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// When to try again what failed, and how long one try may take.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether this replica may write, and what gives the lease back at the end.
 pub(crate) struct Leadership {
     /// True while this replica may write.
     pub(crate) leads: watch::Receiver<bool>,
-    renewal: Option<(watch::Sender<()>, JoinHandle<()>)>,
+    campaign: Option<(watch::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Leadership {
@@ -27,7 +46,7 @@ impl Leadership {
     pub(crate) fn alone() -> Self {
         Self {
             leads: watch::Sender::new(true).subscribe(),
-            renewal: None,
+            campaign: None,
         }
     }
 
@@ -35,53 +54,31 @@ impl Leadership {
     ///
     /// # Errors
     ///
-    /// When the lease can neither be read nor made.
+    /// When the lease cannot be read.
     pub(crate) async fn elected(client: Client, namespace: &str) -> Result<Self> {
-        let manager = LeaseManagerBuilder::new(client, LEASE)
-            .with_namespace(namespace)
-            .with_duration(DURATION)
-            .with_grace(GRACE)
-            .build()
+        let api: Api<Lease> = Api::namespaced(client, namespace);
+        api.get_opt(LEASE)
             .await
-            .with_context(|| format!("cannot read or make the lease {namespace}/{LEASE}"))?;
-        let (mut held, task) = manager.watch().await;
-        let (leads, receiver) = watch::channel(*held.borrow_and_update());
-        let (stop, mut stopping) = watch::channel(());
-        let renewal = tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    changed = held.changed() => {
-                        if changed.is_err() {
-                            error!("the lease is no longer renewed; not writing any more");
-                            leads.send_replace(false);
-                            return;
-                        }
-                        let now = *held.borrow_and_update();
-                        info!(leads = now, "leadership changed");
-                        leads.send_replace(now);
-                    }
-                    _ = stopping.changed() => break,
-                }
-            }
-            leads.send_replace(false);
-            // Closing the channel makes the manager give the lease back.
-            drop(held);
-            if let Ok(Err(error)) = task.await {
-                error!(%error, "the lease was not given back; it runs out by itself");
-            }
-        });
+            .with_context(|| format!("cannot read the lease {namespace}/{LEASE}"))?;
+        let (leads, receiver) = watch::channel(false);
+        let (stop, stopping) = watch::channel(());
+        let campaign = Campaign {
+            api,
+            standing: Standing::new(identity(), Instant::now()),
+            leads,
+        };
         Ok(Self {
             leads: receiver,
-            renewal: Some((stop, renewal)),
+            campaign: Some((stop, tokio::spawn(campaign.run(stopping)))),
         })
     }
 
     /// Stops writing and gives the lease back, so that another takes over at
     /// once.
     pub(crate) async fn resign(self) {
-        if let Some((stop, renewal)) = self.renewal {
+        if let Some((stop, campaign)) = self.campaign {
             stop.send_replace(());
-            if let Err(error) = renewal.await {
+            if let Err(error) = campaign.await {
                 error!(%error, "giving the lease back was cut short");
             }
         }
@@ -91,4 +88,329 @@ impl Leadership {
 /// The namespace this process runs in: of its pod, else of its kubeconfig.
 pub(crate) fn namespace(client: &Client) -> String {
     std::env::var("POD_NAMESPACE").unwrap_or_else(|_| client.default_namespace().to_owned())
+}
+
+/// Differs between any two processes.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "devportal".to_owned());
+    format!("{host}_{}", hex::encode(rand::random::<[u8; 8]>()))
+}
+
+/// The one task that stands for election.
+struct Campaign {
+    api: Api<Lease>,
+    standing: Standing,
+    leads: watch::Sender<bool>,
+}
+
+impl Campaign {
+    async fn run(mut self, mut stopping: watch::Receiver<()>) {
+        let lease = watcher::watch_object(self.api.clone(), LEASE).default_backoff();
+        let mut lease = std::pin::pin!(lease);
+        loop {
+            tokio::select! {
+                _ = stopping.changed() => break,
+                seen = lease.next() => match seen {
+                    Some(Ok(lease)) => self.standing.seen(lease, Instant::now()),
+                    Some(Err(error)) => warn!(%error, "cannot watch the lease"),
+                    None => break,
+                },
+                () = sleep_until(self.standing.due()) => self.try_for_it().await,
+            }
+            self.tell();
+        }
+        self.leads.send_replace(false);
+        self.give_back().await;
+    }
+
+    /// Takes the lease or renews it.
+    async fn try_for_it(&mut self) {
+        let begun = Instant::now();
+        let wanted = self.standing.claim(Timestamp::now());
+        let params = PostParams::default();
+        let answer = timeout(PAUSE, async {
+            if wanted.metadata.resource_version.is_some() {
+                self.api.replace(LEASE, &params, &wanted).await
+            } else {
+                self.api.create(&params, &wanted).await
+            }
+        });
+        match answer.await {
+            Ok(Ok(lease)) => self.standing.written(lease, begun),
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
+                self.standing.retry_at(Instant::now() + PAUSE);
+            }
+            Ok(Err(error)) => {
+                warn!(%error, "cannot write the lease");
+                self.standing.retry_at(Instant::now() + PAUSE);
+            }
+            Err(_) => {
+                warn!("the API server does not answer about the lease");
+                self.standing.retry_at(Instant::now());
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let leads = self.standing.leads(Instant::now());
+        let has_changed = self.leads.send_if_modified(|before| {
+            let has_changed = *before != leads;
+            *before = leads;
+            has_changed
+        });
+        if has_changed {
+            info!(leads, "leadership changed");
+        }
+    }
+
+    async fn give_back(self) {
+        let Some(lease) = self.standing.surrender() else {
+            return;
+        };
+        let params = PostParams::default();
+        match timeout(PAUSE, self.api.replace(LEASE, &params, &lease)).await {
+            Ok(Ok(_)) => info!("gave the lease back"),
+            Ok(Err(error)) => warn!(%error, "the lease was not given back; it runs out by itself"),
+            Err(_) => warn!("the lease was not given back in time; it runs out by itself"),
+        }
+    }
+}
+
+/// Where a replica stands, by what it saw of the lease.
+struct Standing {
+    identity: String,
+    lease: Option<Lease>,
+    /// When the holder's record last changed, by our clock.
+    changed: Instant,
+    /// Not before this.
+    retry: Option<Instant>,
+}
+
+impl Standing {
+    fn new(identity: String, now: Instant) -> Self {
+        Self {
+            identity,
+            lease: None,
+            changed: now,
+            // The first look at the lease comes first.
+            retry: Some(now + PAUSE),
+        }
+    }
+
+    fn spec(&self) -> Option<&LeaseSpec> {
+        self.lease.as_ref()?.spec.as_ref()
+    }
+
+    fn holder(&self) -> Option<&str> {
+        let holder = self.spec()?.holder_identity.as_deref();
+        holder.filter(|holder| !holder.is_empty())
+    }
+
+    fn is_ours(&self) -> bool {
+        self.holder() == Some(&self.identity)
+    }
+
+    /// Takes in the answer to a write of ours. It counts from before the
+    /// request: the others count from when they see it.
+    fn written(&mut self, lease: Lease, begun: Instant) {
+        self.lease = Some(lease);
+        self.changed = begun;
+        self.retry = None;
+    }
+
+    /// Takes in what the watch tells, which may lag behind the answers. That we
+    /// hold the lease any longer only an answer can say.
+    fn seen(&mut self, lease: Option<Lease>, now: Instant) {
+        let version = |lease: &Lease| -> Option<u64> {
+            lease.metadata.resource_version.as_ref()?.parse().ok()
+        };
+        let (known, told) = (self.lease.as_ref(), lease.as_ref());
+        if let (Some(known), Some(told)) = (known.and_then(version), told.and_then(version))
+            && told <= known
+        {
+            return;
+        }
+        let record = self.record();
+        self.lease = lease;
+        if self.record() != record && !self.is_ours() {
+            self.changed = now;
+        }
+        self.retry = None;
+    }
+
+    /// What a living holder changes.
+    fn record(&self) -> Option<(Option<String>, Option<MicroTime>)> {
+        let spec = self.spec()?;
+        Some((spec.holder_identity.clone(), spec.renew_time.clone()))
+    }
+
+    fn retry_at(&mut self, at: Instant) {
+        self.retry = Some(at);
+    }
+
+    /// When to write the lease next: to renew it, or to take it.
+    fn due(&self) -> Instant {
+        let due = if self.is_ours() {
+            self.changed + PERIOD
+        } else if self.holder().is_some() {
+            let theirs = self.spec().and_then(|spec| spec.lease_duration_seconds);
+            let theirs = theirs.and_then(|seconds| u64::try_from(seconds).ok());
+            self.changed + theirs.map_or(DURATION, Duration::from_secs)
+        } else {
+            self.changed
+        };
+        self.retry.map_or(due, |retry| due.max(retry))
+    }
+
+    fn leads(&self, now: Instant) -> bool {
+        self.is_ours() && now < self.changed + DEADLINE
+    }
+
+    /// The lease with us as its holder, in the version we saw.
+    fn claim(&self, now: Timestamp) -> Lease {
+        let spec = self.spec().cloned().unwrap_or_default();
+        let (acquired, transitions) = if self.is_ours() {
+            (spec.acquire_time, spec.lease_transitions)
+        } else {
+            let before = spec.lease_transitions.unwrap_or_default();
+            (Some(MicroTime(now)), Some(before.saturating_add(1)))
+        };
+        Lease {
+            metadata: self.metadata(),
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.identity.clone()),
+                acquire_time: acquired,
+                renew_time: Some(MicroTime(now)),
+                lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+                lease_transitions: transitions,
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    /// The lease with no holder, if it is ours to give back.
+    fn surrender(&self) -> Option<Lease> {
+        let spec = self.spec()?.clone();
+        self.is_ours().then(|| Lease {
+            metadata: self.metadata(),
+            spec: Some(LeaseSpec {
+                holder_identity: Some(String::new()),
+                renew_time: None,
+                acquire_time: None,
+                ..spec
+            }),
+        })
+    }
+
+    fn metadata(&self) -> ObjectMeta {
+        self.lease.as_ref().map_or_else(
+            || ObjectMeta {
+                name: Some(LEASE.to_owned()),
+                ..ObjectMeta::default()
+            },
+            |lease| lease.metadata.clone(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(by: &str, version: i64, renewed: i64) -> Lease {
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(LEASE.to_owned()),
+                resource_version: Some(version.to_string()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(by.to_owned()),
+                renew_time: Timestamp::from_second(renewed).ok().map(MicroTime),
+                lease_duration_seconds: Some(12),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    fn stand() -> (Standing, Instant) {
+        let now = Instant::now();
+        (Standing::new("us".into(), now), now)
+    }
+
+    #[test]
+    fn a_lease_that_is_given_back_is_taken_at_once() {
+        let (mut us, now) = stand();
+        us.seen(Some(held("them", 1, 1)), now);
+        assert_eq!(us.due(), now + DURATION);
+        us.seen(Some(held("", 2, 1)), now + PAUSE);
+        assert_eq!(us.due(), now + PAUSE);
+        assert!(!us.leads(now + PAUSE));
+    }
+
+    #[test]
+    fn a_lease_that_does_not_exist_is_made_at_once() {
+        let (mut us, now) = stand();
+        us.seen(None, now);
+        assert_eq!(us.due(), now);
+        let claim = us.claim(Timestamp::UNIX_EPOCH);
+        assert_eq!(claim.metadata.resource_version, None);
+    }
+
+    #[test]
+    fn a_holder_is_given_up_by_our_clock_whatever_theirs_says() {
+        let (mut us, now) = stand();
+        us.seen(Some(held("them", 1, 4_000_000_000)), now);
+        // Someone else's edit is no sign of life.
+        us.seen(Some(held("them", 2, 4_000_000_000)), now + PERIOD);
+        assert_eq!(us.due(), now + DURATION);
+        us.seen(Some(held("them", 3, 4_000_000_004)), now + PERIOD);
+        assert_eq!(us.due(), now + PERIOD + DURATION);
+    }
+
+    #[test]
+    fn a_holder_that_cannot_renew_stops_before_another_may_begin() {
+        let (mut us, now) = stand();
+        us.written(held("us", 1, 1), now);
+        assert!(us.leads(now + PERIOD));
+        us.retry_at(now + PERIOD + PAUSE);
+        assert_eq!(us.due(), now + PERIOD + PAUSE);
+        assert!(!us.leads(now + DEADLINE));
+        assert!(DEADLINE + PAUSE + PAUSE < DURATION);
+    }
+
+    #[test]
+    fn a_late_watch_neither_ends_nor_prolongs_a_leadership() {
+        let (mut us, now) = stand();
+        us.written(held("us", 5, 5), now);
+        us.seen(Some(held("them", 4, 4)), now + PAUSE);
+        us.seen(Some(held("us", 5, 5)), now + PERIOD);
+        us.seen(Some(held("us", 6, 5)), now + PERIOD);
+        assert!(us.leads(now + PERIOD));
+        assert!(!us.leads(now + DEADLINE));
+        assert_eq!(
+            us.claim(Timestamp::UNIX_EPOCH).metadata.resource_version,
+            Some("6".to_owned())
+        );
+    }
+
+    #[test]
+    fn losing_the_lease_ends_the_leadership_at_once() {
+        let (mut us, now) = stand();
+        us.written(held("us", 5, 5), now);
+        us.seen(Some(held("them", 6, 6)), now + PAUSE);
+        assert!(!us.leads(now + PAUSE));
+        assert_eq!(us.surrender(), None);
+    }
+
+    #[test]
+    fn a_claim_names_the_version_it_was_made_on() {
+        let (mut us, now) = stand();
+        us.seen(Some(held("them", 7, 7)), now);
+        let claim = us.claim(Timestamp::UNIX_EPOCH);
+        assert_eq!(claim.metadata.resource_version.as_deref(), Some("7"));
+        let spec = claim.spec.unwrap();
+        assert_eq!(spec.holder_identity.as_deref(), Some("us"));
+        assert_eq!(spec.lease_transitions, Some(1));
+    }
 }

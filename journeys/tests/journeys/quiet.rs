@@ -84,14 +84,31 @@ impl Quiet {
         Ok(())
     }
 
+    /// Asks for a key that is generated.
     pub(crate) async fn request_key(&self, name: &str) -> Result<()> {
-        let key = json!({
+        self.request(name, None).await
+    }
+
+    /// Asks for a key, with or without a Secret of one's own.
+    pub(crate) async fn request(&self, name: &str, own: Option<&str>) -> Result<()> {
+        let mut key = json!({
             "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
             "metadata": {"name": name, "namespace": "shop"},
             "spec": {"apiProductRef": {"name": "shop"}, "planTier": "gold",
                 "requestedBy": {"userId": "alice", "email": "alice@example.com"}},
         });
+        if let Some(own) = own {
+            key["spec"]["secretRef"] = json!({"name": own});
+        }
         stage::apply(&self.admin, &key).await?;
+        Ok(())
+    }
+
+    /// Creates a consumer's own Secret.
+    pub(crate) async fn bring(&self, name: &str, value: &str) -> Result<()> {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": name, "namespace": "shop"}, "stringData": {"api_key": value}});
+        stage::apply(&self.admin, &secret).await?;
         Ok(())
     }
 

@@ -16,15 +16,18 @@ use crate::stage::Stage;
 use crate::wait::until;
 
 stories![
-    an_idle_controller_sends_nothing_but_its_watches,
+    an_idle_controller_sends_nothing_but_its_watches_and_its_lease,
+    a_key_takes_no_more_writes_than_it_must,
     requests_and_approvals_are_collected_where_no_garbage_collector_runs,
     a_key_survives_the_controller_being_killed,
     patching_the_phase_approves_and_rejects_where_that_is_switched_on,
 ];
 
 /// done when: idle
-async fn an_idle_controller_sends_nothing_but_its_watches(_: Arc<Stage>) -> Result<()> {
-    let quiet = Quiet::start().await?;
+async fn an_idle_controller_sends_nothing_but_its_watches_and_its_lease(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let quiet = Quiet::start_with(&["--leader-elect"]).await?;
     quiet.request_key("mine").await?;
     quiet.key_is("mine", "Approved").await?;
     // The last write comes back, and the API server writes its log in batches.
@@ -41,6 +44,27 @@ async fn an_idle_controller_sends_nothing_but_its_watches(_: Arc<Stage>) -> Resu
         "idle, it sent {:?}",
         &after[before.len()..]
     );
+    quiet.end().await
+}
+
+/// 48: the number of writes is the speed
+async fn a_key_takes_no_more_writes_than_it_must(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    let writes_of = async |name: &str, own: Option<&str>| {
+        let before = quiet.writes()?.len();
+        quiet.request(name, own).await?;
+        quiet.key_is(name, "Approved").await?;
+        // The request's status follows the key's, and the log follows both.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok::<_, anyhow::Error>(quiet.writes()?.split_off(before))
+    };
+    let generated = writes_of("generated", None).await?;
+    ensure!(generated.len() == 7, "{generated:#?}");
+    quiet
+        .bring("own", "correct-horse-battery-staple-4711")
+        .await?;
+    let brought = writes_of("brought", Some("own")).await?;
+    ensure!(brought.len() == 6, "{brought:#?}");
     quiet.end().await
 }
 
