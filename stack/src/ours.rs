@@ -62,8 +62,21 @@ pub(crate) async fn binary(given: Option<&Path>, progress: Progress) -> Result<P
     progress.step("build devportal", build()).await
 }
 
+/// cargo, as from a shell: what `cargo run` tells the program it runs about its
+/// package would make build scripts run again, and minutes of crates with them.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 async fn build() -> Result<PathBuf> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let output = cargo()
         .args([
             "build",
             "--package",

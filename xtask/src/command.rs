@@ -1,9 +1,9 @@
 //! How does a check run another program?
 
-use std::{ffi::OsStr, process::Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use devportal_stack::{Progress, repository};
+use devportal_stack::{Progress, cargo, repository};
 use tokio::process::Command;
 
 /// One thing to check: a name and a command line.
@@ -48,8 +48,11 @@ impl Step {
 
     async fn attempt(&self) -> Result<()> {
         let (program, arguments) = self.line.split_first().context("a step has a command")?;
-        let program: &OsStr = program.as_ref();
-        let output = Command::new(program)
+        let mut command = match program.as_str() {
+            "cargo" => cargo(),
+            other => Command::new(other),
+        };
+        let output = command
             .args(arguments)
             .current_dir(repository())
             .stdin(Stdio::null())

@@ -50,6 +50,8 @@ async fn an_idle_controller_sends_nothing_but_its_watches_and_its_lease(
 /// 48: the number of writes is the speed
 async fn a_key_takes_no_more_writes_than_it_must(_: Arc<Stage>) -> Result<()> {
     let quiet = Quiet::start().await?;
+    // The product's status is written meanwhile.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let writes_of = async |name: &str, own: Option<&str>| {
         let before = quiet.writes()?.len();
         quiet.request(name, own).await?;
