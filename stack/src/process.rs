@@ -329,9 +329,18 @@ pub fn tail(log: &Path) -> String {
     lines
         .iter()
         .rev()
-        .map(|line| format!("    {line}"))
+        .map(|line| format!("    {}", shorten(line)))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Some programs write a page into a line.
+fn shorten(line: &str) -> String {
+    const MOST: usize = 200;
+    match line.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]

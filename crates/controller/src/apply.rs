@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::complaint::brief;
 use crate::credential;
 use crate::secret::{Reader, digest, value_of};
 
@@ -366,7 +367,7 @@ fn classify(error: kube::Error) -> Failure {
             Failure::Refused(status.message.clone())
         }
         kube::Error::Api(status) => Failure::Retry(status.message.clone()),
-        other => Failure::Retry(other.to_string()),
+        other => Failure::Retry(brief(&other)),
     }
 }
 

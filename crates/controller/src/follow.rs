@@ -13,12 +13,15 @@ use devportal_core::Change;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::warn;
 
+use crate::complaint::brief;
 use crate::secret::Reader;
 use crate::watch::News;
 
@@ -109,52 +112,63 @@ impl Follow {
     async fn run(self, mut asked: UnboundedReceiver<String>) {
         let api: Api<PartialObjectMeta<Secret>> =
             Api::namespaced(self.client.clone(), &self.namespace);
-        let mut wait = RETRY;
+        // A watch that breaks off reads everything again when it is back.
+        let stream = watcher(api, watcher::Config::default()).default_backoff();
+        pin_mut!(stream);
+        let mut unread = Unread::default();
         let mut is_told = false;
         loop {
-            let stream = watcher(api.clone(), watcher::Config::default());
-            pin_mut!(stream);
-            loop {
-                tokio::select! {
-                    name = asked.recv() => match name {
-                        Some(name) => self.read(&name).await,
-                        None => return,
-                    },
-                    event = stream.next() => match event {
-                        Some(Ok(event)) => {
-                            wait = RETRY;
-                            is_told = false;
-                            self.hear(event).await;
+            tokio::select! {
+                name = asked.recv() => match name {
+                    Some(name) => self.read(&name, &mut unread).await,
+                    None => return,
+                },
+                event = stream.next() => match event {
+                    Some(Ok(event)) => {
+                        is_told &= matches!(event, Event::Init);
+                        self.hear(event, &mut unread).await;
+                    }
+                    Some(Err(failure)) => {
+                        if !is_told {
+                            warn!(namespace = %self.namespace, error = brief(&failure), "cannot follow the Secrets of this namespace; reading those that keys refer to now and then");
+                            is_told = true;
                         }
-                        Some(Err(failure)) => {
-                            if !is_told {
-                                warn!(namespace = %self.namespace, error = %failure, "cannot follow the Secrets of this namespace; reading those that keys refer to now and then");
-                                is_told = true;
-                            }
-                            break;
-                        }
-                        None => break,
-                    },
+                        unread.add(self.names());
+                    }
+                    None => return,
+                },
+                () = unread.is_due() => {
+                    for name in unread.take() {
+                        self.read(&name, &mut unread).await;
+                    }
                 }
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_RETRY);
-            self.read_all().await;
         }
     }
 
-    async fn hear(&self, event: Event<PartialObjectMeta<Secret>>) {
+    async fn hear(&self, event: Event<PartialObjectMeta<Secret>>, unread: &mut Unread) {
         match event {
             Event::Apply(object) | Event::Delete(object) => {
                 let name = object.name_any();
                 if self.is_wanted(&name) {
-                    self.read(&name).await;
+                    self.read(&name, unread).await;
                 }
             }
             // What changed while the watch was down is not told one by one.
-            Event::InitDone => self.read_all().await,
+            Event::InitDone => {
+                for name in self.names() {
+                    self.read(&name, unread).await;
+                }
+            }
             Event::Init | Event::InitApply(_) => {}
         }
+    }
+
+    fn names(&self) -> HashSet<String> {
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn is_wanted(&self, name: &str) -> bool {
@@ -164,37 +178,75 @@ impl Follow {
             .contains(name)
     }
 
-    async fn read_all(&self) {
-        let names = self
-            .names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for name in names {
-            self.read(&name).await;
+    /// Reads one, or notes that it is to be read again: what was not read is
+    /// not known to be absent.
+    async fn read(&self, name: &str, unread: &mut Unread) {
+        if !self.is_wanted(name) {
+            return;
+        }
+        let id = SecretId::new(&self.namespace, name);
+        match self.reader.read(&self.client, &id).await {
+            Ok(facts) => {
+                unread.succeeded(name);
+                let _ = self
+                    .news
+                    .send(News::Change(Change::SourceSecret(id, facts)))
+                    .await;
+            }
+            Err(failure) => {
+                if unread.failed(name) {
+                    warn!(secret = %id, error = brief(&failure), "cannot read the Secret a key refers to; trying again");
+                }
+            }
+        }
+    }
+}
+
+/// Secrets to be read later, together: none holds up the others of its
+/// namespace.
+#[derive(Default)]
+struct Unread {
+    names: HashSet<String>,
+    /// Those whose failure was told.
+    told: HashSet<String>,
+    due: Option<Instant>,
+    wait: Duration,
+}
+
+impl Unread {
+    fn add(&mut self, names: impl IntoIterator<Item = String>) {
+        self.names.extend(names);
+        if self.due.is_none() && !self.names.is_empty() {
+            self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
+            self.due = Some(Instant::now() + self.wait);
         }
     }
 
-    /// Reads until the API server answers: what was not read is not known to be
-    /// absent.
-    async fn read(&self, name: &str) {
-        let id = SecretId::new(&self.namespace, name);
-        let mut wait = RETRY;
-        while self.is_wanted(name) {
-            match self.reader.read(&self.client, &id).await {
-                Ok(facts) => {
-                    let _ = self
-                        .news
-                        .send(News::Change(Change::SourceSecret(id, facts)))
-                        .await;
-                    return;
-                }
-                Err(failure) => {
-                    warn!(secret = %id, error = %failure, "cannot read the Secret a key refers to; trying again");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_RETRY);
-                }
-            }
+    /// Ends when it is time to read them; never when there are none.
+    async fn is_due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self) -> HashSet<String> {
+        self.due = None;
+        std::mem::take(&mut self.names)
+    }
+
+    /// Whether this failure is news.
+    fn failed(&mut self, name: &str) -> bool {
+        self.add([name.to_owned()]);
+        self.told.insert(name.to_owned())
+    }
+
+    fn succeeded(&mut self, name: &str) {
+        self.names.remove(name);
+        self.told.remove(name);
+        if self.names.is_empty() {
+            self.due = None;
+            self.wait = Duration::ZERO;
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -21,6 +21,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
+
+use crate::complaint::brief;
 
 /// The lease of the published operator.
 const LEASE: &str = "6dd6d79d.kuadrant.io";
@@ -59,7 +61,12 @@ impl Leadership {
         let api: Api<Lease> = Api::namespaced(client, namespace);
         api.get_opt(LEASE)
             .await
-            .with_context(|| format!("cannot read the lease {namespace}/{LEASE}"))?;
+            .map_err(|error| {
+                anyhow!(
+                    "cannot read the lease {namespace}/{LEASE}: {}; apply deploy/rbac, or set POD_NAMESPACE",
+                    brief(&error)
+                )
+            })?;
         let (leads, receiver) = watch::channel(false);
         let (stop, stopping) = watch::channel(());
         let campaign = Campaign {
@@ -112,7 +119,7 @@ impl Campaign {
                 _ = stopping.changed() => break,
                 seen = lease.next() => match seen {
                     Some(Ok(lease)) => self.standing.seen(lease, Instant::now()),
-                    Some(Err(error)) => warn!(%error, "cannot watch the lease"),
+                    Some(Err(error)) => warn!(error = brief(&error), "cannot watch the lease"),
                     None => break,
                 },
                 () = sleep_until(self.standing.due()) => self.try_for_it().await,
@@ -141,7 +148,7 @@ impl Campaign {
                 self.standing.retry_at(Instant::now() + PAUSE);
             }
             Ok(Err(error)) => {
-                warn!(%error, "cannot write the lease");
+                warn!(error = brief(&error), "cannot write the lease");
                 self.standing.retry_at(Instant::now() + PAUSE);
             }
             Err(_) => {
@@ -170,7 +177,10 @@ impl Campaign {
         let params = PostParams::default();
         match timeout(PAUSE, self.api.replace(LEASE, &params, &lease)).await {
             Ok(Ok(_)) => info!("gave the lease back"),
-            Ok(Err(error)) => warn!(%error, "the lease was not given back; it runs out by itself"),
+            Ok(Err(error)) => warn!(
+                error = brief(&error),
+                "the lease was not given back; it runs out by itself"
+            ),
             Err(_) => warn!("the lease was not given back in time; it runs out by itself"),
         }
     }

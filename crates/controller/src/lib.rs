@@ -16,6 +16,7 @@
 //! | where documents may come from | [`fetch`] |
 
 mod apply;
+mod complaint;
 mod credential;
 mod engine;
 pub mod fetch;
@@ -38,6 +39,7 @@ use tokio::sync::watch::{Sender, channel};
 use tracing::info;
 
 use crate::apply::Writer;
+use crate::complaint::brief;
 use crate::fetch::{FetchConfig, Fetcher};
 use crate::follow::Follower;
 use crate::lead::Leadership;
@@ -107,8 +109,11 @@ async fn connect() -> Result<Client> {
     )?;
     let address = config.cluster_url.clone();
     let client = Client::try_from(config)?;
-    let version = client.apiserver_version().await.with_context(|| {
-        format!("cannot talk to the API server at {address}: is it running, and is the kubeconfig right?")
+    let version = client.apiserver_version().await.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot talk to the API server at {address}: {}; is it running, and is the kubeconfig right?",
+            brief(&error)
+        )
     })?;
     info!(server = %address, version = %version.git_version, "connected");
     Ok(client)

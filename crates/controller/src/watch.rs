@@ -20,6 +20,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 use tracing::{error, info, warn};
 
+use crate::complaint::brief;
+
 /// What a watch has to say.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -62,6 +64,7 @@ where
     };
     let mut wait = FIRST_RETRY;
     let mut is_absent = false;
+    let mut told = String::new();
     loop {
         let stream = watcher(watch.kind.api.clone(), watch.kind.config.clone());
         pin_mut!(stream);
@@ -72,7 +75,11 @@ where
                         info!(kind = watch.kind.name, "the definition is installed now");
                         is_absent = false;
                     }
-                    wait = FIRST_RETRY;
+                    // The beginning of a list is not yet an answer.
+                    if !matches!(event, Event::Init) {
+                        wait = FIRST_RETRY;
+                        told.clear();
+                    }
                     if watch.tell(event).await.is_none() {
                         return;
                     }
@@ -95,7 +102,15 @@ where
             }
             ABSENT_RETRY
         } else {
-            error!(kind = watch.kind.name, error = %failure, "the watch broke off; trying again");
+            let complaint = brief(&failure);
+            if told != complaint {
+                error!(
+                    kind = watch.kind.name,
+                    error = complaint,
+                    "the watch broke off; trying again"
+                );
+                told = complaint;
+            }
             wait = (wait * 2).min(LONGEST_RETRY);
             wait
         };

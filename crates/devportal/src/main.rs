@@ -84,10 +84,23 @@ fn main() -> ExitCode {
     match run(arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", explain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, without those that the one before already quotes.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// The published operator's image starts `/manager` with the controller's
@@ -134,6 +147,13 @@ fn log(format: LogFormat) -> Result<()> {
         .with_default_directive(tracing::Level::INFO.into())
         .from_env()
         .context("RUST_LOG is not understood; try RUST_LOG=info")?;
+    // What a failed request means is said where it was made.
+    let filter = match std::env::var_os("RUST_LOG") {
+        Some(_) => filter,
+        None => filter
+            .add_directive("kube_client=off".parse()?)
+            .add_directive("kube_runtime=off".parse()?),
+    };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
