@@ -60,6 +60,7 @@ pub(crate) async fn program(program: Program, target: &Path, progress: Progress)
         Program::Authorino | Program::KuadrantOperator | Program::PlanPolicy => {
             bail!("its project publishes images only");
         }
+        Program::Envoy => bail!("its project publishes no checksums next to its binaries"),
     }
     executable(target)
 }

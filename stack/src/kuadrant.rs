@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     apply,
     control_plane::{API_SERVER, client},
+    gateway,
     persona::Persona,
     pin::Program,
     port::loopback,
@@ -89,7 +90,10 @@ pub(crate) async fn start(core: &Core) -> Result<()> {
     if inside.private {
         open_relays(core, &room, &inside).await?;
     }
-    stand_in::start(client(core.state_dir(), Persona::ClusterAdmin).await?);
+    stand_in::start(
+        client(core.state_dir(), Persona::ClusterAdmin).await?,
+        gateway::routes_file(core)?,
+    )?;
     core.start_in(Arc::clone(&room), operator(core, &inside).await?, PATIENCE)
         .await?;
     core.start_in(room, authorino(core, &inside).await?, PATIENCE)

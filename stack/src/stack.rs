@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::{runtime::Runtime, sync::mpsc};
 
 use crate::{
-    control_plane, kuadrant, obtain, ours,
+    control_plane, gateway, kuadrant, obtain, ours,
     part::Part,
     persona::{Persona, Tokens},
     pin::Program,
@@ -103,9 +103,12 @@ impl Stack {
         };
         // On a runtime of its own, so that relays and the stand-in live as long
         // as the stack, whichever runtime (or test) asked for it.
-        stack
-            .in_background(async move { core.bring_up().await })
-            .await?;
+        let up = stack.in_background(async move { core.bring_up().await });
+        if let Err(error) = up.await {
+            stack.core.kill_all();
+            stack.core.note_end(Phase::Failed(format!("{error:#}")))?;
+            return Err(error);
+        }
         Ok(stack)
     }
 
@@ -128,6 +131,11 @@ impl Stack {
     /// A client that acts as a persona; it belongs to the calling runtime.
     pub async fn client(&self, persona: Persona) -> Result<kube::Client> {
         control_plane::client(&self.core.options.state_dir, persona).await
+    }
+
+    /// Where the gateway listens, with [`Part::Gateway`].
+    pub fn gateway_url(&self) -> Option<String> {
+        self.url_of(gateway::GATEWAY)
     }
 
     /// Authorino's HTTP check, with [`Part::Kuadrant`]: POST or GET `/check`.
@@ -296,6 +304,12 @@ impl Core {
         for part in Part::ALL.into_iter().filter(|part| options.has(*part)) {
             obtain::all(part.programs(), progress).await?;
         }
+        let limiter = if options.has(Part::Gateway) {
+            let build = gateway::build_limiter();
+            Some(progress.step("build the rate-limit service", build).await?)
+        } else {
+            None
+        };
         let devportal = if options.has(Part::Controller) {
             Some(ours::binary(options.devportal.as_deref(), progress).await?)
         } else {
@@ -333,6 +347,11 @@ impl Core {
                 .await?;
             progress
                 .step("Kuadrant", kuadrant::configure(self.state_dir()))
+                .await?;
+        }
+        if let Some(limiter) = limiter {
+            progress
+                .step("Envoy and rate limits", gateway::start(&self, limiter))
                 .await?;
         }
         if let Some(binary) = devportal {
@@ -521,6 +540,8 @@ fn rank(name: &str) -> usize {
         control_plane::CONTROLLER_MANAGER,
         kuadrant::OPERATOR,
         kuadrant::AUTHORINO,
+        gateway::LIMITER,
+        gateway::ENVOY,
         ours::CONTROLLER,
     ];
     known

@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use devportal_stack::{State, find_auth_host};
-
-/// The route whose keys an owner approves.
-const ROUTE: &str = "toystore/toystore-pro";
+use devportal_stack::{Part, State};
 
 const STORY: &str = r#"
 In a new shell, in the folder of this checkout:
@@ -21,9 +18,9 @@ In a new shell, in the folder of this checkout:
 
   kubectl --context olivia apply -f deploy/samples/requests/approve.yaml
 
-3. Alice's key opens the API, as Authorino answers the gateway:
+3. Alice's key opens the API at the gateway:
 
-  curl -i "$AUTHORINO_URL/check" -H "Host: HOST" -H "Authorization: APIKEY $(kubectl --context alice -n consumer get secret reseller-apikey-secret -o jsonpath='{.data.api_key}' | base64 -d)"
+  curl -i "$GATEWAY_URL/toys" -H "Host: pro.toystore.example.com" -H "Authorization: APIKEY $(kubectl --context alice -n consumer get secret reseller-apikey-secret -o jsonpath='{.data.api_key}' | base64 -d)"
 "#;
 
 const BARE: &str = r#"
@@ -35,12 +32,11 @@ In a new shell, in the folder of this checkout:
 
 /// The three commands to copy, or how to look around when the sample is not
 /// there to play with.
-pub(crate) async fn tell(dir: &Path) -> Result<String> {
-    let has_authorino = State::find(dir)?.is_some_and(|s| s.ports.find("authorino").is_some());
-    let host = if has_authorino {
-        find_auth_host(dir, ROUTE).await?
-    } else {
-        None
-    };
-    Ok(host.map_or_else(|| BARE.to_owned(), |host| STORY.replace("HOST", &host)))
+pub(crate) fn tell(dir: &Path, parts: &[Part]) -> Result<&'static str> {
+    let has_gateway = State::find(dir)?.is_some_and(|s| s.ports.find("gateway").is_some());
+    let has_story = has_gateway
+        && [Part::Controller, Part::Sample]
+            .iter()
+            .all(|p| parts.contains(p));
+    Ok(if has_story { STORY } else { BARE })
 }

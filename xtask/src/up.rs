@@ -22,7 +22,7 @@ use crate::{status, story};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Parts: control-plane, controller-manager, kuadrant, controller, sample.
+Parts: control-plane, controller-manager, kuadrant, gateway, controller, sample.
 
 Examples:
   cargo xtask up --without controller   run your own: cargo run -p devportal -- controller
@@ -105,7 +105,7 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     };
     progress.note(format!("\nReady after {}.", seconds(begun.elapsed())));
     if !arguments.supervise {
-        println!("{}", story::tell(dir).await?);
+        println!("{}", story::tell(dir, &arguments.parts())?);
         progress.note("Ctrl-C stops everything.");
     }
     let death = tokio::select! {
@@ -222,7 +222,7 @@ async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
             }
         }
     }
-    println!("{}", story::tell(dir).await?);
+    println!("{}", story::tell(dir, &arguments.parts())?);
     println!("It runs in the background: cargo xtask status | logs NAME | down");
     Ok(ExitCode::SUCCESS)
 }

@@ -11,10 +11,7 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
-};
-use kube::core::GroupVersionKind;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -99,7 +96,7 @@ impl Shop {
     pub(crate) fn plan_policy(&self, tiers: &[&str]) -> Value {
         let plan = |tier: &&str| {
             json!({
-                "tier": tier, "limits": {"daily": 100},
+                "tier": tier, "limits": {"daily": 100_000},
                 "predicate": format!(
                     "has(auth.identity) && auth.identity.metadata.annotations[\"secret.kuadrant.io/plan-id\"] == \"{tier}\""
                 ),
@@ -321,37 +318,21 @@ impl Shop {
         .await
     }
 
-    /// Waits until Authorino answers this to a key's value.
+    /// Waits until the gateway answers this to a key's value.
     pub(crate) async fn gateway_answers(&self, value: &str, status: u16) -> Result<()> {
-        let host = self.auth_config_host().await?;
-        let credential = format!("APIKEY {value}");
         until(&format!("the gateway answers {status}"), async || {
-            let seen = self
-                .stage
-                .check(&host, &[("Authorization", &credential)])
-                .await?;
+            let seen = self.ask(value).await?;
             Ok(if seen == status { Ok(()) } else { Err(seen) })
         })
         .await
     }
 
-    /// The host under which Authorino knows this route.
-    async fn auth_config_host(&self) -> Result<String> {
-        let gvk = GroupVersionKind::gvk("authorino.kuadrant.io", "v1beta3", "AuthConfig");
-        let configs: Api<DynamicObject> =
-            Api::all_with(self.stage.admin.clone(), &ApiResource::from_gvk(&gvk));
-        until("an AuthConfig that selects this shop's keys is ready", async || {
-            let list = configs.list(&ListParams::default()).await?;
-            let ours = list.items.iter().find(|config| {
-                config.data["spec"]["authentication"]["keys"]["apiKey"]["selector"]["matchLabels"]["app"]
-                    == json!(self.name)
-                    && config.data["status"]["summary"]["ready"] == json!(true)
-            });
-            let host = ours.and_then(|config| config.data["spec"]["hosts"][0].as_str());
-            let seen: Vec<_> = list.items.iter().map(|c| c.data["status"]["summary"].clone()).collect();
-            Ok(host.map(str::to_owned).ok_or(seen))
-        })
-        .await
+    /// What the gateway answers to a key's value.
+    pub(crate) async fn ask(&self, value: &str) -> Result<u16> {
+        let credential = format!("APIKEY {value}");
+        self.stage
+            .call(&self.hostname(), "/", &[("Authorization", &credential)])
+            .await
     }
 
     pub(crate) async fn patch_key(&self, key: &str, patch: &Value) -> Result<APIKey> {

@@ -37,6 +37,7 @@ impl Stage {
         let options = Options::control_plane(dir.path()).with(&[
             Part::ControllerManager,
             Part::Kuadrant,
+            Part::Gateway,
             Part::Controller,
         ]);
         let stack = Stack::start(options).await?;
@@ -77,17 +78,18 @@ impl Stage {
         apply(&self.admin, object).await
     }
 
-    /// What Authorino answers to a request with this host (an AuthConfig's)
-    /// and these headers.
-    pub(crate) async fn check(&self, host: &str, headers: &[(&str, &str)]) -> Result<u16> {
-        let url = self
-            .stack
-            .authorino_url()
-            .context("Authorino does not run")?;
-        let mut request = self.http.get(format!("{url}/check")).header("Host", host);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
+    /// What the gateway answers to a request for a host, with these headers.
+    pub(crate) async fn call(
+        &self,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<u16> {
+        let url = self.stack.gateway_url().context("no gateway")?;
+        let request = self.http.get(format!("{url}{path}")).header("Host", host);
+        let request = headers
+            .iter()
+            .fold(request, |it, (name, value)| it.header(*name, *value));
         Ok(request.send().await?.status().as_u16())
     }
 }

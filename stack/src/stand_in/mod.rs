@@ -3,14 +3,17 @@
 //! In a cluster Istio (or another Gateway controller), the Authorino operator
 //! and the Limitador operator do; here this **stand-in** does, for any such
 //! object that anyone creates. It reports what it can check (a route whose
-//! gateway does not exist is not accepted) and writes only what changes. It
-//! routes no traffic.
+//! gateway does not exist is not accepted) and writes only what changes. And it
+//! keeps Envoy's routes in a file, from which Envoy takes them without dropping
+//! a connection.
 
+pub(crate) mod envoy;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use futures::{StreamExt, stream::SelectAll};
 use kube::{
     Api, Client,
@@ -26,16 +29,52 @@ const MANAGER: &str = "devportal-stand-in";
 /// What the stand-in has seen, by kind, namespace and name.
 pub(crate) type Seen = BTreeMap<(Kind, String, String), DynamicObject>;
 
-/// Watches and sets statuses until the runtime it is started on ends.
-pub(crate) fn start(client: Client) {
+/// Watches, sets statuses and writes Envoy's routes to a file, until the runtime
+/// it is started on ends.
+pub(crate) fn start(client: Client, routes: PathBuf) -> Result<()> {
+    let mut routes = RoutesFile::create(routes)?;
     tokio::spawn(async move {
-        if let Err(error) = run(&client).await {
+        if let Err(error) = run(&client, &mut routes).await {
             tracing::error!("the stand-in for a Gateway controller ended: {error:#}");
         }
     });
+    Ok(())
 }
 
-async fn run(client: &Client) -> Result<()> {
+/// Where Envoy reads its routes. Replaced as a whole, by a rename, which is what
+/// Envoy watches for.
+struct RoutesFile {
+    path: PathBuf,
+    written: serde_json::Value,
+}
+
+impl RoutesFile {
+    /// A file with no routes: Envoy listens once it has read one.
+    fn create(path: PathBuf) -> Result<Self> {
+        let mut file = Self {
+            path,
+            written: serde_json::Value::Null,
+        };
+        file.write(envoy::routes(&Seen::new()))?;
+        Ok(file)
+    }
+
+    fn write(&mut self, routes: serde_json::Value) -> Result<()> {
+        if self.written == routes {
+            return Ok(());
+        }
+        let partial = self.path.with_extension("partial");
+        let replace = |path: &Path| {
+            std::fs::write(&partial, serde_json::to_vec_pretty(&routes)?)?;
+            std::fs::rename(&partial, path)
+        };
+        replace(&self.path).with_context(|| format!("cannot write {}", self.path.display()))?;
+        self.written = routes;
+        Ok(())
+    }
+}
+
+async fn run(client: &Client, routes: &mut RoutesFile) -> Result<()> {
     let mut events = SelectAll::new();
     for kind in Kind::ALL {
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind.resource());
@@ -45,13 +84,25 @@ async fn run(client: &Client) -> Result<()> {
         events.push(stream.boxed());
     }
     let mut seen = Seen::new();
+    let mut listing = BTreeSet::from(Kind::ALL);
     let mut events = events.ready_chunks(256);
     while let Some(batch) = events.next().await {
         for (kind, event) in batch {
             match event {
-                Ok(event) => observe(&mut seen, kind, event),
+                Ok(event) => {
+                    match event {
+                        watcher::Event::Init => drop(listing.insert(kind)),
+                        watcher::Event::InitDone => drop(listing.remove(&kind)),
+                        _ => {}
+                    }
+                    observe(&mut seen, kind, event);
+                }
                 Err(error) => tracing::debug!("watching {kind:?}: {error}"),
             }
+        }
+        // While a list comes in, what is not listed yet is not gone.
+        if !listing.is_empty() {
+            continue;
         }
         for (key, status) in status::missing(&seen) {
             match write(client, &key, &status).await {
@@ -63,6 +114,7 @@ async fn run(client: &Client) -> Result<()> {
                 Err(error) => tracing::debug!("status of {key:?}: {error}"),
             }
         }
+        routes.write(envoy::routes(&seen))?;
     }
     Ok(())
 }

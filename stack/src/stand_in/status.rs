@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
 
-use super::Seen;
+use super::{Seen, envoy};
 
 /// The Gateway controller we stand in for.
 pub(crate) const CONTROLLER_NAME: &str = "istio.io/gateway-controller";
@@ -22,16 +22,22 @@ pub(crate) enum Kind {
     GrpcRoute,
     Authorino,
     Limitador,
+    /// Watched for Envoy's sake only.
+    AuthConfig,
+    /// Watched for Envoy's sake only.
+    EnvoyFilter,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::GatewayClass,
         Self::Gateway,
         Self::HttpRoute,
         Self::GrpcRoute,
         Self::Authorino,
         Self::Limitador,
+        Self::AuthConfig,
+        Self::EnvoyFilter,
     ];
 
     pub(super) fn resource(self) -> ApiResource {
@@ -52,6 +58,18 @@ impl Kind {
                 "v1alpha1",
                 "Limitador",
                 "limitadors",
+            ),
+            Self::AuthConfig => (
+                "authorino.kuadrant.io",
+                "v1beta3",
+                "AuthConfig",
+                "authconfigs",
+            ),
+            Self::EnvoyFilter => (
+                "networking.istio.io",
+                "v1alpha3",
+                "EnvoyFilter",
+                "envoyfilters",
             ),
         };
         ApiResource {
@@ -121,13 +139,25 @@ fn wanted(
             }))
         }
         Kind::HttpRoute | Kind::GrpcRoute => {
+            let unsupported = (*kind == Kind::HttpRoute)
+                .then(|| envoy::unsupported(object))
+                .flatten();
             let parents: Vec<Value> = array(&object.data["spec"]["parentRefs"])
                 .map(|parent| {
                     let accepted = match attachment(seen, namespace, parent) {
-                        Attachment::Listeners(_) => yes("Accepted", "Accepted"),
                         Attachment::None => {
                             condition(generation, "Accepted", false, "NoMatchingParent")
                         }
+                        Attachment::Listeners(_) => match &unsupported {
+                            Some(what) => json!({
+                                "type": "Accepted",
+                                "status": "False",
+                                "reason": "UnsupportedValue",
+                                "message": format!("The local stack cannot do {what}"),
+                                "observedGeneration": generation,
+                            }),
+                            None => yes("Accepted", "Accepted"),
+                        },
                     };
                     json!({
                         "controllerName": CONTROLLER_NAME,
@@ -148,7 +178,18 @@ fn wanted(
                 "ports": {"http": 8080, "grpc": 8081},
             },
         })),
+        Kind::AuthConfig | Kind::EnvoyFilter => None,
     }
+}
+
+/// Whether we let a route have traffic.
+pub(super) fn is_accepted(route: &DynamicObject) -> bool {
+    let parents = array(&route.data["status"]["parents"]);
+    let is_accepted = parents
+        .filter(|parent| parent["controllerName"] == CONTROLLER_NAME)
+        .flat_map(|parent| array(&parent["conditions"]))
+        .any(|condition| condition["type"] == "Accepted" && condition["status"] == "True");
+    is_accepted && route.metadata.deletion_timestamp.is_none()
 }
 
 /// What other controllers say about a route stays as it is: kuadrant-operator
@@ -310,11 +351,11 @@ fn stamp(mut value: Value) -> Value {
     value
 }
 
-fn array(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 

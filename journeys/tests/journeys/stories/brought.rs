@@ -86,7 +86,7 @@ async fn a_brought_key_is_enforced_with_the_published_names_labels_and_annotatio
     ensure!(
         status
             .limits
-            .is_some_and(|limits| limits.daily == Some(100))
+            .is_some_and(|limits| limits.daily == Some(100_000))
     );
     let credentials = status.auth_scheme.and_then(|scheme| scheme.credentials);
     ensure!(

