@@ -275,7 +275,8 @@ impl Enforcement {
             Self::Enforced => (
                 true,
                 "Enforced",
-                "The gateway accepts the key and limits it to its plan".into(),
+                "The gateway accepts the key; the limits of its tier are shared by all keys of the tier"
+                    .into(),
             ),
             Self::Issuing => (false, "Issuing", "The credential is being written".into()),
             Self::AwaitingReapproval => (

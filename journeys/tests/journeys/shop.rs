@@ -40,7 +40,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Everything but the product.
+    /// Everything but the product; the gateway lets no stranger in.
     pub(crate) async fn prepare(stage: Arc<Stage>, name: &str) -> Result<Self> {
         let shop = Self {
             stage,
@@ -57,14 +57,16 @@ impl Shop {
         shop.stage
             .apply(&shop.plan_policy(&["gold", "silver"]))
             .await?;
+        // Until its policy is there a route is open to everyone.
+        shop.gateway_answers("nobody's", 401).await?;
         Ok(shop)
     }
 
-    fn meta(&self) -> Value {
+    pub(crate) fn meta(&self) -> Value {
         json!({"name": self.name, "namespace": self.name})
     }
 
-    fn target(&self) -> Value {
+    pub(crate) fn target(&self) -> Value {
         json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": self.name})
     }
 
@@ -94,9 +96,15 @@ impl Shop {
     }
 
     pub(crate) fn plan_policy(&self, tiers: &[&str]) -> Value {
-        let plan = |tier: &&str| {
+        let generous = json!({"daily": 100_000});
+        self.plans(tiers.iter().map(|tier| (*tier, generous.clone())))
+    }
+
+    /// A plan policy with these tiers and their limits.
+    pub(crate) fn plans<'a>(&self, plans: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+        let plan = |(tier, limits): (&str, Value)| {
             json!({
-                "tier": tier, "limits": {"daily": 100_000},
+                "tier": tier, "limits": limits,
                 "predicate": format!(
                     "has(auth.identity) && auth.identity.metadata.annotations[\"secret.kuadrant.io/plan-id\"] == \"{tier}\""
                 ),
@@ -105,7 +113,7 @@ impl Shop {
         json!({
             "apiVersion": "extensions.kuadrant.io/v1alpha1", "kind": "PlanPolicy",
             "metadata": self.meta(),
-            "spec": {"targetRef": self.target(), "plans": tiers.iter().map(plan).collect::<Vec<_>>()},
+            "spec": {"targetRef": self.target(), "plans": plans.into_iter().map(plan).collect::<Vec<_>>()},
         })
     }
 
@@ -325,6 +333,15 @@ impl Shop {
             Ok(if seen == status { Ok(()) } else { Err(seen) })
         })
         .await
+    }
+
+    /// Asks for a key, and waits until it is enforced: its value.
+    pub(crate) async fn working_key(&self, name: &str) -> Result<String> {
+        self.stage.apply(&self.key(name)).await?;
+        let key = self.key_says(name, "Enforced", "Enforced").await?;
+        let value = self.generated_value(&key).await?;
+        self.gateway_answers(&value, 200).await?;
+        Ok(value)
     }
 
     /// What the gateway answers to a key's value.

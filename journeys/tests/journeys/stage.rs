@@ -9,7 +9,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
 use devportal_stack::{Options, Part, Persona, Stack};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -76,6 +76,25 @@ impl Stage {
     /// Applies one object of any kind, as `kubectl apply` would.
     pub(crate) async fn apply(&self, object: &Value) -> Result<DynamicObject> {
         apply(&self.admin, object).await
+    }
+
+    /// Deletes an object of any kind.
+    pub(crate) async fn delete(
+        &self,
+        group: &str,
+        version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<()> {
+        let resource = ApiResource {
+            plural: plural(kind),
+            ..ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+        };
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.admin.clone(), namespace, &resource);
+        api.delete(name, &DeleteParams::default()).await?;
+        Ok(())
     }
 
     /// What the gateway answers to a request for a host, with these headers.

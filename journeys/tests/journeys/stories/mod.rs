@@ -1,12 +1,15 @@
 //! Which stories are there? One module per kind of person or promise; numbers
 //! in comments are those of `docs/explanation/behaviours.md`.
 
+mod authorino;
 mod brought;
 mod decisions;
+mod gateway;
 mod generated;
 mod product;
 mod quiet;
 mod replicas;
+mod restarts;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +43,9 @@ use stories;
 pub(crate) fn all() -> Vec<Story> {
     [
         generated::stories(),
+        gateway::stories(),
+        authorino::stories(),
+        restarts::stories(),
         brought::stories(),
         decisions::stories(),
         product::stories(),
