@@ -1,5 +1,6 @@
 //! What does a developer ask for, and what did they get? `APIKey`.
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
@@ -51,7 +52,36 @@ pub struct APIKeySpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_at: Option<Time>,
+    /// Replaces a generated key by another, with a time in which both work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
+
+/// When to replace a generated key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rotation {
+    /// Which value the key has. Another number than before makes a new value.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub revision: i64,
+    /// How long the value before goes on working, for example `2h`, `30m` or
+    /// `0s`; absent: two hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    pub overlap: Option<String>,
+}
+
+impl Rotation {
+    /// How long the value before goes on working. What is no duration, which
+    /// the API server refuses, counts as absent.
+    pub fn overlap(&self) -> SignedDuration {
+        let text = self.overlap.as_deref();
+        text.and_then(|text| text.parse().ok())
+            .unwrap_or(DEFAULT_OVERLAP)
+    }
+}
+
+const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(2);
 
 /// Names an APIProduct from an APIKey.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -131,6 +161,27 @@ pub struct APIKeyStatus {
     /// changed spec is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_terms: Option<ApprovedTerms>,
+    /// What opens the API now: one credential, or several while a rotation is
+    /// under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<LiveCredential>,
+}
+
+/// A credential that the gateway accepts. Its value is in no status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveCredential {
+    /// The name of its enforcement Secret.
+    pub id: String,
+    /// The revision it was made for.
+    pub revision: i64,
+    /// When it ends because a newer one took its place.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ends_at: Option<Time>,
 }
 
 /// The lifecycle in one word.
@@ -193,6 +244,11 @@ impl APIKey {
             .secret_ref
             .as_ref()
             .is_none_or(|secret| secret.name.is_empty())
+    }
+
+    /// Which value a generated key is to have.
+    pub fn revision(&self) -> i64 {
+        self.spec.rotation.as_ref().map_or(0, |it| it.revision)
     }
 
     /// The Secret in the key's namespace that holds the key's value: the

@@ -47,6 +47,11 @@ pub mod annotation {
     pub const KEY: &str = "devportal.kuadrant.io/apikey-ref";
     /// The APIKey's UID.
     pub const KEY_UID: &str = "devportal.kuadrant.io/apikey-uid";
+    /// Which revision of a generated key a Secret holds; absent: 0.
+    pub const REVISION: &str = "devportal.kuadrant.io/revision";
+    /// On the successor of a credential: until when that goes on working,
+    /// RFC 3339.
+    pub const OVERLAP_UNTIL: &str = "devportal.kuadrant.io/overlap-until";
     /// SHA-256 of a *generated* value (256 random bits, so that the digest
     /// tells nothing), by which tampering shows. Never set for brought keys.
     pub const DIGEST: &str = "devportal.kuadrant.io/api-key-sha256";

@@ -5,7 +5,7 @@
 //! stops nobody else's news. A kind whose definition is not installed counts as
 //! listed, and is tried again now and then.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -58,8 +58,8 @@ where
     let mut watch = Watch {
         kind,
         news,
-        known: HashSet::new(),
-        listed: HashSet::new(),
+        known: HashMap::new(),
+        listed: HashMap::new(),
         unreadable: HashSet::new(),
     };
     let mut wait = FIRST_RETRY;
@@ -96,7 +96,7 @@ where
                     "the definition is not installed; going on without"
                 );
                 is_absent = true;
-                if watch.end_of_list(HashSet::new()).await.is_none() {
+                if watch.end_of_list(HashMap::new()).await.is_none() {
                     return;
                 }
             }
@@ -124,8 +124,9 @@ where
 struct Watch<K, I> {
     kind: Kind<K, I>,
     news: Sender<News>,
-    known: HashSet<I>,
-    listed: HashSet<I>,
+    /// With the UID it has.
+    known: HashMap<I, String>,
+    listed: HashMap<I, String>,
     unreadable: HashSet<I>,
 }
 
@@ -139,8 +140,9 @@ where
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(object) => {
+                let uid = object.uid().unwrap_or_default();
                 let id = self.apply(object).await?;
-                self.listed.insert(id);
+                self.listed.insert(id, uid);
             }
             Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
@@ -151,7 +153,7 @@ where
                 let id = self.id(&object);
                 self.known.remove(&id);
                 self.unreadable.remove(&id);
-                self.send((self.kind.change)(id, None)).await?;
+                self.end(id, object.uid().unwrap_or_default()).await?;
             }
         }
         Some(())
@@ -159,6 +161,7 @@ where
 
     async fn apply(&mut self, object: DeserializeGuard<K>) -> Option<I> {
         let id = self.id(&object);
+        let uid = object.uid().unwrap_or_default();
         let readable = match object.0 {
             Ok(mut object) => {
                 self.unreadable.remove(&id);
@@ -172,18 +175,24 @@ where
                 None
             }
         };
-        self.known.insert(id.clone());
+        self.known.insert(id.clone(), uid);
         self.send((self.kind.change)(id.clone(), readable)).await?;
         Some(id)
     }
 
-    async fn end_of_list(&mut self, listed: HashSet<I>) -> Option<()> {
-        let ended: Vec<I> = self.known.difference(&listed).cloned().collect();
-        for id in ended {
-            self.send((self.kind.change)(id, None)).await?;
+    async fn end_of_list(&mut self, listed: HashMap<I, String>) -> Option<()> {
+        let known = std::mem::replace(&mut self.known, listed);
+        for (id, uid) in known {
+            if !self.known.contains_key(&id) {
+                self.end(id, uid).await?;
+            }
         }
-        self.known = listed;
         self.news.send(News::Listed(self.kind.name)).await.ok()
+    }
+
+    async fn end(&self, id: I, uid: String) -> Option<()> {
+        let absence = (self.kind.change)(id, None);
+        self.send(Change::Ended(uid, Box::new(absence))).await
     }
 
     fn id(&self, object: &DeserializeGuard<K>) -> I {

@@ -40,6 +40,10 @@ pub enum Change {
     EnforcementSecret(SecretId, Option<SecretFacts>),
     /// A Secret that a decision asked for with [`Need::Secret`].
     SourceSecret(SecretId, Option<SecretFacts>),
+    /// An object ended: its UID, and the absence that follows unless another
+    /// object has taken the name. The end of a predecessor may be told after an
+    /// answer told of its successor.
+    Ended(String, Box<Change>),
     /// A Secret for a key could not be created: another object has the name.
     NameTaken(SecretId, KeyId, Timestamp),
     /// The answer to [`Need::OpenApi`].

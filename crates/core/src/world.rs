@@ -20,7 +20,7 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
-use self::store::{Replaced, Store};
+use self::store::{Replaced, Store, Versioned};
 
 use crate::change::{Change, OpenApiAnswer, SecretFacts};
 use crate::decision::Id;
@@ -97,11 +97,35 @@ impl World {
                 self.enforcement_changed(&id, facts, &mut dirty);
             }
             Change::SourceSecret(id, facts) => self.source_changed(&id, facts, &mut dirty),
+            Change::Ended(uid, absence) => {
+                if self.live_uid(&absence).is_none_or(|live| *live == *uid) {
+                    return self.observe(*absence);
+                }
+            }
             Change::NameTaken(id, key, at) => self.name_taken(id, key, at, &mut dirty),
             Change::OpenApi(url, answer) => self.openapi_changed(url, answer, &mut dirty),
             Change::Oidc(issuer, answer) => self.oidc_changed(issuer, answer, &mut dirty),
         }
         dirty
+    }
+
+    /// The UID of what is known to have the name that a change is about.
+    fn live_uid(&self, change: &Change) -> Option<&str> {
+        match change {
+            Change::Product(id, _) => self.products.get(id).map(Versioned::uid),
+            Change::Key(id, _) => self.keys.get(id).map(Versioned::uid),
+            Change::Request(id, _) => self.requests.get(id).map(Versioned::uid),
+            Change::Approval(id, _) => self.approvals.get(id).map(Versioned::uid),
+            Change::Route(id, _) => self.routes.get(id).map(Versioned::uid),
+            Change::AuthPolicy(id, _) => self.auth_policies.get(id).map(Versioned::uid),
+            Change::PlanPolicy(id, _) => self.plan_policies.get(id).map(Versioned::uid),
+            Change::Kuadrant(id, _) => self.kuadrants.get(id).map(Versioned::uid),
+            Change::EnforcementSecret(id, _) => self.enforcement.get(id).map(Versioned::uid),
+            Change::SourceSecret(id, _) => self.sources.get(id)?.as_ref().map(Versioned::uid),
+            Change::Ended(..) | Change::NameTaken(..) | Change::OpenApi(..) | Change::Oidc(..) => {
+                None
+            }
+        }
     }
 
     /// Everything there is to decide on: for the first round.

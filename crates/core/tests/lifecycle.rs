@@ -284,7 +284,7 @@ fn the_whole_status_of_a_working_key() {
     let enforced = told(
         "Enforced",
         "Enforced",
-        "The gateway accepts the key and limits it to its plan",
+        "The gateway accepts the key; the limits of its tier are shared by all keys of the tier",
     );
     let expected = APIKeyStatus {
         observed_generation: Some(1),
@@ -304,6 +304,11 @@ fn the_whole_status_of_a_working_key() {
         }),
         can_read_secret: None,
         approved_terms: status.approved_terms.clone(),
+        credentials: vec![devportal_api::key::LiveCredential {
+            id: it.enforced("alice")[0].0.1.clone(),
+            revision: 0,
+            ends_at: None,
+        }],
     };
     assert_eq!(status, expected);
 }

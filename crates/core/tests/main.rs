@@ -23,6 +23,8 @@ mod properties;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod ruling;
 #[cfg(test)]
 mod scale;

@@ -5,16 +5,20 @@
 //! Secret in the Kuadrant namespace repeats it for the gateway. Enforcement
 //! Secrets are never edited: Authorino ignores updates that leave the value
 //! alone, so a change makes a new Secret first and deletes the old one after.
+//!
+//! A rotation gives a generated key a new value. The successor notes how long the
+//! credential before it goes on working; nobody has to remember it.
 
 use std::collections::BTreeMap;
 
 use devportal_api::APIKey;
-use devportal_api::condition::Enforcement;
+use devportal_api::condition::{Enforcement, whole_second};
 use devportal_api::id::{KeyId, ProductId, SecretId};
-use devportal_api::key::ApprovedTerms;
+use devportal_api::key::{ApprovedTerms, LiveCredential};
 use devportal_api::name::{self, annotation, label};
 use devportal_api::scheme::AuthenticationRule;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::change::{Fingerprint, SecretFacts, ValueFacts};
@@ -60,6 +64,30 @@ pub(super) fn withdraw(id: &KeyId, world: &World) -> Vec<Write> {
         .collect()
 }
 
+/// Deletes the credentials whose overlap is over, whatever else is missing, and
+/// tells when the next one's is.
+pub(super) fn retire(
+    id: &KeyId,
+    key: &APIKey,
+    world: &World,
+    now: Timestamp,
+) -> (Vec<Write>, Option<Timestamp>) {
+    let existing: Vec<_> = world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting)
+        .collect();
+    let ends = existing
+        .iter()
+        .filter(|(_, facts)| revision_of(facts) != key.revision())
+        .filter_map(|secret| Some((*secret, end_of(secret.1, &existing)?)));
+    let (over, going): (Vec<_>, Vec<_>) = ends.partition(|(_, end)| *end <= now);
+    let next = going.into_iter().map(|(_, end)| end).min();
+    (
+        over.into_iter().map(|(secret, _)| delete(secret)).collect(),
+        next,
+    )
+}
+
 /// Deletes the consumer's copy of a generated key, if it is ours.
 pub(super) fn withdraw_copy(id: &KeyId, key: &APIKey, world: &World) -> Option<Write> {
     let source = name::generated_secret(id);
@@ -80,8 +108,8 @@ fn is_owned(facts: &SecretFacts, key: &APIKey) -> bool {
 }
 
 impl Plan<'_> {
-    /// The next step towards exactly one enforcement Secret that says what was
-    /// approved.
+    /// The next step towards one enforcement Secret that says what was approved,
+    /// and one for each value that a rotation lets go on for a while.
     pub(super) fn next(&self) -> Step {
         let (source, fingerprint) = match self.source() {
             Ok(found) => found,
@@ -91,37 +119,99 @@ impl Plan<'_> {
             Ok(marks) => marks,
             Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why), None),
         };
-        let existing: Vec<_> = self.world.enforcement_of(self.id).collect();
-        let matches = |id: &SecretId, facts: &SecretFacts| {
+        let existing: Vec<_> = self
+            .world
+            .enforcement_of(self.id)
+            .filter(|(_, facts)| !facts.deleting)
+            .collect();
+        let is_right = |(id, facts): &(&SecretId, &SecretFacts)| {
             id.namespace == self.namespace
-                && !facts.deleting
                 && facts.labels == labels
                 && says(&facts.annotations, &annotations)
-                && fingerprint_of(facts) == Some(fingerprint)
         };
-        if let Some((kept, _)) = existing.iter().find(|(id, facts)| matches(id, facts)) {
-            let others = existing
-                .iter()
-                .filter(|(id, facts)| id != kept && !facts.deleting);
-            let writes: Vec<Write> = others.map(|secret| delete(*secret)).collect();
-            return if writes.is_empty() {
-                Step::Done
-            } else {
-                Step::Write(writes)
-            };
+        // Each value that is to be accepted: where it is read, and what its
+        // Secret says besides.
+        let mut wanted = vec![(
+            source,
+            fingerprint,
+            self.revision_marks(&existing, fingerprint),
+        )];
+        for (id, facts) in retiring(&existing, fingerprint, self.now) {
+            let own = [annotation::REVISION, annotation::OVERLAP_UNTIL].iter();
+            let own =
+                own.filter_map(|it| Some(((*it).to_owned(), facts.annotations.get(*it)?.clone())));
+            if let Some(value) = intact_fingerprint(facts)
+                && wanted.iter().all(|(_, other, _)| *other != value)
+            {
+                wanted.push((id.clone(), value, own.collect()));
+            }
         }
-        let id = self.free_name(&existing, &labels, &annotations);
-        if let Some(step) = self.taken(&id) {
-            return step;
+        let mut kept = Vec::new();
+        for (from, value, own) in wanted {
+            let holds =
+                |secret: &&(&SecretId, &SecretFacts)| fingerprint_of(secret.1) == Some(value);
+            let revision = |marks: &Marks| marks.get(annotation::REVISION).cloned();
+            let found = existing.iter().filter(holds).find(|secret| {
+                is_right(secret) && revision(&secret.1.annotations) == revision(&own)
+            });
+            if let Some((id, _)) = found {
+                kept.push(*id);
+                continue;
+            }
+            let annotations: Marks = annotations.clone().into_iter().chain(own).collect();
+            let id = self.free_name(&labels, &annotations);
+            if let Some(step) = self.taken(&id) {
+                return step;
+            }
+            return Step::Write(vec![Write::CreateSecret(NewSecret {
+                id,
+                labels,
+                annotations,
+                owner: None,
+                value: ValueSource::CopyOf(from, value),
+                generated: self.key.is_generated(),
+            })]);
         }
-        Step::Write(vec![Write::CreateSecret(NewSecret {
-            id,
-            labels,
-            annotations,
-            owner: None,
-            value: ValueSource::CopyOf(source, fingerprint),
-            generated: self.key.is_generated(),
-        })])
+        let others = existing.iter().filter(|(id, _)| !kept.contains(id));
+        let writes: Vec<Write> = others.map(|secret| delete(*secret)).collect();
+        if writes.is_empty() {
+            Step::Done
+        } else {
+            Step::Write(writes)
+        }
+    }
+
+    /// What the Secret of the current value says of its revision, and of the
+    /// values before it when it is to take their place.
+    fn revision_marks(
+        &self,
+        existing: &[(&SecretId, &SecretFacts)],
+        current: Fingerprint,
+    ) -> Marks {
+        let mut marks = Marks::new();
+        if !self.key.is_generated() {
+            return marks;
+        }
+        let revision = self.key.revision();
+        if revision != 0 {
+            marks.insert(annotation::REVISION.to_owned(), revision.to_string());
+        }
+        let same = existing
+            .iter()
+            .find(|(_, it)| fingerprint_of(it) == Some(current));
+        let has_predecessor = existing
+            .iter()
+            .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
+        let until = match same {
+            // Made again under other terms: the overlap goes on as it was.
+            Some((_, facts)) => facts.annotations.get(annotation::OVERLAP_UNTIL).cloned(),
+            None => has_predecessor.then(|| {
+                let rotation = self.key.spec.rotation.clone().unwrap_or_default();
+                (whole_second(self.now) + rotation.overlap()).to_string()
+            }),
+        };
+        marks.extend(until.map(|it| (annotation::OVERLAP_UNTIL.to_owned(), it)));
+        marks
     }
 
     /// The Secret that holds the value, put in place where it is ours to make.
@@ -144,6 +234,10 @@ impl Plan<'_> {
         if facts.deleting {
             return Err(Step::Wait);
         }
+        if revision_of(facts) != self.key.revision() {
+            // The gateway goes on accepting the value while another is made.
+            return Err(Step::Write(vec![delete((&id, facts))]));
+        }
         let intact = intact_fingerprint(facts);
         let enforced = self.enforced();
         match (intact, enforced) {
@@ -155,11 +249,11 @@ impl Plan<'_> {
         }
     }
 
-    /// An enforcement Secret of ours that nobody tampered with.
+    /// An enforcement Secret of the current revision that nobody tampered with.
     fn enforced(&self) -> Option<(&SecretId, Fingerprint)> {
         self.world
             .enforcement_of(self.id)
-            .filter(|(_, facts)| !facts.deleting)
+            .filter(|(_, facts)| !facts.deleting && revision_of(facts) == self.key.revision())
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
     }
 
@@ -171,6 +265,11 @@ impl Plan<'_> {
             Some((from, fingerprint)) => ValueSource::CopyOf(from.clone(), fingerprint),
             None => ValueSource::Generate,
         };
+        let mut annotations = self.identity();
+        if self.key.revision() != 0 {
+            let revision = self.key.revision().to_string();
+            annotations.insert(annotation::REVISION.to_owned(), revision);
+        }
         let owner = Owner {
             kind: "APIKey",
             name: self.id.name.clone(),
@@ -179,7 +278,7 @@ impl Plan<'_> {
         Step::Write(vec![Write::CreateSecret(NewSecret {
             id,
             labels: BTreeMap::new(),
-            annotations: self.identity(),
+            annotations,
             owner: Some(owner),
             value,
             generated: true,
@@ -195,13 +294,9 @@ impl Plan<'_> {
 
     /// The published name for the first credential, another one while an older
     /// credential still has it.
-    fn free_name(
-        &self,
-        existing: &[(&SecretId, &SecretFacts)],
-        labels: &Marks,
-        annotations: &Marks,
-    ) -> SecretId {
+    fn free_name(&self, labels: &Marks, annotations: &Marks) -> SecretId {
         let first = name::enforcement_secret(self.id, self.namespace);
+        let existing: Vec<_> = self.world.enforcement_of(self.id).collect();
         if existing.iter().all(|(id, _)| **id != first) {
             return first;
         }
@@ -274,6 +369,70 @@ fn says(have: &Marks, want: &Marks) -> bool {
         && identity
             .iter()
             .all(|name| !have.contains_key(*name) || have.get(*name) == want.get(*name))
+}
+
+/// The credentials that open the API now, the one that stays last.
+pub(super) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
+    let existing: Vec<_> = world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting)
+        .collect();
+    let mut live: Vec<_> = existing
+        .iter()
+        .map(|(id, facts)| LiveCredential {
+            id: id.name.clone(),
+            revision: revision_of(facts),
+            ends_at: (revision_of(facts) != key.revision())
+                .then(|| end_of(facts, &existing))
+                .flatten()
+                .map(Time),
+        })
+        .collect();
+    live.sort_by_key(|it| {
+        (
+            it.revision == key.revision(),
+            it.ends_at.clone().map(|at| at.0),
+        )
+    });
+    live
+}
+
+/// The Secrets of values that go on for a while.
+fn retiring<'a>(
+    existing: &[(&'a SecretId, &'a SecretFacts)],
+    current: Fingerprint,
+    now: Timestamp,
+) -> Vec<(&'a SecretId, &'a SecretFacts)> {
+    existing
+        .iter()
+        .filter(|(_, facts)| fingerprint_of(facts) != Some(current))
+        .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
+        .copied()
+        .collect()
+}
+
+/// When a credential ends: with the overlap that its next successor noted. The
+/// later a successor, the later the end of its overlap.
+fn end_of(facts: &SecretFacts, existing: &[(&SecretId, &SecretFacts)]) -> Option<Timestamp> {
+    let noted = |facts: &SecretFacts| -> Option<Timestamp> {
+        facts
+            .annotations
+            .get(annotation::OVERLAP_UNTIL)?
+            .parse()
+            .ok()
+    };
+    let own = noted(facts);
+    existing
+        .iter()
+        .filter_map(|(_, other)| noted(other))
+        .filter(|until| own.is_none_or(|own| *until > own))
+        .min()
+}
+
+/// Which revision of its key a Secret holds.
+fn revision_of(facts: &SecretFacts) -> i64 {
+    let noted = facts.annotations.get(annotation::REVISION);
+    noted.and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
 fn fingerprint_of(facts: &SecretFacts) -> Option<Fingerprint> {

@@ -117,6 +117,7 @@ impl<'a> Case<'a> {
                 decision.writes = credential::withdraw(self.id, self.world);
             }
             decision.wake_at = self.expiry();
+            self.retire(&mut decision);
             return decision;
         }
 
@@ -146,12 +147,24 @@ impl<'a> Case<'a> {
             Course::Issue => enforcement = self.issue(&mut decision),
         }
         decision.wake_at = sooner(decision.wake_at, self.expiry());
+        self.retire(&mut decision);
 
         // A status tells what is, not what is being done.
         if decision.writes.is_empty() {
             self.tell(&lifecycle, enforcement, &mut decision);
         }
         decision
+    }
+
+    /// Ends what a rotation replaced, on time and whatever else is missing.
+    fn retire(&self, decision: &mut Decision) {
+        let (over, next) = credential::retire(self.id, self.key, self.world, self.now);
+        for write in over {
+            if !decision.writes.contains(&write) {
+                decision.writes.push(write);
+            }
+        }
+        decision.wake_at = sooner(decision.wake_at, next);
     }
 
     /// The first thing that is missing, in the order of the wire contract.

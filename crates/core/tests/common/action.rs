@@ -1,6 +1,7 @@
 //! What people and the rest of the cluster do, at random.
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::key::Rotation;
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::SignedDuration;
@@ -24,6 +25,7 @@ pub enum Action {
     ChangeProduct(usize, usize),
     ChangeExpiry(usize, Option<i64>),
     SwitchSource(usize),
+    Rotate(usize, i64, i64),
     CreateProduct(usize),
     DeleteProduct(usize),
     SetMode(usize, bool),
@@ -63,6 +65,7 @@ pub fn any_action() -> impl Strategy<Value = Action> {
         2 => (k.clone(), p.clone()).prop_map(|(k, p)| A::ChangeProduct(k, p)),
         2 => (k.clone(), soon).prop_map(|(k, e)| A::ChangeExpiry(k, e)),
         1 => k.clone().prop_map(A::SwitchSource),
+        3 => (k.clone(), 0..4_i64, 0..300_i64).prop_map(|(k, r, o)| A::Rotate(k, r, o)),
         2 => p.clone().prop_map(A::CreateProduct),
         1 => p.clone().prop_map(A::DeleteProduct),
         2 => (p.clone(), any::<bool>()).prop_map(|(p, a)| A::SetMode(p, a)),
@@ -150,6 +153,12 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
             if was.is_none() {
                 *it = it.clone().brought(&own_name(k).1);
             }
+        })),
+        Action::Rotate(k, revision, overlap) => drop(cluster.edit::<APIKey>(&key_name(k), |it| {
+            it.spec.rotation = Some(Rotation {
+                revision,
+                overlap: Some(format!("{overlap}s")),
+            });
         })),
         Action::CreateProduct(p) => drop(cluster.create(product_named(PRODUCTS[p]))),
         Action::DeleteProduct(p) => drop(cluster.delete::<APIProduct>(&product_name(p))),

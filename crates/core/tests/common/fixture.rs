@@ -61,6 +61,7 @@ pub fn key(name: &str) -> APIKey {
             email: "someone@example.com".into(),
         },
         expires_at: None,
+        rotation: None,
     };
     let mut key = APIKey::new(name, spec);
     key.meta_mut().namespace = Some(CONSUMER.into());

@@ -201,8 +201,9 @@ fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static st
     }
 }
 
-/// An approved key under a ready policy has exactly one credential, of the
-/// right value; a key that is not granted has none.
+/// An approved key under a ready policy has exactly one credential of the right
+/// value, and others only as long as a rotation lets them; a key that is not
+/// granted has none.
 fn credentials(simulation: &Simulation, key: &APIKey) {
     let enforced = simulation.enforced(&key.name_any());
     let is_granted = terms(simulation, key).is_some() && !is_over(simulation, key);
@@ -225,7 +226,25 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
         return;
     }
     let terms = terms(simulation, key).unwrap();
-    let [(name, secret)] = enforced[..] else {
+    let source = simulation
+        .cluster
+        .secrets
+        .get(&source_name(key))
+        .expect("a source");
+    let (current, replaced): (Vec<_>, Vec<_>) =
+        (enforced.iter()).partition(|(_, secret)| secret.value == source.value);
+    for (name, _) in &replaced {
+        let is_going_on = enforced.iter().any(|(other, secret)| {
+            let until = secret.annotations.get(annotation::OVERLAP_UNTIL);
+            let until = until.map(|it| it.parse::<jiff::Timestamp>().unwrap());
+            other != name && until.is_some_and(|it| it > simulation.cluster.now)
+        });
+        assert!(
+            is_going_on && key.is_generated(),
+            "{name:?} goes on for ever"
+        );
+    }
+    let [(name, secret)] = current[..] else {
         panic!("{} has {enforced:?}", key.name_any())
     };
     assert_eq!(Some(name.0.as_str()), simulation.world.kuadrant_namespace());
@@ -242,15 +261,6 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
         key.meta().uid.as_ref()
     );
     assert_eq!(secret.labels.get(label::PRODUCT), Some(&product.name));
-    let source = simulation
-        .cluster
-        .secrets
-        .get(&source_name(key))
-        .expect("a source");
-    assert_eq!(
-        secret.value, source.value,
-        "another value than the consumer has"
-    );
 }
 
 /// No credential and no request without its key.

@@ -104,9 +104,9 @@ impl Simulation {
             };
             self.observe(Seen {
                 change,
+                gone: self.known.get(&object).cloned().flatten(),
                 object,
                 uid: None,
-                gone: None,
             });
         }
         for seen in listed {
@@ -118,18 +118,16 @@ impl Simulation {
     }
 
     fn observe(&mut self, seen: Seen) {
-        let is_absence = is_absence(&seen.change);
-        // A late deletion of a predecessor is none of its successor.
-        let known = self.known.get(&seen.object);
-        if is_absence && seen.gone.is_some() && known.is_some_and(|uid| *uid != seen.gone) {
-            return;
-        }
-        if is_absence {
+        if is_absence(&seen.change) {
             self.known.remove(&seen.object);
         } else {
             self.known.insert(seen.object.clone(), seen.uid.clone());
         }
-        self.dirty.extend(self.world.observe(seen.change));
+        let change = match seen.gone {
+            Some(uid) => Change::Ended(uid, Box::new(seen.change)),
+            None => seen.change,
+        };
+        self.dirty.extend(self.world.observe(change));
     }
 
     fn take_events(&mut self) {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use devportal_api::id::KeyId;
+use devportal_api::name;
 use devportal_api::scheme::Credentials;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::DeleteParams;
@@ -22,6 +24,7 @@ stories![
     two_consumers_of_one_tier_share_its_limit_and_the_condition_says_so,
     limits_per_consumer_keep_two_consumers_apart,
     a_change_of_plan_interrupts_nothing_and_is_soon_seen,
+    a_thousand_rotations_refuse_no_valid_key_and_each_old_value_ends_on_time,
     a_broken_tier_or_selector_is_told_within_ten_seconds,
     a_policy_of_the_gateway_that_overrides_decides,
     two_products_of_one_gateway_never_open_for_each_others_keys,
@@ -230,6 +233,51 @@ async fn a_change_of_plan_interrupts_nothing_and_is_soon_seen(stage: Arc<Stage>)
             "the key changed"
         );
     }
+    Ok(())
+}
+
+/// A2
+async fn a_thousand_rotations_refuse_no_valid_key_and_each_old_value_ends_on_time(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    const OVERLAP: Duration = Duration::from_secs(3);
+    let shop = Shop::open(stage, "rotating", "automatic").await?;
+    let mut value = shop.working_key("mine").await?;
+    let mut retired = Vec::new();
+    let secret = name::generated_secret(&KeyId::new(&shop.dev, "mine"));
+    for revision in 1..=1000 {
+        let rotation = json!({"spec": {"rotation": {"revision": revision, "overlap": "3s"}}});
+        let asked = Instant::now();
+        shop.patch_key("mine", &rotation).await?;
+        // A client that goes on with the value it has, until it finds another.
+        let next = loop {
+            ensure!(
+                shop.ask(&value).await? == 200,
+                "refused in rotation {revision}"
+            );
+            let copy = shop.secrets(&shop.dev).get_opt(&secret.name).await?;
+            let found = copy.and_then(|copy| copy.data?.remove("api_key"));
+            let found = found.and_then(|bytes| String::from_utf8(bytes.0).ok());
+            match found.filter(|found| *found != value) {
+                Some(found) if shop.ask(&found).await? == 200 => break found,
+                _ => ensure!(asked.elapsed() < Duration::from_secs(10), "no new value"),
+            }
+        };
+        ensure!(shop.ask(&value).await? == 200, "the old value went at once");
+        retired.push((std::mem::replace(&mut value, next), Instant::now()));
+        // Each is looked at when its time is over, and a second has passed.
+        let is_over = |at: &Instant| at.elapsed() > OVERLAP + Duration::from_secs(1);
+        while retired.first().is_some_and(|(_, at)| is_over(at)) {
+            let (old, _) = retired.remove(0);
+            ensure!(shop.ask(&old).await? == 401, "an old value lives on");
+        }
+    }
+    tokio::time::sleep(OVERLAP + Duration::from_secs(1)).await;
+    for (old, _) in retired {
+        ensure!(shop.ask(&old).await? == 401, "an old value lives on");
+    }
+    ensure!(shop.ask(&value).await? == 200);
+    ensure!(shop.enforcement("mine").await?.len() == 1);
     Ok(())
 }
 
