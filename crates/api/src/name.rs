@@ -49,6 +49,9 @@ pub mod annotation {
     pub const KEY_UID: &str = "devportal.kuadrant.io/apikey-uid";
     /// Which revision of a generated key a Secret holds; absent: 0.
     pub const REVISION: &str = "devportal.kuadrant.io/revision";
+    /// On the successor of a credential: since when it is that, RFC 3339; later
+    /// than of any before it.
+    pub const SINCE: &str = "devportal.kuadrant.io/since";
     /// On the successor of a credential: until when that goes on working,
     /// RFC 3339.
     pub const OVERLAP_UNTIL: &str = "devportal.kuadrant.io/overlap-until";

@@ -118,20 +118,38 @@ fn several_rotations_each_give_their_predecessor_its_own_overlap() {
 }
 
 #[test]
+fn a_shorter_overlap_counts_for_all_values_before_also_within_a_second() {
+    let mut it = generated();
+    rotate(&mut it, 1, Some("2h"));
+    rotate(&mut it, 2, Some("2h"));
+    rotate(&mut it, 3, Some("30m"));
+    let third = value(&it);
+    assert_eq!(accepted(&it).len(), 4);
+    it.pass(minutes(29));
+    assert_eq!(accepted(&it).len(), 4);
+    it.pass(minutes(1));
+    assert_eq!(accepted(&it), [third]);
+}
+
+#[test]
 fn a_change_of_plan_during_the_overlap_reaches_both_values_and_prolongs_nothing() {
     let mut it = generated();
     rotate(&mut it, 1, Some("30m"));
     let both = accepted(&it);
     it.pass(minutes(10));
+    rotate(&mut it, 2, Some("30m"));
+    let third = value(&it);
     it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
     it.settle();
     oracle::check(&it);
-    assert_eq!(accepted(&it), both);
+    assert_eq!(accepted(&it), sorted(&[&both[0], &both[1], &third]));
     for (_, secret) in it.enforced("alice") {
         assert_eq!(secret.annotations[annotation::PLAN], "silver");
     }
     it.pass(minutes(20));
-    assert_eq!(accepted(&it), [value(&it)]);
+    assert_eq!(accepted(&it).len(), 2);
+    it.pass(minutes(10));
+    assert_eq!(accepted(&it), [third]);
 }
 
 #[test]

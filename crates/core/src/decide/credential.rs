@@ -29,6 +29,13 @@ use crate::world::World;
 /// How long after a name was found taken it is tried again.
 const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
 
+/// What a Secret says of its place among the values of its key.
+const OF_ROTATION: [&str; 3] = [
+    annotation::REVISION,
+    annotation::SINCE,
+    annotation::OVERLAP_UNTIL,
+];
+
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
 
@@ -137,7 +144,7 @@ impl Plan<'_> {
             self.revision_marks(&existing, fingerprint),
         )];
         for (id, facts) in retiring(&existing, fingerprint, self.now) {
-            let own = [annotation::REVISION, annotation::OVERLAP_UNTIL].iter();
+            let own = OF_ROTATION.iter();
             let own =
                 own.filter_map(|it| Some(((*it).to_owned(), facts.annotations.get(*it)?.clone())));
             if let Some(value) = intact_fingerprint(facts)
@@ -202,15 +209,25 @@ impl Plan<'_> {
         let has_predecessor = existing
             .iter()
             .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
-        let until = match same {
+        match same {
             // Made again under other terms: the overlap goes on as it was.
-            Some((_, facts)) => facts.annotations.get(annotation::OVERLAP_UNTIL).cloned(),
-            None => has_predecessor.then(|| {
+            Some((_, facts)) => marks.extend(
+                [annotation::SINCE, annotation::OVERLAP_UNTIL]
+                    .into_iter()
+                    .filter_map(|it| Some((it.to_owned(), facts.annotations.get(it)?.clone()))),
+            ),
+            None if has_predecessor => {
                 let rotation = self.key.spec.rotation.clone().unwrap_or_default();
-                (whole_second(self.now) + rotation.overlap()).to_string()
-            }),
-        };
-        marks.extend(until.map(|it| (annotation::OVERLAP_UNTIL.to_owned(), it)));
+                let until = whole_second(self.now) + rotation.overlap();
+                let last = existing.iter().filter_map(|(_, it)| since(it)).max();
+                let since = last.map_or(self.now, |last| {
+                    self.now.max(last + SignedDuration::from_millis(1))
+                });
+                marks.insert(annotation::SINCE.to_owned(), since.to_string());
+                marks.insert(annotation::OVERLAP_UNTIL.to_owned(), until.to_string());
+            }
+            None => {}
+        }
         marks
     }
 
@@ -411,22 +428,22 @@ fn retiring<'a>(
         .collect()
 }
 
-/// When a credential ends: with the overlap that its next successor noted. The
-/// later a successor, the later the end of its overlap.
+/// When a credential ends: with the first overlap that a later one noted.
 fn end_of(facts: &SecretFacts, existing: &[(&SecretId, &SecretFacts)]) -> Option<Timestamp> {
-    let noted = |facts: &SecretFacts| -> Option<Timestamp> {
-        facts
-            .annotations
-            .get(annotation::OVERLAP_UNTIL)?
-            .parse()
-            .ok()
-    };
-    let own = noted(facts);
     existing
         .iter()
-        .filter_map(|(_, other)| noted(other))
-        .filter(|until| own.is_none_or(|own| *until > own))
+        .filter(|(_, other)| since(other) > since(facts))
+        .filter_map(|(_, other)| noted(other, annotation::OVERLAP_UNTIL))
         .min()
+}
+
+/// Since when a Secret's value is the successor of another.
+fn since(facts: &SecretFacts) -> Option<Timestamp> {
+    noted(facts, annotation::SINCE)
+}
+
+fn noted(facts: &SecretFacts, name: &str) -> Option<Timestamp> {
+    facts.annotations.get(name)?.parse().ok()
 }
 
 /// Which revision of its key a Secret holds.
