@@ -55,7 +55,7 @@ pub use crds::foreign as foreign_crds;
 pub use kuadrant::NAMESPACE;
 pub use leftovers::{end as end_leftovers, find as find_leftovers};
 pub use obtain::{all as obtain, program as obtain_program};
-pub use ours::{cargo, repository};
+pub use ours::{build_release, cargo, repository};
 pub use part::Part;
 pub use persona::Persona;
 pub use pin::Program;

@@ -79,6 +79,15 @@ pub fn cargo() -> Command {
 
 /// Builds one of our packages, and finds its program of the same name.
 pub(crate) async fn build(package: &str) -> Result<PathBuf> {
+    build_with(package, &[]).await
+}
+
+/// The same as it would be deployed.
+pub async fn build_release(package: &str) -> Result<PathBuf> {
+    build_with(package, &["--release"]).await
+}
+
+async fn build_with(package: &str, arguments: &[&str]) -> Result<PathBuf> {
     let output = cargo()
         .args([
             "build",
@@ -86,6 +95,7 @@ pub(crate) async fn build(package: &str) -> Result<PathBuf> {
             package,
             "--message-format=json-render-diagnostics",
         ])
+        .args(arguments)
         .current_dir(repository())
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)

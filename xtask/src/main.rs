@@ -1,5 +1,6 @@
 //! `cargo xtask`: how does a contributor run and check all of this?
 
+mod bench;
 mod check;
 mod command;
 mod down;
@@ -57,6 +58,13 @@ enum Verb {
     Env,
     /// Run the tests, with the stack's programs fetched first.
     Test(check::TestArguments),
+    /// Measure on the real stack; `bench --help` tells what.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What to measure, and how.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write what is generated from the code: the CRDs.
     Gen {
         /// Write nothing; fail when a file is stale.
@@ -85,6 +93,7 @@ async fn main() -> ExitCode {
         Verb::Logs(arguments) => logs::run(&dir, &arguments).await,
         Verb::Env => env::run(&dir).await,
         Verb::Test(arguments) => check::test(&arguments).await,
+        Verb::Bench { arguments } => bench::run(&arguments).await,
         Verb::Gen { check } => generate::run(check).map(|()| ExitCode::SUCCESS),
         Verb::Ci(arguments) => check::ci(&arguments).await,
     };

@@ -3,7 +3,8 @@
 //! with our controller under the rights it has in a cluster.
 //!
 //! One stack serves all stories but those that need a quiet or a damaged one of
-//! their own. Run one with `cargo test -p devportal-journeys -- NAME`.
+//! their own. Run some with `cargo test -p devportal-journeys -- PART_OF_A_NAME`,
+//! for example `-- gateway::`.
 
 mod quiet;
 mod shop;
@@ -56,6 +57,7 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle)>) -> Vec<Trial> {
     let on = on.map(|(stage, handle)| (Arc::clone(stage), handle.clone()));
     let trial = |Story { name, run }: Story| {
         let on = on.clone();
+        let name = name.trim_start_matches("journeys::stories::");
         Trial::test(name, move || {
             let Some((stage, handle)) = on else {
                 return Ok(());

@@ -26,12 +26,12 @@ pub(crate) struct Story {
     pub(crate) run: Run,
 }
 
-/// Lists functions as stories named after them.
+/// Lists functions as stories named after their module and them.
 macro_rules! stories {
     ($($story:ident),* $(,)?) => {
         pub(crate) fn stories() -> Vec<$crate::stories::Story> {
             vec![$($crate::stories::Story {
-                name: stringify!($story),
+                name: concat!(module_path!(), "::", stringify!($story)),
                 run: Box::new(|stage| Box::pin($story(stage))),
             }),*]
         }

@@ -1,0 +1,38 @@
+//! How fast is it? Benchmarks on the real stack.
+
+mod gateway;
+mod plot;
+mod sample;
+mod shop;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks on the real stack, with a release build of the controller.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", version)]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Debug, Subcommand)]
+enum Benchmark {
+    /// From an acknowledged change to the first answer that shows it.
+    Gateway(gateway::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().benchmark {
+        Benchmark::Gateway(arguments) => gateway::run(&arguments).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What is measured on? One API with a generous tier and one that lets nobody
+//! through, and consumers who bring their keys.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use devportal_api::{APIKey, APIProduct};
+use devportal_stack::{NAMESPACE, Stack, apply_objects};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+const SHOP: &str = "toys";
+const HOST: &str = "toys.example.com";
+/// How long anything may take before the benchmark gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The API, its consumers and the way to it.
+#[derive(Clone)]
+pub(crate) struct Shop {
+    pub(crate) client: Client,
+    http: reqwest::Client,
+    gateway: String,
+}
+
+impl Shop {
+    pub(crate) async fn open(stack: &Stack, client: Client) -> Result<Self> {
+        let gateway = stack.gateway_url().context("the stack has no gateway")?;
+        let shop = Self {
+            client,
+            http: reqwest::Client::new(),
+            gateway,
+        };
+        apply_objects(&shop.client, &objects()).await?;
+        shop.wait_for("nobody's", 401).await?;
+        shop.wait_for_product().await?;
+        Ok(shop)
+    }
+
+    /// What the gateway answers to a value.
+    pub(crate) async fn ask(&self, value: &str) -> Result<u16> {
+        let request = self.http.get(&self.gateway).header("Host", HOST);
+        let request = request.header("Authorization", format!("APIKEY {value}"));
+        Ok(request.send().await?.status().as_u16())
+    }
+
+    /// Asks again and again until the gateway answers this: how long it took.
+    pub(crate) async fn wait_for(&self, value: &str, status: u16) -> Result<Duration> {
+        let begun = Instant::now();
+        loop {
+            let seen = self.ask(value).await?;
+            if seen == status {
+                return Ok(begun.elapsed());
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("the gateway answers {seen}, not {status}, after {PATIENCE:?}");
+            }
+        }
+    }
+
+    async fn wait_for_product(&self) -> Result<()> {
+        let products: Api<APIProduct> = Api::namespaced(self.client.clone(), SHOP);
+        let begun = Instant::now();
+        loop {
+            let status = products.get(SHOP).await?.status.unwrap_or_default();
+            if status.discovered_plans.len() == 2 {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("the product does not show its plans: {status:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) fn keys(&self) -> Api<APIKey> {
+        Api::namespaced(self.client.clone(), SHOP)
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), SHOP)
+    }
+
+    /// Creates a consumer's Secret.
+    pub(crate) async fn bring(&self, name: &str) -> Result<()> {
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": name}, "stringData": {"api_key": value(name, 0)}}))?;
+        self.secrets()
+            .create(&PostParams::default(), &secret)
+            .await?;
+        Ok(())
+    }
+
+    /// Asks for the key that was brought under this name.
+    pub(crate) async fn request(&self, name: &str) -> Result<()> {
+        let key: APIKey = serde_json::from_value(json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
+            "metadata": {"name": name},
+            "spec": {"apiProductRef": {"name": SHOP}, "secretRef": {"name": name},
+                "planTier": "gold",
+                "requestedBy": {"userId": name, "email": "someone@example.com"}},
+        }))?;
+        self.keys().create(&PostParams::default(), &key).await?;
+        Ok(())
+    }
+
+    /// Gives the Secret another value.
+    pub(crate) async fn renew(&self, name: &str, revision: u32) -> Result<()> {
+        let patch = json!({"stringData": {"api_key": value(name, revision)}});
+        self.secrets()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn change_plan(&self, name: &str, tier: &str) -> Result<()> {
+        let patch = Patch::Merge(json!({"spec": {"planTier": tier}}));
+        self.keys()
+            .patch(name, &PatchParams::default(), &patch)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete(&self, name: &str) -> Result<()> {
+        self.keys().delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// How many credentials the gateway is to know.
+    pub(crate) async fn enforced(&self) -> Result<usize> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let ours = ListParams::default().labels("devportal.kuadrant.io/enforcement=true");
+        Ok(secrets.list_metadata(&ours).await?.items.len())
+    }
+}
+
+/// The value of a key under its name.
+pub(crate) fn value(name: &str, revision: u32) -> String {
+    format!("{name}-{revision}-correct-horse-battery-staple")
+}
+
+fn objects() -> Vec<Value> {
+    let meta = json!({"name": SHOP, "namespace": SHOP});
+    let target = json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": SHOP});
+    let plan = |tier: &str, limits: Value| {
+        json!({"tier": tier, "limits": limits, "predicate": format!(
+            "has(auth.identity) && auth.identity.metadata.annotations[\"secret.kuadrant.io/plan-id\"] == \"{tier}\"")})
+    };
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}}),
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": meta,
+            "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}}),
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta,
+            "spec": {"parentRefs": [{"name": SHOP}], "hostnames": [HOST],
+                "rules": [{"backendRefs": [{"name": SHOP, "port": 80}]}]}}),
+        json!({"apiVersion": "kuadrant.io/v1", "kind": "AuthPolicy", "metadata": meta,
+            "spec": {"targetRef": target, "rules": {"authentication": {"keys": {
+                "apiKey": {"selector": {"matchLabels": {"app": SHOP}}},
+                "credentials": {"authorizationHeader": {"prefix": "APIKEY"}}}}}}}),
+        json!({"apiVersion": "extensions.kuadrant.io/v1alpha1", "kind": "PlanPolicy", "metadata": meta,
+        "spec": {"targetRef": target, "plans": [
+            plan("gold", json!({"daily": 1_000_000_000})),
+            plan("closed", json!({"custom": [{"limit": 0, "window": "1m"}]})),
+        ]}}),
+        json!({"apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIProduct", "metadata": meta,
+            "spec": {"displayName": "Toys", "approvalMode": "automatic", "publishStatus": "Published",
+                "targetRef": target}}),
+    ]
+}
