@@ -66,6 +66,7 @@ impl Follower {
                     reader: self.reader.clone(),
                     news: self.news.clone(),
                     names: Arc::clone(&names),
+                    versions: HashMap::new(),
                 };
                 Namespace {
                     names,
@@ -106,16 +107,18 @@ struct Follow {
     reader: Reader,
     news: Sender<News>,
     names: Arc<Mutex<HashSet<String>>>,
+    /// Of those that exist, the version that was read last.
+    versions: HashMap<String, String>,
 }
 
 impl Follow {
-    async fn run(self, mut asked: UnboundedReceiver<String>) {
+    async fn run(mut self, mut asked: UnboundedReceiver<String>) {
         let api: Api<PartialObjectMeta<Secret>> =
             Api::namespaced(self.client.clone(), &self.namespace);
-        // A watch that breaks off reads everything again when it is back.
         let stream = watcher(api, watcher::Config::default()).default_backoff();
         pin_mut!(stream);
         let mut unread = Unread::default();
+        let mut listed = HashSet::new();
         let mut is_told = false;
         loop {
             tokio::select! {
@@ -126,7 +129,7 @@ impl Follow {
                 event = stream.next() => match event {
                     Some(Ok(event)) => {
                         is_told &= matches!(event, Event::Init);
-                        self.hear(event, &mut unread).await;
+                        self.hear(event, &mut listed, &mut unread).await;
                     }
                     Some(Err(failure)) => {
                         if !is_told {
@@ -146,21 +149,41 @@ impl Follow {
         }
     }
 
-    async fn hear(&self, event: Event<PartialObjectMeta<Secret>>, unread: &mut Unread) {
+    async fn hear(
+        &mut self,
+        event: Event<PartialObjectMeta<Secret>>,
+        listed: &mut HashSet<String>,
+        unread: &mut Unread,
+    ) {
         match event {
-            Event::Apply(object) | Event::Delete(object) => {
+            Event::Init => listed.clear(),
+            Event::Delete(object) => {
                 let name = object.name_any();
-                if self.is_wanted(&name) {
-                    self.read(&name, unread).await;
-                }
+                self.versions.remove(&name);
+                self.read(&name, unread).await;
             }
+            Event::Apply(object) => self.read_if_changed(&object, unread).await,
             // What changed while the watch was down is not told one by one.
-            Event::InitDone => {
-                for name in self.names() {
-                    self.read(&name, unread).await;
+            Event::InitApply(object) => {
+                if self.is_wanted(&object.name_any()) {
+                    self.read_if_changed(&object, unread).await;
+                    listed.insert(object.name_any());
                 }
             }
-            Event::Init | Event::InitApply(_) => {}
+            Event::InitDone => {
+                for name in self.names().difference(listed) {
+                    self.read(name, unread).await;
+                }
+                listed.clear();
+            }
+        }
+    }
+
+    async fn read_if_changed(&mut self, object: &PartialObjectMeta<Secret>, unread: &mut Unread) {
+        let name = object.name_any();
+        let is_known = self.versions.get(&name) == object.metadata.resource_version.as_ref();
+        if !is_known {
+            self.read(&name, unread).await;
         }
     }
 
@@ -180,20 +203,29 @@ impl Follow {
 
     /// Reads one, or notes that it is to be read again: what was not read is
     /// not known to be absent.
-    async fn read(&self, name: &str, unread: &mut Unread) {
+    async fn read(&mut self, name: &str, unread: &mut Unread) {
         if !self.is_wanted(name) {
+            self.versions.remove(name);
             return;
         }
         let id = SecretId::new(&self.namespace, name);
         match self.reader.read(&self.client, &id).await {
             Ok(facts) => {
                 unread.succeeded(name);
+                match &facts {
+                    Some(facts) => {
+                        let version = facts.resource_version.clone();
+                        self.versions.insert(name.to_owned(), version);
+                    }
+                    None => drop(self.versions.remove(name)),
+                }
                 let _ = self
                     .news
                     .send(News::Change(Change::SourceSecret(id, facts)))
                     .await;
             }
             Err(failure) => {
+                self.versions.remove(name);
                 if unread.failed(name) {
                     warn!(secret = %id, error = brief(&failure), "cannot read the Secret a key refers to; trying again");
                 }

@@ -139,9 +139,10 @@ fn wanted(
             }))
         }
         Kind::HttpRoute | Kind::GrpcRoute => {
-            let unsupported = (*kind == Kind::HttpRoute)
-                .then(|| envoy::unsupported(object))
-                .flatten();
+            let unsupported = match kind {
+                Kind::HttpRoute => envoy::unsupported(object),
+                _ => Some("GRPCRoutes".to_owned()),
+            };
             let parents: Vec<Value> = array(&object.data["spec"]["parentRefs"])
                 .map(|parent| {
                     let accepted = match attachment(seen, namespace, parent) {

@@ -9,16 +9,17 @@
 //! A rotation gives a generated key a new value. The successor notes how long the
 //! credential before it goes on working; nobody has to remember it.
 
+mod rotation;
+
 use std::collections::BTreeMap;
 
 use devportal_api::APIKey;
-use devportal_api::condition::{Enforcement, whole_second};
+use devportal_api::condition::Enforcement;
 use devportal_api::id::{KeyId, ProductId, SecretId};
-use devportal_api::key::{ApprovedTerms, LiveCredential};
+use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::scheme::AuthenticationRule;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::change::{Fingerprint, SecretFacts, ValueFacts};
@@ -26,15 +27,10 @@ use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::selector;
 use crate::world::World;
 
+pub(super) use rotation::{live, retire};
+
 /// How long after a name was found taken it is tried again.
 const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
-
-/// What a Secret says of its place among the values of its key.
-const OF_ROTATION: [&str; 3] = [
-    annotation::REVISION,
-    annotation::SINCE,
-    annotation::OVERLAP_UNTIL,
-];
 
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
@@ -69,30 +65,6 @@ pub(super) fn withdraw(id: &KeyId, world: &World) -> Vec<Write> {
         .filter(|(_, facts)| !facts.deleting)
         .map(delete)
         .collect()
-}
-
-/// Deletes the credentials whose overlap is over, whatever else is missing, and
-/// tells when the next one's is.
-pub(super) fn retire(
-    id: &KeyId,
-    key: &APIKey,
-    world: &World,
-    now: Timestamp,
-) -> (Vec<Write>, Option<Timestamp>) {
-    let existing: Vec<_> = world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting)
-        .collect();
-    let ends = existing
-        .iter()
-        .filter(|(_, facts)| revision_of(facts) != key.revision())
-        .filter_map(|secret| Some((*secret, end_of(secret.1, &existing)?)));
-    let (over, going): (Vec<_>, Vec<_>) = ends.partition(|(_, end)| *end <= now);
-    let next = going.into_iter().map(|(_, end)| end).min();
-    (
-        over.into_iter().map(|(secret, _)| delete(secret)).collect(),
-        next,
-    )
 }
 
 /// Deletes the consumer's copy of a generated key, if it is ours.
@@ -141,16 +113,13 @@ impl Plan<'_> {
         let mut wanted = vec![(
             source,
             fingerprint,
-            self.revision_marks(&existing, fingerprint),
+            rotation::marks(self.key, &existing, fingerprint, self.now),
         )];
-        for (id, facts) in retiring(&existing, fingerprint, self.now) {
-            let own = OF_ROTATION.iter();
-            let own =
-                own.filter_map(|it| Some(((*it).to_owned(), facts.annotations.get(*it)?.clone())));
+        for (id, facts) in rotation::retiring(&existing, fingerprint, self.now) {
             if let Some(value) = intact_fingerprint(facts)
                 && wanted.iter().all(|(_, other, _)| *other != value)
             {
-                wanted.push((id.clone(), value, own.collect()));
+                wanted.push((id.clone(), value, rotation::own_marks(facts)));
             }
         }
         let mut kept = Vec::new();
@@ -188,49 +157,6 @@ impl Plan<'_> {
         }
     }
 
-    /// What the Secret of the current value says of its revision, and of the
-    /// values before it when it is to take their place.
-    fn revision_marks(
-        &self,
-        existing: &[(&SecretId, &SecretFacts)],
-        current: Fingerprint,
-    ) -> Marks {
-        let mut marks = Marks::new();
-        if !self.key.is_generated() {
-            return marks;
-        }
-        let revision = self.key.revision();
-        if revision != 0 {
-            marks.insert(annotation::REVISION.to_owned(), revision.to_string());
-        }
-        let same = existing
-            .iter()
-            .find(|(_, it)| fingerprint_of(it) == Some(current));
-        let has_predecessor = existing
-            .iter()
-            .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
-        match same {
-            // Made again under other terms: the overlap goes on as it was.
-            Some((_, facts)) => marks.extend(
-                [annotation::SINCE, annotation::OVERLAP_UNTIL]
-                    .into_iter()
-                    .filter_map(|it| Some((it.to_owned(), facts.annotations.get(it)?.clone()))),
-            ),
-            None if has_predecessor => {
-                let rotation = self.key.spec.rotation.clone().unwrap_or_default();
-                let until = whole_second(self.now) + rotation.overlap();
-                let last = existing.iter().filter_map(|(_, it)| since(it)).max();
-                let since = last.map_or(self.now, |last| {
-                    self.now.max(last + SignedDuration::from_millis(1))
-                });
-                marks.insert(annotation::SINCE.to_owned(), since.to_string());
-                marks.insert(annotation::OVERLAP_UNTIL.to_owned(), until.to_string());
-            }
-            None => {}
-        }
-        marks
-    }
-
     /// The Secret that holds the value, put in place where it is ours to make.
     fn source(&self) -> Result<(SecretId, Fingerprint), Step> {
         let id = self.key.source_secret();
@@ -251,7 +177,7 @@ impl Plan<'_> {
         if facts.deleting {
             return Err(Step::Wait);
         }
-        if revision_of(facts) != self.key.revision() {
+        if rotation::revision_of(facts) != self.key.revision() {
             // The gateway goes on accepting the value while another is made.
             return Err(Step::Write(vec![delete((&id, facts))]));
         }
@@ -270,7 +196,9 @@ impl Plan<'_> {
     fn enforced(&self) -> Option<(&SecretId, Fingerprint)> {
         self.world
             .enforcement_of(self.id)
-            .filter(|(_, facts)| !facts.deleting && revision_of(facts) == self.key.revision())
+            .filter(|(_, facts)| {
+                !facts.deleting && rotation::revision_of(facts) == self.key.revision()
+            })
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
     }
 
@@ -386,70 +314,6 @@ fn says(have: &Marks, want: &Marks) -> bool {
         && identity
             .iter()
             .all(|name| !have.contains_key(*name) || have.get(*name) == want.get(*name))
-}
-
-/// The credentials that open the API now, the one that stays last.
-pub(super) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
-    let existing: Vec<_> = world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting)
-        .collect();
-    let mut live: Vec<_> = existing
-        .iter()
-        .map(|(id, facts)| LiveCredential {
-            id: id.name.clone(),
-            revision: revision_of(facts),
-            ends_at: (revision_of(facts) != key.revision())
-                .then(|| end_of(facts, &existing))
-                .flatten()
-                .map(Time),
-        })
-        .collect();
-    live.sort_by_key(|it| {
-        (
-            it.revision == key.revision(),
-            it.ends_at.clone().map(|at| at.0),
-        )
-    });
-    live
-}
-
-/// The Secrets of values that go on for a while.
-fn retiring<'a>(
-    existing: &[(&'a SecretId, &'a SecretFacts)],
-    current: Fingerprint,
-    now: Timestamp,
-) -> Vec<(&'a SecretId, &'a SecretFacts)> {
-    existing
-        .iter()
-        .filter(|(_, facts)| fingerprint_of(facts) != Some(current))
-        .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
-        .copied()
-        .collect()
-}
-
-/// When a credential ends: with the first overlap that a later one noted.
-fn end_of(facts: &SecretFacts, existing: &[(&SecretId, &SecretFacts)]) -> Option<Timestamp> {
-    existing
-        .iter()
-        .filter(|(_, other)| since(other) > since(facts))
-        .filter_map(|(_, other)| noted(other, annotation::OVERLAP_UNTIL))
-        .min()
-}
-
-/// Since when a Secret's value is the successor of another.
-fn since(facts: &SecretFacts) -> Option<Timestamp> {
-    noted(facts, annotation::SINCE)
-}
-
-fn noted(facts: &SecretFacts, name: &str) -> Option<Timestamp> {
-    facts.annotations.get(name)?.parse().ok()
-}
-
-/// Which revision of its key a Secret holds.
-fn revision_of(facts: &SecretFacts) -> i64 {
-    let noted = facts.annotations.get(annotation::REVISION);
-    noted.and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
 fn fingerprint_of(facts: &SecretFacts) -> Option<Fingerprint> {

@@ -1,0 +1,162 @@
+//! Which values of a generated key work side by side, and until when?
+//!
+//! The successor of a value notes on its own Secret since when it is that, and
+//! until when those before it go on. So nothing has to be remembered, and a
+//! restart forgets nothing.
+
+use devportal_api::APIKey;
+use devportal_api::condition::whole_second;
+use devportal_api::id::{KeyId, SecretId};
+use devportal_api::key::LiveCredential;
+use devportal_api::name::annotation;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Marks, delete, fingerprint_of, intact_fingerprint};
+use crate::change::{Fingerprint, SecretFacts};
+use crate::decision::Write;
+use crate::world::World;
+
+/// What a Secret says of its place among the values of its key.
+const OF_ROTATION: [&str; 3] = [
+    annotation::REVISION,
+    annotation::SINCE,
+    annotation::OVERLAP_UNTIL,
+];
+
+/// What the Secret of the current value says of its revision, and of the
+/// values before it when it is to take their place.
+pub(super) fn marks(
+    key: &APIKey,
+    existing: &[(&SecretId, &SecretFacts)],
+    current: Fingerprint,
+    now: Timestamp,
+) -> Marks {
+    let mut marks = Marks::new();
+    if !key.is_generated() {
+        return marks;
+    }
+    let revision = key.revision();
+    if revision != 0 {
+        marks.insert(annotation::REVISION.to_owned(), revision.to_string());
+    }
+    let same = existing
+        .iter()
+        .find(|(_, it)| fingerprint_of(it) == Some(current));
+    let has_predecessor = existing
+        .iter()
+        .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
+    match same {
+        // Made again under other terms: the overlap goes on as it was.
+        Some((_, facts)) => marks.extend(
+            [annotation::SINCE, annotation::OVERLAP_UNTIL]
+                .into_iter()
+                .filter_map(|it| Some((it.to_owned(), facts.annotations.get(it)?.clone()))),
+        ),
+        None if has_predecessor => {
+            let rotation = key.spec.rotation.clone().unwrap_or_default();
+            let until = whole_second(now) + rotation.overlap();
+            let last = existing.iter().filter_map(|(_, it)| since(it)).max();
+            let since = last.map_or(now, |last| now.max(last + SignedDuration::from_millis(1)));
+            marks.insert(annotation::SINCE.to_owned(), since.to_string());
+            marks.insert(annotation::OVERLAP_UNTIL.to_owned(), until.to_string());
+        }
+        None => {}
+    }
+    marks
+}
+
+/// What a replaced value's Secret goes on saying when it is made again.
+pub(super) fn own_marks(facts: &SecretFacts) -> Marks {
+    let own = OF_ROTATION.iter();
+    own.filter_map(|it| Some(((*it).to_owned(), facts.annotations.get(*it)?.clone())))
+        .collect()
+}
+
+/// Deletes the credentials whose overlap is over, whatever else is missing, and
+/// tells when the next one's is.
+pub(in crate::decide) fn retire(
+    id: &KeyId,
+    key: &APIKey,
+    world: &World,
+    now: Timestamp,
+) -> (Vec<Write>, Option<Timestamp>) {
+    let existing: Vec<_> = world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting)
+        .collect();
+    let ends = existing
+        .iter()
+        .filter(|(_, facts)| revision_of(facts) != key.revision())
+        .filter_map(|secret| Some((*secret, end_of(secret.1, &existing)?)));
+    let (over, going): (Vec<_>, Vec<_>) = ends.partition(|(_, end)| *end <= now);
+    let next = going.into_iter().map(|(_, end)| end).min();
+    (
+        over.into_iter().map(|(secret, _)| delete(secret)).collect(),
+        next,
+    )
+}
+
+/// The credentials that open the API now, the one that stays last.
+pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
+    let existing: Vec<_> = world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting)
+        .collect();
+    let mut live: Vec<_> = existing
+        .iter()
+        .map(|(id, facts)| LiveCredential {
+            id: id.name.clone(),
+            revision: revision_of(facts),
+            ends_at: (revision_of(facts) != key.revision())
+                .then(|| end_of(facts, &existing))
+                .flatten()
+                .map(Time),
+        })
+        .collect();
+    live.sort_by_key(|it| {
+        (
+            it.revision == key.revision(),
+            it.ends_at.clone().map(|at| at.0),
+        )
+    });
+    live
+}
+
+/// The Secrets of values that go on for a while.
+pub(super) fn retiring<'a>(
+    existing: &[(&'a SecretId, &'a SecretFacts)],
+    current: Fingerprint,
+    now: Timestamp,
+) -> Vec<(&'a SecretId, &'a SecretFacts)> {
+    existing
+        .iter()
+        .filter(|(_, facts)| fingerprint_of(facts) != Some(current))
+        .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
+        .copied()
+        .collect()
+}
+
+/// When a credential ends: with the first overlap that a later one noted.
+fn end_of(facts: &SecretFacts, existing: &[(&SecretId, &SecretFacts)]) -> Option<Timestamp> {
+    existing
+        .iter()
+        .filter(|(_, other)| since(other) > since(facts))
+        .filter_map(|(_, other)| noted(other, annotation::OVERLAP_UNTIL))
+        .min()
+}
+
+/// Since when a Secret's value is the successor of another.
+fn since(facts: &SecretFacts) -> Option<Timestamp> {
+    noted(facts, annotation::SINCE)
+}
+
+fn noted(facts: &SecretFacts, name: &str) -> Option<Timestamp> {
+    facts.annotations.get(name)?.parse().ok()
+}
+
+/// Which revision of its key a Secret holds.
+pub(super) fn revision_of(facts: &SecretFacts) -> i64 {
+    let noted = facts.annotations.get(annotation::REVISION);
+    noted.and_then(|it| it.parse().ok()).unwrap_or_default()
+}
