@@ -50,6 +50,8 @@ pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
             .configure_mesh()
             .x_desc("keys")
             .y_desc("ms")
+            .x_label_formatter(&|keys| format!("{keys:.0}"))
+            .y_label_formatter(&|ms| format!("{ms:.0}"))
             .x_labels(4)
             .y_labels(5)
             .light_line_style(RGBColor(240, 240, 240))

@@ -1,57 +1,41 @@
 //! Who serves the OpenAPI documents of the sample?
 //!
-//! A few lines of HTTP on loopback: files of one folder, GET only.
+//! The files of one folder, on loopback.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+use axum::{
+    Router,
+    extract::Path,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
 };
+use tokio::net::TcpListener;
+
+use crate::port::loopback;
 
 /// Serves the files of a folder until the runtime it is started on ends.
 pub(crate) async fn serve(folder: PathBuf, port: u16) -> Result<()> {
-    let listener = TcpListener::bind(crate::port::loopback(port)).await?;
+    let listener = TcpListener::bind(loopback(port)).await?;
+    let answer = |Path(name): Path<String>| async move { find(&folder, &name) };
+    let app = Router::new().route("/{name}", get(answer));
     tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let folder = folder.clone();
-            tokio::spawn(async move {
-                // A client that goes away early harms nobody.
-                let _ = answer(socket, &folder).await;
-            });
+        if let Err(error) = axum::serve(listener, app).await {
+            tracing::error!("the server of documents ended: {error}");
         }
     });
     Ok(())
 }
 
-async fn answer(mut socket: TcpStream, folder: &Path) -> std::io::Result<()> {
-    let mut lines = BufReader::new(&mut socket).lines();
-    let request = lines.next_line().await?.unwrap_or_default();
-    while lines
-        .next_line()
-        .await?
-        .is_some_and(|line| !line.is_empty())
-    {}
-    let (status, body) = match find_name(&request).map(|name| std::fs::read(folder.join(name))) {
-        Some(Ok(body)) => ("200 OK", body),
-        _ => ("404 Not Found", b"{}".to_vec()),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    socket.write_all(head.as_bytes()).await?;
-    socket.write_all(&body).await?;
-    socket.shutdown().await
-}
-
-/// The file a request line asks for: a plain name, never a way out.
-fn find_name(request: &str) -> Option<&str> {
-    let path = request.strip_prefix("GET /")?.split([' ', '?']).next()?;
-    let plain = !path.is_empty() && !path.contains(['/', '\\', '%']) && !path.starts_with('.');
-    plain.then_some(path)
+/// A file by its plain name, never a way out of the folder.
+fn find(folder: &std::path::Path, name: &str) -> Response {
+    let is_plain = !name.starts_with('.') && !name.contains(['/', '\\']);
+    match is_plain.then(|| std::fs::read(folder.join(name))) {
+        Some(Ok(body)) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -60,16 +44,13 @@ mod tests {
 
     #[test]
     fn only_plain_names_are_served() {
-        assert_eq!(
-            find_name("GET /toystore.json HTTP/1.1"),
-            Some("toystore.json")
-        );
-        for refused in [
-            "GET /../secret HTTP/1.1",
-            "GET / HTTP/1.1",
-            "POST /a HTTP/1.1",
-        ] {
-            assert_eq!(find_name(refused), None);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("toys.json"), "{}").unwrap();
+        std::fs::create_dir(folder.path().join("inner")).unwrap();
+        let status = |name: &str| find(&folder.path().join("inner"), name).status();
+        assert_eq!(find(folder.path(), "toys.json").status(), StatusCode::OK);
+        for refused in ["../toys.json", "..", ".hidden", "absent.json"] {
+            assert_eq!(status(refused), StatusCode::NOT_FOUND);
         }
     }
 }

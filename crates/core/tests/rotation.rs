@@ -153,6 +153,16 @@ fn a_change_of_plan_during_the_overlap_reaches_both_values_and_prolongs_nothing(
 }
 
 #[test]
+fn whoever_rotates_without_end_has_no_more_than_thirty_two_values() {
+    let mut it = generated();
+    for revision in 1..40 {
+        rotate(&mut it, revision, None);
+    }
+    assert_eq!(accepted(&it).len(), 32);
+    assert!(accepted(&it).contains(&value(&it)));
+}
+
+#[test]
 fn the_copy_is_mended_with_the_value_of_its_revision() {
     let mut it = generated();
     rotate(&mut it, 1, Some("30m"));

@@ -1,7 +1,6 @@
 //! Which stories are there? One module per kind of person or promise; numbers
 //! in comments are those of `docs/explanation/behaviours.md`.
 
-mod authorino;
 mod brought;
 mod decisions;
 mod gateway;
@@ -9,7 +8,6 @@ mod generated;
 mod product;
 mod quiet;
 mod replicas;
-mod restarts;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,8 +42,6 @@ pub(crate) fn all() -> Vec<Story> {
     [
         generated::stories(),
         gateway::stories(),
-        authorino::stories(),
-        restarts::stories(),
         brought::stories(),
         decisions::stories(),
         product::stories(),

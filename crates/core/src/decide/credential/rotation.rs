@@ -4,6 +4,8 @@
 //! until when those before it go on. So nothing has to be remembered, and a
 //! restart forgets nothing.
 
+use std::cmp::Reverse;
+
 use devportal_api::APIKey;
 use devportal_api::condition::whole_second;
 use devportal_api::id::{KeyId, SecretId};
@@ -23,6 +25,10 @@ const OF_ROTATION: [&str; 3] = [
     annotation::SINCE,
     annotation::OVERLAP_UNTIL,
 ];
+
+/// How many values go on beside the current one: whoever rotates without end
+/// fills nobody's memory.
+const MOST: usize = 31;
 
 /// What the Secret of the current value says of its revision, and of the
 /// values before it when it is to take their place.
@@ -123,18 +129,21 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
     live
 }
 
-/// The Secrets of values that go on for a while.
+/// The Secrets of values that go on for a while, the newest first.
 pub(super) fn retiring<'a>(
     existing: &[(&'a SecretId, &'a SecretFacts)],
     current: Fingerprint,
     now: Timestamp,
 ) -> Vec<(&'a SecretId, &'a SecretFacts)> {
-    existing
+    let mut retiring: Vec<_> = existing
         .iter()
         .filter(|(_, facts)| fingerprint_of(facts) != Some(current))
         .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
         .copied()
-        .collect()
+        .collect();
+    retiring.sort_by_key(|(_, facts)| Reverse(since(facts)));
+    retiring.truncate(MOST);
+    retiring
 }
 
 /// When a credential ends: with the first overlap that a later one noted.

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::stories;
+use super::super::stories;
 use crate::shop::{KUADRANT, Shop};
 use crate::stage::Stage;
 use crate::wait::throughout;

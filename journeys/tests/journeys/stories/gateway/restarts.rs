@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::stories;
+use super::super::stories;
 use crate::shop::Shop;
 use crate::stage::Stage;
 use crate::wait::{throughout, within};

@@ -1,0 +1,213 @@
+//! Whom does the gateway let in, and where do they show their key?
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use devportal_api::scheme::Credentials;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::super::stories;
+use crate::shop::{Shop, conditions};
+use crate::stage::Stage;
+use crate::wait::{until, within};
+
+stories![
+    a_key_works_where_its_status_says_and_nowhere_else,
+    a_policy_of_the_gateway_that_overrides_decides,
+    two_products_of_one_gateway_never_open_for_each_others_keys,
+    an_expired_key_is_refused,
+    a_broken_tier_or_selector_is_told_within_ten_seconds,
+    a_route_that_asks_for_more_than_the_stack_can_do_is_not_accepted,
+];
+
+/// A value at the place a key's status names: headers and path.
+fn present(credentials: &Credentials, value: &str) -> Result<(Vec<(String, String)>, String)> {
+    let credentials = serde_json::to_value(credentials)?;
+    let name = |place: &str| credentials[place]["name"].as_str();
+    let header = |name: &str, value: String| Ok((vec![(name.to_owned(), value)], "/".to_owned()));
+    if let Some(prefix) = credentials["authorizationHeader"]["prefix"].as_str() {
+        header("authorization", format!("{prefix} {value}"))
+    } else if let Some(name) = name("customHeader") {
+        header(name, value.to_owned())
+    } else if let Some(name) = name("cookie") {
+        header("cookie", format!("{name}={value}"))
+    } else {
+        let name = name("queryString").context("no place for the key")?;
+        Ok((vec![], format!("/?{name}={value}")))
+    }
+}
+
+async fn call_as_told(shop: &Shop, credentials: &Credentials, value: &str) -> Result<u16> {
+    let (headers, path) = present(credentials, value)?;
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    shop.stage.call(&shop.hostname(), &path, &headers).await
+}
+
+async fn a_key_works_where_its_status_says_and_nowhere_else(stage: Arc<Stage>) -> Result<()> {
+    for (name, place) in [
+        (
+            "in-prefix",
+            json!({"authorizationHeader": {"prefix": "TOYS"}}),
+        ),
+        ("in-header", json!({"customHeader": {"name": "X-Toys-Key"}})),
+        ("in-query", json!({"queryString": {"name": "toys_key"}})),
+        ("in-cookie", json!({"cookie": {"name": "toys"}})),
+    ] {
+        let shop = Shop::prepare(Arc::clone(&stage), name).await?;
+        let mut policy = shop.auth_policy();
+        policy["spec"]["rules"]["authentication"]["keys"]["credentials"] = place;
+        shop.stage.apply(&policy).await?;
+        shop.stage.apply(&shop.product("automatic")).await?;
+        shop.stage.apply(&shop.key("mine")).await?;
+        let key = shop.key_says("mine", "Enforced", "Enforced").await?;
+        let value = shop.generated_value(&key).await?;
+        let scheme = key.status.and_then(|status| status.auth_scheme);
+        let credentials = scheme
+            .and_then(|scheme| scheme.credentials)
+            .context("the status names no place")?;
+        until(&format!("{name}: 200"), async || {
+            let seen = call_as_told(&shop, &credentials, &value).await?;
+            Ok(if seen == 200 { Ok(()) } else { Err(seen) })
+        })
+        .await?;
+        ensure!(call_as_told(&shop, &credentials, "wrong").await? == 401);
+        ensure!(shop.ask(&value).await? == 401, "{name}: accepted elsewhere");
+    }
+    Ok(())
+}
+
+async fn a_policy_of_the_gateway_that_overrides_decides(stage: Arc<Stage>) -> Result<()> {
+    let shop = Shop::prepare(stage, "overridden").await?;
+    let gateway = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": shop.meta(),
+        "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+    });
+    shop.stage.apply(&gateway).await?;
+    let mut route = shop.route();
+    route["spec"]["parentRefs"] = json!([{"name": shop.name}]);
+    shop.stage.apply(&route).await?;
+    let overriding = json!({
+        "apiVersion": "kuadrant.io/v1", "kind": "AuthPolicy",
+        "metadata": {"name": "house-rules", "namespace": shop.name},
+        "spec": {
+            "targetRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": shop.name},
+            "overrides": {"rules": {"authentication": {"house": {
+                "apiKey": {"selector": {"matchLabels": {"house": "rules"}}},
+                "credentials": {"customHeader": {"name": "X-House-Key"}},
+            }}}},
+        },
+    });
+    shop.stage.apply(&overriding).await?;
+    shop.stage.apply(&shop.product("automatic")).await?;
+    shop.stage.apply(&shop.key("mine")).await?;
+    until("the status names the gateway's scheme", async || {
+        let status = shop.keys().get("mine").await?.status.unwrap_or_default();
+        let scheme = serde_json::to_value(&status.auth_scheme)?;
+        let is_there = scheme["credentials"]["customHeader"]["name"] == "X-House-Key";
+        Ok(if is_there { Ok(()) } else { Err(scheme) })
+    })
+    .await?;
+    let key = shop.key_says("mine", "Enforced", "Enforced").await?;
+    let value = shop.generated_value(&key).await?;
+    let house: &[(&str, &str)] = &[("X-House-Key", &value)];
+    until("the gateway's scheme opens", async || {
+        let seen = shop.stage.call(&shop.hostname(), "/", house).await?;
+        Ok(if seen == 200 { Ok(()) } else { Err(seen) })
+    })
+    .await?;
+    ensure!(
+        shop.ask(&value).await? == 401,
+        "the route's scheme opens as well"
+    );
+    Ok(())
+}
+
+/// 41, in part
+async fn two_products_of_one_gateway_never_open_for_each_others_keys(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let one = Shop::open(Arc::clone(&stage), "neighbour-one", "automatic").await?;
+    let two = Shop::open(stage, "neighbour-two", "automatic").await?;
+    let (mine, theirs) = (
+        one.working_key("mine").await?,
+        two.working_key("theirs").await?,
+    );
+    ensure!(one.ask(&theirs).await? == 401);
+    ensure!(two.ask(&mine).await? == 401);
+    Ok(())
+}
+
+/// 18, at the gateway
+async fn an_expired_key_is_refused(stage: Arc<Stage>) -> Result<()> {
+    let shop = Shop::open(stage, "expiring", "automatic").await?;
+    let end = Timestamp::now() + SignedDuration::from_secs(5);
+    let mut key = shop.key("mine");
+    key["spec"]["expiresAt"] = json!(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    shop.stage.apply(&key).await?;
+    let key = shop.key_says("mine", "Enforced", "Enforced").await?;
+    let value = shop.generated_value(&key).await?;
+    shop.gateway_answers(&value, 200).await?;
+    let left = Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or_default();
+    let begun = Instant::now();
+    within(left + Duration::from_secs(1), "401", async || {
+        let seen = shop.ask(&value).await?;
+        Ok(if seen == 401 { Ok(()) } else { Err(seen) })
+    })
+    .await?;
+    // Written to the second: up to one earlier.
+    ensure!(
+        begun.elapsed() + Duration::from_secs(1) >= left,
+        "refused early"
+    );
+    Ok(())
+}
+
+/// A9
+async fn a_broken_tier_or_selector_is_told_within_ten_seconds(stage: Arc<Stage>) -> Result<()> {
+    let shop = Shop::open(stage, "broken", "automatic").await?;
+    let value = shop.working_key("mine").await?;
+    let says = async |reason: &str| {
+        within(Duration::from_secs(10), reason, async || {
+            let key = shop.keys().get("mine").await?;
+            let found = conditions(&key).iter().any(|it| it.reason == reason);
+            Ok(if found { Ok(()) } else { Err(key.status) })
+        })
+        .await
+    };
+    shop.stage.apply(&shop.plan_policy(&["silver"])).await?;
+    says("UnknownTier").await?;
+    shop.stage.apply(&shop.plan_policy(&["gold"])).await?;
+    says("Enforced").await?;
+    let mut clash = shop.auth_policy();
+    clash["spec"]["rules"]["authentication"]["keys"]["apiKey"]["selector"]["matchLabels"] =
+        json!({"app": shop.name, "devportal.kuadrant.io/enforcement": "false"});
+    shop.stage.apply(&clash).await?;
+    says("SelectorUnsatisfiable").await?;
+    shop.gateway_answers(&value, 401).await?;
+    shop.stage.apply(&shop.auth_policy()).await?;
+    shop.key_says("mine", "Enforced", "Enforced").await?;
+    shop.gateway_answers(&value, 200).await
+}
+
+async fn a_route_that_asks_for_more_than_the_stack_can_do_is_not_accepted(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let shop = Shop::open(stage, "rewriting", "automatic").await?;
+    shop.working_key("mine").await?;
+    let mut route = shop.route();
+    route["spec"]["rules"][0]["filters"] =
+        json!([{"type": "URLRewrite", "urlRewrite": {"hostname": "x.example.com"}}]);
+    shop.stage.apply(&route).await?;
+    let product = shop.product_says("Ready", "False").await?;
+    let told = product.status.unwrap_or_default().conditions;
+    ensure!(
+        told.iter().any(|it| it.reason == "HTTPRouteNotAccepted"),
+        "{told:?}"
+    );
+    Ok(())
+}
