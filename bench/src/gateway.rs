@@ -13,11 +13,10 @@ use devportal_stack::{
     Options, Part, Persona, Progress, Stack, build_release, repository, seconds,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use crate::plot;
-use crate::sample::Summary;
+use crate::sample::{Change, Row, Summary};
 use crate::shop::{Shop, value};
 
 /// How many requests of people and programs run besides, a second.
@@ -41,46 +40,6 @@ pub(crate) struct Arguments {
     /// How often each change is made at each size.
     #[arg(long, default_value_t = 200)]
     samples: usize,
-}
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Change {
-    Issue,
-    Rotation,
-    Plan,
-    Revoke,
-    RevokeInBurst,
-}
-
-impl Change {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Issue,
-        Self::Rotation,
-        Self::Plan,
-        Self::Revoke,
-        Self::RevokeInBurst,
-    ];
-
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Issue => "issue → 200",
-            Self::Rotation => "new value → 200",
-            Self::Plan => "other plan → 429",
-            Self::Revoke => "delete → 401",
-            Self::RevokeInBurst => "delete → 401, in a burst of 1000 issues",
-        }
-    }
-}
-
-/// One line of the result.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) change: Change,
-    pub(crate) keys: usize,
-    #[serde(flatten)]
-    pub(crate) summary: Summary,
 }
 
 type Samples = BTreeMap<Change, Vec<Duration>>;

@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::gateway::{Change, Row};
-use crate::sample::Summary;
+use crate::sample::{Change, Row, Summary};
 
 type Series = (&'static str, RGBColor, fn(&Summary) -> f64);
 

@@ -1,8 +1,48 @@
-//! What do many durations come to?
+//! What is measured, and what do many durations come to?
 
 use std::time::Duration;
 
 use serde::Serialize;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Change {
+    Issue,
+    Rotation,
+    Plan,
+    Revoke,
+    RevokeInBurst,
+}
+
+impl Change {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Issue,
+        Self::Rotation,
+        Self::Plan,
+        Self::Revoke,
+        Self::RevokeInBurst,
+    ];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Issue => "issue → 200",
+            Self::Rotation => "new value → 200",
+            Self::Plan => "other plan → 429",
+            Self::Revoke => "delete → 401",
+            Self::RevokeInBurst => "delete → 401, in a burst of 1000 issues",
+        }
+    }
+}
+
+/// One line of the result.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) change: Change,
+    pub(crate) keys: usize,
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
+}
 
 /// Of a series of durations, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -9,11 +9,11 @@ use kube::{
 };
 
 use crate::{
+    core::Core,
     persona::{Persona, secret},
     pin::Program,
     port::loopback,
     process::{Launch, Probe},
-    stack::Core,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);

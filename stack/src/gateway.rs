@@ -10,14 +10,17 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{
+    core::Core,
     kuadrant,
     ours::{self, KUBECONFIG},
     persona::Persona,
     pin::Program,
     port::loopback,
     process::{Launch, Probe},
-    stack::Core,
-    stand_in::envoy::{ROUTES, UPSTREAM},
+    stand_in::{
+        self,
+        envoy::{ROUTES, UPSTREAM},
+    },
     upstream,
 };
 
@@ -31,11 +34,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// How long Authorino and the rate-limit service may take. Kuadrant's 200 ms
 /// and 100 ms are for machines that do less besides.
 const ASK_WITHIN: &str = "1s";
-
-/// The file with Envoy's routes, in a folder of its own: Envoy watches it.
-pub(crate) fn routes_file(core: &Core) -> Result<PathBuf> {
-    Ok(core.fresh_folder("routes")?.join("routes.json"))
-}
 
 /// Starts the rate-limit service, the upstream and Envoy.
 pub(crate) async fn start(core: &Core, limiter: PathBuf) -> Result<()> {
@@ -69,7 +67,7 @@ pub(crate) async fn start(core: &Core, limiter: PathBuf) -> Result<()> {
         authorino: loopback(authorino),
         limits,
         upstream: loopback(echo),
-        routes: core.state_dir().join("routes/routes.json"),
+        routes: stand_in::routes_path(core.state_dir()),
     };
     let folder = core.fresh_folder(ENVOY)?;
     let config = folder.join("envoy.json");

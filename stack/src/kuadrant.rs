@@ -11,14 +11,13 @@ use serde_json::json;
 use crate::{
     apply,
     control_plane::{API_SERVER, client},
-    gateway,
+    core::Core,
     persona::Persona,
     pin::Program,
     port::loopback,
     process::{Launch, Probe},
     relay,
     room::Room,
-    stack::Core,
     stand_in,
 };
 
@@ -90,10 +89,9 @@ pub(crate) async fn start(core: &Core) -> Result<()> {
     if inside.private {
         open_relays(core, &room, &inside).await?;
     }
-    stand_in::start(
-        client(core.state_dir(), Persona::ClusterAdmin).await?,
-        gateway::routes_file(core)?,
-    )?;
+    core.fresh_folder(stand_in::ROUTES_FOLDER)?;
+    let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
+    stand_in::start(client, stand_in::routes_path(core.state_dir()))?;
     core.start_in(Arc::clone(&room), operator(core, &inside).await?, PATIENCE)
         .await?;
     core.start_in(room, authorino(core, &inside).await?, PATIENCE)

@@ -16,12 +16,12 @@ use tokio::process::Command;
 use crate::{
     apply,
     control_plane::client,
+    core::Core,
     documents, kuadrant,
     persona::Persona,
     port::loopback,
     process::{Launch, Probe},
     progress::Progress,
-    stack::Core,
 };
 
 /// The variable that names a kubeconfig.

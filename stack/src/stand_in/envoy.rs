@@ -12,7 +12,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::Seen;
-use super::status::{Kind, array, is_accepted, text};
+use super::kind::{CONTROLLER_NAME, Kind, array, text};
 
 /// The name of the one route configuration.
 pub(crate) const ROUTES: &str = "gateway";
@@ -49,6 +49,16 @@ pub(super) fn routes(seen: &Seen) -> Value {
         "name": ROUTES,
         "virtual_hosts": hosts,
     }]})
+}
+
+/// Whether we let a route have traffic.
+fn is_accepted(route: &DynamicObject) -> bool {
+    let parents = array(&route.data["status"]["parents"]);
+    let is_accepted = parents
+        .filter(|parent| parent["controllerName"] == CONTROLLER_NAME)
+        .flat_map(|parent| array(&parent["conditions"]))
+        .any(|condition| condition["type"] == "Accepted" && condition["status"] == "True");
+    is_accepted && route.metadata.deletion_timestamp.is_none()
 }
 
 /// What a route asks for that this data plane cannot do. Such a route is not

@@ -8,6 +8,7 @@
 //! a connection.
 
 pub(crate) mod envoy;
+mod kind;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +22,18 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 
-pub(crate) use status::CONTROLLER_NAME;
-use status::Kind;
+pub(crate) use kind::CONTROLLER_NAME;
+use kind::Kind;
 
 const MANAGER: &str = "devportal-stand-in";
+
+/// Where Envoy's routes are, within the state folder: Envoy watches it.
+pub(crate) const ROUTES_FOLDER: &str = "routes";
+
+/// The file with Envoy's routes.
+pub(crate) fn routes_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(ROUTES_FOLDER).join("routes.json")
+}
 
 /// What the stand-in has seen, by kind, namespace and name.
 pub(crate) type Seen = BTreeMap<(Kind, String, String), DynamicObject>;

@@ -3,84 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
+use super::kind::{CONTROLLER_NAME, Kind, array, text};
 use super::{Seen, envoy};
 
-/// The Gateway controller we stand in for.
-pub(crate) const CONTROLLER_NAME: &str = "istio.io/gateway-controller";
-
 const MESSAGE: &str = "Set by the stand-in of the local stack";
-
-/// The kinds whose statuses nobody else sets here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    GatewayClass,
-    Gateway,
-    HttpRoute,
-    GrpcRoute,
-    Authorino,
-    Limitador,
-    /// Watched for Envoy's sake only.
-    AuthConfig,
-    /// Watched for Envoy's sake only.
-    EnvoyFilter,
-}
-
-impl Kind {
-    pub(super) const ALL: [Self; 8] = [
-        Self::GatewayClass,
-        Self::Gateway,
-        Self::HttpRoute,
-        Self::GrpcRoute,
-        Self::Authorino,
-        Self::Limitador,
-        Self::AuthConfig,
-        Self::EnvoyFilter,
-    ];
-
-    pub(super) fn resource(self) -> ApiResource {
-        let gateway_api = "gateway.networking.k8s.io";
-        let (group, version, kind, plural) = match self {
-            Self::GatewayClass => (gateway_api, "v1", "GatewayClass", "gatewayclasses"),
-            Self::Gateway => (gateway_api, "v1", "Gateway", "gateways"),
-            Self::HttpRoute => (gateway_api, "v1", "HTTPRoute", "httproutes"),
-            Self::GrpcRoute => (gateway_api, "v1", "GRPCRoute", "grpcroutes"),
-            Self::Authorino => (
-                "operator.authorino.kuadrant.io",
-                "v1beta1",
-                "Authorino",
-                "authorinos",
-            ),
-            Self::Limitador => (
-                "limitador.kuadrant.io",
-                "v1alpha1",
-                "Limitador",
-                "limitadors",
-            ),
-            Self::AuthConfig => (
-                "authorino.kuadrant.io",
-                "v1beta3",
-                "AuthConfig",
-                "authconfigs",
-            ),
-            Self::EnvoyFilter => (
-                "networking.istio.io",
-                "v1alpha3",
-                "EnvoyFilter",
-                "envoyfilters",
-            ),
-        };
-        ApiResource {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            api_version: format!("{group}/{version}"),
-            kind: kind.to_owned(),
-            plural: plural.to_owned(),
-        }
-    }
-}
 
 type Key = (Kind, String, String);
 
@@ -181,16 +110,6 @@ fn wanted(
         })),
         Kind::AuthConfig | Kind::EnvoyFilter => None,
     }
-}
-
-/// Whether we let a route have traffic.
-pub(super) fn is_accepted(route: &DynamicObject) -> bool {
-    let parents = array(&route.data["status"]["parents"]);
-    let is_accepted = parents
-        .filter(|parent| parent["controllerName"] == CONTROLLER_NAME)
-        .flat_map(|parent| array(&parent["conditions"]))
-        .any(|condition| condition["type"] == "Accepted" && condition["status"] == "True");
-    is_accepted && route.metadata.deletion_timestamp.is_none()
 }
 
 /// What other controllers say about a route stays as it is: kuadrant-operator
@@ -350,14 +269,6 @@ fn stamp(mut value: Value) -> Value {
         _ => {}
     }
     value
-}
-
-pub(super) fn array(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-pub(super) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use super::Story;
 /// All of them.
 pub(super) fn stories() -> Vec<Story> {
     [
+        // The longest first: they run while the others do.
+        restarts::stories(),
+        rotation::stories(),
         access::stories(),
         limit::stories(),
-        rotation::stories(),
         authorino::stories(),
-        restarts::stories(),
     ]
     .into_iter()
     .flatten()

@@ -1,5 +1,4 @@
 use super::*;
-use crate::stand_in::status::CONTROLLER_NAME;
 
 fn object(
     kind: Kind,

@@ -1,0 +1,57 @@
+//! What is to be started, and where?
+
+use std::path::PathBuf;
+
+use crate::{part::Part, progress::Progress};
+
+/// What to start, and where it keeps its files.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where logs, kubeconfigs and data go; one stack per folder.
+    pub state_dir: PathBuf,
+    /// What to start; parts needed by others come by themselves.
+    pub parts: Vec<Part>,
+    /// Whether to apply the CRDs of Kuadrant and the Gateway API. They are
+    /// applied in any case with [`Part::Kuadrant`].
+    pub foreign_crds: bool,
+    /// Our binary; built with cargo when not given.
+    pub devportal: Option<PathBuf>,
+    /// Arguments of our controller beyond those the stack gives it.
+    pub controller_arguments: Vec<String>,
+    /// How steps are reported.
+    pub progress: Progress,
+}
+
+impl Options {
+    /// Everything there is.
+    pub fn everything(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+            parts: Part::ALL.to_vec(),
+            foreign_crds: true,
+            devportal: None,
+            controller_arguments: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// etcd and the API server with our CRDs, ready in about three seconds.
+    pub fn control_plane(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            parts: vec![Part::ControlPlane],
+            foreign_crds: false,
+            ..Self::everything(state_dir)
+        }
+    }
+
+    /// The same with these parts as well.
+    #[must_use]
+    pub fn with(mut self, parts: &[Part]) -> Self {
+        self.parts.extend(parts);
+        self
+    }
+
+    pub(crate) fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+}
