@@ -40,6 +40,34 @@ impl Shop {
         Ok(shop)
     }
 
+    /// Opens a shop with these plans, when nothing about it changes any more: a
+    /// Secret that comes while Authorino takes in an AuthConfig can be lost to it.
+    pub(crate) async fn open_with(
+        stage: Arc<Stage>,
+        name: &str,
+        approval: &str,
+        plans: &[(&str, Value)],
+    ) -> Result<Self> {
+        let shop = Self::prepare(stage, name).await?;
+        shop.stage.apply(&shop.plans(plans.iter().cloned())).await?;
+        shop.stage.apply(&shop.product(approval)).await?;
+        let wanted: Vec<&str> = plans.iter().map(|(tier, _)| *tier).collect();
+        until("the product shows the plans", async || {
+            let status = shop.products().get(name).await?.status;
+            let shown = status.unwrap_or_default().discovered_plans;
+            let is_there = shown
+                .iter()
+                .map(|plan| plan.tier.as_str())
+                .eq(wanted.clone());
+            Ok(if is_there { Ok(()) } else { Err(shown) })
+        })
+        .await?;
+        shop.product_says("PlanPolicyDiscovered", "True").await?;
+        shop.product_says("AuthPolicyDiscovered", "True").await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(shop)
+    }
+
     /// Everything but the product; the gateway lets no stranger in.
     pub(crate) async fn prepare(stage: Arc<Stage>, name: &str) -> Result<Self> {
         let shop = Self {

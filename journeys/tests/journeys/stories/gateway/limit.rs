@@ -39,11 +39,8 @@ async fn exhaust(shop: &Shop, value: &str) -> Result<()> {
 }
 
 async fn over_the_limit_is_429_and_the_next_window_is_open_again(stage: Arc<Stage>) -> Result<()> {
-    let shop = Shop::prepare(stage, "limited").await?;
-    shop.stage
-        .apply(&shop.plans([("gold", rate(3, 2))]))
-        .await?;
-    shop.stage.apply(&shop.product("automatic")).await?;
+    let plans = &[("gold", rate(3, 2))];
+    let shop = Shop::open_with(stage, "limited", "automatic", plans).await?;
     let value = shop.working_key("mine").await?;
     exhaust(&shop, &value).await?;
     tokio::time::sleep(Duration::from_millis(2200)).await;
@@ -56,11 +53,8 @@ async fn over_the_limit_is_429_and_the_next_window_is_open_again(stage: Arc<Stag
 }
 
 async fn a_tier_in_no_plan_is_not_limited_and_says_so(stage: Arc<Stage>) -> Result<()> {
-    let shop = Shop::prepare(stage, "tierless").await?;
-    shop.stage
-        .apply(&shop.plans([("gold", rate(1, 60))]))
-        .await?;
-    shop.stage.apply(&shop.product("automatic")).await?;
+    let plans = &[("gold", rate(1, 60))];
+    let shop = Shop::open_with(stage, "tierless", "automatic", plans).await?;
     let mut key = shop.key("mine");
     key["spec"]["planTier"] = json!("platinum");
     shop.stage.apply(&key).await?;
@@ -77,11 +71,8 @@ async fn a_tier_in_no_plan_is_not_limited_and_says_so(stage: Arc<Stage>) -> Resu
 async fn two_consumers_of_one_tier_share_its_limit_and_the_condition_says_so(
     stage: Arc<Stage>,
 ) -> Result<()> {
-    let shop = Shop::prepare(stage, "shared").await?;
-    shop.stage
-        .apply(&shop.plans([("gold", rate(20, 60))]))
-        .await?;
-    shop.stage.apply(&shop.product("automatic")).await?;
+    let plans = &[("gold", rate(20, 60))];
+    let shop = Shop::open_with(stage, "shared", "automatic", plans).await?;
     let alice = shop.working_key("alice").await?;
     let bob = shop.working_key("bob").await?;
     exhaust(&shop, &alice).await?;
@@ -110,7 +101,9 @@ async fn limits_per_consumer_keep_two_consumers_apart(stage: Arc<Stage>) -> Resu
         "properties": {"userid": annotation("user-id"), "plan": annotation("plan-id")}}}}}});
     shop.stage.apply(&policy).await?;
     let limits = json!({
-        "apiVersion": "kuadrant.io/v1", "kind": "RateLimitPolicy", "metadata": shop.meta(),
+        "apiVersion": "kuadrant.io/v1", "kind": "RateLimitPolicy",
+        // Not the shop's: that of the PlanPolicy's own is just being collected.
+        "metadata": {"name": "per-consumer", "namespace": shop.name},
         "spec": {"targetRef": shop.target(), "limits": {"gold": {
             "when": [{"predicate": "auth.identity.plan == \"gold\""}],
             "counters": [{"expression": "auth.identity.userid"}],
@@ -119,6 +112,8 @@ async fn limits_per_consumer_keep_two_consumers_apart(stage: Arc<Stage>) -> Resu
     });
     shop.stage.apply(&limits).await?;
     shop.stage.apply(&shop.product("automatic")).await?;
+    shop.product_says("AuthPolicyDiscovered", "True").await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let mut values = Vec::new();
     for who in ["alice", "bob"] {
         let mut key = shop.key(who);
@@ -137,10 +132,8 @@ async fn limits_per_consumer_keep_two_consumers_apart(stage: Arc<Stage>) -> Resu
 
 /// A4
 async fn a_change_of_plan_interrupts_nothing_and_is_soon_seen(stage: Arc<Stage>) -> Result<()> {
-    let shop = Shop::prepare(stage, "upgrade").await?;
     let plans = [("gold", json!({"daily": 100_000})), ("silver", rate(1, 60))];
-    shop.stage.apply(&shop.plans(plans)).await?;
-    shop.stage.apply(&shop.product("automatic")).await?;
+    let shop = Shop::open_with(stage, "upgrade", "automatic", &plans).await?;
     let value = shop.working_key("mine").await?;
     for (tier, sign) in [("silver", 429), ("gold", 200)] {
         shop.patch_key("mine", &json!({"spec": {"planTier": tier}}))
