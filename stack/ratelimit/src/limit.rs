@@ -8,6 +8,7 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use limitador::RateLimiter;
+use limitador::errors::LimitadorError;
 use limitador::limit::{Expression, Limit, Predicate};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -62,13 +63,26 @@ pub(crate) async fn follow(client: Client, limiter: Arc<RateLimiter>, listed: on
         }
         let all: Vec<Limit> = objects.values().flatten().cloned().collect();
         let count = all.len();
-        match limiter.configure_with(all) {
+        match put_in_force(&limiter, &all) {
             Ok(()) => info!(limits = count, "limits are in force"),
             Err(failure) => error!(error = %failure, "limits are not in force"),
         }
         // Nobody waits any more after the first time.
         let _ = listed.take().map(|listed| listed.send(()));
     }
+}
+
+/// Makes `limits` the limiter's only ones.
+///
+/// # Errors
+///
+/// When the engine's store of counters fails.
+pub(crate) fn put_in_force(limiter: &RateLimiter, limits: &[Limit]) -> Result<(), LimitadorError> {
+    // Twice: the engine (0.14) walks over the larger of the old and the new
+    // set, so one that shrinks keeps the old maximum of each limit that stays.
+    // The second time both are of one size, and it takes the new ones.
+    limiter.configure_with(limits.iter().cloned())?;
+    limiter.configure_with(limits.iter().cloned())
 }
 
 fn resource() -> ApiResource {
@@ -152,5 +166,19 @@ mod tests {
         let read = limits(&object(&json!([bad, {"max_value": "many"}, good])));
         assert_eq!(read.len(), 1);
         assert_eq!(read[0].namespace(), &"a".into());
+    }
+
+    #[test]
+    fn a_limit_that_goes_does_not_keep_another_at_its_old_maximum() {
+        let limit = |seconds, most| Limit::new("a", most, seconds, [], []);
+        let limiter = RateLimiter::new(100);
+        put_in_force(&limiter, &[limit(1, 1), limit(2, 2), limit(3, 3)]).unwrap();
+        put_in_force(&limiter, &[limit(2, 20)]).unwrap();
+        let held = limiter.get_limits(&"a".into());
+        let held: Vec<_> = held
+            .iter()
+            .map(|it| (it.seconds(), it.max_value()))
+            .collect();
+        assert_eq!(held, [(2, 20)]);
     }
 }

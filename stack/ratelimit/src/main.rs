@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use futures::FutureExt;
 use kube::Client;
 use limitador::RateLimiter;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::TcpListenerStream;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -59,6 +59,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
+    // First of all, so that a signal is heeded before the limits are known too.
+    let stop = asked_to_stop()?.shared();
     let client = Client::try_default()
         .await
         .context("cannot tell which cluster to use: set KUBECONFIG")?;
@@ -66,16 +68,15 @@ async fn run(arguments: Arguments) -> Result<()> {
     let (listed, is_listed) = oneshot::channel();
     let follow = limit::follow(client, Arc::clone(&limiter), listed);
     let serve = async {
-        is_listed.await.context("the watch of limits ended")?;
+        tokio::select! {
+            known = is_listed => known.context("the watch of limits ended")?,
+            () = stop.clone() => return Ok(()),
+        }
         let listener = TcpListener::bind(arguments.listen)
             .await
             .with_context(|| format!("cannot listen on {}", arguments.listen))?;
         info!(address = %arguments.listen, "listening");
-        tonic::transport::Server::builder()
-            .add_service(service::of(limiter))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), asked_to_stop()?)
-            .await
-            .context("serving ended")
+        service::serve(listener, limiter, stop.clone()).await
     };
     tokio::select! {
         () = follow => anyhow::bail!("the watch of limits ended"),

@@ -1,8 +1,10 @@
 //! Is there room for this request? Envoy's question, Limitador's answer.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::Code;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::{
     RateLimitService, RateLimitServiceServer,
@@ -10,15 +12,30 @@ use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::{
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use limitador::RateLimiter;
 use limitador::limit::Context;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 use tracing::warn;
 
 /// The name under which conditions know what Envoy sends.
 const DESCRIPTORS: &str = "descriptors";
 
-/// The service around a limiter.
-pub(crate) fn of(limiter: Arc<RateLimiter>) -> RateLimitServiceServer<impl RateLimitService> {
-    RateLimitServiceServer::new(Service { limiter })
+/// Answers by `limiter` whoever connects, until `stop` is done; what was asked
+/// before is answered.
+///
+/// # Errors
+///
+/// When the connection handling of the server fails.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    limiter: Arc<RateLimiter>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    tonic::transport::Server::builder()
+        .add_service(RateLimitServiceServer::new(Service { limiter }))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        .await
+        .context("serving ended")
 }
 
 struct Service {
@@ -31,15 +48,31 @@ impl RateLimitService for Service {
         &self,
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
-        let code = answer(&self.limiter, request.into_inner()).map_err(|failure| {
-            warn!(error = %failure, "cannot tell");
-            Status::unavailable("Service unavailable")
-        })?;
+        // The engine panics on some conditions, such as one that reads a second
+        // descriptor where there is one. It holds no lock then, and the next
+        // request finds it whole.
+        let ask = || answer(&self.limiter, request.into_inner());
+        let code = match catch_unwind(AssertUnwindSafe(ask)) {
+            Ok(Ok(code)) => code,
+            Ok(Err(failure)) => {
+                warn!(error = %failure, "cannot tell");
+                return Err(unavailable());
+            }
+            Err(_) => {
+                warn!("cannot tell: the engine panicked");
+                return Err(unavailable());
+            }
+        };
         Ok(Response::new(RateLimitResponse {
             overall_code: code.into(),
             ..RateLimitResponse::default()
         }))
     }
+}
+
+/// What limitador-server answers when it cannot tell.
+fn unavailable() -> Status {
+    Status::unavailable("Service unavailable")
 }
 
 /// As limitador-server answers: the domain is Limitador's namespace, and a
@@ -79,7 +112,10 @@ mod tests {
     use super::*;
     use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
     use envoy_types::pb::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
+    use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
     use limitador::limit::{Expression, Limit, Predicate};
+    use tokio::sync::oneshot;
+    use tonic::Code as GrpcCode;
 
     const GOLD: &str = r#"descriptors[0]["limit.gold__aaaaaaaa"] == "1""#;
 
@@ -159,5 +195,36 @@ mod tests {
         limiter.configure_with([gold(2)]).unwrap();
         assert_eq!(ask(&limiter, "toys/toys", IS_GOLD), Code::Ok);
         assert_eq!(ask(&limiter, "toys/toys", IS_GOLD), Code::OverLimit);
+    }
+
+    #[tokio::test]
+    async fn a_client_is_answered_and_a_panic_of_the_engine_harms_no_other_request() {
+        let second = Predicate::parse(r#"descriptors[1]["any"] == "1""#).unwrap();
+        let broken = Limit::new("toys/broken", 1, 60, [second], []);
+        let limiter = Arc::new(limiter([gold(1), broken]));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(serve(listener, limiter, async {
+            let _ = stopped.await;
+        }));
+        let mut client = RateLimitServiceClient::connect(format!("http://{address}"))
+            .await
+            .unwrap();
+
+        let refusal = client
+            .should_rate_limit(request("toys/broken", IS_GOLD))
+            .await;
+        assert_eq!(refusal.unwrap_err().code(), GrpcCode::Unavailable);
+        for expected in [Code::Ok, Code::OverLimit] {
+            let answer = client
+                .should_rate_limit(request("toys/toys", IS_GOLD))
+                .await;
+            assert_eq!(answer.unwrap().into_inner().overall_code(), expected);
+        }
+
+        stop.send(()).unwrap();
+        drop(client);
+        served.await.unwrap().unwrap();
     }
 }
