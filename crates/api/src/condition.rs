@@ -3,12 +3,14 @@
 //! A state of the world is an enum variant; [`Fact`] is how it reads on the
 //! wire. The published texts are a contract: other people's clients match them.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::id::{PolicyId, ProductId, RequestId, RouteId, SecretId};
 use crate::key::Phase;
-use crate::name::API_KEY_ENTRY;
+use crate::name::{API_KEY_ENTRY, label};
 
 /// Condition types.
 pub mod kind {
@@ -18,6 +20,9 @@ pub mod kind {
     pub const PLAN_POLICY_DISCOVERED: &str = "PlanPolicyDiscovered";
     /// APIProduct: an AuthPolicy applies.
     pub const AUTH_POLICY_DISCOVERED: &str = "AuthPolicyDiscovered";
+    /// APIProduct, ours: keys are good for APIs of other namespaces, too. Absent
+    /// where they are not.
+    pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct: the issuer's discovery document was read.
     pub const OIDC_DISCOVERED: &str = "OIDCDiscovered";
     /// APIProduct: the OpenAPI document was read.
@@ -258,6 +263,11 @@ pub enum Enforcement {
     AwaitingReapproval,
     /// A Secret that is not ours has the name we need.
     SecretConflict(SecretId),
+    /// The API server refuses to create a Secret, for this reason.
+    SecretRefused(SecretId, String),
+    /// Whatever Secrets are made in this namespace, they do not stay as they were
+    /// made.
+    SecretsAltered(String),
     /// A label the selector needs cannot be given.
     SelectorUnsatisfiable(String),
     /// The AuthPolicy is not in force at the moment.
@@ -291,6 +301,20 @@ impl Enforcement {
                 "SecretConflict",
                 format!(
                     "Secret {id} exists and is not ours; delete or rename it to let the key be issued"
+                ),
+            ),
+            Self::SecretRefused(id, reason) => (
+                false,
+                "SecretRefused",
+                format!(
+                    "The API server refuses to create Secret {id} ({reason}); the controller's log says why"
+                ),
+            ),
+            Self::SecretsAltered(namespace) => (
+                false,
+                "SecretsAltered",
+                format!(
+                    "The Secrets written to {namespace} for this key are altered by something else; no more are written"
                 ),
             ),
             Self::SelectorUnsatisfiable(why) => (
@@ -401,6 +425,32 @@ impl PlanPolicyState {
                 "PlanPolicy not found",
             ),
         }
+    }
+}
+
+/// How it reads that keys for a product open others, or theirs open it, because
+/// the selectors of the AuthPolicies overlap across namespaces.
+pub fn selector_shared(opens: &BTreeSet<ProductId>, opened_by: &BTreeSet<ProductId>) -> Fact {
+    let opened =
+        (!opened_by.is_empty()).then(|| format!("Keys for {} open this API too. ", few(opened_by)));
+    let open = (!opens.is_empty()).then(|| format!("Keys for this API open {} too. ", few(opens)));
+    let message = format!(
+        "{}{}Let the AuthPolicies select by {} and {}",
+        opened.unwrap_or_default(),
+        open.unwrap_or_default(),
+        label::PRODUCT,
+        label::PRODUCT_NAMESPACE
+    );
+    Fact::new(kind::SELECTOR_SHARED, true, "AcrossNamespaces", message)
+}
+
+/// The first of many: a status is no list of all products.
+fn few(ids: &BTreeSet<ProductId>) -> String {
+    const FEW: usize = 3;
+    let names: Vec<_> = ids.iter().take(FEW).map(ToString::to_string).collect();
+    match ids.len().saturating_sub(FEW) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
     }
 }
 

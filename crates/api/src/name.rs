@@ -13,6 +13,18 @@ pub const NAME_MAX: usize = 253;
 /// The longest label value Kubernetes accepts.
 pub const LABEL_MAX: usize = 63;
 
+/// Whether an object can have this name: an RFC 1123 subdomain.
+pub fn is_object_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !part.is_empty()
+            && part.chars().all(is_inner)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    name.len() <= NAME_MAX && name.split('.').all(is_part)
+}
+
 /// The entry of a Secret that holds the key's value.
 pub const API_KEY_ENTRY: &str = "api_key";
 
@@ -55,6 +67,9 @@ pub mod annotation {
     /// On the successor of a credential: until when that goes on working,
     /// RFC 3339.
     pub const OVERLAP_UNTIL: &str = "devportal.kuadrant.io/overlap-until";
+    /// The labels of an enforcement Secret that it has for the AuthPolicy's
+    /// selector, separated by commas; others may have added more.
+    pub const SELECTED_BY: &str = "devportal.kuadrant.io/selected-by";
     /// SHA-256 of a *generated* value (256 random bits, so that the digest
     /// tells nothing), by which tampering shows. Never set for brought keys.
     pub const DIGEST: &str = "devportal.kuadrant.io/api-key-sha256";
@@ -150,6 +165,32 @@ fn hash8(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_api_server_takes_as_a_name_is_one() {
+        for name in ["a", "my-secret", "a.b-c.9", &"a".repeat(NAME_MAX)] {
+            assert!(is_object_name(name), "{name}");
+        }
+        let too_long = "a".repeat(NAME_MAX + 1);
+        for name in [
+            "",
+            "?",
+            "?watch=true",
+            "..",
+            ".",
+            "a/../b",
+            "a%2fb",
+            "A",
+            "a-",
+            "-a",
+            "a..b",
+            "a b",
+            "ä",
+            &too_long,
+        ] {
+            assert!(!is_object_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn the_published_example_keeps_its_hash() {

@@ -1,12 +1,13 @@
 //! How is a decision carried out? Write by write; each answer comes back as a
 //! Change, so that the next decision sees it without waiting for the watch.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use devportal_api::id::{ApprovalId, RequestId, SecretId};
-use devportal_api::name::{API_KEY_ENTRY, annotation};
+use devportal_api::id::{ApprovalId, SecretId};
+use devportal_api::name::{self, API_KEY_ENTRY, annotation};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct, GROUP, VERSION};
+use devportal_core::change::{Obstacle, SecretFacts};
 use devportal_core::decision::{NewSecret, Owner, ValueSource};
 use devportal_core::{Change, Id, Write};
 use jiff::Timestamp;
@@ -19,10 +20,13 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::complaint::brief;
 use crate::credential;
+use crate::queue::Lane;
 use crate::secret::{Reader, digest, value_of};
 
 /// Why a write did not happen.
@@ -59,76 +63,95 @@ enum Step {
 pub(crate) struct Writer {
     client: Client,
     reader: Reader,
-    /// UIDs whose deletion was acknowledged and may not have come back yet.
-    deleted: Arc<Mutex<(HashSet<String>, VecDeque<String>)>>,
 }
 
-const DELETED_REMEMBERED: usize = 1024;
+/// How long a write may take: the connection may be gone without a word.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came of the writes of one id.
+pub(crate) struct Outcome {
+    /// What the API server told, also when something failed.
+    pub(crate) answers: Vec<Change>,
+    /// What failed, and whether it was to take access away: that comes first.
+    pub(crate) failure: Option<(Lane, Failure)>,
+}
 
 impl Writer {
     pub(crate) fn new(client: Client, reader: Reader) -> Self {
-        Self {
-            client,
-            reader,
-            deleted: Arc::default(),
-        }
+        Self { client, reader }
     }
 
-    /// Carries out the writes of one id, each with the status it is to replace
-    /// as last seen. The answers so far are returned even when a later write
-    /// fails.
+    /// Carries out the writes of one id, each with what it is to replace as
+    /// last seen. They are independent of each other: one that fails holds up
+    /// none after it.
     pub(crate) async fn apply(
         &self,
         id: &Id,
         writes: Vec<(Write, Value)>,
         now: Timestamp,
-    ) -> (Vec<Change>, Result<(), Failure>) {
+    ) -> Outcome {
         let mut answers = Vec::new();
-        for (write, before) in writes {
-            match self.write(id, write, &before, now).await {
+        let mut failure: Option<(Lane, Failure)> = None;
+        for (write, seen) in writes {
+            let lane = Lane::of([&write]);
+            let step = timeout(PATIENCE, self.write(id, write, &seen, now)).await;
+            let step = step.unwrap_or_else(|_| {
+                Err(Failure::Retry("the API server does not answer".to_owned()))
+            });
+            match step {
                 Ok(Step::GoOn(answer)) => answers.extend(answer),
                 Ok(Step::Stop(answer)) => {
                     answers.extend(answer);
                     break;
                 }
-                Err(failure) => return (answers, Err(failure)),
+                Err(error) => {
+                    let _ = failure.get_or_insert((lane, error));
+                }
             }
         }
-        (answers, Ok(()))
+        Outcome { answers, failure }
     }
 
     async fn write(
         &self,
         id: &Id,
         write: Write,
-        before: &Value,
+        seen: &Value,
         now: Timestamp,
     ) -> Result<Step, Failure> {
         match write {
             Write::CreateSecret(secret) => self.create_secret(id, secret, now).await,
-            Write::DeleteSecret { id, uid } => {
-                self.delete::<Secret>(&id.namespace, &id.name, uid).await
+            Write::DeleteSecret { id: secret, uid } => {
+                let is_copy = matches!(id, Id::Key(key) if name::generated_secret(key) == secret);
+                let (namespace, name) = (secret.namespace.clone(), secret.name.clone());
+                let change = |it: Option<Secret>| {
+                    let facts = it.map(|it| self.reader.facts(&it));
+                    secret_change(secret, facts, is_copy)
+                };
+                self.delete(&namespace, &name, uid, change).await
             }
             Write::ApplyRequest { id, spec } => {
+                let request = |it: APIKeyRequest| Change::Request(id.clone(), Some(it.into()));
+                if let Some(uid) = seen.pointer("/metadata/uid") {
+                    // Server-side apply leaves what another writer co-owns.
+                    let spec = difference(&seen["spec"], &to_value(&spec)?);
+                    let patch = json!({"metadata": {"uid": uid}, "spec": spec});
+                    return self.patch(&id.namespace, &id.name, &patch, request).await;
+                }
                 let object = object::<APIKeyRequest>(&id.namespace, &id.name, &spec, None)?;
-                let request = self
-                    .put::<APIKeyRequest>(&id.namespace, &id.name, object)
-                    .await?;
-                Ok(Step::GoOn(request.map(|it| {
-                    Change::Request(RequestId::of(&it), Some(it.into()))
-                })))
+                let made = self.put(&id.namespace, &id.name, object).await?;
+                Ok(Step::GoOn(Some(request(made))))
             }
             Write::DeleteRequest { id, uid } => {
-                self.delete::<APIKeyRequest>(&id.namespace, &id.name, uid)
-                    .await
+                let (namespace, name) = (id.namespace.clone(), id.name.clone());
+                let change = |it: Option<APIKeyRequest>| Change::Request(id, it.map(Arc::new));
+                self.delete(&namespace, &name, uid, change).await
             }
             Write::ApplyApproval { id, spec, owner } => {
                 let object =
                     object::<APIKeyApproval>(&id.namespace, &id.name, &spec, Some(&owner))?;
-                let approval = self
-                    .put::<APIKeyApproval>(&id.namespace, &id.name, object)
-                    .await?;
-                Ok(Step::GoOn(approval.map(approval_change)))
+                let made = self.put(&id.namespace, &id.name, object).await?;
+                Ok(Step::GoOn(Some(approval_change(made))))
             }
             Write::AdoptApproval { id, uid, owner } => {
                 let patch =
@@ -137,29 +160,30 @@ impl Writer {
                     .await
             }
             Write::DeleteApproval { id, uid } => {
-                self.delete::<APIKeyApproval>(&id.namespace, &id.name, uid)
-                    .await
+                let (namespace, name) = (id.namespace.clone(), id.name.clone());
+                let change = |it: Option<APIKeyApproval>| Change::Approval(id, it.map(Arc::new));
+                self.delete(&namespace, &name, uid, change).await
             }
             Write::ProductStatus(id, status) => {
-                let patch = status_patch(before, &*status)?;
+                let patch = status_patch(seen, &*status)?;
                 let change = |it: APIProduct| Change::Product(id.clone(), Some(it.into()));
                 self.patch_status(&id.namespace, &id.name, &patch, change)
                     .await
             }
             Write::KeyStatus(id, status) => {
-                let patch = status_patch(before, &*status)?;
+                let patch = status_patch(seen, &*status)?;
                 let change = |it: APIKey| Change::Key(id.clone(), Some(it.into()));
                 self.patch_status(&id.namespace, &id.name, &patch, change)
                     .await
             }
             Write::RequestStatus(id, status) => {
-                let patch = status_patch(before, &*status)?;
+                let patch = status_patch(seen, &*status)?;
                 let change = |it: APIKeyRequest| Change::Request(id.clone(), Some(it.into()));
                 self.patch_status(&id.namespace, &id.name, &patch, change)
                     .await
             }
             Write::ApprovalStatus(id, status) => {
-                let patch = status_patch(before, &*status)?;
+                let patch = status_patch(seen, &*status)?;
                 self.patch_status(&id.namespace, &id.name, &patch, approval_change)
                     .await
             }
@@ -215,20 +239,21 @@ impl Writer {
         match api.create(&PostParams::default(), &secret).await {
             Ok(made) => {
                 let facts = self.reader.facts(&made);
-                Ok(Step::GoOn(Some(if new.owner.is_some() {
-                    Change::SourceSecret(new.id, Some(facts))
-                } else {
-                    Change::EnforcementSecret(new.id, Some(facts))
-                })))
+                let change = secret_change(new.id, Some(facts), new.owner.is_some());
+                Ok(Step::GoOn(Some(change)))
             }
-            Err(kube::Error::Api(status))
-                if status.code == 409 && status.reason == "AlreadyExists" =>
-            {
-                Ok(Step::Stop(Some(Change::NameTaken(
-                    new.id,
-                    key.clone(),
-                    now,
-                ))))
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                let change = Change::Hindered(new.id, Obstacle::NameTaken, key.clone(), now);
+                Ok(Step::Stop(Some(change)))
+            }
+            Err(kube::Error::Api(status)) if is_refusal(status.code) => {
+                // An admission plugin may quote what it refuses.
+                let is_quoted = credential::is_quoted(&value, &status.message);
+                let why = if is_quoted { "" } else { &status.message };
+                warn!(secret = %new.id, reason = status.reason, why, "the API server refuses to create this Secret");
+                let obstacle = Obstacle::Refused(status.reason.clone());
+                let change = Change::Hindered(new.id, obstacle, key.clone(), now);
+                Ok(Step::Stop(Some(change)))
             }
             Err(error) => Err(classify(error)),
         }
@@ -237,16 +262,12 @@ impl Writer {
     /// The Secret to copy from is not what was decided on: tell what it is.
     fn seen(&self, from: &SecretId, new: &NewSecret, secret: Option<&Secret>) -> Change {
         let facts = secret.map(|secret| self.reader.facts(secret));
-        if new.owner.is_some() {
-            Change::EnforcementSecret(from.clone(), facts)
-        } else {
-            Change::SourceSecret(from.clone(), facts)
-        }
+        secret_change(from.clone(), facts, new.owner.is_none())
     }
 
     /// Creates an object or brings its spec up to date, in one request where it
     /// exists and in one where it does not.
-    async fn put<K>(&self, namespace: &str, name: &str, object: Value) -> Result<Option<K>, Failure>
+    async fn put<K>(&self, namespace: &str, name: &str, object: Value) -> Result<K, Failure>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
@@ -257,7 +278,6 @@ impl Writer {
         let params = PatchParams::apply("devportal").force();
         api.patch(name, &params, &Patch::Apply(object))
             .await
-            .map(Some)
             .map_err(classify)
     }
 
@@ -301,22 +321,21 @@ impl Writer {
         gone_is_done(answer, change)
     }
 
-    async fn delete<K>(&self, namespace: &str, name: &str, uid: String) -> Result<Step, Failure>
+    /// Deletes an object of this UID. The answer tells at once what a watch
+    /// would tell later, or never when it has moved on to another namespace.
+    async fn delete<K>(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: String,
+        change: impl FnOnce(Option<K>) -> Change,
+    ) -> Result<Step, Failure>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
             + DeserializeOwned
             + std::fmt::Debug,
     {
-        if self
-            .deleted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .contains(&uid)
-        {
-            return Ok(Step::GoOn(None));
-        }
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
         let preconditions = Preconditions {
             uid: Some(uid.clone()),
@@ -326,22 +345,27 @@ impl Writer {
             preconditions: Some(preconditions),
             ..DeleteParams::default()
         };
-        match api.delete(name, &params).await {
-            Ok(_) => {}
+        let held = match api.delete(name, &params).await {
+            Ok(answer) => answer.left(),
             // Gone, or another object by now: either way not there any more.
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => None,
             Err(error) => return Err(classify(error)),
-        }
-        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
-        if deleted.0.insert(uid.clone()) {
-            deleted.1.push_back(uid);
-        }
-        if deleted.1.len() > DELETED_REMEMBERED
-            && let Some(oldest) = deleted.1.pop_front()
-        {
-            deleted.0.remove(&oldest);
-        }
-        Ok(Step::GoOn(None))
+        };
+        // Finalizers keep an object while it is being deleted.
+        let held = held.filter(|it| it.meta().deletion_timestamp.is_some());
+        Ok(Step::GoOn(Some(match held {
+            Some(object) => change(Some(object)),
+            None => Change::Ended(uid, Box::new(change(None))),
+        })))
+    }
+}
+
+/// A key's Secret is the consumer's copy, or the gateway's.
+fn secret_change(id: SecretId, facts: Option<SecretFacts>, is_copy: bool) -> Change {
+    if is_copy {
+        Change::SourceSecret(id, facts)
+    } else {
+        Change::EnforcementSecret(id, facts)
     }
 }
 
@@ -363,12 +387,17 @@ fn gone_is_done<K>(
 
 fn classify(error: kube::Error) -> Failure {
     match error {
-        kube::Error::Api(status) if matches!(status.code, 400 | 401 | 403 | 422) => {
+        kube::Error::Api(status) if is_refusal(status.code) => {
             Failure::Refused(status.message.clone())
         }
         kube::Error::Api(status) => Failure::Retry(status.message.clone()),
         other => Failure::Retry(brief(&other)),
     }
+}
+
+/// Asking the same again brings the same answer.
+fn is_refusal(code: u16) -> bool {
+    matches!(code, 400 | 401 | 403 | 422)
 }
 
 fn reference(owner: &Owner) -> OwnerReference {

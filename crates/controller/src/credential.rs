@@ -6,7 +6,7 @@
 //! a header, a URL or a cookie.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 const PREFIX: &str = "dpk_";
@@ -27,6 +27,13 @@ pub(crate) fn generate() -> Result<String, rand::rngs::SysError> {
     Ok(body + &checksum)
 }
 
+/// Whether a text repeats a key's value, as it is or as a Secret spells it.
+pub(crate) fn is_quoted(value: &[u8], text: &str) -> bool {
+    let contains =
+        |part: &[u8]| !part.is_empty() && text.as_bytes().windows(part.len()).any(|it| it == part);
+    contains(value) || contains(STANDARD.encode(value).as_bytes())
+}
+
 fn checksum(body: &str) -> String {
     hex::encode(Sha256::digest(body.as_bytes()))[..CHECKSUM_DIGITS].to_owned()
 }
@@ -34,6 +41,14 @@ fn checksum(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_recognised_in_a_text_as_it_is_and_as_a_secret_spells_it() {
+        assert!(is_quoted(b"s3cret", "denied: {api_key: s3cret}"));
+        assert!(is_quoted(b"s3cret", "denied: {api_key: czNjcmV0}"));
+        assert!(!is_quoted(b"s3cret", "denied: no Secrets here"));
+        assert!(!is_quoted(b"", "denied"));
+    }
 
     #[test]
     fn a_key_has_prefix_256_bits_and_a_checksum_that_matches() {

@@ -4,17 +4,18 @@
 //! cheap and happens at once, to know which lane an id belongs in; it happens
 //! again when a slot is free, on what is known by then.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_core::{Change, Decision, Id, Need, Settings, World, Write, decide};
+use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
-use crate::apply::{Failure, Writer};
+use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
 use crate::follow::Follower;
 use crate::kinds::ENFORCEMENT;
@@ -24,12 +25,14 @@ use crate::watch::News;
 
 /// How many ids are written at a time.
 const SLOTS: usize = 16;
+/// When a decision that panicked is made again, unless something changes.
+const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 
 /// What a writer reports.
 struct Done {
     id: Id,
-    answers: Vec<Change>,
-    outcome: Result<(), Failure>,
+    writes: Vec<Write>,
+    outcome: Outcome,
 }
 
 /// The one task that decides.
@@ -37,6 +40,9 @@ pub(crate) struct Engine {
     world: World,
     queue: Queue,
     needs: Needs,
+    /// The last writes that succeeded, of each id that has more to do. The same
+    /// again would go on for ever.
+    written: HashMap<Id, Vec<Write>>,
     writer: Arc<Writer>,
     follower: Follower,
     fetcher: Fetcher,
@@ -71,6 +77,7 @@ pub(crate) async fn run(
         world: World::new(parts.settings),
         queue: Queue::new(SLOTS),
         needs: Needs::default(),
+        written: HashMap::new(),
         writer: Arc::new(parts.writer),
         follower: parts.follower,
         fetcher: parts.fetcher,
@@ -168,26 +175,34 @@ impl Engine {
 
     /// Decides on an id and puts it in a lane if there is anything to write.
     fn consider(&mut self, id: Id) {
-        if self.queue.is_running(&id) || self.queue.is_backing_off(&id) {
+        if self.queue.is_running(&id) {
             return;
         }
-        let decision = self.decide(&id);
-        if !decision.writes.is_empty() && *self.leads.borrow() {
-            let lane = if decision.revokes() {
-                Lane::Revoke
-            } else {
-                Lane::Other
-            };
+        let writes = self.decide(&id);
+        let lane = Lane::of(&writes);
+        if writes.is_empty() {
+            self.settle(&id);
+        } else if *self.leads.borrow() && !self.queue.is_held_back(&id, lane) {
             self.queue.push(id, lane);
         }
     }
 
+    fn settle(&mut self, id: &Id) {
+        self.queue.settled(id);
+        self.written.remove(id);
+    }
+
     /// Decides, follows what the decision needs, and sets its alarm.
-    fn decide(&mut self, id: &Id) -> Decision {
-        let decision = decide(id, &self.world, Timestamp::now());
+    fn decide(&mut self, id: &Id) -> Vec<Write> {
+        let now = Timestamp::now();
+        let Some(decision) = survive(id, || decide(id, &self.world, now)) else {
+            self.queue.wake(id, Some(now + AFTER_A_PANIC));
+            return Vec::new();
+        };
         let difference = self.needs.set(id, &decision.needs);
-        for need in &difference.stop {
-            match need {
+        for need in difference.stop {
+            self.world.forget(&need);
+            match &need {
                 Need::Secret(secret) => self.follower.forget(secret),
                 other => self.fetcher.forget(other),
             }
@@ -199,7 +214,7 @@ impl Engine {
             }
         }
         self.queue.wake(id, decision.wake_at);
-        decision
+        decision.writes
     }
 
     fn start_writers(&mut self) {
@@ -207,45 +222,53 @@ impl Engine {
             return;
         }
         while let Some(id) = self.queue.pop() {
-            let decision = self.decide(&id);
-            if decision.writes.is_empty() {
-                self.queue.succeeded(&id);
+            let writes = self.decide(&id);
+            if writes.is_empty() {
+                self.queue.done(&id);
+                self.settle(&id);
+                continue;
+            }
+            if self.written.remove(&id).is_some_and(|last| last == writes) {
+                warn!(?id, "what was written does not stay; trying again later");
+                self.queue.done(&id);
+                self.fail(&id, Lane::of(&writes));
                 continue;
             }
             debug!(
                 ?id,
-                writes = decision.writes.len(),
+                writes = writes.len(),
                 waiting = self.queue.waiting(),
                 "writing"
             );
-            let revisions = self.with_statuses(decision.writes);
-            let writer = Arc::clone(&self.writer);
+            let revisions = self.with_seen(&writes);
+            let hands = Arc::clone(&self.writer);
             let done = self.done.clone();
             tokio::spawn(async move {
-                let (answers, outcome) = writer.apply(&id, revisions, Timestamp::now()).await;
+                let outcome = hands.apply(&id, revisions, Timestamp::now()).await;
                 // The engine is gone only when the process ends.
                 let _ = done.send(Done {
                     id,
-                    answers,
+                    writes,
                     outcome,
                 });
             });
         }
     }
 
-    /// Each write with the status it is to replace.
-    fn with_statuses(&self, writes: Vec<Write>) -> Vec<(Write, Value)> {
+    /// Each write with what it is to replace.
+    fn with_seen(&self, writes: &[Write]) -> Vec<(Write, Value)> {
         let world = &self.world;
-        let status = |write: &Write| match write {
+        let seen = |write: &Write| match write {
             Write::ProductStatus(id, _) => world.find_product(id).map(|it| json!(it.status)),
             Write::KeyStatus(id, _) => world.find_key(id).map(|it| json!(it.status)),
             Write::RequestStatus(id, _) => world.find_request(id).map(|it| json!(it.status)),
             Write::ApprovalStatus(id, _) => world.find_approval(id).map(|it| json!(it.status)),
+            Write::ApplyRequest { id, .. } => world.find_request(id).map(|it| json!(it)),
             _ => None,
         };
-        let paired = writes.into_iter().map(|write| {
-            let status = status(&write).unwrap_or_default();
-            (write, status)
+        let paired = writes.iter().map(|write| {
+            let seen = seen(write).unwrap_or_default();
+            (write.clone(), seen)
         });
         paired.collect()
     }
@@ -253,23 +276,49 @@ impl Engine {
     fn finish(&mut self, report: Done) {
         let Done {
             id,
-            answers,
+            writes,
             outcome,
         } = report;
-        let mut dirty = BTreeSet::new();
-        for answer in answers {
+        let mut dirty = BTreeSet::from([id.clone()]);
+        for answer in outcome.answers {
             dirty.extend(self.world.observe(answer));
         }
-        match outcome {
-            Ok(()) => {
-                let _ = self.queue.succeeded(&id);
-                dirty.insert(id);
-            }
-            Err(failure) => {
+        self.queue.done(&id);
+        match outcome.failure {
+            None => drop(self.written.insert(id, writes)),
+            Some((lane, failure)) => {
                 warn!(?id, category = failure.category(), error = %failure, "a write failed; trying again later");
-                self.queue.failed(&id, Timestamp::now(), rand::random());
+                self.fail(&id, lane);
             }
         }
         self.consider_all(dirty);
+    }
+
+    fn fail(&mut self, id: &Id, lane: Lane) {
+        self.queue
+            .failed(id, lane, Timestamp::now(), rand::random());
+    }
+}
+
+/// A decision that panics is a mistake of ours, and harms its own id only.
+fn survive<T>(id: &Id, decide: impl FnOnce() -> T) -> Option<T> {
+    // The World is only read: nothing is left half changed.
+    let decision = catch_unwind(AssertUnwindSafe(decide));
+    if decision.is_err() {
+        error!(?id, "deciding panicked, which is a bug; trying again later");
+    }
+    decision.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devportal_api::id::KeyId;
+
+    #[test]
+    fn a_decision_that_panics_harms_no_other() {
+        let id = Id::Key(KeyId::new("ns", "poison"));
+        assert_eq!(survive(&id, || panic!("on purpose")), None::<()>);
+        assert_eq!(survive(&id, || 1), Some(1));
     }
 }

@@ -1,6 +1,6 @@
 //! Which kinds are watched, and which Change tells of each?
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{
@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
 
 use crate::secret::Reader;
-use crate::watch::{Kind, News, shared, watch};
+use crate::watch::{Kind, Known, News, shared, watch};
 
 const OURS: &str = "install the definitions: devportal crds | kubectl apply --server-side -f -";
 const GATEWAY: &str = "install the Gateway API";
@@ -42,7 +42,8 @@ pub(crate) fn watch_all(
                 change: Box::new(|id, object| Change::$change(id, shared(object))),
                 advice: $advice,
             };
-            tokio::spawn(watch(kind, news.clone()));
+            let news = news.clone();
+            tokio::spawn(async move { watch(kind, news, &mut Known::new()).await });
         };
     }
     kind!(APIProduct, ProductId, Product, OURS);
@@ -70,6 +71,9 @@ async fn watch_enforcement(
     news: Sender<News>,
     mut kuadrant: Receiver<Option<String>>,
 ) {
+    // What was told of a namespace stays told when Kuadrant moves elsewhere and
+    // back.
+    let mut known: HashMap<String, Known<SecretId>> = HashMap::new();
     loop {
         let namespace = kuadrant.borrow_and_update().clone();
         let Some(namespace) = namespace else {
@@ -90,7 +94,7 @@ async fn watch_enforcement(
             advice: "",
         };
         tokio::select! {
-            () = watch(kind, news.clone()) => return,
+            () = watch(kind, news.clone(), known.entry(namespace).or_default()) => return,
             changed = kuadrant.changed() => if changed.is_err() { return },
         }
     }

@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use devportal_core::Id;
+use devportal_core::{Id, Write};
 use jiff::Timestamp;
 
 /// How long a failed id waits the first time; doubled each time after.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest a failed id waits.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The longest an id waits whose access could not be taken away.
+const LONGEST_WAIT_TO_REVOKE: Duration = Duration::from_secs(5);
 /// Slots that only revocations may take.
 const RESERVED: usize = 4;
 
@@ -26,6 +28,17 @@ pub(crate) enum Lane {
     Other,
 }
 
+impl Lane {
+    /// Taking access away overtakes everything that is decided with it.
+    pub(crate) fn of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Self {
+        if writes.into_iter().any(Write::revokes) {
+            Self::Revoke
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// Ids that wait, run, or sleep.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -34,10 +47,19 @@ pub(crate) struct Queue {
     other: VecDeque<Id>,
     lanes: HashMap<Id, Lane>,
     running: HashSet<Id>,
-    dirtied_while_running: HashSet<Id>,
-    failures: HashMap<Id, u32>,
-    alarms: BTreeMap<Timestamp, BTreeSet<Id>>,
-    alarm_of: HashMap<Id, Timestamp>,
+    failures: HashMap<Id, Failures>,
+    /// When a decision wants to be made again.
+    wakes: Alarms,
+    /// When a failed id is tried again.
+    retries: Alarms,
+}
+
+/// What went wrong with an id since it last had nothing to write.
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    /// What failed last.
+    lane: Lane,
 }
 
 impl Queue {
@@ -49,25 +71,22 @@ impl Queue {
             other: VecDeque::new(),
             lanes: HashMap::new(),
             running: HashSet::new(),
-            dirtied_while_running: HashSet::new(),
             failures: HashMap::new(),
-            alarms: BTreeMap::new(),
-            alarm_of: HashMap::new(),
+            wakes: Alarms::default(),
+            retries: Alarms::default(),
         }
     }
 
-    /// Whether an id runs now: it is looked at again when it is done.
-    pub(crate) fn is_running(&mut self, id: &Id) -> bool {
-        let is_running = self.running.contains(id);
-        if is_running {
-            self.dirtied_while_running.insert(id.clone());
-        }
-        is_running
+    /// Whether an id runs now.
+    pub(crate) fn is_running(&self, id: &Id) -> bool {
+        self.running.contains(id)
     }
 
-    /// Whether an id sleeps off a failure: nothing but its alarm wakes it.
-    pub(crate) fn is_backing_off(&self, id: &Id) -> bool {
-        self.failures.contains_key(id) && self.alarm_of.contains_key(id)
+    /// Whether an id sleeps off a failure. A failure to give access does not
+    /// hold up taking it away.
+    pub(crate) fn is_held_back(&self, id: &Id, lane: Lane) -> bool {
+        let failed = self.failures.get(id).map(|it| it.lane);
+        self.retries.has(id) && !(lane == Lane::Revoke && failed == Some(Lane::Other))
     }
 
     /// Puts an id in a lane; one that waits in the slower lane is promoted.
@@ -110,63 +129,104 @@ impl Queue {
         None
     }
 
-    /// An id is done. Answers whether it must be looked at again.
-    pub(crate) fn succeeded(&mut self, id: &Id) -> bool {
+    /// An id is not written any more.
+    pub(crate) fn done(&mut self, id: &Id) {
         self.running.remove(id);
+    }
+
+    /// An id has nothing left to write: what went wrong is forgotten.
+    pub(crate) fn settled(&mut self, id: &Id) {
         self.failures.remove(id);
-        self.dirtied_while_running.remove(id)
+        self.retries.set(id, None);
     }
 
-    /// An id failed: it sleeps, and is woken by its alarm.
-    pub(crate) fn failed(&mut self, id: &Id, now: Timestamp, jitter: f64) {
-        self.running.remove(id);
-        self.dirtied_while_running.remove(id);
-        let failures = self.failures.entry(id.clone()).or_default();
+    /// A write of an id failed, in this lane: it is tried again after a while,
+    /// longer each time, and sooner where access is to be taken away.
+    pub(crate) fn failed(&mut self, id: &Id, lane: Lane, now: Timestamp, jitter: f64) {
+        let failures = self
+            .failures
+            .entry(id.clone())
+            .or_insert(Failures { count: 0, lane });
+        failures.lane = lane;
+        let longest = match lane {
+            Lane::Revoke => LONGEST_WAIT_TO_REVOKE,
+            Lane::Other => LONGEST_WAIT,
+        };
         let wait = FIRST_WAIT
-            .saturating_mul(2_u32.saturating_pow(*failures))
-            .min(LONGEST_WAIT);
-        *failures += 1;
+            .saturating_mul(2_u32.saturating_pow(failures.count))
+            .min(longest);
+        failures.count = failures.count.saturating_add(1);
         let wait = wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.2);
-        self.wake(id, Some(now + wait));
+        self.retries.set(id, Some(now + wait));
     }
 
-    /// Sets the one alarm of an id, or clears it.
+    /// Sets when the decision on an id is to be made again, or clears it.
     pub(crate) fn wake(&mut self, id: &Id, at: Option<Timestamp>) {
-        if let Some(old) = self.alarm_of.remove(id)
-            && let Some(ids) = self.alarms.get_mut(&old)
-        {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.alarms.remove(&old);
-            }
-        }
-        if let Some(at) = at {
-            self.alarm_of.insert(id.clone(), at);
-            self.alarms.entry(at).or_default().insert(id.clone());
-        }
+        self.wakes.set(id, at);
     }
 
     /// When the next alarm is.
     pub(crate) fn next_alarm(&self) -> Option<Timestamp> {
-        self.alarms.keys().next().copied()
+        [self.wakes.next(), self.retries.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The ids whose alarm is due.
     pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Id> {
-        let later = self.alarms.split_off(&(now + Duration::from_nanos(1)));
-        let due: Vec<Id> = std::mem::replace(&mut self.alarms, later)
-            .into_values()
-            .flatten()
-            .collect();
-        for id in &due {
-            self.alarm_of.remove(id);
-        }
+        let mut due = self.wakes.due(now);
+        due.extend(self.retries.due(now));
         due
     }
 
     /// How many ids wait.
     pub(crate) fn waiting(&self) -> usize {
         self.lanes.len()
+    }
+}
+
+/// One time for each id, in order.
+#[derive(Debug, Default)]
+struct Alarms {
+    ids: BTreeMap<Timestamp, BTreeSet<Id>>,
+    of: HashMap<Id, Timestamp>,
+}
+
+impl Alarms {
+    fn has(&self, id: &Id) -> bool {
+        self.of.contains_key(id)
+    }
+
+    fn set(&mut self, id: &Id, at: Option<Timestamp>) {
+        if let Some(old) = self.of.remove(id)
+            && let Some(ids) = self.ids.get_mut(&old)
+        {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.ids.remove(&old);
+            }
+        }
+        if let Some(at) = at {
+            self.of.insert(id.clone(), at);
+            self.ids.entry(at).or_default().insert(id.clone());
+        }
+    }
+
+    fn next(&self) -> Option<Timestamp> {
+        self.ids.keys().next().copied()
+    }
+
+    fn due(&mut self, now: Timestamp) -> Vec<Id> {
+        let later = self.ids.split_off(&(now + Duration::from_nanos(1)));
+        let due: Vec<Id> = std::mem::replace(&mut self.ids, later)
+            .into_values()
+            .flatten()
+            .collect();
+        for id in &due {
+            self.of.remove(id);
+        }
+        due
     }
 }
 
@@ -212,28 +272,65 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_dirty_while_it_runs_is_looked_at_again() {
-        let mut queue = Queue::new(8);
-        queue.push(id("key"), Lane::Other);
-        queue.pop();
-        assert!(queue.is_running(&id("key")));
-        assert!(queue.succeeded(&id("key")));
-        assert!(!queue.is_running(&id("key")));
-    }
-
-    #[test]
     fn a_failing_id_waits_longer_each_time_and_alone() {
         let mut queue = Queue::new(8);
         let now = Timestamp::UNIX_EPOCH;
         queue.push(id("poison"), Lane::Other);
         queue.pop();
-        queue.failed(&id("poison"), now, 0.0);
+        queue.done(&id("poison"));
+        queue.failed(&id("poison"), Lane::Other, now, 0.0);
         let first = queue.next_alarm();
-        assert!(queue.is_backing_off(&id("poison")));
-        queue.failed(&id("poison"), now, 0.0);
+        assert!(queue.is_held_back(&id("poison"), Lane::Other));
+        queue.failed(&id("poison"), Lane::Other, now, 0.0);
         assert!(queue.next_alarm() > first);
         queue.push(id("other"), Lane::Other);
         assert_eq!(queue.pop(), Some(id("other")));
+    }
+
+    #[test]
+    fn a_failure_holds_an_id_back_no_longer_than_its_wait_whatever_else_it_waits_for() {
+        let mut queue = Queue::new(8);
+        let now = Timestamp::UNIX_EPOCH;
+        let expiry = now + Duration::from_hours(1);
+        queue.failed(&id("key"), Lane::Other, now, 0.0);
+        queue.wake(&id("key"), Some(expiry));
+        assert_eq!(queue.due(now + FIRST_WAIT), [id("key")]);
+        assert!(!queue.is_held_back(&id("key"), Lane::Other));
+        assert_eq!(queue.next_alarm(), Some(expiry));
+    }
+
+    #[test]
+    fn what_has_nothing_left_to_write_has_no_failure_behind_it() {
+        let mut queue = Queue::new(8);
+        let now = Timestamp::UNIX_EPOCH;
+        for _ in 0..9 {
+            queue.failed(&id("key"), Lane::Other, now, 0.0);
+        }
+        queue.settled(&id("key"));
+        assert!(!queue.is_held_back(&id("key"), Lane::Other));
+        assert_eq!(queue.next_alarm(), None);
+        queue.failed(&id("key"), Lane::Other, now, 0.0);
+        assert_eq!(queue.next_alarm(), Some(now + FIRST_WAIT));
+    }
+
+    #[test]
+    fn a_failure_to_give_access_does_not_hold_up_taking_it_away() {
+        let mut queue = Queue::new(8);
+        let now = Timestamp::UNIX_EPOCH;
+        queue.failed(&id("key"), Lane::Other, now, 0.0);
+        assert!(!queue.is_held_back(&id("key"), Lane::Revoke));
+        queue.failed(&id("key"), Lane::Revoke, now, 0.0);
+        assert!(queue.is_held_back(&id("key"), Lane::Revoke));
+    }
+
+    #[test]
+    fn a_failed_revocation_is_tried_again_within_seconds_however_often_it_fails() {
+        let mut queue = Queue::new(8);
+        let now = Timestamp::UNIX_EPOCH;
+        for _ in 0..99 {
+            queue.failed(&id("key"), Lane::Revoke, now, 1.0);
+        }
+        assert!(queue.next_alarm() <= Some(now + Duration::from_secs(6)));
     }
 
     #[test]

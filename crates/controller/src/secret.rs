@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use devportal_api::id::SecretId;
-use devportal_api::name::{API_KEY_ENTRY, annotation};
+use devportal_api::name::{self, API_KEY_ENTRY, annotation};
 use devportal_core::change::{Fingerprint, SecretFacts, ValueFacts};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -68,12 +68,17 @@ impl Reader {
         )
     }
 
-    /// Reads one Secret; `None` when it does not exist.
+    /// Reads one Secret; `None` when it does not exist. A key may name whatever
+    /// its author likes: what is no name at all is not asked for, so that no
+    /// other request can be made of it.
     pub(crate) async fn read(
         &self,
         client: &Client,
         id: &SecretId,
     ) -> kube::Result<Option<SecretFacts>> {
+        if !name::is_object_name(&id.name) {
+            return Ok(None);
+        }
         let api: Api<Secret> = Api::namespaced(client.clone(), &id.namespace);
         Ok(api
             .get_opt(&id.name)

@@ -49,8 +49,12 @@ pub(crate) struct Kind<K, I> {
     pub(crate) advice: &'static str,
 }
 
-/// Watches a kind until nobody listens.
-pub(crate) async fn watch<K, I>(kind: Kind<K, I>, news: Sender<News>)
+/// The objects that were told of, with the UID each has.
+pub(crate) type Known<I> = HashMap<I, String>;
+
+/// Watches a kind until nobody listens. What is in `known` and not listed has
+/// ended while nobody watched.
+pub(crate) async fn watch<K, I>(kind: Kind<K, I>, news: Sender<News>, known: &mut Known<I>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     I: Clone + Eq + Hash + Display + Send + 'static,
@@ -58,8 +62,8 @@ where
     let mut watch = Watch {
         kind,
         news,
-        known: HashMap::new(),
-        listed: HashMap::new(),
+        known,
+        listed: HashSet::new(),
         unreadable: HashSet::new(),
     };
     let mut wait = FIRST_RETRY;
@@ -96,7 +100,7 @@ where
                     "the definition is not installed; going on without"
                 );
                 is_absent = true;
-                if watch.end_of_list(HashMap::new()).await.is_none() {
+                if watch.end_of_list(&HashSet::new()).await.is_none() {
                     return;
                 }
             }
@@ -121,16 +125,15 @@ where
     }
 }
 
-struct Watch<K, I> {
+struct Watch<'a, K, I> {
     kind: Kind<K, I>,
     news: Sender<News>,
-    /// With the UID it has.
-    known: HashMap<I, String>,
-    listed: HashMap<I, String>,
+    known: &'a mut Known<I>,
+    listed: HashSet<I>,
     unreadable: HashSet<I>,
 }
 
-impl<K, I> Watch<K, I>
+impl<K, I> Watch<'_, K, I>
 where
     K: Resource<DynamicType = ()> + Clone,
     I: Clone + Eq + Hash + Display,
@@ -140,13 +143,12 @@ where
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(object) => {
-                let uid = object.uid().unwrap_or_default();
                 let id = self.apply(object).await?;
-                self.listed.insert(id, uid);
+                self.listed.insert(id);
             }
             Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
-                self.end_of_list(listed).await?;
+                self.end_of_list(&listed).await?;
             }
             Event::Apply(object) => drop(self.apply(object).await?),
             Event::Delete(object) => {
@@ -180,12 +182,13 @@ where
         Some(id)
     }
 
-    async fn end_of_list(&mut self, listed: HashMap<I, String>) -> Option<()> {
-        let known = std::mem::replace(&mut self.known, listed);
-        for (id, uid) in known {
-            if !self.known.contains_key(&id) {
-                self.end(id, uid).await?;
-            }
+    async fn end_of_list(&mut self, listed: &HashSet<I>) -> Option<()> {
+        let is_gone = |(id, _): &(&I, &String)| !listed.contains(*id);
+        let gone = self.known.iter().filter(is_gone);
+        let gone: Vec<_> = gone.map(|(id, uid)| (id.clone(), uid.clone())).collect();
+        for (id, uid) in gone {
+            self.end(id.clone(), uid).await?;
+            self.known.remove(&id);
         }
         self.news.send(News::Listed(self.kind.name)).await.ok()
     }

@@ -44,13 +44,22 @@ pub enum Change {
     /// object has taken the name. The end of a predecessor may be told after an
     /// answer told of its successor.
     Ended(String, Box<Change>),
-    /// A Secret for a key could not be created: another object has the name.
-    NameTaken(SecretId, KeyId, Timestamp),
+    /// A Secret for a key could not be created, and why.
+    Hindered(SecretId, Obstacle, KeyId, Timestamp),
     /// The answer to [`Need::OpenApi`].
     OpenApi(String, OpenApiAnswer),
     /// The answer to [`Need::Oidc`], by issuer URL as the AuthPolicy spells it:
     /// the token endpoint, or what went wrong in words safe to publish.
     Oidc(String, Result<String, String>),
+}
+
+/// What keeps a Secret from being created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Another object has the name.
+    NameTaken,
+    /// The API server refuses it, for this reason (one CamelCase word).
+    Refused(String),
 }
 
 /// What the World knows of a Secret: everything but the value.

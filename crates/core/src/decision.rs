@@ -26,22 +26,13 @@ pub enum Id {
 /// a step that needs the answer of another is simply not in here yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// Only what changes something.
+    /// Only what changes something; what takes access away comes first.
     pub writes: Vec<Write>,
     /// Everything the decision was, or wanted to be, based on and that is not
     /// watched anyway. Replaces the needs of the same id's last decision.
     pub needs: BTreeSet<Need>,
     /// When to decide again without any change.
     pub wake_at: Option<Timestamp>,
-}
-
-impl Decision {
-    /// Whether it takes access away: such decisions overtake all others.
-    pub fn revokes(&self) -> bool {
-        self.writes
-            .iter()
-            .any(|write| matches!(write, Write::DeleteSecret { .. }))
-    }
 }
 
 /// Something outside the watches that a decision depends on.
@@ -154,4 +145,11 @@ pub enum Write {
     RequestStatus(RequestId, Box<APIKeyRequestStatus>),
     /// Replace an approval's status.
     ApprovalStatus(ApprovalId, Box<APIKeyApprovalStatus>),
+}
+
+impl Write {
+    /// Whether it takes access away: such writes overtake all others.
+    pub fn revokes(&self) -> bool {
+        matches!(self, Self::DeleteSecret { .. })
+    }
 }

@@ -7,6 +7,7 @@
 mod approvals;
 mod policies;
 mod secrets;
+mod sharing;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,10 +21,12 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
+pub use self::sharing::Overlap;
+use self::sharing::Sharing;
 use self::store::{Replaced, Store, Versioned};
 
-use crate::change::{Change, OpenApiAnswer, SecretFacts};
-use crate::decision::Id;
+use crate::change::{Change, Obstacle, OpenApiAnswer, SecretFacts};
+use crate::decision::{Id, Need};
 use crate::discover::{self, Discovery, Target};
 use crate::index::Index;
 use crate::setting::Settings;
@@ -43,7 +46,7 @@ pub struct World {
     enforcement: Store<SecretId, SecretFacts>,
     /// `Some(None)`: asked for, and absent.
     sources: HashMap<SecretId, Option<SecretFacts>>,
-    taken: HashMap<SecretId, Timestamp>,
+    hindered: HashMap<SecretId, (Timestamp, Obstacle)>,
     openapi: HashMap<String, OpenApiAnswer>,
     oidc: HashMap<String, Result<String, String>>,
 
@@ -59,6 +62,7 @@ pub struct World {
     approvals_by_request: Index<ApprovalId, RequestId>,
     secrets_by_key: Index<SecretId, KeyId>,
 
+    sharing: Sharing,
     /// What was found around each product's route. Derived: recomputed when
     /// something around the route changes, compared before anything is dirtied.
     discovered: HashMap<ProductId, Discovery>,
@@ -102,11 +106,23 @@ impl World {
                     return self.observe(*absence);
                 }
             }
-            Change::NameTaken(id, key, at) => self.name_taken(id, key, at, &mut dirty),
+            Change::Hindered(id, obstacle, key, at) => {
+                self.hindered(id, obstacle, key, at, &mut dirty);
+            }
             Change::OpenApi(url, answer) => self.openapi_changed(url, answer, &mut dirty),
             Change::Oidc(issuer, answer) => self.oidc_changed(issuer, answer, &mut dirty),
         }
         dirty
+    }
+
+    /// Drops what was read for a need that nobody has any more: it is not
+    /// followed from here on, and would grow old.
+    pub fn forget(&mut self, need: &Need) {
+        match need {
+            Need::Secret(id) => drop(self.sources.remove(id)),
+            Need::OpenApi(url) => drop(self.openapi.remove(url)),
+            Need::Oidc(issuer) => drop(self.oidc.remove(issuer)),
+        }
     }
 
     /// The UID of what is known to have the name that a change is about.
@@ -122,7 +138,7 @@ impl World {
             Change::Kuadrant(id, _) => self.kuadrants.get(id).map(Versioned::uid),
             Change::EnforcementSecret(id, _) => self.enforcement.get(id).map(Versioned::uid),
             Change::SourceSecret(id, _) => self.sources.get(id)?.as_ref().map(Versioned::uid),
-            Change::Ended(..) | Change::NameTaken(..) | Change::OpenApi(..) | Change::Oidc(..) => {
+            Change::Ended(..) | Change::Hindered(..) | Change::OpenApi(..) | Change::Oidc(..) => {
                 None
             }
         }

@@ -114,6 +114,7 @@ fn the_whole_enforcement_secret_of_a_brought_key() {
             (annotation::EXPIRES_AT, &expires),
             (annotation::KEY, "consumer/alice"),
             (annotation::KEY_UID, &uid),
+            (annotation::SELECTED_BY, "api"),
         ]),
         owner_uid: None,
         value: Some("secret".into()),
@@ -297,6 +298,52 @@ fn a_key_whose_name_is_as_long_as_names_get_works() {
     it.settle();
     it.cluster.collect();
     assert_eq!(it.cluster.secrets, BTreeMap::new());
+}
+
+#[test]
+fn a_label_of_an_earlier_selector_does_not_stay() {
+    let mut it = brought();
+    let select = |it: &mut Simulation, labels: &[(&str, &str)]| {
+        let rules = rules([("keys", api_key(labels))]);
+        it.edit::<AuthPolicy>(OWNER, "games", |it| it.spec.rules = Some(rules));
+        it.settle();
+        oracle::check(it);
+    };
+    select(&mut it, &[("api", "games"), ("also", "maps")]);
+    assert_eq!(it.enforced("alice")[0].1.labels["also"], "maps");
+    select(&mut it, &[("api", "games")]);
+    assert_eq!(it.enforced("alice").len(), 1);
+    assert!(!it.enforced("alice")[0].1.labels.contains_key("also"));
+}
+
+#[test]
+fn a_brought_key_that_becomes_a_generated_one_gets_a_value_of_its_own() {
+    let mut it = brought();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.secret_ref = None);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.accepted("alice"), ["generated-1"]);
+    assert_eq!(
+        it.cluster.secrets[&copy()].value.as_deref(),
+        Some("generated-1")
+    );
+}
+
+#[test]
+fn a_kuadrant_that_moves_away_and_back_knows_what_happened_meanwhile() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    let first = enforced_name(&it);
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    it.cluster.delete_secret(&first);
+    it.settle();
+    it.create(kuadrant());
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.accepted("alice"), [value]);
 }
 
 #[test]

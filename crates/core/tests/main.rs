@@ -7,6 +7,7 @@
 //! | what always holds | [`common::oracle`] |
 
 #[cfg(test)]
+mod admission;
 mod common;
 #[cfg(test)]
 mod credential;
@@ -30,5 +31,6 @@ mod ruling;
 mod scale;
 #[cfg(test)]
 mod selector;
+mod sharing;
 #[cfg(test)]
 mod terms;

@@ -176,3 +176,21 @@ fn conflicting_approvals_cause_no_writes_when_nothing_happens() {
     simulation.pass(minutes(10));
     assert_eq!(simulation.wrote(), Vec::<&str>::new());
 }
+
+#[test]
+fn a_decision_at_the_end_of_time_is_outlived_by_none_and_harms_nothing() {
+    let end = jiff::Timestamp::MAX;
+    assert_eq!(after([approval("no", "alice", false, end)]), DENIED);
+    let mut simulation = Simulation::ready(product().automatic());
+    simulation.create(key("alice"));
+    simulation.settle();
+    simulation.edit::<APIKeyApproval>(OWNER, &auto(), |it| it.spec.reviewed_at.0 = end);
+    simulation.settle();
+    simulation.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+    simulation.settle();
+    assert_eq!(simulation.says("alice"), APPROVED);
+}
+
+fn auto() -> String {
+    devportal_api::name::auto_approval(&request_id("alice")).name
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devportal_core::discover::selector::satisfy;
+use devportal_core::discover::selector::{satisfy, selects};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 type Labels = BTreeMap<String, String>;
@@ -133,4 +133,38 @@ fn one_value_is_found_that_satisfies_all_demands_on_a_label() {
     assert_eq!(satisfied(&[], &narrowing), games);
     let late = [api("Exists", &[]), api("In", &["games"])];
     assert_eq!(satisfied(&[], &late), games);
+}
+
+#[test]
+fn a_selector_selects_what_has_all_it_asks_for() {
+    let select = |exact: &[(&str, &str)], expressions: &[LabelSelectorRequirement]| {
+        let selector = LabelSelector {
+            match_labels: Some(labels(exact)),
+            match_expressions: Some(expressions.to_vec()),
+        };
+        selects(&selector, &labels(&[("ours", "yes")]))
+    };
+    assert!(select(&[], &[]));
+    assert!(select(&[("ours", "yes")], &[]));
+    assert!(!select(&[("ours", "no")], &[]));
+    assert!(!select(&[("other", "yes")], &[]));
+    for (key, operator, values, is_met) in [
+        ("ours", "In", &["no", "yes"][..], true),
+        ("ours", "In", &["no"], false),
+        ("other", "In", &["yes"], false),
+        ("ours", "NotIn", &["yes"], false),
+        ("other", "NotIn", &["yes"], true),
+        ("ours", "Exists", &[], true),
+        ("other", "Exists", &[], false),
+        ("ours", "DoesNotExist", &[], false),
+        ("other", "DoesNotExist", &[], true),
+        ("ours", "Gt", &["1"], false),
+    ] {
+        let demand = expression(key, operator, values);
+        assert_eq!(
+            select(&[], &[demand]),
+            is_met,
+            "{key} {operator} {values:?}"
+        );
+    }
 }

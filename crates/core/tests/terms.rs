@@ -201,3 +201,20 @@ fn an_edit_that_races_with_its_approval_is_not_approved() {
         }
     }
 }
+
+#[test]
+fn a_move_to_an_automatic_product_goes_on_when_the_approved_one_is_deleted() {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.settle();
+    it.create(route("maps"));
+    it.create(product_named("maps").automatic());
+    change(&mut it, |key| key.spec.api_product_ref.name = "maps".into());
+    assert_eq!(it.says("alice"), WAITING, "maps has no AuthPolicy yet");
+    it.delete::<APIProduct>(OWNER, "games");
+    it.create(auth("maps"));
+    it.create(plans("maps"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+}

@@ -7,7 +7,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Self-service API access for Kubernetes.
 #[derive(Debug, Parser)]
@@ -150,17 +154,18 @@ fn log(format: LogFormat) -> Result<()> {
     // What a failed request means is said where it was made.
     let filter = match std::env::var_os("RUST_LOG") {
         Some(_) => filter,
-        None => filter
-            .add_directive("kube_client=off".parse()?)
-            .add_directive("kube_runtime=off".parse()?),
+        None => filter.add_directive("kube_runtime=off".parse()?),
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // kube_client tells of answers it cannot read with all that is in them, which
+    // may be a Secret: no setting turns that on.
+    let filter = filter.and(filter_fn(|it| !it.target().starts_with("kube_client")));
+    let log = layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry();
     match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text => registry.with(log.with_filter(filter)).try_init(),
+        LogFormat::Json => registry.with(log.json().with_filter(filter)).try_init(),
     }
     .map_err(|error| anyhow!("cannot set the log up: {error}"))
 }

@@ -11,7 +11,7 @@
 
 mod rotation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devportal_api::APIKey;
 use devportal_api::condition::Enforcement;
@@ -22,7 +22,8 @@ use devportal_api::scheme::AuthenticationRule;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::change::{Fingerprint, SecretFacts, ValueFacts};
+use super::after;
+use crate::change::{Fingerprint, Obstacle, SecretFacts, ValueFacts};
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::selector;
 use crate::world::World;
@@ -31,6 +32,11 @@ pub(super) use rotation::{live, retire};
 
 /// How long after a name was found taken it is tried again.
 const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
+/// How long after the API server refused a Secret it is asked again.
+const RETRY_REFUSED: SignedDuration = SignedDuration::from_mins(1);
+/// How many Secrets of a key may be wrong before no more are made: whatever
+/// alters them fills no namespace. More than any rotation needs.
+const MOST_SECRETS: usize = 64;
 
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
@@ -105,7 +111,7 @@ impl Plan<'_> {
             .collect();
         let is_right = |(id, facts): &(&SecretId, &SecretFacts)| {
             id.namespace == self.namespace
-                && facts.labels == labels
+                && is_labelled(facts, &labels)
                 && says(&facts.annotations, &annotations)
         };
         // Each value that is to be accepted: where it is read, and what its
@@ -134,9 +140,13 @@ impl Plan<'_> {
                 kept.push(*id);
                 continue;
             }
+            if existing.len() >= MOST_SECRETS {
+                let namespace = self.namespace.to_owned();
+                return Step::Stuck(Enforcement::SecretsAltered(namespace), None);
+            }
             let annotations: Marks = annotations.clone().into_iter().chain(own).collect();
             let id = self.free_name(&labels, &annotations);
-            if let Some(step) = self.taken(&id) {
+            if let Some(step) = self.obstacle(&id) {
                 return step;
             }
             return Step::Write(vec![Write::CreateSecret(NewSecret {
@@ -197,13 +207,15 @@ impl Plan<'_> {
         self.world
             .enforcement_of(self.id)
             .filter(|(_, facts)| {
-                !facts.deleting && rotation::revision_of(facts) == self.key.revision()
+                !facts.deleting
+                    && rotation::revision_of(facts) == self.key.revision()
+                    && may_be_generated(facts)
             })
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
     }
 
     fn make_copy(&self, id: SecretId) -> Step {
-        if let Some(step) = self.taken(&id) {
+        if let Some(step) = self.obstacle(&id) {
             return step;
         }
         let value = match self.enforced() {
@@ -230,11 +242,18 @@ impl Plan<'_> {
         })])
     }
 
-    /// A name that was found taken is left alone for a while.
-    fn taken(&self, id: &SecretId) -> Option<Step> {
-        let again = self.world.taken_at(id)? + RETRY_TAKEN;
-        (self.now < again)
-            .then(|| Step::Stuck(Enforcement::SecretConflict(id.clone()), Some(again)))
+    /// What could not be created is left alone for a while.
+    fn obstacle(&self, id: &SecretId) -> Option<Step> {
+        let (at, obstacle) = self.world.find_obstacle(id)?;
+        let (wait, why) = match obstacle {
+            Obstacle::NameTaken => (RETRY_TAKEN, Enforcement::SecretConflict(id.clone())),
+            Obstacle::Refused(reason) => (
+                RETRY_REFUSED,
+                Enforcement::SecretRefused(id.clone(), reason.clone()),
+            ),
+        };
+        let again = after(*at, wait);
+        (self.now < again).then_some(Step::Stuck(why, Some(again)))
     }
 
     /// The published name for the first credential, another one while an older
@@ -257,28 +276,29 @@ impl Plan<'_> {
             terms.api_product_ref.namespace.clone().unwrap_or_default(),
             &terms.api_product_ref.name,
         );
-        let mut labels: Marks = [
-            (label::ENFORCEMENT, "true".to_owned()),
-            (label::PRODUCT, name::label_value(&product.name)),
-            (
-                label::PRODUCT_NAMESPACE,
-                name::label_value(&product.namespace),
-            ),
-            (label::KEY, name::label_value(&self.id.name)),
-            (label::KEY_NAMESPACE, name::label_value(&self.id.namespace)),
-            (label::MANAGED_BY, label::MANAGED_BY_AUTHORINO.to_owned()),
-        ]
-        .map(|(label, value)| (label.to_owned(), value))
-        .into();
+        let mut labels = selector::labels_for(&product);
+        labels.extend(
+            [
+                (label::KEY, &self.id.name),
+                (label::KEY_NAMESPACE, &self.id.namespace),
+            ]
+            .map(|(label, whole)| (label.to_owned(), name::label_value(whole))),
+        );
         let selector = self
             .rule
             .api_key
             .as_ref()
             .and_then(|api_key| api_key.selector.as_ref());
+        let every_key_has: BTreeSet<_> = labels.keys().cloned().collect();
         if let Some(selector) = selector {
             selector::satisfy(selector, &mut labels)?;
         }
+        let added = labels
+            .keys()
+            .filter(|label| !every_key_has.contains(*label));
+        let selected_by = added.map(String::as_str).collect::<Vec<_>>().join(",");
         let mut annotations = self.identity();
+        annotations.insert(annotation::SELECTED_BY.to_owned(), selected_by);
         annotations.insert(annotation::PLAN.to_owned(), terms.plan_tier.clone());
         annotations.insert(
             annotation::USER.to_owned(),
@@ -316,11 +336,31 @@ fn says(have: &Marks, want: &Marks) -> bool {
             .all(|name| !have.contains_key(*name) || have.get(*name) == want.get(*name))
 }
 
+/// Whether a Secret has the labels that are wanted, and none of ours besides:
+/// one that is left over from another selector may open another API. What others
+/// add, an admission webhook for example, is theirs.
+fn is_labelled(have: &SecretFacts, want: &Marks) -> bool {
+    let has = |(label, value)| have.labels.get(label) == Some(value);
+    want.iter().all(has)
+        && match have.annotations.get(annotation::SELECTED_BY) {
+            Some(ours) => (ours.split(',')).all(|it| it.is_empty() || want.contains_key(it)),
+            // Secrets of the published controller do not tell.
+            None => have.labels.len() == want.len(),
+        }
+}
+
 fn fingerprint_of(facts: &SecretFacts) -> Option<Fingerprint> {
     match facts.value {
         ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
         ValueFacts::NoEntry | ValueFacts::Empty => None,
     }
+}
+
+/// Whether a Secret may hold a value that was generated. Of ours those do that
+/// note its digest; the published controller noted nothing.
+fn may_be_generated(facts: &SecretFacts) -> bool {
+    let notes = |name| facts.annotations.contains_key(name);
+    notes(annotation::DIGEST) || !notes(annotation::KEY)
 }
 
 /// The value of a Secret nobody is known to have tampered with. Without a

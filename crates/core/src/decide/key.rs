@@ -11,13 +11,13 @@ use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle,
 use devportal_api::id::{KeyId, ProductId, RequestId};
 use devportal_api::name;
 use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
 use super::terms::{self, Terms};
-use super::{credential, instant, ruling, sooner};
+use super::{after, credential, instant, ruling, sooner};
 use crate::change::ValueFacts;
 use crate::decision::{Decision, Need, Write};
 use crate::discover::Discovery;
@@ -64,7 +64,6 @@ struct Case<'a> {
     key: &'a APIKey,
     world: &'a World,
     now: Timestamp,
-    product: Option<&'a APIProduct>,
     found: Option<&'a Discovery>,
     request_id: RequestId,
     request: Option<&'a APIKeyRequest>,
@@ -92,7 +91,6 @@ impl<'a> Case<'a> {
         let terms = terms::of(key, request, ruling);
         let product_id = terms.product_id();
         Self {
-            product: world.find_product(&product_id),
             found: world.find_discovery(&product_id),
             id,
             key,
@@ -121,13 +119,13 @@ impl<'a> Case<'a> {
             return decision;
         }
 
-        let blocker = self.blocker();
-        let lifecycle = self.lifecycle(blocker.clone());
+        let blocker = self.blocker(self.terms.product_id());
+        let lifecycle = self.lifecycle(blocker);
 
         decision.writes.extend(self.shadow());
         decision.writes.extend(
             self.decide_by_phase()
-                .or_else(|| self.approve_automatically(blocker.as_ref())),
+                .or_else(|| self.approve_automatically()),
         );
 
         let mut enforcement = None;
@@ -168,12 +166,11 @@ impl<'a> Case<'a> {
     }
 
     /// The first thing that is missing, in the order of the wire contract.
-    fn blocker(&self) -> Option<Blocker> {
+    fn blocker(&self, product_id: ProductId) -> Option<Blocker> {
         if self.world.kuadrant_namespace().is_none() {
             return Some(Blocker::KuadrantNotFound);
         }
-        let product_id = self.terms.product_id();
-        let Some(product) = self.product else {
+        let Some(product) = self.world.find_product(&product_id) else {
             return Some(Blocker::ProductNotFound(product_id));
         };
         if product.meta().deletion_timestamp.is_some() {
@@ -200,8 +197,8 @@ impl<'a> Case<'a> {
     /// A policy that is there but not accepted at the moment does not take a
     /// working key down.
     fn missing_scheme(&self, product: ProductId) -> Option<Blocker> {
-        let auth = self.found.map(|found| &found.auth);
-        match auth {
+        let found = self.world.find_discovery(&product);
+        match found.map(|found| &found.auth) {
             Some(auth) if auth.key_rule.is_some() => None,
             Some(auth) if auth.scheme.is_some() => Some(Blocker::ApiKeyAuthSchemeNotFound(product)),
             Some(auth) if auth.state == AuthPolicyState::NotReady && self.has_credentials() => None,
@@ -274,7 +271,7 @@ impl<'a> Case<'a> {
                 match blocker {
                     Blocker::KuadrantNotFound => Course::Hold(None),
                     Blocker::AuthSchemeNotFound(_) | Blocker::ApiKeyAuthSchemeNotFound(_) => {
-                        let until = self.failed_since(blocker) + GRACE;
+                        let until = after(self.failed_since(blocker), GRACE);
                         if self.now < until {
                             Course::Hold(Some(until))
                         } else {

@@ -2,7 +2,9 @@
 //!
 //! It waits for no document: what was not answered yet keeps its last word.
 
-use devportal_api::condition::{Fact, OidcState, OpenApiState, kind, render, whole_second};
+use devportal_api::condition::{
+    Fact, OidcState, OpenApiState, kind, render, selector_shared, whole_second,
+};
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
 use devportal_api::{APIProduct, APIProductStatus};
@@ -13,7 +15,7 @@ use kube::Resource;
 use crate::change::OpenApiAnswer;
 use crate::decision::{Decision, Need, Write};
 use crate::discover;
-use crate::world::World;
+use crate::world::{Overlap, World};
 
 pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision {
     let mut decision = Decision::default();
@@ -25,11 +27,15 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     }
     let previous = product.status.clone().unwrap_or_default();
 
-    let facts = [
+    let mut facts = vec![
         found.route.fact(),
         found.plan_policy.fact(),
         found.auth.state.fact(),
     ];
+    let Overlap { opens, opened_by } = world.overlap_of(id);
+    if !opens.is_empty() || !opened_by.is_empty() {
+        facts.push(selector_shared(&opens, &opened_by));
+    }
     let generation = product.meta().generation;
     let renew = |facts: &[Fact]| render(facts, &previous.conditions, generation, now);
     let keep = |kind: &str| {

@@ -9,6 +9,7 @@ use devportal_api::{APIKeyApproval, APIKeyRequest};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
+use super::after;
 use crate::decision::Owner;
 use crate::world::World;
 
@@ -65,7 +66,8 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
 pub(super) fn moment_after(last: Option<&APIKeyApproval>, now: Timestamp) -> Timestamp {
     let now = whole_second(now);
     last.map_or(now, |last| {
-        now.max(last.spec.reviewed_at.0 + SignedDuration::from_secs(1))
+        let after_it = after(last.spec.reviewed_at.0, SignedDuration::from_secs(1));
+        whole_second(now.max(after_it))
     })
 }
 

@@ -2,7 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use devportal_api::id::ProductId;
+use devportal_api::name::{self, label};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+
+/// The labels of every credential for a product. They say whose it is: a selector
+/// that asks for them takes no other product's keys.
+pub fn labels_for(product: &ProductId) -> BTreeMap<String, String> {
+    [
+        (label::ENFORCEMENT, "true".to_owned()),
+        (label::MANAGED_BY, label::MANAGED_BY_AUTHORINO.to_owned()),
+        (label::PRODUCT, name::label_value(&product.name)),
+        (
+            label::PRODUCT_NAMESPACE,
+            name::label_value(&product.namespace),
+        ),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
+    .into()
+}
+
+/// Whether a selector takes a Secret with these labels.
+pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let mut exact = selector.match_labels.iter().flatten();
+    let expressions = selector.match_expressions.as_deref().unwrap_or_default();
+    exact.all(|(key, value)| labels.get(key) == Some(value))
+        && expressions
+            .iter()
+            .all(|it| check(it, labels.get(&it.key)).is_ok_and(|()| is_there(it, labels)))
+}
+
+/// `Exists` is met by adding the label; to be selected it must be there.
+fn is_there(demand: &LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    demand.operator != "Exists" || labels.contains_key(&demand.key)
+}
 
 /// Adds to `labels` what the selector asks for.
 ///

@@ -197,6 +197,14 @@ impl World {
             .as_ref()
             .and_then(|found| found.issuer().map(str::to_owned));
         self.products_by_issuer.set(id, issuer);
+        let rule = new.as_ref().and_then(|found| found.auth.key_rule.as_ref());
+        let before = self.sharing.of(id);
+        self.sharing.set(id, rule);
+        let after = self.sharing.of(id);
+        if before != after {
+            let others = before.others().chain(after.others());
+            dirty.extend(others.map(Id::Product));
+        }
         match new {
             Some(found) => self.discovered.insert(id.clone(), found),
             None => self.discovered.remove(id),

@@ -2,12 +2,15 @@
 
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::{annotation, label};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::store::advances;
 use super::{Dirty, Replaced, World};
-use crate::change::SecretFacts;
+use crate::change::{Obstacle, SecretFacts};
 use crate::decision::Id;
+
+/// How long an obstacle is remembered: longer than until it is tried again.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
 
 impl World {
     pub(super) fn enforcement_changed(
@@ -22,7 +25,7 @@ impl World {
         let keys = [&old, &new].into_iter().flatten().filter_map(key_of);
         dirty.extend(keys.map(Id::Key));
         self.secrets_by_key.set(id, new.as_ref().and_then(key_of));
-        self.taken.remove(id);
+        self.hindered.remove(id);
     }
 
     pub(super) fn source_changed(
@@ -36,19 +39,23 @@ impl World {
             (Some(Some(old)), Some(new)) if !secret_advances(old, new) => return,
             _ => {}
         }
-        self.taken.remove(id);
+        self.hindered.remove(id);
         self.sources.insert(id.clone(), new);
         dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
     }
 
-    pub(super) fn name_taken(
+    pub(super) fn hindered(
         &mut self,
         id: SecretId,
+        obstacle: Obstacle,
         key: KeyId,
         at: Timestamp,
         dirty: &mut Dirty,
     ) {
-        self.taken.insert(id, at);
+        // What is old was tried again, or is not wanted any more.
+        self.hindered
+            .retain(|_, (then, _)| at.duration_since(*then) < REMEMBERED);
+        self.hindered.insert(id, (at, obstacle));
         dirty.insert(Id::Key(key));
     }
 
@@ -67,9 +74,9 @@ impl World {
         self.sources.get(id).map(Option::as_ref)
     }
 
-    /// When a create was last refused because someone else has the name.
-    pub fn taken_at(&self, id: &SecretId) -> Option<Timestamp> {
-        self.taken.get(id).copied()
+    /// When and why a Secret could not be created.
+    pub fn find_obstacle(&self, id: &SecretId) -> Option<&(Timestamp, Obstacle)> {
+        self.hindered.get(id)
     }
 }
 

@@ -110,6 +110,18 @@ pub struct Cluster {
     pub bound: BTreeMap<String, String>,
     /// How many values were generated.
     pub generated: u64,
+    /// What comes between a new Secret and the store.
+    pub admission: Admission,
+}
+
+/// What an admission plugin does to new Secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    #[default]
+    Passes,
+    AddsALabel,
+    ChangesALabel,
+    Refuses,
 }
 
 /// A kind with a table in the model.

@@ -8,12 +8,15 @@
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_core::change::Obstacle;
 use devportal_core::decision::{NewSecret, Owner, ValueSource};
 use devportal_core::{Change, World, Write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
-use super::cluster::{Cluster, Kind, Name, Seen, digest, enforcement, fingerprint, seen, source};
+use super::cluster::{
+    Admission, Cluster, Kind, Name, Seen, digest, enforcement, fingerprint, seen, source,
+};
 
 /// What the API server answered: an error leads to another decision.
 pub type Answer = Result<Vec<Seen>, &'static str>;
@@ -213,6 +216,20 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
     let name = pair(&new.id.namespace, &new.id.name);
     let key = &new.annotations[annotation::KEY];
     let (namespace, key) = key.split_once('/').unwrap();
+    let key = KeyId::new(namespace, key);
+    let hindered = |obstacle| {
+        let change = Change::Hindered(new.id.clone(), obstacle, key, cluster.now);
+        let object = ("hindered", name.clone());
+        Ok(vec![Seen {
+            change,
+            object,
+            uid: None,
+            gone: None,
+        }])
+    };
+    if cluster.admission == Admission::Refuses {
+        return hindered(Obstacle::Refused("Forbidden".to_owned()));
+    }
     if let Some(have) = cluster.secrets.get(&name) {
         let uid = new.annotations.get(annotation::KEY_UID);
         let is_seen = new.owner.is_some() || have.is_enforcement();
@@ -220,13 +237,7 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
         if is_ours {
             return Ok(vec![fresh(&name, have)]);
         }
-        let change = Change::NameTaken(new.id.clone(), KeyId::new(namespace, key), cluster.now);
-        return Ok(vec![Seen {
-            change,
-            object: ("taken", name),
-            uid: None,
-            gone: None,
-        }]);
+        return hindered(Obstacle::NameTaken);
     }
     let value = match &new.value {
         ValueSource::Generate => {
@@ -248,8 +259,17 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
     if new.generated {
         annotations.insert(annotation::DIGEST.to_owned(), digest(&value));
     }
+    let mut labels = new.labels.clone();
+    match cluster.admission {
+        Admission::Passes | Admission::Refuses => {}
+        Admission::AddsALabel => drop(labels.insert("team".into(), "payments".into())),
+        Admission::ChangesALabel => {
+            let changed = labels.values_mut().next();
+            changed.into_iter().for_each(|it| *it = "changed".into());
+        }
+    }
     cluster.put_secret(&name, |it| {
-        it.labels.clone_from(&new.labels);
+        it.labels = labels;
         it.annotations = annotations;
         it.owner_uid = new.owner.as_ref().map(|owner| owner.uid.clone());
         it.value = Some(value);

@@ -34,6 +34,8 @@ pub struct Simulation {
     wakes: BTreeMap<Id, Timestamp>,
     needs: BTreeMap<Id, BTreeSet<Need>>,
     followed: BTreeSet<SecretId>,
+    /// The namespace whose enforcement Secrets are watched.
+    watched: Option<String>,
 }
 
 impl Default for Simulation {
@@ -63,6 +65,7 @@ impl Simulation {
             wakes: BTreeMap::new(),
             needs: BTreeMap::new(),
             followed: BTreeSet::new(),
+            watched: None,
         };
         simulation.restart();
         simulation
@@ -84,6 +87,9 @@ impl Simulation {
         self.wakes.clear();
         self.needs.clear();
         self.followed.clear();
+        self.watched = None;
+        // Those of a Kuadrant that moved before are listed here, and only here:
+        // the controller does not look where Kuadrant is not any more.
         for seen in self.cluster.list() {
             self.observe(seen);
         }
@@ -128,12 +134,45 @@ impl Simulation {
             None => seen.change,
         };
         self.dirty.extend(self.world.observe(change));
+        self.follow_kuadrant();
+    }
+
+    /// Enforcement Secrets are watched where Kuadrant is: a new watch lists, and
+    /// knows what was told of the place before.
+    fn follow_kuadrant(&mut self) {
+        let now = self.world.kuadrant_namespace().map(str::to_owned);
+        if now == self.watched {
+            return;
+        }
+        self.watched = now;
+        let is_there = |(kind, name): &(&'static str, Name)| {
+            *kind == cluster::ENFORCEMENT && Some(&name.0) == self.watched.as_ref()
+        };
+        let known = self.known.iter().filter(|(object, _)| is_there(object));
+        let gone: Vec<_> = known
+            .filter(|((_, name), _)| !self.cluster.secrets.contains_key(name))
+            .map(|((_, name), uid)| Seen {
+                gone: uid.clone(),
+                ..cluster::enforcement(name, None)
+            })
+            .collect();
+        let listed = self.cluster.list();
+        let listed = listed.into_iter().filter(|seen| is_there(&seen.object));
+        for seen in listed.chain(gone).collect::<Vec<_>>() {
+            let queue = self.queues.entry(seen.object.clone()).or_default();
+            queue.push_back(seen);
+        }
     }
 
     fn take_events(&mut self) {
         for seen in std::mem::take(&mut self.cluster.events) {
             if let Change::SourceSecret(id, _) = &seen.change
                 && !self.followed.contains(id)
+            {
+                continue;
+            }
+            if let Change::EnforcementSecret(id, _) = &seen.change
+                && Some(&id.namespace) != self.watched.as_ref()
             {
                 continue;
             }
@@ -213,7 +252,8 @@ impl Simulation {
         }
     }
 
-    /// Whether to go on with the next write of the same decision.
+    /// Whether to go on with the next write of the same decision: also after one
+    /// that failed.
     fn carry_out(&mut self, id: &Id, write: &Write) -> bool {
         let fault = self.fault();
         if matches!(fault, Fault::CrashBefore) {
@@ -223,7 +263,7 @@ impl Simulation {
         self.writes.push(write.clone());
         if matches!(fault, Fault::Refused) {
             self.dirty.insert(id.clone());
-            return false;
+            return true;
         }
         let answer = hands::apply(&mut self.cluster, &self.world, write);
         match (fault, answer) {
@@ -233,7 +273,7 @@ impl Simulation {
             }
             (Fault::Unanswered, _) => {
                 self.dirty.insert(id.clone());
-                false
+                true
             }
             (_, Err(_)) => {
                 self.dirty.insert(id.clone());
@@ -243,7 +283,7 @@ impl Simulation {
                         self.read(&followed);
                     }
                 }
-                false
+                true
             }
             (_, Ok(seen)) => {
                 // The watch may be ahead of the answer.

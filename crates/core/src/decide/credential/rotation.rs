@@ -14,7 +14,7 @@ use devportal_api::name::annotation;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Marks, delete, fingerprint_of, intact_fingerprint};
+use super::{Marks, after, delete, fingerprint_of, intact_fingerprint};
 use crate::change::{Fingerprint, SecretFacts};
 use crate::decision::Write;
 use crate::world::World;
@@ -61,9 +61,11 @@ pub(super) fn marks(
         ),
         None if has_predecessor => {
             let rotation = key.spec.rotation.clone().unwrap_or_default();
-            let until = whole_second(now) + rotation.overlap();
+            let until = after(whole_second(now), rotation.overlap());
             let last = existing.iter().filter_map(|(_, it)| since(it)).max();
-            let since = last.map_or(now, |last| now.max(last + SignedDuration::from_millis(1)));
+            let since = last.map_or(now, |last| {
+                now.max(after(last, SignedDuration::from_millis(1)))
+            });
             marks.insert(annotation::SINCE.to_owned(), since.to_string());
             marks.insert(annotation::OVERLAP_UNTIL.to_owned(), until.to_string());
         }

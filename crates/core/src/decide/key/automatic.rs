@@ -1,7 +1,7 @@
 //! When does the controller approve by itself?
 
 use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
-use devportal_api::condition::{Blocker, auto};
+use devportal_api::condition::auto;
 use devportal_api::name;
 use devportal_api::product::ApprovalMode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,9 +13,11 @@ use crate::decision::Write;
 impl Case<'_> {
     /// On behalf of an automatic product: where nobody decided yet, or where
     /// the spec outgrew an earlier automatic approval.
-    pub(super) fn approve_automatically(&self, blocker: Option<&Blocker>) -> Option<Write> {
+    pub(super) fn approve_automatically(&self) -> Option<Write> {
         let request = self.request?;
-        let product = self.world.find_product(&self.key.product_id())?;
+        // The product that is asked for, which may not be the approved one.
+        let product_id = self.key.product_id();
+        let product = self.world.find_product(&product_id)?;
         let id = name::auto_approval(&self.request_id);
         let outgrown = self.terms.exceeded.then_some(self.ruling).flatten();
         match (self.ruling, outgrown) {
@@ -23,7 +25,7 @@ impl Case<'_> {
             (Some(_), Some(ruling)) if ruling.name_any() == id.name => {}
             _ => return None,
         }
-        let is_due = blocker.is_none()
+        let is_due = self.blocker(product_id).is_none()
             && product.spec.approval_mode == ApprovalMode::Automatic
             && request.spec == self.request_spec()
             && ruling::is_writable(&id, request, self.world);

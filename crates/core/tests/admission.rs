@@ -1,0 +1,73 @@
+//! What becomes of a key when something comes between it and its Secrets.
+
+use jiff::SignedDuration;
+
+use crate::common::cluster::Admission;
+use crate::common::hands::pair;
+use crate::common::*;
+use crate::credential::WORKING;
+
+fn asked(admission: Admission) -> Simulation {
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster.admission = admission;
+    it.bring("own", Some("secret"));
+    it.create(key("alice").brought("own"));
+    it.settle();
+    it
+}
+
+#[test]
+fn labels_that_others_add_to_a_credential_are_theirs() {
+    let it = asked(Admission::AddsALabel);
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    let enforced = it.enforced("alice");
+    assert_eq!(enforced.len(), 1);
+    assert_eq!(enforced[0].1.labels["team"], "payments");
+}
+
+#[test]
+fn credentials_that_do_not_stay_as_they_were_made_are_not_made_without_end() {
+    let mut it = asked(Admission::ChangesALabel);
+    let says = ["Approved/Approved", "!Enforced/SecretsAltered"];
+    assert_eq!(it.says("alice"), says);
+    let written = it.enforced("alice");
+    let names: Vec<_> = written.iter().map(|(name, _)| (*name).clone()).collect();
+    assert_eq!(names.len(), 64);
+
+    it.cluster.admission = Admission::Passes;
+    for name in names {
+        it.cluster.delete_secret(&name);
+    }
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_refused_credential_is_told_and_asked_for_again_a_minute_later() {
+    let mut it = asked(Admission::Refuses);
+    let says = ["Approved/Approved", "!Enforced/SecretRefused"];
+    assert_eq!(it.says("alice"), says);
+    it.wrote();
+    it.pass(SignedDuration::from_secs(59));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+    it.pass(SignedDuration::from_secs(1));
+    assert_eq!(it.wrote(), ["create Secret"], "and nothing new to tell");
+    it.cluster.admission = Admission::Passes;
+    it.pass(SignedDuration::from_secs(60));
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_refused_credential_holds_up_no_other_key() {
+    let mut it = asked(Admission::Refuses);
+    it.cluster.admission = Admission::Passes;
+    it.bring("other", Some("value"));
+    it.create(key("bob").brought("other"));
+    it.settle();
+    assert_eq!(it.says("bob"), WORKING);
+    assert!(!it.cluster.secrets.is_empty());
+    assert!(it.cluster.secrets.contains_key(&pair(CONSUMER, "other")));
+}

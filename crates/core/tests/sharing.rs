@@ -1,0 +1,136 @@
+//! Whose keys open whose API, where selectors overlap across namespaces.
+
+use devportal_api::APIProduct;
+use devportal_api::foreign::{AuthPolicy, HTTPRoute};
+use devportal_api::name::label;
+use kube::Resource;
+
+use crate::common::*;
+
+const ELSEWHERE: &str = "elsewhere";
+
+/// Two products in different namespaces, each with a selector of its own.
+fn two(here: &[(&str, &str)], there: &[(&str, &str)]) -> Simulation {
+    let policy = |labels| auth("games").with(rules([("keys", api_key(labels))]));
+    let mut it = Simulation::default()
+        .with(kuadrant())
+        .with(route("games"))
+        .with(policy(here))
+        .with(product())
+        .with(moved(route("games")))
+        .with(moved(policy(there)))
+        .with(moved(product()));
+    it.settle();
+    oracle::check(&it);
+    it
+}
+
+fn moved<K: Resource>(mut object: K) -> K {
+    object.meta_mut().namespace = Some(ELSEWHERE.into());
+    object
+}
+
+/// What the product of a namespace says of sharing.
+fn says(it: &Simulation, namespace: &str) -> Option<String> {
+    let product = &it.cluster.products[&(namespace.to_owned(), "games".to_owned())];
+    let mut conditions = product.status.clone().unwrap().conditions.into_iter();
+    let shared = conditions.find(|it| it.type_ == "SelectorShared")?;
+    assert_eq!(
+        (shared.status.as_str(), shared.reason.as_str()),
+        ("True", "AcrossNamespaces")
+    );
+    Some(shared.message)
+}
+
+const ADVICE: &str = "Let the AuthPolicies select by devportal.kuadrant.io/apiproduct and \
+                      devportal.kuadrant.io/apiproduct-namespace";
+
+#[test]
+fn a_copied_selector_is_told_to_both_owners() {
+    let it = two(&[("api", "games")], &[("api", "games")]);
+    let of = |other: &str| {
+        let other = format!("{other}/games");
+        format!("Keys for {other} open this API too. Keys for this API open {other} too. {ADVICE}")
+    };
+    assert_eq!(says(&it, OWNER), Some(of(ELSEWHERE)));
+    assert_eq!(says(&it, ELSEWHERE), Some(of(OWNER)));
+}
+
+#[test]
+fn a_selector_that_asks_for_more_than_another_opens_it_and_not_the_other_way_round() {
+    let it = two(&[("api", "games")], &[("api", "games"), ("also", "x")]);
+    assert_eq!(
+        says(&it, OWNER),
+        Some(format!(
+            "Keys for elsewhere/games open this API too. {ADVICE}"
+        ))
+    );
+    assert_eq!(
+        says(&it, ELSEWHERE),
+        Some(format!("Keys for this API open owner/games too. {ADVICE}"))
+    );
+}
+
+#[test]
+fn a_selector_by_the_name_of_a_product_takes_its_namesakes_keys() {
+    let it = two(&[(label::PRODUCT, "games")], &[("own", "label")]);
+    assert_eq!(
+        says(&it, OWNER),
+        Some(format!(
+            "Keys for elsewhere/games open this API too. {ADVICE}"
+        ))
+    );
+}
+
+#[test]
+fn a_selector_that_takes_every_key_is_told_too() {
+    let it = two(&[(label::MANAGED_BY, "authorino")], &[("own", "label")]);
+    assert!(says(&it, OWNER).is_some() && says(&it, ELSEWHERE).is_some());
+    let it = two(&[], &[("own", "label")]);
+    assert!(says(&it, OWNER).is_some() && says(&it, ELSEWHERE).is_some());
+}
+
+#[test]
+fn a_selector_by_product_and_namespace_cannot_be_borrowed() {
+    let own = [(label::PRODUCT, "games"), (label::PRODUCT_NAMESPACE, OWNER)];
+    let it = two(&own, &own);
+    assert_eq!(
+        says(&it, OWNER),
+        Some(format!(
+            "Keys for this API open elsewhere/games too. {ADVICE}"
+        )),
+        "who borrows it lets others in, and gets in nowhere"
+    );
+}
+
+#[test]
+fn products_of_one_namespace_may_share_their_keys() {
+    let mut it = two(&[("api", "games")], &[("api", "maps")]);
+    it.create(route("maps"));
+    it.create(auth("maps").with(rules([("keys", api_key(&[("api", "games")]))])));
+    it.create(product_named("maps"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(says(&it, OWNER), None);
+}
+
+#[test]
+fn the_alarm_ends_for_both_when_either_gives_way() {
+    let gives: [fn(&mut Simulation); 3] = [
+        |it| it.delete::<APIProduct>(ELSEWHERE, "games"),
+        |it| it.delete::<HTTPRoute>(ELSEWHERE, "games"),
+        |it| {
+            it.edit::<AuthPolicy>(ELSEWHERE, "games", |it| {
+                it.spec.rules = Some(rules([("keys", api_key(&[("api", "other")]))]));
+            });
+        },
+    ];
+    for give in gives {
+        let mut it = two(&[("api", "games")], &[("api", "games")]);
+        assert!(says(&it, OWNER).is_some());
+        give(&mut it);
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(says(&it, OWNER), None);
+    }
+}
