@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod admission;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod credential;
@@ -31,6 +32,7 @@ mod ruling;
 mod scale;
 #[cfg(test)]
 mod selector;
+#[cfg(test)]
 mod sharing;
 #[cfg(test)]
 mod terms;

@@ -33,7 +33,7 @@ fn moved<K: Resource>(mut object: K) -> K {
 /// What the product of a namespace says of sharing.
 fn says(it: &Simulation, namespace: &str) -> Option<String> {
     let product = &it.cluster.products[&(namespace.to_owned(), "games".to_owned())];
-    let mut conditions = product.status.clone().unwrap().conditions.into_iter();
+    let mut conditions = product.status.clone()?.conditions.into_iter();
     let shared = conditions.find(|it| it.type_ == "SelectorShared")?;
     assert_eq!(
         (shared.status.as_str(), shared.reason.as_str()),

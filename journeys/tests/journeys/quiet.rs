@@ -84,6 +84,16 @@ impl Quiet {
         Ok(())
     }
 
+    /// A request for a key, before anything is added to it.
+    pub(crate) fn key(name: &str) -> Value {
+        json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"apiProductRef": {"name": "shop"}, "planTier": "gold",
+                "requestedBy": {"userId": "alice", "email": "alice@example.com"}},
+        })
+    }
+
     /// Asks for a key that is generated.
     pub(crate) async fn request_key(&self, name: &str) -> Result<()> {
         self.request(name, None).await
@@ -91,12 +101,7 @@ impl Quiet {
 
     /// Asks for a key, with or without a Secret of one's own.
     pub(crate) async fn request(&self, name: &str, own: Option<&str>) -> Result<()> {
-        let mut key = json!({
-            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
-            "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"apiProductRef": {"name": "shop"}, "planTier": "gold",
-                "requestedBy": {"userId": "alice", "email": "alice@example.com"}},
-        });
+        let mut key = Self::key(name);
         if let Some(own) = own {
             key["spec"]["secretRef"] = json!({"name": own});
         }

@@ -87,14 +87,7 @@ impl Stage {
         namespace: &str,
         name: &str,
     ) -> Result<()> {
-        let resource = ApiResource {
-            plural: plural(kind),
-            ..ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
-        };
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.admin.clone(), namespace, &resource);
-        api.delete(name, &DeleteParams::default()).await?;
-        Ok(())
+        delete(&self.admin, group, version, kind, namespace, name).await
     }
 
     /// What the gateway answers to a request for a host, with these headers.
@@ -138,6 +131,24 @@ pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObje
     )
     .await
     .map_err(|error| anyhow!("cannot apply {} {name}: {error}", gvk.kind))
+}
+
+/// Deletes an object of any kind with a client.
+pub(crate) async fn delete(
+    client: &Client,
+    group: &str,
+    version: &str,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<()> {
+    let resource = ApiResource {
+        plural: plural(kind),
+        ..ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+    };
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    api.delete(name, &DeleteParams::default()).await?;
+    Ok(())
 }
 
 fn plural(kind: &str) -> String {

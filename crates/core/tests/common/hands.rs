@@ -264,8 +264,9 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
         Admission::Passes | Admission::Refuses => {}
         Admission::AddsALabel => drop(labels.insert("team".into(), "payments".into())),
         Admission::ChangesALabel => {
-            let changed = labels.values_mut().next();
-            changed.into_iter().for_each(|it| *it = "changed".into());
+            if let Some(label) = labels.values_mut().next() {
+                *label = "changed".into();
+            }
         }
     }
     cluster.put_secret(&name, |it| {

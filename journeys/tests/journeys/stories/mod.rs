@@ -3,6 +3,7 @@
 
 mod brought;
 mod decisions;
+mod faults;
 mod gateway;
 mod generated;
 mod product;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> Vec<Story> {
         gateway::stories(),
         brought::stories(),
         decisions::stories(),
+        faults::stories(),
         product::stories(),
         quiet::stories(),
         replicas::stories(),

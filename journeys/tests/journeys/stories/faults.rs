@@ -1,0 +1,266 @@
+//! What goes wrong for one goes on for the others, and is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use devportal_api::name;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DeleteParams, ListParams};
+use serde_json::{Value, json};
+
+use super::stories;
+use crate::quiet::Quiet;
+use crate::stage::{self, Stage};
+use crate::wait::{until, within};
+
+stories![
+    times_with_fractions_of_a_second_are_read_as_they_are_written,
+    a_kuadrant_that_moves_and_comes_back_takes_the_credentials_along,
+    a_key_can_make_the_controller_ask_for_nothing_but_a_secret,
+    a_key_that_cannot_be_told_of_is_revoked_all_the_same,
+    a_refused_credential_is_told_and_harms_no_other_key,
+];
+
+/// Waits until the controller has nothing left to write: what is written without
+/// end shows in the API server's log.
+async fn is_at_rest(quiet: &Quiet) -> Result<()> {
+    until("the controller is at rest", async || {
+        let before = quiet.writes()?.len();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let more = quiet.writes()?.split_off(before);
+        Ok(if more.is_empty() { Ok(()) } else { Err(more) })
+    })
+    .await
+}
+
+async fn decide(quiet: &Quiet, key: &str, approved: bool, at: &str) -> Result<()> {
+    let key = devportal_api::id::KeyId::new("shop", key);
+    let request = name::request(&key, &devportal_api::id::ProductId::new("shop", "shop"));
+    let approval = json!({
+        "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKeyApproval",
+        "metadata": {"name": format!("{}-by-hand", request.name), "namespace": "shop"},
+        "spec": {"apiKeyRequestRef": {"name": request.name}, "approved": approved,
+            "reviewedBy": "olivia", "reviewedAt": at},
+    });
+    stage::apply(&quiet.admin, &approval).await?;
+    Ok(())
+}
+
+async fn times_with_fractions_of_a_second_are_read_as_they_are_written(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    let mut key = Quiet::key("mine");
+    key["spec"]["expiresAt"] = json!("9999-12-31T23:59:59.999Z");
+    stage::apply(&quiet.admin, &key).await?;
+    quiet.key_is("mine", "Approved").await?;
+    decide(&quiet, "mine", true, "2030-01-01T00:00:00.123456Z").await?;
+    let key = until("the decision is told", async || {
+        let key = quiet.keys().get("mine").await?;
+        let by = key.status.as_ref().and_then(|it| it.reviewed_by.as_deref());
+        Ok(if by == Some("olivia") {
+            Ok(key)
+        } else {
+            Err(key.status)
+        })
+    })
+    .await?;
+    let at = key
+        .status
+        .unwrap_or_default()
+        .reviewed_at
+        .map(|it| it.0.to_string());
+    ensure!(at.as_deref() == Some("2030-01-01T00:00:00Z"), "{at:?}");
+    is_at_rest(&quiet).await?;
+    quiet.end().await
+}
+
+/// 24
+async fn a_kuadrant_that_moves_and_comes_back_takes_the_credentials_along(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet.request_key("mine").await?;
+    quiet.key_is("mine", "Approved").await?;
+    let home = devportal_stack::NAMESPACE;
+    let elsewhere =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}});
+    stage::apply(&quiet.admin, &elsewhere).await?;
+    for (from, to) in [(home, "elsewhere"), ("elsewhere", home)] {
+        let kuadrant = json!({"apiVersion": "kuadrant.io/v1beta1", "kind": "Kuadrant",
+            "metadata": {"name": "kuadrant", "namespace": to}});
+        stage::apply(&quiet.admin, &kuadrant).await?;
+        stage::delete(
+            &quiet.admin,
+            "kuadrant.io",
+            "v1beta1",
+            "Kuadrant",
+            from,
+            "kuadrant",
+        )
+        .await?;
+        within(
+            Duration::from_secs(10),
+            "the credential has moved",
+            async || {
+                let seen = (
+                    credentials(&quiet, from).await?,
+                    credentials(&quiet, to).await?,
+                );
+                Ok(if seen == (0, 1) { Ok(()) } else { Err(seen) })
+            },
+        )
+        .await?;
+        is_at_rest(&quiet).await?;
+    }
+    quiet.end().await
+}
+
+async fn credentials(quiet: &Quiet, namespace: &str) -> Result<usize> {
+    let secrets: Api<Secret> = Api::namespaced(quiet.admin.clone(), namespace);
+    let ours = ListParams::default().labels("devportal.kuadrant.io/enforcement=true");
+    Ok(secrets.list(&ours).await?.items.len())
+}
+
+/// 25
+async fn a_key_can_make_the_controller_ask_for_nothing_but_a_secret(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet.request("mine", Some("plain")).await?;
+    quiet.key_is("mine", "Failed").await?;
+    let before = quiet.requests()?.len();
+    for (key, secret) in [
+        ("all", "?"),
+        ("long", "?watch=true"),
+        ("up", "../configmaps/x"),
+    ] {
+        quiet.request(key, Some(secret)).await?;
+        let found = quiet.key_is(key, "Failed").await?;
+        let reason = &found.status.unwrap_or_default().conditions[0].reason;
+        ensure!(reason == "SecretNotFound", "{secret}: {reason}");
+    }
+    quiet.bring("plain", "brought-after-all-0123456789").await?;
+    quiet.key_is("mine", "Approved").await?;
+    let secrets = "/api/v1/namespaces/shop/secrets/";
+    let asked = quiet.requests()?.split_off(before);
+    let others: Vec<_> = asked
+        .iter()
+        .filter(|it| it.verb == "get" || it.verb == "list")
+        .filter(|it| it.uri != format!("{secrets}plain"))
+        .collect();
+    ensure!(others.is_empty(), "it asked for {others:?}");
+    quiet.end().await
+}
+
+/// An admission policy that refuses what an expression (CEL) is false for.
+async fn refuse(quiet: &Quiet, what: &Value, unless: &str) -> Result<()> {
+    let group = "admissionregistration.k8s.io/v1";
+    let policy = json!({
+        "apiVersion": group, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "journey"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [what]},
+            "validations": [{"expression": unless, "message": "refused by the journey"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "journey"},
+        "spec": {"policyName": "journey", "validationActions": ["Deny"]},
+    });
+    stage::apply(&quiet.admin, &policy).await?;
+    stage::apply(&quiet.admin, &binding).await?;
+    Ok(())
+}
+
+/// A revocation does not wait until something else about the key succeeds.
+async fn a_key_that_cannot_be_told_of_is_revoked_all_the_same(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet.request_key("mine").await?;
+    quiet.key_is("mine", "Approved").await?;
+    until("there is a credential", async || {
+        let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+        Ok(if seen == 1 { Ok(()) } else { Err(seen) })
+    })
+    .await?;
+    let statuses = json!({"apiGroups": ["devportal.kuadrant.io"], "apiVersions": ["v1alpha1"],
+        "resources": ["apikeys/status"], "operations": ["UPDATE"]});
+    refuse(&quiet, &statuses, "false").await?;
+    // The status is to change, cannot, and is tried again less and less often.
+    let mut attempt = 0;
+    until("the controller is refused again and again", async || {
+        attempt += 1;
+        let mut key = Quiet::key("mine");
+        key["spec"]["useCase"] = json!(format!("to play {attempt}"));
+        stage::apply(&quiet.admin, &key).await?;
+        let writes = quiet.writes()?;
+        let refused = writes
+            .iter()
+            .filter(|it| it.answer == 422 || it.answer == 403)
+            .count();
+        Ok(if refused >= 5 { Ok(()) } else { Err(writes) })
+    })
+    .await?;
+    decide(&quiet, "mine", false, "2030-01-01T00:00:00Z").await?;
+    within(
+        Duration::from_secs(2),
+        "the credential is gone",
+        async || {
+            let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+            Ok(if seen == 0 { Ok(()) } else { Err(seen) })
+        },
+    )
+    .await?;
+    quiet.end().await
+}
+
+/// 25
+async fn a_refused_credential_is_told_and_harms_no_other_key(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    let secrets = json!({"apiGroups": [""], "apiVersions": ["v1"],
+        "resources": ["secrets"], "operations": ["CREATE"]});
+    let unless = "!(object.metadata.namespace == 'kuadrant-system' \
+        && object.metadata.name.startsWith('devportal-shop-refused'))";
+    refuse(&quiet, &secrets, unless).await?;
+    let mut attempt = 0;
+    let told = until("the refusal is told", async || {
+        // A policy is in force some time after it is made.
+        if attempt > 0 {
+            let last = format!("refused-{attempt}");
+            quiet.keys().delete(&last, &DeleteParams::default()).await?;
+        }
+        attempt += 1;
+        let name = format!("refused-{attempt}");
+        quiet.request_key(&name).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let key = quiet.keys().get(&name).await?;
+        let status = key.status.unwrap_or_default();
+        let told = status
+            .conditions
+            .iter()
+            .find(|it| it.reason == "SecretRefused");
+        Ok(told.cloned().ok_or(status))
+    })
+    .await?;
+    let name = name::enforcement_secret(
+        &devportal_api::id::KeyId::new("shop", format!("refused-{attempt}")),
+        devportal_stack::NAMESPACE,
+    );
+    ensure!(
+        told.type_ == "Enforced" && told.status == "False",
+        "{told:?}"
+    );
+    ensure!(told.message.contains(&name.to_string()), "{}", told.message);
+    is_at_rest(&quiet).await?;
+    quiet.request_key("other").await?;
+    until("the other key has its credential", async || {
+        let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+        Ok(if seen == 1 { Ok(()) } else { Err(seen) })
+    })
+    .await?;
+    let log = std::fs::read_to_string(quiet.stack.log("controller"))?;
+    ensure!(
+        log.contains("refused by the journey"),
+        "the log does not say why"
+    );
+    quiet.end().await
+}
