@@ -71,12 +71,35 @@ pub(super) fn unsupported(route: &DynamicObject) -> Option<String> {
         if let Some(filter) = filter {
             return Some(format!("the filter {}", text(&filter["type"])));
         }
+        let broken = array(&rule["matches"])
+            .flat_map(regular_expressions)
+            .find(|it| !compiles(it));
+        if let Some(broken) = broken {
+            // Envoy would refuse the routes of everyone with it.
+            return Some(format!(
+                "the regular expression {broken:?}, which does not compile"
+            ));
+        }
         let fields = ["timeouts", "retry", "sessionPersistence"];
         fields
             .iter()
             .find(|field| !rule[**field].is_null())
             .map(|field| format!("rules.{field}"))
     })
+}
+
+fn regular_expressions(wanted: &Value) -> impl Iterator<Item = &str> {
+    let named = ["headers", "queryParams"]
+        .into_iter()
+        .flat_map(|field| array(&wanted[field]));
+    std::iter::once(&wanted["path"])
+        .chain(named)
+        .filter(|it| it["type"] == "RegularExpression")
+        .filter_map(|it| it["value"].as_str())
+}
+
+fn compiles(expression: &str) -> bool {
+    regex_syntax::Parser::new().parse(expression).is_ok()
 }
 
 /// Those of the route, else those of the listeners it is attached to.

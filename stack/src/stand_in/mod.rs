@@ -123,7 +123,10 @@ async fn run(client: &Client, routes: &mut RoutesFile) -> Result<()> {
                 Err(error) => tracing::debug!("status of {key:?}: {error}"),
             }
         }
-        routes.write(envoy::routes(&seen))?;
+        // Tried again with the next event; Envoy goes on with what it has.
+        if let Err(error) = routes.write(envoy::routes(&seen)) {
+            tracing::error!("{error:#}");
+        }
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ stories![
     a_refused_credential_is_told_and_harms_no_other_key,
 ];
 
-/// Waits until the controller has nothing left to write: what is written without
-/// end shows in the API server's log.
+/// Waits until the controller has nothing left to write, and nothing that it
+/// wrote again and again.
 async fn is_at_rest(quiet: &Quiet) -> Result<()> {
     until("the controller is at rest", async || {
         let before = quiet.writes()?.len();
@@ -31,7 +31,10 @@ async fn is_at_rest(quiet: &Quiet) -> Result<()> {
         let more = quiet.writes()?.split_off(before);
         Ok(if more.is_empty() { Ok(()) } else { Err(more) })
     })
-    .await
+    .await?;
+    let log = std::fs::read_to_string(quiet.stack.log("controller"))?;
+    ensure!(!log.contains("does not stay"), "{log}");
+    Ok(())
 }
 
 async fn decide(quiet: &Quiet, key: &str, approved: bool, at: &str) -> Result<()> {

@@ -219,6 +219,22 @@ fn a_route_that_asks_for_more_than_this_can_do_says_so() {
 }
 
 #[test]
+fn a_route_with_a_broken_regular_expression_spoils_no_others() {
+    let by = |kind: &str, value: &str| {
+        let (_, route) = route("toys", "toys.example.com", &json!([path(kind, value)]));
+        unsupported(&route)
+    };
+    let broken = "the regular expression \"/a(\", which does not compile";
+    assert_eq!(by("RegularExpression", "/a(").as_deref(), Some(broken));
+    assert_eq!(by("RegularExpression", "/a(b|c)+"), None);
+    assert_eq!(by("Exact", "/a("), None);
+    let header = json!({"matches": [{"headers": [
+        {"name": "x", "type": "RegularExpression", "value": "[z-a]"}]}]});
+    let (_, route) = route("toys", "toys.example.com", &json!([header]));
+    assert!(unsupported(&route).is_some());
+}
+
+#[test]
 fn a_route_that_is_not_accepted_has_no_traffic() {
     let (key, mut route) = route("toys", "toys.example.com", &json!([{}]));
     route.data["status"] = json!({});

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use devportal_api::name::label;
 use devportal_api::scheme::Credentials;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::{Value, json};
 
 use super::super::stories;
 use crate::shop::{Shop, conditions};
@@ -17,6 +19,7 @@ stories![
     a_key_works_where_its_status_says_and_nowhere_else,
     a_policy_of_the_gateway_that_overrides_decides,
     two_products_of_one_gateway_never_open_for_each_others_keys,
+    a_copied_selector_is_told_to_both_owners_until_one_selects_by_product,
     an_expired_key_is_refused,
     a_broken_tier_or_selector_is_told_within_ten_seconds,
     a_route_that_asks_for_more_than_the_stack_can_do_is_not_accepted,
@@ -138,6 +141,49 @@ async fn two_products_of_one_gateway_never_open_for_each_others_keys(
         two.working_key("theirs").await?,
     );
     ensure!(one.ask(&theirs).await? == 401);
+    ensure!(two.ask(&mine).await? == 401);
+    Ok(())
+}
+
+/// 41: what Authorino makes of a copied selector, nobody learns by accident
+async fn a_copied_selector_is_told_to_both_owners_until_one_selects_by_product(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let one = Shop::open(Arc::clone(&stage), "copied-from", "automatic").await?;
+    let two = Shop::prepare(stage, "copied-to").await?;
+    let select = |shop: &Shop, labels: Value| {
+        let mut policy = shop.auth_policy();
+        policy["spec"]["rules"]["authentication"]["keys"]["apiKey"]["selector"]["matchLabels"] =
+            labels;
+        policy
+    };
+    let copied = select(&two, json!({"app": one.name}));
+    two.stage.apply(&copied).await?;
+    two.stage.apply(&two.product("automatic")).await?;
+    let told = one.product_says("SelectorShared", "True").await?;
+    two.product_says("SelectorShared", "True").await?;
+    let conditions = told.status.unwrap_or_default().conditions;
+    let names_the_other = |it: &Condition| it.message.contains("copied-to/copied-to");
+    ensure!(conditions.iter().any(names_the_other), "{conditions:?}");
+    let theirs = two.working_key("theirs").await?;
+    one.gateway_answers(&theirs, 200).await?;
+
+    let pinned = json!({
+        label::PRODUCT: one.name,
+        label::PRODUCT_NAMESPACE: one.name,
+    });
+    one.stage.apply(&select(&one, pinned)).await?;
+    for shop in [&one, &two] {
+        until("the alarm is over", async || {
+            let status = shop.products().get(&shop.name).await?.status;
+            let conditions = status.unwrap_or_default().conditions;
+            let is_over = conditions.iter().all(|it| it.type_ != "SelectorShared");
+            Ok(if is_over { Ok(()) } else { Err(conditions) })
+        })
+        .await?;
+    }
+    one.gateway_answers(&theirs, 401).await?;
+    let mine = one.working_key("mine").await?;
     ensure!(two.ask(&mine).await? == 401);
     Ok(())
 }
