@@ -1,4 +1,4 @@
-//! How is a moment read that our clock cannot hold?
+//! How is a moment read that we could not write back?
 //!
 //! Times on the wire are whole seconds, as `metav1.Time` writes them. A client
 //! may send a fraction, which the API server keeps: it is cut off when read, or

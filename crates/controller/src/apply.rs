@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_api::id::{ApprovalId, SecretId};
+use devportal_api::id::SecretId;
 use devportal_api::name::{self, API_KEY_ENTRY, annotation};
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct, GROUP, VERSION};
+use devportal_api::{APIKeyApproval, APIKeyRequest, GROUP, VERSION};
 use devportal_core::change::{Obstacle, SecretFacts};
 use devportal_core::decision::{NewSecret, Owner, ValueSource};
 use devportal_core::{Change, Id, Write};
@@ -51,11 +51,11 @@ impl Failure {
     }
 }
 
-/// What to do next after a write.
-enum Step {
-    GoOn(Option<Change>),
-    /// The world is not what the decision was made on: decide again.
-    Stop(Option<Change>),
+/// What a patch is for: the status is written through a door of its own.
+#[derive(Clone, Copy)]
+enum Part {
+    Spec,
+    Status,
 }
 
 /// Writes to the API server.
@@ -94,97 +94,89 @@ impl Writer {
         let mut failure: Option<(Lane, Failure)> = None;
         for (write, seen) in writes {
             let lane = Lane::of([&write]);
-            let step = timeout(PATIENCE, self.write(id, write, &seen, now)).await;
-            let step = step.unwrap_or_else(|_| {
-                Err(Failure::Retry("the API server does not answer".to_owned()))
-            });
-            match step {
-                Ok(Step::GoOn(answer)) => answers.extend(answer),
-                Ok(Step::Stop(answer)) => {
-                    answers.extend(answer);
-                    break;
-                }
-                Err(error) => {
-                    let _ = failure.get_or_insert((lane, error));
+            match timeout(PATIENCE, self.write(id, write, &seen, now)).await {
+                Ok(Ok(answer)) => answers.push(answer),
+                Ok(Err(error)) => drop(failure.get_or_insert((lane, error))),
+                Err(_) => {
+                    let error = Failure::Retry("the API server does not answer".to_owned());
+                    failure.get_or_insert((lane, error));
                 }
             }
         }
         Outcome { answers, failure }
     }
 
+    /// Carries out one write. What it answers is what has become of the object.
     async fn write(
         &self,
         id: &Id,
         write: Write,
         seen: &Value,
         now: Timestamp,
-    ) -> Result<Step, Failure> {
+    ) -> Result<Change, Failure> {
         match write {
             Write::CreateSecret(secret) => self.create_secret(id, secret, now).await,
-            Write::DeleteSecret { id: secret, uid } => {
-                let is_copy = matches!(id, Id::Key(key) if name::generated_secret(key) == secret);
-                let (namespace, name) = (secret.namespace.clone(), secret.name.clone());
-                let change = |it: Option<Secret>| {
+            Write::DeleteSecret { id: at, uid } => {
+                let is_copy = matches!(id, Id::Key(key) if name::generated_secret(key) == at);
+                let change = |it: Option<Arc<Secret>>| {
                     let facts = it.map(|it| self.reader.facts(&it));
-                    secret_change(secret, facts, is_copy)
+                    secret_change(at.clone(), facts, is_copy)
                 };
-                self.delete(&namespace, &name, uid, change).await
+                self.delete(&at.namespace, &at.name, uid, change).await
             }
             Write::ApplyRequest { id, spec } => {
-                let request = |it: APIKeyRequest| Change::Request(id.clone(), Some(it.into()));
-                if let Some(uid) = seen.pointer("/metadata/uid") {
-                    // Server-side apply leaves what another writer co-owns.
-                    let spec = difference(&seen["spec"], &to_value(&spec)?);
-                    let patch = json!({"metadata": {"uid": uid}, "spec": spec});
-                    return self.patch(&id.namespace, &id.name, &patch, request).await;
+                if seen.is_null() {
+                    let new = object::<APIKeyRequest>(&id.namespace, &id.name, &spec, None)?;
+                    let made = self.put(&id.namespace, &id.name, new).await?;
+                    return Ok(Change::Request(id, Some(made)));
                 }
-                let object = object::<APIKeyRequest>(&id.namespace, &id.name, &spec, None)?;
-                let made = self.put(&id.namespace, &id.name, object).await?;
-                Ok(Step::GoOn(Some(request(made))))
+                // Server-side apply would leave what another writer co-owns.
+                let change = |it| Change::Request(id.clone(), it);
+                let patch = json!({"spec": difference(&seen["spec"], &to_value(&spec)?)});
+                self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
+                    .await
             }
             Write::DeleteRequest { id, uid } => {
-                let (namespace, name) = (id.namespace.clone(), id.name.clone());
-                let change = |it: Option<APIKeyRequest>| Change::Request(id, it.map(Arc::new));
-                self.delete(&namespace, &name, uid, change).await
+                let change = |it| Change::Request(id.clone(), it);
+                self.delete(&id.namespace, &id.name, uid, change).await
             }
             Write::ApplyApproval { id, spec, owner } => {
-                let object =
-                    object::<APIKeyApproval>(&id.namespace, &id.name, &spec, Some(&owner))?;
-                let made = self.put(&id.namespace, &id.name, object).await?;
-                Ok(Step::GoOn(Some(approval_change(made))))
+                let new = object::<APIKeyApproval>(&id.namespace, &id.name, &spec, Some(&owner))?;
+                let made = self.put(&id.namespace, &id.name, new).await?;
+                Ok(Change::Approval(id, Some(made)))
             }
-            Write::AdoptApproval { id, uid, owner } => {
-                let patch =
-                    json!({"metadata": {"uid": uid, "ownerReferences": [reference(&owner)]}});
-                self.patch(&id.namespace, &id.name, &patch, approval_change)
+            Write::AdoptApproval { id, owner } => {
+                let change = |it| Change::Approval(id.clone(), it);
+                let patch = json!({"metadata": {"ownerReferences": [reference(&owner)]}});
+                self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::DeleteApproval { id, uid } => {
-                let (namespace, name) = (id.namespace.clone(), id.name.clone());
-                let change = |it: Option<APIKeyApproval>| Change::Approval(id, it.map(Arc::new));
-                self.delete(&namespace, &name, uid, change).await
+                let change = |it| Change::Approval(id.clone(), it);
+                self.delete(&id.namespace, &id.name, uid, change).await
             }
             Write::ProductStatus(id, status) => {
+                let change = |it| Change::Product(id.clone(), it);
                 let patch = status_patch(seen, &*status)?;
-                let change = |it: APIProduct| Change::Product(id.clone(), Some(it.into()));
-                self.patch_status(&id.namespace, &id.name, &patch, change)
+                self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::KeyStatus(id, status) => {
+                let change = |it| Change::Key(id.clone(), it);
                 let patch = status_patch(seen, &*status)?;
-                let change = |it: APIKey| Change::Key(id.clone(), Some(it.into()));
-                self.patch_status(&id.namespace, &id.name, &patch, change)
+                self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::RequestStatus(id, status) => {
+                let change = |it| Change::Request(id.clone(), it);
                 let patch = status_patch(seen, &*status)?;
-                let change = |it: APIKeyRequest| Change::Request(id.clone(), Some(it.into()));
-                self.patch_status(&id.namespace, &id.name, &patch, change)
+                self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::ApprovalStatus(id, status) => {
+                let change = |it| Change::Approval(id.clone(), it);
                 let patch = status_patch(seen, &*status)?;
-                self.patch_status(&id.namespace, &id.name, &patch, approval_change)
+                self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
         }
@@ -195,7 +187,7 @@ impl Writer {
         id: &Id,
         new: NewSecret,
         now: Timestamp,
-    ) -> Result<Step, Failure> {
+    ) -> Result<Change, Failure> {
         let Id::Key(key) = id else {
             return Err(Failure::Refused("only keys have Secrets".to_owned()));
         };
@@ -214,7 +206,7 @@ impl Writer {
                     Some(value) if self.reader.fingerprint(value) == *expected => {
                         Zeroizing::new(value.to_vec())
                     }
-                    _ => return Ok(Step::Stop(Some(self.seen(from, &new, secret.as_ref())))),
+                    _ => return Ok(self.seen(from, &new, secret.as_ref())),
                 }
             }
         };
@@ -239,12 +231,11 @@ impl Writer {
         match api.create(&PostParams::default(), &secret).await {
             Ok(made) => {
                 let facts = self.reader.facts(&made);
-                let change = secret_change(new.id, Some(facts), new.owner.is_some());
-                Ok(Step::GoOn(Some(change)))
+                Ok(secret_change(new.id, Some(facts), new.owner.is_some()))
             }
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-                let change = Change::Hindered(new.id, Obstacle::NameTaken, key.clone(), now);
-                Ok(Step::Stop(Some(change)))
+                let obstacle = Obstacle::NameTaken;
+                Ok(Change::Hindered(new.id, obstacle, key.clone(), now))
             }
             Err(kube::Error::Api(status)) if is_refusal(status.code) => {
                 // An admission plugin may quote what it refuses.
@@ -252,8 +243,7 @@ impl Writer {
                 let why = if is_quoted { "" } else { &status.message };
                 warn!(secret = %new.id, reason = status.reason, why, "the API server refuses to create this Secret");
                 let obstacle = Obstacle::Refused(status.reason.clone());
-                let change = Change::Hindered(new.id, obstacle, key.clone(), now);
-                Ok(Step::Stop(Some(change)))
+                Ok(Change::Hindered(new.id, obstacle, key.clone(), now))
             }
             Err(error) => Err(classify(error)),
         }
@@ -267,7 +257,7 @@ impl Writer {
 
     /// Creates an object or brings its spec up to date, in one request where it
     /// exists and in one where it does not.
-    async fn put<K>(&self, namespace: &str, name: &str, object: Value) -> Result<K, Failure>
+    async fn put<K>(&self, namespace: &str, name: &str, object: Value) -> Result<Arc<K>, Failure>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
@@ -278,47 +268,38 @@ impl Writer {
         let params = PatchParams::apply("devportal").force();
         api.patch(name, &params, &Patch::Apply(object))
             .await
+            .map(Arc::new)
             .map_err(classify)
     }
 
+    /// Patches an object that was seen, and no other of its name.
     async fn patch<K>(
         &self,
-        namespace: &str,
-        name: &str,
-        patch: &Value,
-        change: impl FnOnce(K) -> Change,
-    ) -> Result<Step, Failure>
+        part: Part,
+        (namespace, name): (&str, &str),
+        seen: &Value,
+        mut patch: Value,
+        change: impl FnOnce(Option<Arc<K>>) -> Change,
+    ) -> Result<Change, Failure>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
             + DeserializeOwned
             + std::fmt::Debug,
     {
+        let uid = seen["metadata"]["uid"].as_str().unwrap_or_default();
+        patch["metadata"]["uid"] = uid.into();
         let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        let answer = api
-            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
-            .await;
-        gone_is_done(answer, change)
-    }
-
-    async fn patch_status<K>(
-        &self,
-        namespace: &str,
-        name: &str,
-        patch: &Value,
-        change: impl FnOnce(K) -> Change,
-    ) -> Result<Step, Failure>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + std::fmt::Debug,
-    {
-        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        let answer = api
-            .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
-            .await;
-        gone_is_done(answer, change)
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let answer = match part {
+            Part::Spec => api.patch(name, &params, &patch).await,
+            Part::Status => api.patch_status(name, &params, &patch).await,
+        };
+        match answer {
+            Ok(object) => Ok(change(Some(Arc::new(object)))),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(ended(uid, change(None))),
+            Err(error) => Err(classify(error)),
+        }
     }
 
     /// Deletes an object of this UID. The answer tells at once what a watch
@@ -328,8 +309,8 @@ impl Writer {
         namespace: &str,
         name: &str,
         uid: String,
-        change: impl FnOnce(Option<K>) -> Change,
-    ) -> Result<Step, Failure>
+        change: impl FnOnce(Option<Arc<K>>) -> Change,
+    ) -> Result<Change, Failure>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
@@ -353,10 +334,10 @@ impl Writer {
         };
         // Finalizers keep an object while it is being deleted.
         let held = held.filter(|it| it.meta().deletion_timestamp.is_some());
-        Ok(Step::GoOn(Some(match held {
-            Some(object) => change(Some(object)),
-            None => Change::Ended(uid, Box::new(change(None))),
-        })))
+        Ok(match held {
+            Some(object) => change(Some(Arc::new(object))),
+            None => ended(&uid, change(None)),
+        })
     }
 }
 
@@ -369,20 +350,8 @@ fn secret_change(id: SecretId, facts: Option<SecretFacts>, is_copy: bool) -> Cha
     }
 }
 
-fn approval_change(approval: APIKeyApproval) -> Change {
-    Change::Approval(ApprovalId::of(&approval), Some(approval.into()))
-}
-
-/// An object that is gone needs no write; its end comes by the watch.
-fn gone_is_done<K>(
-    answer: kube::Result<K>,
-    change: impl FnOnce(K) -> Change,
-) -> Result<Step, Failure> {
-    match answer {
-        Ok(object) => Ok(Step::GoOn(Some(change(object)))),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Step::Stop(None)),
-        Err(error) => Err(classify(error)),
-    }
+fn ended(uid: &str, absence: Change) -> Change {
+    Change::Ended(uid.to_owned(), Box::new(absence))
 }
 
 fn classify(error: kube::Error) -> Failure {
@@ -432,11 +401,12 @@ fn object<K: Resource<DynamicType = ()>>(
     }))
 }
 
-/// A merge patch from the status as last seen to the one that is to be. What
+/// A merge patch from the status of the object as last seen to the one that is to be. What
 /// others write beside us is in neither, and so left alone.
-fn status_patch(before: &Value, after: &impl Serialize) -> Result<Value, Failure> {
+fn status_patch(seen: &Value, after: &impl Serialize) -> Result<Value, Failure> {
     let after = to_value(after)?;
-    Ok(json!({"status": difference(before, &after).unwrap_or_else(|| json!({}))}))
+    let difference = difference(&seen["status"], &after);
+    Ok(json!({"status": difference.unwrap_or_else(|| json!({}))}))
 }
 
 /// The merge patch (RFC 7386) that turns one value into another; `None` when
@@ -471,7 +441,10 @@ mod tests {
         let before = json!({"limits": {"daily": 1, "weekly": 7}, "secretRef": {"name": "s"}});
         let after = json!({"limits": {"weekly": 7}});
         let patch = json!({"status": {"limits": {"daily": null}, "secretRef": null}});
-        assert_eq!(status_patch(&before, &after).unwrap(), patch);
+        assert_eq!(
+            status_patch(&json!({"status": before}), &after).unwrap(),
+            patch
+        );
     }
 
     #[test]
@@ -481,7 +454,10 @@ mod tests {
         let after =
             json!({"openapi": {"raw": "long"}, "canReadSecret": false, "phase": "Approved"});
         let patch = json!({"status": {"phase": "Approved"}});
-        assert_eq!(status_patch(&before, &after).unwrap(), patch);
+        assert_eq!(
+            status_patch(&json!({"status": before}), &after).unwrap(),
+            patch
+        );
     }
 
     #[test]

@@ -255,15 +255,18 @@ impl Engine {
         }
     }
 
-    /// Each write with what it is to replace.
+    /// Each write with the object it changes, null where there is none yet.
     fn with_seen(&self, writes: &[Write]) -> Vec<(Write, Value)> {
         let world = &self.world;
         let seen = |write: &Write| match write {
-            Write::ProductStatus(id, _) => world.find_product(id).map(|it| json!(it.status)),
-            Write::KeyStatus(id, _) => world.find_key(id).map(|it| json!(it.status)),
-            Write::RequestStatus(id, _) => world.find_request(id).map(|it| json!(it.status)),
-            Write::ApprovalStatus(id, _) => world.find_approval(id).map(|it| json!(it.status)),
-            Write::ApplyRequest { id, .. } => world.find_request(id).map(|it| json!(it)),
+            Write::ProductStatus(id, _) => world.find_product(id).map(|it| json!(it)),
+            Write::KeyStatus(id, _) => world.find_key(id).map(|it| json!(it)),
+            Write::RequestStatus(id, _) | Write::ApplyRequest { id, .. } => {
+                world.find_request(id).map(|it| json!(it))
+            }
+            Write::ApprovalStatus(id, _) | Write::AdoptApproval { id, .. } => {
+                world.find_approval(id).map(|it| json!(it))
+            }
             _ => None,
         };
         let paired = writes.iter().map(|write| {

@@ -85,8 +85,9 @@ pub struct NewSecret {
     pub generated: bool,
 }
 
-/// One write. Deletes and updates carry the UID they were decided on, as a
-/// precondition: a decision never hits an object it has not seen.
+/// One write. Deletes carry the UID they were decided on, and updates are made to
+/// the object that the World knows, each as a precondition: a decision never hits
+/// an object it has not seen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// Create a Secret; an existing one is never touched.
@@ -125,8 +126,6 @@ pub enum Write {
     AdoptApproval {
         /// The approval.
         id: ApprovalId,
-        /// Its UID.
-        uid: String,
         /// Its request.
         owner: Owner,
     },

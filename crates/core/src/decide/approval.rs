@@ -18,7 +18,6 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     if approval.meta().deletion_timestamp.is_some() {
         return decision;
     }
-    let uid = approval.uid().unwrap_or_default();
     let request_id = approval.request_id();
     let request = world.find_request(&request_id);
 
@@ -28,7 +27,7 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     if owner.is_some() && owner != request.and_then(|request| request.meta().uid.as_deref()) {
         decision.writes.push(Write::DeleteApproval {
             id: id.clone(),
-            uid,
+            uid: approval.uid().unwrap_or_default(),
         });
         return decision;
     }
@@ -43,7 +42,6 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
                 let owner = ruling::owner_reference(request);
                 decision.writes.push(Write::AdoptApproval {
                     id: id.clone(),
-                    uid,
                     owner,
                 });
             }

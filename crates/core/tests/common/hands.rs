@@ -50,10 +50,12 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             bind(cluster, &pair(&id.namespace, &id.name), owner);
             answer
         }
-        Write::AdoptApproval { id, uid, owner } => {
+        Write::AdoptApproval { id, owner } => {
+            let known = world.find_approval(id).and_then(ResourceExt::uid);
             let name = pair(&id.namespace, &id.name);
             refuse_second_owner(cluster, &name, owner)?;
-            let answer = edit::<APIKeyApproval>(cluster, &name, Some(uid), |it| tie(it, owner));
+            let answer =
+                edit::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| tie(it, owner));
             bind(cluster, &name, owner);
             answer
         }
