@@ -13,6 +13,7 @@ use devportal_stack::{
     Options, Part, Persona, Progress, Stack, build_release, repository, seconds,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::plot;
@@ -61,11 +62,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     ]);
     options.devportal = Some(binary);
     options.progress = progress;
+    let mut terminate = signal(SignalKind::terminate())?;
     let stack = Stack::start(options).await?;
     let outcome = tokio::select! {
         outcome = measure(&stack, arguments, progress) => outcome,
         death = stack.next_death() => Err(anyhow::anyhow!("{death}")),
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
     };
     stack.stop().await?;
     let rows = outcome?;

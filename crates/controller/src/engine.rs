@@ -18,7 +18,7 @@ use tracing::{debug, error, info, warn};
 use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
 use crate::follow::Follower;
-use crate::kinds::ENFORCEMENT;
+use crate::kinds::enforcement_in;
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue};
 use crate::watch::News;
@@ -47,7 +47,7 @@ pub(crate) struct Engine {
     follower: Follower,
     fetcher: Fetcher,
     /// Kinds whose first list is still out.
-    unlisted: HashSet<&'static str>,
+    unlisted: HashSet<String>,
     leads: watch::Receiver<bool>,
     ready: watch::Sender<bool>,
     kuadrant: watch::Sender<Option<String>>,
@@ -60,7 +60,7 @@ pub(crate) struct Parts {
     pub(crate) writer: Writer,
     pub(crate) follower: Follower,
     pub(crate) fetcher: Fetcher,
-    pub(crate) kinds: HashSet<&'static str>,
+    pub(crate) kinds: HashSet<String>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) kuadrant: watch::Sender<Option<String>>,
@@ -108,7 +108,8 @@ impl Engine {
     fn until_alarm(&self) -> Duration {
         /// A far alarm is looked at again now and then: clocks are set.
         const FAR: Duration = Duration::from_secs(30);
-        let Some(at) = self.queue.next_alarm() else {
+        let next = self.queue.next_alarm().filter(|_| self.is_informed());
+        let Some(at) = next else {
             return FAR;
         };
         Duration::try_from(at.duration_since(Timestamp::now()))
@@ -124,7 +125,7 @@ impl Engine {
                 self.consider_all(dirty);
             }
             News::Listed(kind) => {
-                if self.unlisted.remove(kind) && self.is_informed() {
+                if self.unlisted.remove(&kind) && self.is_informed() {
                     info!("every kind is listed; deciding");
                     self.ready.send_replace(true);
                     self.look_at_everything();
@@ -140,11 +141,10 @@ impl Engine {
         if self.kuadrant.borrow().as_deref() == now {
             return;
         }
-        if now.is_some() {
-            self.unlisted.insert(ENFORCEMENT);
-        } else {
-            self.unlisted.remove(ENFORCEMENT);
+        if let Some(before) = self.kuadrant.borrow().as_deref() {
+            self.unlisted.remove(&enforcement_in(before));
         }
+        self.unlisted.extend(now.map(enforcement_in));
         self.kuadrant.send_replace(now.map(str::to_owned));
         self.look_at_everything();
     }
@@ -160,8 +160,10 @@ impl Engine {
     }
 
     fn ring(&mut self) {
-        for id in self.queue.due(Timestamp::now()) {
-            self.consider(id);
+        if self.is_informed() {
+            for id in self.queue.due(Timestamp::now()) {
+                self.consider(id);
+            }
         }
     }
 
@@ -218,7 +220,7 @@ impl Engine {
     }
 
     fn start_writers(&mut self) {
-        if !*self.leads.borrow() {
+        if !*self.leads.borrow() || !self.is_informed() {
             return;
         }
         while let Some(id) = self.queue.pop() {

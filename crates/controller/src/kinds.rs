@@ -29,13 +29,13 @@ pub(crate) fn watch_all(
     reader: &Reader,
     news: &Sender<News>,
     kuadrant: Receiver<Option<String>>,
-) -> HashSet<&'static str> {
+) -> HashSet<String> {
     let mut names = HashSet::new();
     macro_rules! kind {
         ($kind:ident, $id:ident, $change:ident, $advice:expr) => {
-            names.insert(stringify!($kind));
+            names.insert(stringify!($kind).to_owned());
             let kind = Kind::<$kind, $id> {
-                name: stringify!($kind),
+                name: stringify!($kind).to_owned(),
                 api: Api::all(client.clone()),
                 config: watcher::Config::default(),
                 id: |namespace, name| $id::new(namespace, name),
@@ -84,7 +84,7 @@ async fn watch_enforcement(
         };
         let reader = reader.clone();
         let kind = Kind::<Secret, SecretId> {
-            name: ENFORCEMENT,
+            name: enforcement_in(&namespace),
             api: Api::namespaced(client.clone(), &namespace),
             config: watcher::Config::default().labels(&format!("{}=true", label::ENFORCEMENT)),
             id: |namespace, name| SecretId::new(namespace, name),
@@ -100,5 +100,7 @@ async fn watch_enforcement(
     }
 }
 
-/// The name under which the list of enforcement Secrets is told.
-pub(crate) const ENFORCEMENT: &str = "enforcement Secrets";
+/// The name under which the list of a namespace's enforcement Secrets is told.
+pub(crate) fn enforcement_in(namespace: &str) -> String {
+    format!("enforcement Secrets in {namespace}")
+}

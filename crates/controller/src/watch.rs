@@ -28,7 +28,7 @@ pub(crate) enum News {
     /// Something changed.
     Change(Change),
     /// Everything of this kind has been told, or the kind is not installed.
-    Listed(&'static str),
+    Listed(String),
 }
 
 /// Between attempts to watch a kind that is not installed.
@@ -40,7 +40,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(20);
 /// How a kind is watched.
 pub(crate) struct Kind<K, I> {
     /// For logs and for readiness.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) api: Api<DeserializeGuard<K>>,
     pub(crate) config: watcher::Config,
     pub(crate) id: fn(&str, &str) -> I,
@@ -76,7 +76,7 @@ where
             match stream.next().await {
                 Some(Ok(event)) => {
                     if is_absent {
-                        info!(kind = watch.kind.name, "the definition is installed now");
+                        info!(kind = %watch.kind.name, "the definition is installed now");
                         is_absent = false;
                     }
                     // The beginning of a list is not yet an answer.
@@ -95,7 +95,7 @@ where
         let pause = if is_not_installed(&failure) {
             if !is_absent {
                 warn!(
-                    kind = watch.kind.name,
+                    kind = %watch.kind.name,
                     advice = watch.kind.advice,
                     "the definition is not installed; going on without"
                 );
@@ -109,7 +109,7 @@ where
             let complaint = brief(&failure);
             if told != complaint {
                 error!(
-                    kind = watch.kind.name,
+                    kind = %watch.kind.name,
                     error = complaint,
                     "the watch broke off; trying again"
                 );
@@ -172,7 +172,7 @@ where
             }
             Err(failure) => {
                 if self.unreadable.insert(id.clone()) {
-                    warn!(kind = self.kind.name, %id, error = %failure.error, "this object cannot be read; it counts as absent");
+                    warn!(kind = %self.kind.name, %id, error = %failure.error, "this object cannot be read; it counts as absent");
                 }
                 None
             }
@@ -190,7 +190,8 @@ where
             self.end(id.clone(), uid).await?;
             self.known.remove(&id);
         }
-        self.news.send(News::Listed(self.kind.name)).await.ok()
+        let listed = News::Listed(self.kind.name.clone());
+        self.news.send(listed).await.ok()
     }
 
     async fn end(&self, id: I, uid: String) -> Option<()> {
