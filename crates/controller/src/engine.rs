@@ -20,7 +20,7 @@ use crate::fetch::Fetcher;
 use crate::follow::Follower;
 use crate::kinds::enforcement_in;
 use crate::needs::Needs;
-use crate::queue::{Lane, Queue};
+use crate::queue::{Lane, Queue, Turn};
 use crate::watch::News;
 
 /// How many ids are written at a time. More write no faster where the API server is
@@ -164,7 +164,7 @@ impl Engine {
     fn ring(&mut self) {
         if self.is_informed() {
             for id in self.queue.due(Timestamp::now()) {
-                self.consider(id);
+                self.consider(id, Turn::Last);
             }
         }
     }
@@ -172,13 +172,13 @@ impl Engine {
     fn consider_all(&mut self, ids: BTreeSet<Id>) {
         if self.is_informed() {
             for id in ids {
-                self.consider(id);
+                self.consider(id, Turn::Last);
             }
         }
     }
 
     /// Decides on an id and puts it in a lane if there is anything to write.
-    fn consider(&mut self, id: Id) {
+    fn consider(&mut self, id: Id, turn: Turn) {
         if self.queue.is_running(&id) {
             return;
         }
@@ -187,7 +187,7 @@ impl Engine {
         if writes.is_empty() {
             self.settle(&id);
         } else if *self.leads.borrow() && !self.queue.is_held_back(&id, lane) {
-            self.queue.push(id, lane);
+            self.queue.push(id, lane, turn);
         }
     }
 
@@ -286,17 +286,20 @@ impl Engine {
             writes,
             outcome,
         } = report;
-        let mut dirty = BTreeSet::from([id.clone()]);
+        let mut dirty = BTreeSet::new();
         for answer in outcome.answers {
             dirty.extend(self.world.observe(answer));
         }
         self.queue.done(&id);
         match outcome.failure {
-            None => drop(self.written.insert(id, writes)),
+            None => drop(self.written.insert(id.clone(), writes)),
             Some((lane, failure)) => {
                 warn!(?id, category = failure.category(), error = %failure, "a write failed; trying again later");
                 self.fail(&id, lane);
             }
+        }
+        if self.is_informed() {
+            self.consider(id, Turn::Next);
         }
         self.consider_all(dirty);
     }

@@ -119,6 +119,7 @@ impl Follow {
         pin_mut!(stream);
         let mut unread = Unread::default();
         let mut listed = HashSet::new();
+        let mut is_broken = false;
         let mut is_told = false;
         loop {
             tokio::select! {
@@ -128,20 +129,27 @@ impl Follow {
                 },
                 event = stream.next() => match event {
                     Some(Ok(event)) => {
-                        is_told &= matches!(event, Event::Init);
+                        // The beginning of a list is not yet an answer.
+                        if !matches!(event, Event::Init) {
+                            (is_broken, is_told) = (false, false);
+                        }
                         self.hear(event, &mut listed, &mut unread).await;
                     }
-                    Some(Err(failure)) => {
+                    // A watch that breaks off lists anew, and the list tells what
+                    // changed: only without one is each Secret read.
+                    Some(Err(failure)) if is_broken => {
                         if !is_told {
                             warn!(namespace = %self.namespace, error = brief(&failure), "cannot follow the Secrets of this namespace; reading those that keys refer to now and then");
                             is_told = true;
                         }
                         unread.add(self.names());
                     }
+                    Some(Err(_)) => is_broken = true,
                     None => return,
                 },
+                // One at a time: news does not wait for all of them.
                 () = unread.is_due() => {
-                    for name in unread.take() {
+                    if let Some(name) = unread.next() {
                         self.read(&name, &mut unread).await;
                     }
                 }
@@ -239,6 +247,8 @@ impl Follow {
 #[derive(Default)]
 struct Unread {
     names: HashSet<String>,
+    /// Those that are being read.
+    now: Vec<String>,
     /// Those whose failure was told.
     told: HashSet<String>,
     due: Option<Instant>,
@@ -257,14 +267,19 @@ impl Unread {
     /// Ends when it is time to read them; never when there are none.
     async fn is_due(&self) {
         match self.due {
+            _ if !self.now.is_empty() => {}
             Some(due) => tokio::time::sleep_until(due).await,
             None => std::future::pending().await,
         }
     }
 
-    fn take(&mut self) -> HashSet<String> {
-        self.due = None;
-        std::mem::take(&mut self.names)
+    /// The next to be read, once it is time.
+    fn next(&mut self) -> Option<String> {
+        if self.now.is_empty() {
+            self.due = None;
+            self.now = std::mem::take(&mut self.names).into_iter().collect();
+        }
+        self.now.pop()
     }
 
     /// Whether this failure is news.

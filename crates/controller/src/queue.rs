@@ -1,6 +1,8 @@
 //! What is to be looked at next?
 //!
-//! Two lanes: taking access away overtakes giving it. One id is never run twice
+//! Two lanes: taking access away overtakes giving it. What was begun is finished
+//! before anything else is begun, so that under load some keys are done early and
+//! not all of them late. One id is never run twice
 //! at a time; what becomes dirty while it runs is run again after. A failing id
 //! waits by itself, longer each time, and holds nobody else up.
 
@@ -26,6 +28,15 @@ pub(crate) enum Lane {
     Revoke,
     /// Everything else.
     Other,
+}
+
+/// Where in its lane an id waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// In front: it was begun.
+    Next,
+    /// Behind all others.
+    Last,
 }
 
 impl Lane {
@@ -90,15 +101,19 @@ impl Queue {
     }
 
     /// Puts an id in a lane; one that waits in the slower lane is promoted.
-    pub(crate) fn push(&mut self, id: Id, lane: Lane) {
+    pub(crate) fn push(&mut self, id: Id, lane: Lane, turn: Turn) {
         match (self.lanes.get(&id), lane) {
             (Some(Lane::Revoke), _) | (Some(Lane::Other), Lane::Other) => return,
             // The stale entry in the other lane is skipped when it is popped.
             (Some(Lane::Other), Lane::Revoke) | (None, _) => {}
         }
-        match lane {
-            Lane::Revoke => self.revoke.push_back(id.clone()),
-            Lane::Other => self.other.push_back(id.clone()),
+        let waiting = match lane {
+            Lane::Revoke => &mut self.revoke,
+            Lane::Other => &mut self.other,
+        };
+        match turn {
+            Turn::Next => waiting.push_front(id.clone()),
+            Turn::Last => waiting.push_back(id.clone()),
         }
         self.lanes.insert(id, lane);
     }
@@ -243,29 +258,41 @@ mod tests {
     fn a_revocation_overtakes_a_burst_of_new_keys() {
         let mut queue = Queue::new(8);
         for n in 0..1000 {
-            queue.push(id(&n.to_string()), Lane::Other);
+            queue.push(id(&n.to_string()), Lane::Other, Turn::Last);
         }
-        queue.push(id("revoked"), Lane::Revoke);
+        queue.push(id("revoked"), Lane::Revoke, Turn::Last);
         assert_eq!(queue.pop(), Some(id("revoked")));
+    }
+
+    #[test]
+    fn what_was_begun_is_finished_before_anything_else_is_begun() {
+        let mut queue = Queue::new(8);
+        queue.push(id("first"), Lane::Other, Turn::Last);
+        queue.push(id("second"), Lane::Other, Turn::Last);
+        assert_eq!(queue.pop(), Some(id("first")));
+        queue.done(&id("first"));
+        queue.push(id("first"), Lane::Other, Turn::Next);
+        assert_eq!(queue.pop(), Some(id("first")));
+        assert_eq!(queue.pop(), Some(id("second")));
     }
 
     #[test]
     fn a_burst_of_new_keys_leaves_room_for_revocations() {
         let mut queue = Queue::new(8);
         for n in 0..1000 {
-            queue.push(id(&n.to_string()), Lane::Other);
+            queue.push(id(&n.to_string()), Lane::Other, Turn::Last);
         }
         while queue.pop().is_some() {}
-        queue.push(id("revoked"), Lane::Revoke);
+        queue.push(id("revoked"), Lane::Revoke, Turn::Last);
         assert_eq!(queue.pop(), Some(id("revoked")));
     }
 
     #[test]
     fn an_id_that_turns_into_a_revocation_is_promoted_and_run_once() {
         let mut queue = Queue::new(8);
-        queue.push(id("first"), Lane::Other);
-        queue.push(id("second"), Lane::Other);
-        queue.push(id("second"), Lane::Revoke);
+        queue.push(id("first"), Lane::Other, Turn::Last);
+        queue.push(id("second"), Lane::Other, Turn::Last);
+        queue.push(id("second"), Lane::Revoke, Turn::Last);
         assert_eq!(queue.pop(), Some(id("second")));
         assert_eq!(queue.pop(), Some(id("first")));
         assert_eq!(queue.pop(), None);
@@ -275,7 +302,7 @@ mod tests {
     fn a_failing_id_waits_longer_each_time_and_alone() {
         let mut queue = Queue::new(8);
         let now = Timestamp::UNIX_EPOCH;
-        queue.push(id("poison"), Lane::Other);
+        queue.push(id("poison"), Lane::Other, Turn::Last);
         queue.pop();
         queue.done(&id("poison"));
         queue.failed(&id("poison"), Lane::Other, now, 0.0);
@@ -283,7 +310,7 @@ mod tests {
         assert!(queue.is_held_back(&id("poison"), Lane::Other));
         queue.failed(&id("poison"), Lane::Other, now, 0.0);
         assert!(queue.next_alarm() > first);
-        queue.push(id("other"), Lane::Other);
+        queue.push(id("other"), Lane::Other, Turn::Last);
         assert_eq!(queue.pop(), Some(id("other")));
     }
 
