@@ -1,10 +1,11 @@
 //! What is to be looked at next?
 //!
-//! Two lanes: taking access away overtakes giving it. What was begun is finished
-//! before anything else is begun, so that under load some keys are done early and
-//! not all of them late. One id is never run twice
-//! at a time; what becomes dirty while it runs is run again after. A failing id
-//! waits by itself, longer each time, and holds nobody else up.
+//! Three lanes: taking access away overtakes everything, and what only tells of a
+//! product or an approval lets everything pass. What was begun is finished before
+//! anything else is begun, so that under load some keys are done early and not all
+//! of them late. One id is never run twice at a time; what becomes dirty while it
+//! runs is run again after. A failing id waits by itself, longer each time, and
+//! holds nobody else up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -22,12 +23,14 @@ const LONGEST_WAIT_TO_REVOKE: Duration = Duration::from_secs(5);
 const RESERVED: usize = 4;
 
 /// Which lane an id waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
     /// Takes access away.
     Revoke,
-    /// Everything else.
+    /// Everything else about keys.
     Other,
+    /// Tells of products and approvals: nothing else waits for it.
+    Tell,
 }
 
 /// Where in its lane an id waits.
@@ -40,13 +43,14 @@ pub(crate) enum Turn {
 }
 
 impl Lane {
-    /// Taking access away overtakes everything that is decided with it.
+    /// The lane of what is decided together: that of the most urgent.
     pub(crate) fn of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Self {
-        if writes.into_iter().any(Write::revokes) {
-            Self::Revoke
-        } else {
-            Self::Other
-        }
+        let lane = |write: &Write| match write {
+            write if write.revokes() => Self::Revoke,
+            Write::ProductStatus(..) | Write::ApprovalStatus(..) => Self::Tell,
+            _ => Self::Other,
+        };
+        writes.into_iter().map(lane).min().unwrap_or(Self::Tell)
     }
 }
 
@@ -54,8 +58,7 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Queue {
     slots: usize,
-    revoke: VecDeque<Id>,
-    other: VecDeque<Id>,
+    waiting: BTreeMap<Lane, VecDeque<Id>>,
     lanes: HashMap<Id, Lane>,
     running: HashSet<Id>,
     failures: HashMap<Id, Failures>,
@@ -78,8 +81,7 @@ impl Queue {
     pub(crate) fn new(slots: usize) -> Self {
         Self {
             slots,
-            revoke: VecDeque::new(),
-            other: VecDeque::new(),
+            waiting: BTreeMap::new(),
             lanes: HashMap::new(),
             running: HashSet::new(),
             failures: HashMap::new(),
@@ -97,20 +99,16 @@ impl Queue {
     /// hold up taking it away.
     pub(crate) fn is_held_back(&self, id: &Id, lane: Lane) -> bool {
         let failed = self.failures.get(id).map(|it| it.lane);
-        self.retries.has(id) && !(lane == Lane::Revoke && failed == Some(Lane::Other))
+        self.retries.has(id) && !(lane == Lane::Revoke && failed > Some(Lane::Revoke))
     }
 
     /// Puts an id in a lane; one that waits in the slower lane is promoted.
     pub(crate) fn push(&mut self, id: Id, lane: Lane, turn: Turn) {
-        match (self.lanes.get(&id), lane) {
-            (Some(Lane::Revoke), _) | (Some(Lane::Other), Lane::Other) => return,
-            // The stale entry in the other lane is skipped when it is popped.
-            (Some(Lane::Other), Lane::Revoke) | (None, _) => {}
+        // The stale entry in a slower lane is skipped when it is popped.
+        if self.lanes.get(&id).is_some_and(|have| *have <= lane) {
+            return;
         }
-        let waiting = match lane {
-            Lane::Revoke => &mut self.revoke,
-            Lane::Other => &mut self.other,
-        };
+        let waiting = self.waiting.entry(lane).or_default();
         match turn {
             Turn::Next => waiting.push_front(id.clone()),
             Turn::Last => waiting.push_back(id.clone()),
@@ -121,24 +119,19 @@ impl Queue {
     /// The next id to run, if there is a slot for it.
     pub(crate) fn pop(&mut self) -> Option<Id> {
         let free = self.slots.saturating_sub(self.running.len());
-        let id = if free == 0 {
-            None
-        } else if let Some(id) = self.revoke.pop_front() {
-            Some(id)
-        } else if free > RESERVED.min(self.slots - 1) {
-            self.next_other()
-        } else {
-            None
-        }?;
-        self.lanes.remove(&id);
-        self.running.insert(id.clone());
-        Some(id)
-    }
-
-    fn next_other(&mut self) -> Option<Id> {
-        while let Some(id) = self.other.pop_front() {
-            if self.lanes.get(&id) == Some(&Lane::Other) {
-                return Some(id);
+        let reserved = RESERVED.min(self.slots - 1);
+        let is_open = |lane: Lane| match lane {
+            Lane::Revoke => free > 0,
+            Lane::Other | Lane::Tell => free > reserved,
+        };
+        let open = self.waiting.iter_mut().filter(|(lane, _)| is_open(**lane));
+        for (lane, ids) in open {
+            while let Some(id) = ids.pop_front() {
+                if self.lanes.get(&id) == Some(lane) {
+                    self.lanes.remove(&id);
+                    self.running.insert(id.clone());
+                    return Some(id);
+                }
             }
         }
         None
@@ -165,7 +158,7 @@ impl Queue {
         failures.lane = lane;
         let longest = match lane {
             Lane::Revoke => LONGEST_WAIT_TO_REVOKE,
-            Lane::Other => LONGEST_WAIT,
+            Lane::Other | Lane::Tell => LONGEST_WAIT,
         };
         let wait = FIRST_WAIT
             .saturating_mul(2_u32.saturating_pow(failures.count))
@@ -262,6 +255,17 @@ mod tests {
         }
         queue.push(id("revoked"), Lane::Revoke, Turn::Last);
         assert_eq!(queue.pop(), Some(id("revoked")));
+    }
+
+    #[test]
+    fn what_only_tells_of_approvals_and_products_waits_for_everything_else() {
+        let mut queue = Queue::new(8);
+        queue.push(id("told"), Lane::Tell, Turn::Last);
+        queue.push(id("new"), Lane::Other, Turn::Last);
+        queue.push(id("revoked"), Lane::Revoke, Turn::Last);
+        assert_eq!(queue.pop(), Some(id("revoked")));
+        assert_eq!(queue.pop(), Some(id("new")));
+        assert_eq!(queue.pop(), Some(id("told")));
     }
 
     #[test]
