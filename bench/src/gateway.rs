@@ -174,13 +174,14 @@ async fn fill(shop: &Shop, from: usize, to: usize) -> Result<()> {
     settle(shop, to).await
 }
 
-/// Waits until so many keys are enforced.
+/// Waits until so many keys are enforced, and everything about them is told: what is
+/// measured is not to wait for work that was left.
 async fn settle(shop: &Shop, size: usize) -> Result<()> {
     let begun = Instant::now();
     let patience = Duration::from_mins(10);
     loop {
         let enforced = shop.enforced().await?;
-        if enforced == size {
+        if enforced == size && shop.is_told().await? {
             return Ok(());
         }
         if begun.elapsed() > patience {

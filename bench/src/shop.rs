@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use devportal_api::{APIKey, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 use devportal_stack::{NAMESPACE, Stack, apply_objects};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -125,6 +125,13 @@ impl Shop {
     pub(crate) async fn delete(&self, name: &str) -> Result<()> {
         self.keys().delete(name, &DeleteParams::default()).await?;
         Ok(())
+    }
+
+    /// Whether every approval has its status, which comes last.
+    pub(crate) async fn is_told(&self) -> Result<bool> {
+        let approvals: Api<APIKeyApproval> = Api::namespaced(self.client.clone(), SHOP);
+        let all = approvals.list(&ListParams::default()).await?;
+        Ok(all.items.iter().all(|it| it.status.is_some()))
     }
 
     /// How many credentials the gateway is to know.
