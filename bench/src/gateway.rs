@@ -114,12 +114,19 @@ async fn one_life(shop: &Shop, name: &str, samples: &mut Samples) -> Result<()> 
     shop.request(name).await?;
     note(Change::Issue, shop.wait_for(&value(name, 0), 200).await?);
     shop.renew(name, 1).await?;
-    note(Change::Rotation, shop.wait_for(&value(name, 1), 200).await?);
+    note(Change::NewValue, shop.wait_for(&value(name, 1), 200).await?);
     shop.change_plan(name, "closed").await?;
     note(Change::Plan, shop.wait_for(&value(name, 1), 429).await?);
     shop.delete(name).await?;
     note(Change::Revoke, shop.wait_for(&value(name, 1), 401).await?);
-    Ok(())
+
+    let made = &format!("{name}-made");
+    shop.request_generated(made).await?;
+    let (first, _) = shop.wait_for_value(made, None).await?;
+    shop.rotate(made).await?;
+    let (_, took) = shop.wait_for_value(made, Some(&first)).await?;
+    note(Change::Rotation, took);
+    shop.delete(made).await
 }
 
 /// Revokes while many ask for keys.

@@ -9,6 +9,7 @@ use serde::Serialize;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Change {
     Issue,
+    NewValue,
     Rotation,
     Plan,
     Revoke,
@@ -16,8 +17,9 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Issue,
+        Self::NewValue,
         Self::Rotation,
         Self::Plan,
         Self::Revoke,
@@ -27,7 +29,8 @@ impl Change {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Issue => "issue → 200",
-            Self::Rotation => "new value → 200",
+            Self::NewValue => "new value → 200",
+            Self::Rotation => "rotation → 200",
             Self::Plan => "other plan → 429",
             Self::Revoke => "delete → 401",
             Self::RevokeInBurst => "delete → 401, in a burst of 1000 issues",

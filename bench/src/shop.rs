@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use devportal_api::id::KeyId;
+use devportal_api::name::{self, API_KEY_ENTRY};
 use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 use devportal_stack::{NAMESPACE, Stack, apply_objects};
 use k8s_openapi::api::core::v1::Secret;
@@ -94,15 +96,54 @@ impl Shop {
 
     /// Asks for the key that was brought under this name.
     pub(crate) async fn request(&self, name: &str) -> Result<()> {
+        self.ask_for(name, json!({"secretRef": {"name": name}}))
+            .await
+    }
+
+    /// Asks for a key that is generated.
+    pub(crate) async fn request_generated(&self, name: &str) -> Result<()> {
+        self.ask_for(name, json!({})).await
+    }
+
+    async fn ask_for(&self, name: &str, mut spec: Value) -> Result<()> {
+        spec["apiProductRef"] = json!({"name": SHOP});
+        spec["planTier"] = "gold".into();
+        spec["requestedBy"] = json!({"userId": name, "email": "someone@example.com"});
         let key: APIKey = serde_json::from_value(json!({
             "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
-            "metadata": {"name": name},
-            "spec": {"apiProductRef": {"name": SHOP}, "secretRef": {"name": name},
-                "planTier": "gold",
-                "requestedBy": {"userId": name, "email": "someone@example.com"}},
+            "metadata": {"name": name}, "spec": spec,
         }))?;
         self.keys().create(&PostParams::default(), &key).await?;
         Ok(())
+    }
+
+    /// Lets a generated key have another value.
+    pub(crate) async fn rotate(&self, name: &str) -> Result<()> {
+        self.patch(name, json!({"spec": {"rotation": {"revision": 1}}}))
+            .await
+    }
+
+    /// Waits until a generated key has a value, other than this, that the gateway
+    /// accepts: the value, and how long it took.
+    pub(crate) async fn wait_for_value(
+        &self,
+        name: &str,
+        other_than: Option<&str>,
+    ) -> Result<(String, Duration)> {
+        let begun = Instant::now();
+        let copy = name::generated_secret(&KeyId::new(SHOP, name)).name;
+        loop {
+            let secret = self.secrets().get_opt(&copy).await?;
+            let bytes = secret.and_then(|it| it.data?.remove(API_KEY_ENTRY));
+            let value = bytes.map(|it| String::from_utf8(it.0)).transpose()?;
+            if let Some(value) = value.filter(|it| other_than != Some(it.as_str())) {
+                self.wait_for(&value, 200).await?;
+                return Ok((value, begun.elapsed()));
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("the key {name} has no new value after {PATIENCE:?}");
+            }
+        }
     }
 
     /// Gives the Secret another value.
@@ -115,9 +156,12 @@ impl Shop {
     }
 
     pub(crate) async fn change_plan(&self, name: &str, tier: &str) -> Result<()> {
-        let patch = Patch::Merge(json!({"spec": {"planTier": tier}}));
+        self.patch(name, json!({"spec": {"planTier": tier}})).await
+    }
+
+    async fn patch(&self, name: &str, patch: Value) -> Result<()> {
         self.keys()
-            .patch(name, &PatchParams::default(), &patch)
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         Ok(())
     }

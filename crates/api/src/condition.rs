@@ -261,6 +261,8 @@ pub enum Enforcement {
     /// The spec changed after the approval; the key goes on under the old
     /// terms.
     AwaitingReapproval,
+    /// The controller may not read the Secret with the key's value.
+    SecretForbidden(SecretId),
     /// A Secret that is not ours has the name we need.
     SecretConflict(SecretId),
     /// The API server refuses to create a Secret, for this reason.
@@ -295,6 +297,14 @@ impl Enforcement {
                 "The request changed after it was approved; the key goes on under the approved \
                  terms until the change is approved"
                     .into(),
+            ),
+            Self::SecretForbidden(id) => (
+                false,
+                "SecretForbidden",
+                format!(
+                    "The controller has no right to read Secrets in namespace {}, where {id} is to be",
+                    id.namespace
+                ),
             ),
             Self::SecretConflict(id) => (
                 false,

@@ -234,6 +234,10 @@ impl Follow {
             }
             Err(failure) => {
                 self.versions.remove(name);
+                if matches!(&failure, kube::Error::Api(status) if status.code == 403) {
+                    let forbidden = Change::SourceForbidden(id.clone());
+                    let _ = self.news.send(News::Change(forbidden)).await;
+                }
                 if unread.failed(name) {
                     warn!(secret = %id, error = brief(&failure), "cannot read the Secret a key refers to; trying again");
                 }

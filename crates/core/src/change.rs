@@ -40,6 +40,8 @@ pub enum Change {
     EnforcementSecret(SecretId, Option<SecretFacts>),
     /// A Secret that a decision asked for with [`Need::Secret`].
     SourceSecret(SecretId, Option<SecretFacts>),
+    /// A Secret that a decision asked for may not be read: a right is missing.
+    SourceForbidden(SecretId),
     /// An object ended: its UID, and the absence that follows unless another
     /// object has taken the name. The end of a predecessor may be told after an
     /// answer told of its successor.

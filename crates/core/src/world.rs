@@ -10,7 +10,7 @@ mod secrets;
 mod sharing;
 mod store;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
@@ -46,6 +46,8 @@ pub struct World {
     enforcement: Store<SecretId, SecretFacts>,
     /// `Some(None)`: asked for, and absent.
     sources: HashMap<SecretId, Option<SecretFacts>>,
+    /// Asked for, and never read for want of a right.
+    forbidden: HashSet<SecretId>,
     hindered: HashMap<SecretId, (Timestamp, Obstacle)>,
     openapi: HashMap<String, OpenApiAnswer>,
     oidc: HashMap<String, Result<String, String>>,
@@ -101,6 +103,7 @@ impl World {
                 self.enforcement_changed(&id, facts, &mut dirty);
             }
             Change::SourceSecret(id, facts) => self.source_changed(&id, facts, &mut dirty),
+            Change::SourceForbidden(id) => self.source_forbidden(&id, &mut dirty),
             Change::Ended(uid, absence) => {
                 if self.live_uid(&absence).is_none_or(|live| *live == *uid) {
                     return self.observe(*absence);
@@ -119,7 +122,10 @@ impl World {
     /// followed from here on, and would grow old.
     pub fn forget(&mut self, need: &Need) {
         match need {
-            Need::Secret(id) => drop(self.sources.remove(id)),
+            Need::Secret(id) => {
+                self.sources.remove(id);
+                self.forbidden.remove(id);
+            }
             Need::OpenApi(url) => drop(self.openapi.remove(url)),
             Need::Oidc(issuer) => drop(self.oidc.remove(issuer)),
         }
@@ -138,9 +144,11 @@ impl World {
             Change::Kuadrant(id, _) => self.kuadrants.get(id).map(Versioned::uid),
             Change::EnforcementSecret(id, _) => self.enforcement.get(id).map(Versioned::uid),
             Change::SourceSecret(id, _) => self.sources.get(id)?.as_ref().map(Versioned::uid),
-            Change::Ended(..) | Change::Hindered(..) | Change::OpenApi(..) | Change::Oidc(..) => {
-                None
-            }
+            Change::SourceForbidden(_)
+            | Change::Ended(..)
+            | Change::Hindered(..)
+            | Change::OpenApi(..)
+            | Change::Oidc(..) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What becomes of a key when something comes between it and its Secrets.
 
+use devportal_api::APIKey;
 use jiff::SignedDuration;
 
 use crate::common::cluster::Admission;
@@ -70,4 +71,39 @@ fn a_refused_credential_holds_up_no_other_key() {
     assert_eq!(it.says("bob"), WORKING);
     assert!(!it.cluster.secrets.is_empty());
     assert!(it.cluster.secrets.contains_key(&pair(CONSUMER, "other")));
+}
+
+#[test]
+fn a_secret_that_may_not_be_read_is_told_and_the_owner_decides_all_the_same() {
+    for key in [key("alice"), key("alice").brought("own")] {
+        let mut it = Simulation::ready(product());
+        it.cluster.forbidden.insert(CONSUMER.to_owned());
+        it.bring("own", Some("secret"));
+        it.create(key);
+        it.settle();
+        assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
+        it.create(approval("yes", "alice", true, at(1)));
+        it.settle();
+        let says = ["Approved/Approved", "!Enforced/SecretForbidden"];
+        assert_eq!(it.says("alice"), says);
+        assert_eq!(it.enforced("alice"), vec![]);
+        it.permit();
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), WORKING);
+    }
+}
+
+#[test]
+fn losing_the_right_to_read_secrets_takes_no_key_down_and_holds_no_revocation_up() {
+    let mut it = crate::credential::brought();
+    it.cluster.forbidden.insert(CONSUMER.to_owned());
+    it.restart();
+    it.settle();
+    assert_eq!(it.accepted("alice"), ["secret"]);
+    let says = ["Approved/Approved", "!Enforced/SecretForbidden"];
+    assert_eq!(it.says("alice"), says);
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    assert_eq!(it.enforced("alice"), vec![]);
 }

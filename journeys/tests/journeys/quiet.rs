@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use devportal_api::APIKey;
 use devportal_stack::{Options, Part, Persona, Stack};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -22,7 +23,8 @@ pub(crate) struct Asked {
     pub(crate) answer: u64,
 }
 
-const USER: &str = "system:serviceaccount:kuadrant-system:devportal-controller";
+/// Who the controller is to the API server.
+pub(crate) const USER: &str = "system:serviceaccount:kuadrant-system:devportal-controller";
 
 /// A control plane with our controller, and policies whose statuses the story
 /// sets: there is no operator.
@@ -123,10 +125,24 @@ impl Quiet {
 
     /// Waits until a key has this condition.
     pub(crate) async fn key_is(&self, name: &str, kind: &str) -> Result<APIKey> {
-        until(&format!("{name} is {kind}"), async || {
+        self.key_with(name, kind, |it| it.type_ == kind).await
+    }
+
+    /// Waits until a key has a condition with this reason.
+    pub(crate) async fn key_says(&self, name: &str, reason: &str) -> Result<APIKey> {
+        self.key_with(name, reason, |it| it.reason == reason).await
+    }
+
+    async fn key_with(
+        &self,
+        name: &str,
+        what: &str,
+        is_it: impl Fn(&Condition) -> bool,
+    ) -> Result<APIKey> {
+        until(&format!("{name} is {what}"), async || {
             let key = self.keys().get(name).await?;
             let conditions = key.status.as_ref().map_or(&[][..], |it| &it.conditions);
-            let is_there = conditions.iter().any(|it| it.type_ == kind);
+            let is_there = conditions.iter().any(&is_it);
             Ok(if is_there { Ok(key) } else { Err(key.status) })
         })
         .await

@@ -171,7 +171,11 @@ impl Plan<'_> {
     fn source(&self) -> Result<(SecretId, Fingerprint), Step> {
         let id = self.key.source_secret();
         let Some(facts) = self.world.find_source(&id) else {
-            return Err(Step::Wait);
+            return Err(if self.world.is_forbidden(&id) {
+                Step::Stuck(Enforcement::SecretForbidden(id), None)
+            } else {
+                Step::Wait
+            });
         };
         if !self.key.is_generated() {
             // Absence and emptiness were ruled out before.

@@ -374,8 +374,10 @@ impl<'a> Case<'a> {
             .is_some_and(|at| at.0 <= self.now)
     }
 
+    /// Whether an answer about the Secret is still to come.
     fn source_is_unread(&self) -> bool {
-        self.world.find_source(&self.key.source_secret()).is_none()
+        let source = self.key.source_secret();
+        self.world.find_source(&source).is_none() && !self.world.is_forbidden(&source)
     }
 }
 

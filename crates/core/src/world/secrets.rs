@@ -40,8 +40,21 @@ impl World {
             _ => {}
         }
         self.hindered.remove(id);
+        self.forbidden.remove(id);
         self.sources.insert(id.clone(), new);
-        dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
+        self.dirty_keys_with(id, dirty);
+    }
+
+    /// What was read before the right was lost still stands.
+    pub(super) fn source_forbidden(&mut self, id: &SecretId, dirty: &mut Dirty) {
+        let is_asked_for = self.keys_by_source.referrers(id).next().is_some();
+        if is_asked_for && !self.sources.contains_key(id) && self.forbidden.insert(id.clone()) {
+            self.dirty_keys_with(id, dirty);
+        }
+    }
+
+    fn dirty_keys_with(&self, source: &SecretId, dirty: &mut Dirty) {
+        dirty.extend(self.keys_by_source.referrers(source).cloned().map(Id::Key));
     }
 
     pub(super) fn hindered(
@@ -72,6 +85,11 @@ impl World {
     /// A followed Secret: `None` before it was read, `Some(None)` when absent.
     pub fn find_source(&self, id: &SecretId) -> Option<Option<&SecretFacts>> {
         self.sources.get(id).map(Option::as_ref)
+    }
+
+    /// Whether a Secret that was asked for may not be read.
+    pub fn is_forbidden(&self, id: &SecretId) -> bool {
+        self.forbidden.contains(id)
     }
 
     /// When and why a Secret could not be created.

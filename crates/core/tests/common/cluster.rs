@@ -1,7 +1,7 @@
 //! The API server as a model: objects with UIDs, generations and versions, and
 //! the watch events that tell of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
@@ -112,6 +112,8 @@ pub struct Cluster {
     pub generated: u64,
     /// What comes between a new Secret and the store.
     pub admission: Admission,
+    /// Namespaces in which the hands may not read Secrets.
+    pub forbidden: BTreeSet<String>,
 }
 
 /// What an admission plugin does to new Secrets.
@@ -208,6 +210,14 @@ pub fn source(name: &Name, secret: Option<&Secret>) -> Seen {
         object: (SOURCE, name.clone()),
         uid: secret.map(|it| it.uid.clone()),
         gone: None,
+    }
+}
+
+/// What a read without the right to it tells.
+pub fn forbidden(name: &Name) -> Seen {
+    Seen {
+        change: Change::SourceForbidden(SecretId::new(&name.0, &name.1)),
+        ..source(name, None)
     }
 }
 

@@ -167,7 +167,7 @@ impl Simulation {
     fn take_events(&mut self) {
         for seen in std::mem::take(&mut self.cluster.events) {
             if let Change::SourceSecret(id, _) = &seen.change
-                && !self.followed.contains(id)
+                && (!self.followed.contains(id) || self.cluster.forbidden.contains(&id.namespace))
             {
                 continue;
             }
@@ -345,13 +345,25 @@ impl Simulation {
 
     fn read(&mut self, id: &SecretId) {
         let name = pair(&id.namespace, &id.name);
-        let seen = cluster::source(&name, self.cluster.secrets.get(&name));
+        let seen = if self.cluster.forbidden.contains(&id.namespace) {
+            cluster::forbidden(&name)
+        } else {
+            cluster::source(&name, self.cluster.secrets.get(&name))
+        };
         // An answer of its own, in order with the events of the same Secret.
         self.take_events();
         self.queues
             .entry(seen.object.clone())
             .or_default()
             .push_back(seen);
+    }
+
+    /// Gives back the right to read Secrets everywhere; what could not be read is.
+    pub fn permit(&mut self) {
+        self.cluster.forbidden.clear();
+        for id in self.followed.clone() {
+            self.read(&id);
+        }
     }
 
     /// Works, in fair weather, until nothing is left to do.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use devportal_api::name;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, ListParams};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use super::stories;
-use crate::quiet::Quiet;
+use crate::quiet::{self, Quiet};
 use crate::stage::{self, Stage};
 use crate::wait::{until, within};
 
@@ -20,7 +21,11 @@ stories![
     a_key_can_make_the_controller_ask_for_nothing_but_a_secret,
     a_key_that_cannot_be_told_of_is_revoked_all_the_same,
     a_refused_credential_is_told_and_harms_no_other_key,
+    a_key_where_secrets_may_not_be_read_says_so_until_they_may,
 ];
+
+/// The name of the controller's role.
+const CONTROLLER: &str = "devportal-controller";
 
 /// Waits until the controller has nothing left to write, and nothing that it
 /// wrote again and again.
@@ -266,4 +271,56 @@ async fn a_refused_credential_is_told_and_harms_no_other_key(_: Arc<Stage>) -> R
         "the log does not say why"
     );
     quiet.end().await
+}
+
+/// 42, as docs/how-to/narrow-secret-access.md has it
+async fn a_key_where_secrets_may_not_be_read_says_so_until_they_may(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet.request_key("early").await?;
+    quiet.key_says("early", "NoPlans").await?;
+
+    let roles: Api<ClusterRole> = Api::all(quiet.admin.clone());
+    let mut role = roles.get(CONTROLLER).await?;
+    let is_on_secrets = |rule: &PolicyRule| rule.resources == Some(vec!["secrets".to_owned()]);
+    let all = role.rules.take().unwrap_or_default();
+    let (secrets, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_on_secrets);
+    ensure!(secrets.len() == 1, "{secrets:?}");
+    role.rules = Some(others);
+    roles
+        .replace(CONTROLLER, &PostParams::default(), &role)
+        .await?;
+    let of_its_own = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "devportal-controller-secrets"}, "rules": secrets});
+    stage::apply(&quiet.admin, &of_its_own).await?;
+    bind(&quiet, devportal_stack::NAMESPACE).await?;
+    quiet.stack.restart("controller").await?;
+
+    quiet.request_key("late").await?;
+    for key in ["early", "late"] {
+        quiet.key_says(key, "SecretForbidden").await?;
+    }
+    let left = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+    ensure!(left == 1, "what worked goes on: {left}");
+
+    bind(&quiet, "shop").await?;
+    for key in ["early", "late"] {
+        quiet.key_says(key, "NoPlans").await?;
+    }
+    let all = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+    ensure!(all == 2, "{all}");
+    is_at_rest(&quiet).await?;
+    quiet.end().await
+}
+
+/// Lets the controller have its way with the Secrets of a namespace.
+async fn bind(quiet: &Quiet, namespace: &str) -> Result<()> {
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "devportal-controller-secrets", "namespace": namespace},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "devportal-controller-secrets"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": quiet::USER}],
+    });
+    stage::apply(&quiet.admin, &binding).await?;
+    Ok(())
 }

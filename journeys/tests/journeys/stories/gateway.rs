@@ -6,6 +6,7 @@ mod authorino;
 mod limit;
 mod restarts;
 mod rotation;
+mod routes;
 
 use super::Story;
 
@@ -17,6 +18,7 @@ pub(super) fn stories() -> Vec<Story> {
         rotation::stories(),
         access::stories(),
         limit::stories(),
+        routes::stories(),
         authorino::stories(),
     ]
     .into_iter()

@@ -22,7 +22,6 @@ stories![
     a_copied_selector_is_told_to_both_owners_until_one_selects_by_product,
     an_expired_key_is_refused,
     a_broken_tier_or_selector_is_told_within_ten_seconds,
-    a_route_that_asks_for_more_than_the_stack_can_do_is_not_accepted,
 ];
 
 /// A value at the place a key's status names: headers and path.
@@ -238,22 +237,4 @@ async fn a_broken_tier_or_selector_is_told_within_ten_seconds(stage: Arc<Stage>)
     shop.stage.apply(&shop.auth_policy()).await?;
     shop.key_says("mine", "Enforced", "Enforced").await?;
     shop.gateway_answers(&value, 200).await
-}
-
-async fn a_route_that_asks_for_more_than_the_stack_can_do_is_not_accepted(
-    stage: Arc<Stage>,
-) -> Result<()> {
-    let shop = Shop::open(stage, "rewriting", "automatic").await?;
-    shop.working_key("mine").await?;
-    let mut route = shop.route();
-    route["spec"]["rules"][0]["filters"] =
-        json!([{"type": "URLRewrite", "urlRewrite": {"hostname": "x.example.com"}}]);
-    shop.stage.apply(&route).await?;
-    let product = shop.product_says("Ready", "False").await?;
-    let told = product.status.unwrap_or_default().conditions;
-    ensure!(
-        told.iter().any(|it| it.reason == "HTTPRouteNotAccepted"),
-        "{told:?}"
-    );
-    Ok(())
 }
