@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::RequestId;
+use crate::key::ApprovedTerms;
 
 /// APIKeyApproval approves or denies an APIKeyRequest of the same namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +51,7 @@ pub struct ApiKeyRequestRef {
     pub name: String,
 }
 
-/// Whether the decision counts.
+/// Whether the decision counts, and what for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct APIKeyApprovalStatus {
@@ -61,6 +62,10 @@ pub struct APIKeyApprovalStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// What an approval covers: what the request asked for when it was made. A
+    /// request that asks for something else later is not approved by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<ApprovedTerms>,
 }
 
 impl APIKeyApproval {

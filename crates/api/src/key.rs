@@ -161,6 +161,14 @@ pub struct APIKeyStatus {
     /// changed spec is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_terms: Option<ApprovedTerms>,
+    /// The product has lost its way of accepting keys. The credentials stay until
+    /// then, in case it is only being replaced.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub grace_until: Option<Time>,
     /// What opens the API now: one credential, or several while a rotation is
     /// under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -204,7 +212,7 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// What an approval covered at the time it was given.
+/// What an approval covers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovedTerms {

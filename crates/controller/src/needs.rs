@@ -8,7 +8,7 @@ use devportal_core::{Id, Need};
 /// The needs of every id, and how many have each.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    of: HashMap<Id, BTreeSet<Need>>,
+    of: HashMap<Id, Box<[Need]>>,
     count: HashMap<Need, usize>,
 }
 
@@ -20,23 +20,28 @@ pub(crate) struct Difference {
 }
 
 impl Needs {
+    /// Every id that needs something.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
+        self.of.keys()
+    }
+
     /// Replaces the needs of an id.
     pub(crate) fn set(&mut self, id: &Id, needs: &BTreeSet<Need>) -> Difference {
         let mut difference = Difference::default();
         let old = if needs.is_empty() {
             self.of.remove(id)
         } else {
-            self.of.insert(id.clone(), needs.clone())
+            self.of.insert(id.clone(), needs.iter().cloned().collect())
         }
         .unwrap_or_default();
-        for need in needs.difference(&old) {
+        for need in needs.iter().filter(|need| !old.contains(need)) {
             let count = self.count.entry(need.clone()).or_default();
             *count += 1;
             if *count == 1 {
                 difference.begin.push(need.clone());
             }
         }
-        for need in old.difference(needs) {
+        for need in old.iter().filter(|need| !needs.contains(need)) {
             if let Some(count) = self.count.get_mut(need) {
                 *count -= 1;
                 if *count == 0 {

@@ -118,16 +118,13 @@ impl World {
         dirty
     }
 
-    /// Drops what was read for a need that nobody has any more: it is not
-    /// followed from here on, and would grow old.
-    pub fn forget(&mut self, need: &Need) {
+    /// Drops what was read for a need that nobody has any more, or nobody had before:
+    /// it is not followed then, and would grow old. Whether there was anything.
+    pub fn forget(&mut self, need: &Need) -> bool {
         match need {
-            Need::Secret(id) => {
-                self.sources.remove(id);
-                self.forbidden.remove(id);
-            }
-            Need::OpenApi(url) => drop(self.openapi.remove(url)),
-            Need::Oidc(issuer) => drop(self.oidc.remove(issuer)),
+            Need::Secret(id) => self.forbidden.remove(id) | self.sources.remove(id).is_some(),
+            Need::OpenApi(url) => self.openapi.remove(url).is_some(),
+            Need::Oidc(issuer) => self.oidc.remove(issuer).is_some(),
         }
     }
 

@@ -304,6 +304,7 @@ fn the_whole_status_of_a_working_key() {
         }),
         can_read_secret: None,
         approved_terms: status.approved_terms.clone(),
+        grace_until: None,
         credentials: vec![devportal_api::key::LiveCredential {
             id: it.enforced("alice")[0].0.1.clone(),
             revision: 0,

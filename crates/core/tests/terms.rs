@@ -3,7 +3,7 @@
 use devportal_api::foreign::PlanPolicy;
 use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
-use devportal_api::{APIKey, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 
 use crate::common::chance::Fault;
 use crate::common::*;
@@ -217,4 +217,34 @@ fn a_move_to_an_automatic_product_goes_on_when_the_approved_one_is_deleted() {
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn an_approval_that_counts_again_covers_what_it_covered_before() {
+    for newer_approves in [false, true] {
+        let mut it = working(product());
+        change(&mut it, |key| key.spec.plan_tier = "silver".into());
+        it.create(approval("newer", "alice", newer_approves, at(10)));
+        it.settle();
+        oracle::check(&it);
+        it.delete::<APIKeyApproval>(OWNER, "newer");
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), WAITING, "{newer_approves}");
+        assert_eq!(terms(&it), gold());
+    }
+}
+
+#[test]
+fn a_change_made_while_a_key_is_denied_is_not_approved_by_an_earlier_approval() {
+    let mut it = working(product());
+    it.create(approval("no", "alice", false, at(10)));
+    it.settle();
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    assert_eq!(it.says("alice"), ["Denied/Denied"]);
+    it.delete::<APIKeyApproval>(OWNER, "no");
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WAITING);
+    assert_eq!(terms(&it), gold());
 }

@@ -1,4 +1,4 @@
-//! Does a decision count, and is it tied to its request?
+//! Does a decision count, what does it cover, and is it tied to its request?
 
 use devportal_api::APIKeyApprovalStatus;
 use devportal_api::condition::{Validity, render};
@@ -6,7 +6,7 @@ use devportal_api::id::ApprovalId;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
-use super::ruling;
+use super::{ruling, terms};
 use crate::decision::{Decision, Write};
 use crate::world::World;
 
@@ -49,11 +49,19 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         }
     };
 
+    let is_valid = matches!(validity, Validity::Valid(_));
+    let terms = request.filter(|_| is_valid && approval.spec.approved);
+    let terms = terms.map(|request| {
+        let key = world.find_key(&request.key_id());
+        terms::covered(approval, request, key)
+    });
+
     let previous = approval.status.clone().unwrap_or_default();
     let generation = approval.meta().generation;
     let status = APIKeyApprovalStatus {
         observed_generation: generation,
         conditions: render(&[validity.fact()], &previous.conditions, generation, now),
+        terms: terms.or_else(|| terms::noted(approval).cloned()),
     };
     if status != previous {
         decision

@@ -10,6 +10,7 @@
 //! credential before it goes on working; nobody has to remember it.
 
 mod rotation;
+mod withdrawal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,8 @@ use crate::discover::selector;
 use crate::world::World;
 
 pub(super) use rotation::{live, retire};
+pub(super) use withdrawal::{astray, withdraw, withdraw_copy};
+use withdrawal::{delete, is_owned};
 
 /// How long after a name was found taken it is tried again.
 const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
@@ -62,34 +65,6 @@ pub(super) struct Plan<'a> {
     pub(super) namespace: &'a str,
     pub(super) world: &'a World,
     pub(super) now: Timestamp,
-}
-
-/// Deletes every enforcement Secret of a key.
-pub(super) fn withdraw(id: &KeyId, world: &World) -> Vec<Write> {
-    world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting)
-        .map(delete)
-        .collect()
-}
-
-/// Deletes the consumer's copy of a generated key, if it is ours.
-pub(super) fn withdraw_copy(id: &KeyId, key: &APIKey, world: &World) -> Option<Write> {
-    let source = name::generated_secret(id);
-    let facts = world.find_source(&source)??;
-    let is_ours = is_owned(facts, key) && !facts.deleting;
-    (key.is_generated() && is_ours).then(|| delete((&source, facts)))
-}
-
-fn delete((id, facts): (&SecretId, &SecretFacts)) -> Write {
-    Write::DeleteSecret {
-        id: id.clone(),
-        uid: facts.uid.clone(),
-    }
-}
-
-fn is_owned(facts: &SecretFacts, key: &APIKey) -> bool {
-    facts.owner_uid.is_some() && facts.owner_uid == key.uid()
 }
 
 impl Plan<'_> {
@@ -214,8 +189,15 @@ impl Plan<'_> {
                 !facts.deleting
                     && rotation::revision_of(facts) == self.key.revision()
                     && may_be_generated(facts)
+                    && self.is_of_this_key(facts)
             })
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
+    }
+
+    /// Not of an earlier one of the same name. The published controller notes no UID.
+    fn is_of_this_key(&self, facts: &SecretFacts) -> bool {
+        let noted = facts.annotations.get(annotation::KEY_UID);
+        noted.is_none_or(|uid| self.key.uid().as_ref() == Some(uid))
     }
 
     fn make_copy(&self, id: SecretId) -> Step {

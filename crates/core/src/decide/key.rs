@@ -5,17 +5,18 @@
 
 mod automatic;
 mod phase;
+mod shadow;
 mod status;
 
-use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, kind};
+use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, whole_second};
 use devportal_api::id::{KeyId, ProductId, RequestId};
 use devportal_api::name;
-use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIKeyStatus};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Resource, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::Resource;
 
+use self::shadow::{delete_request, shadows};
 use super::terms::{self, Terms};
 use super::{after, credential, instant, ruling, sooner};
 use crate::change::ValueFacts;
@@ -26,6 +27,10 @@ use crate::world::World;
 /// How long credentials outlive the AuthPolicy they are for. Someone who
 /// replaces a policy by deleting and recreating it takes no key down.
 pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long after the name of a request or an approval was found taken it is looked
+/// at again.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(15);
 
 pub(super) fn decide(id: &KeyId, world: &World, now: Timestamp) -> Decision {
     match world.find_key(id) {
@@ -45,17 +50,6 @@ fn forget(id: &KeyId, world: &World) -> Decision {
         writes,
         ..Decision::default()
     }
-}
-
-fn delete_request(request: &APIKeyRequest) -> Option<Write> {
-    request
-        .meta()
-        .deletion_timestamp
-        .is_none()
-        .then(|| Write::DeleteRequest {
-            id: RequestId::of(request),
-            uid: request.uid().unwrap_or_default(),
-        })
 }
 
 /// A key and everything that bears on it.
@@ -109,18 +103,19 @@ impl<'a> Case<'a> {
             .needs
             .insert(Need::Secret(self.key.source_secret()));
 
+        let blocker = self.blocker(self.terms.product_id());
+        let lifecycle = self.lifecycle(blocker);
+        let course = self.course(&lifecycle);
+
         // A key that lacks an answer is not decided, except that access goes.
         if self.source_is_unread() {
-            if self.ruling.is_some() && !self.is_granted() {
+            if matches!(course, Course::Withdraw) {
                 decision.writes = credential::withdraw(self.id, self.world);
             }
             decision.wake_at = self.expiry();
             self.retire(&mut decision);
             return decision;
         }
-
-        let blocker = self.blocker(self.terms.product_id());
-        let lifecycle = self.lifecycle(blocker);
 
         decision.writes.extend(self.shadow());
         decision.writes.extend(
@@ -129,7 +124,7 @@ impl<'a> Case<'a> {
         );
 
         let mut enforcement = None;
-        match self.course(&lifecycle) {
+        match course {
             Course::Withdraw => {
                 decision
                     .writes
@@ -141,7 +136,10 @@ impl<'a> Case<'a> {
                         .extend(credential::withdraw_copy(self.id, self.key, self.world));
                 }
             }
-            Course::Hold(until) => decision.wake_at = until,
+            Course::Hold(until) => {
+                decision.wake_at = until;
+                self.note_grace(until, &mut decision);
+            }
             Course::Issue => enforcement = self.issue(&mut decision),
         }
         decision.wake_at = sooner(decision.wake_at, self.expiry());
@@ -151,13 +149,29 @@ impl<'a> Case<'a> {
         if decision.writes.is_empty() {
             self.tell(&lifecycle, enforcement, &mut decision);
         }
+        decision.wake_at = sooner(decision.wake_at, self.look_again());
         decision
     }
 
-    /// Ends what a rotation replaced, on time and whatever else is missing.
+    /// What has a name that we need tells nobody when it goes.
+    fn look_again(&self) -> Option<Timestamp> {
+        let is_taken = |id: &RequestId| self.world.find_request(id).is_some();
+        let request = self.request.is_none() && is_taken(&self.request_id);
+        let approval = (self.request)
+            .filter(|_| self.ruling.is_none())
+            .is_some_and(|request| {
+                let id = name::auto_approval(&self.request_id);
+                !ruling::is_writable(&id, request, self.world)
+            });
+        (request || approval).then(|| after(self.now, LOOK_AGAIN))
+    }
+
+    /// Ends what a rotation replaced, on time, and what opens anything but what is
+    /// in force: both whatever else is missing.
     fn retire(&self, decision: &mut Decision) {
         let (over, next) = credential::retire(self.id, self.key, self.world, self.now);
-        for write in over {
+        let astray = credential::astray(self.id, self.key, &self.terms.product_id(), self.world);
+        for write in over.into_iter().chain(astray) {
             if !decision.writes.contains(&write) {
                 decision.writes.push(write);
             }
@@ -221,48 +235,6 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The request in the product's namespace, and no other.
-    fn shadow(&self) -> Vec<Write> {
-        let others = self.world.requests_of(self.id).filter(|request| {
-            RequestId::of(*request) != self.request_id || !shadows(request, self.id, self.key)
-        });
-        let mut writes: Vec<Write> = others.filter_map(delete_request).collect();
-        // Under changed terms the request goes where the spec now points.
-        let product = self.world.find_product(&self.key.product_id());
-        let is_open = product.is_some_and(|product| product.meta().deletion_timestamp.is_none());
-        let is_free = self.world.find_request(&self.request_id).is_none() || self.request.is_some();
-        let spec = self.request_spec();
-        let is_stale = self.request.is_none_or(|request| request.spec != spec);
-        // What a decision was about stays readable until it is noted.
-        let is_unread = self.terms.is_new
-            || (self.request).is_some_and(|request| ruling::is_awaited(request, self.world));
-        if is_open && is_free && is_stale && !is_unread {
-            writes.push(Write::ApplyRequest {
-                id: self.request_id.clone(),
-                spec,
-            });
-        }
-        writes
-    }
-
-    fn request_spec(&self) -> APIKeyRequestSpec {
-        let spec = &self.key.spec;
-        APIKeyRequestSpec {
-            api_product_ref: LocalApiProductRef {
-                name: spec.api_product_ref.name.clone(),
-            },
-            plan_tier: spec.plan_tier.clone(),
-            use_case: spec.use_case.clone().unwrap_or_default(),
-            requested_by: spec.requested_by.clone(),
-            api_key_ref: ApiKeyRef {
-                name: self.id.name.clone(),
-                namespace: self.id.namespace.clone(),
-                uid: self.key.uid(),
-            },
-            expires_at: spec.expires_at.clone(),
-        }
-    }
-
     /// A fault takes nothing away; denial, expiry and real removal do.
     fn course(&self, lifecycle: &Lifecycle) -> Course {
         match lifecycle {
@@ -271,7 +243,7 @@ impl<'a> Case<'a> {
                 match blocker {
                     Blocker::KuadrantNotFound => Course::Hold(None),
                     Blocker::AuthSchemeNotFound(_) | Blocker::ApiKeyAuthSchemeNotFound(_) => {
-                        let until = after(self.failed_since(blocker), GRACE);
+                        let until = self.grace_until();
                         if self.now < until {
                             Course::Hold(Some(until))
                         } else {
@@ -285,12 +257,27 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn failed_since(&self, blocker: &Blocker) -> Timestamp {
-        let (reason, _) = blocker.text();
-        self.conditions()
-            .iter()
-            .find(|condition| condition.type_ == kind::FAILED && condition.reason == reason)
-            .map_or(self.now, |condition| condition.last_transition_time.0)
+    /// When credentials go for want of a scheme. It is noted, so that neither a
+    /// restart nor another fault before it changes how long they stay.
+    fn grace_until(&self) -> Timestamp {
+        let noted = self.key.status.as_ref();
+        instant(noted.and_then(|status| status.grace_until.as_ref()))
+            .unwrap_or_else(|| after(whole_second(self.now), GRACE))
+    }
+
+    /// Notes the end of the grace although something else is still to be written:
+    /// it may be refused again and again.
+    fn note_grace(&self, until: Option<Timestamp>, decision: &mut Decision) {
+        let status = self.key.status.clone().unwrap_or_default();
+        let grace_until = until.map(Time);
+        if !decision.writes.is_empty() && status.grace_until != grace_until {
+            let status = APIKeyStatus {
+                grace_until,
+                ..status
+            };
+            let write = Write::KeyStatus(self.id.clone(), Box::new(status));
+            decision.writes.push(write);
+        }
     }
 
     /// Brings the Secrets one step closer to what was approved. Answers how the
@@ -379,11 +366,4 @@ impl<'a> Case<'a> {
         let source = self.key.source_secret();
         self.world.find_source(&source).is_none() && !self.world.is_forbidden(&source)
     }
-}
-
-/// Whether a request is this very key's: one of an earlier key of the same name
-/// is not.
-fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
-    let uid = request.spec.api_key_ref.uid.as_deref();
-    request.key_id() == *id && (uid.is_none() || uid == key.meta().uid.as_deref())
 }

@@ -9,7 +9,7 @@ use devportal_api::{APIKeyApproval, APIKeyRequest};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
-use super::after;
+use super::{after, terms};
 use crate::decision::Owner;
 use crate::world::World;
 
@@ -30,12 +30,14 @@ pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a 
         })
 }
 
-/// Whether an approval is there that is yet to be tied to the request.
+/// Whether an approval is there that is yet to be tied to the request, or whose
+/// terms are yet to be noted: until then the request stays as whoever decided saw it.
 pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
     world
         .approvals_of(&RequestId::of(request))
         .filter(|approval| approval.meta().deletion_timestamp.is_none())
-        .any(|approval| approval.spec.approved && owning_request(approval).is_none())
+        .filter(|approval| approval.spec.approved)
+        .any(|approval| owning_request(approval).is_none() || terms::noted(approval).is_none())
 }
 
 /// A decision counts for the request it was made about, not for a later one of

@@ -1,8 +1,9 @@
 //! What does an approval cover? Product, tier, requester and the latest expiry.
 //!
-//! The terms are noted in the key's status when the approval is first acted on.
-//! A spec that asks for more than they cover waits for a new decision, and the
-//! key goes on under the old terms meanwhile.
+//! The terms are noted in the approval's status when it is first seen, and nothing
+//! changes them after: neither a later decision that is taken back, nor what is asked
+//! for meanwhile. A spec that asks for more than they cover waits for a new decision,
+//! and the key goes on under the old terms meanwhile.
 
 use devportal_api::id::ProductId;
 use devportal_api::key::{ApiProductRef, ApprovedTerms};
@@ -18,8 +19,6 @@ pub(super) struct Terms {
     pub(super) in_force: ApprovedTerms,
     /// What goes into the status; `None` before any approval.
     pub(super) noted: Option<ApprovedTerms>,
-    /// They are not in the status yet.
-    pub(super) is_new: bool,
     /// The spec asks for more than was approved.
     pub(super) exceeded: bool,
 }
@@ -43,17 +42,11 @@ pub(super) fn of(
         return Terms {
             in_force: asked(key, String::new()),
             noted: None,
-            is_new: false,
             exceeded: false,
         };
     };
-    let mark = ruling::mark(approval);
-    let asked = asked(key, mark.clone());
-    let status = key.status.as_ref();
-    let noted = status.and_then(|status| status.approved_terms.clone());
-    let noted = noted.filter(|noted| noted.approval == mark);
-    let is_new = noted.is_none();
-    let bound = noted.unwrap_or_else(|| shown(request, mark));
+    let asked = asked(key, ruling::mark(approval));
+    let bound = covered(approval, request, Some(key));
     let exceeded = !covers(&bound, &asked);
     Terms {
         in_force: if exceeded {
@@ -66,12 +59,32 @@ pub(super) fn of(
             asked
         },
         noted: Some(bound),
-        is_new,
         exceeded,
     }
 }
 
-/// What whoever decided had before them: the spec may have moved on since.
+/// What an approval covers: what was noted of it, or else what whoever decided had
+/// before them. The spec may have moved on since. Earlier versions noted it on the key
+/// only.
+pub(super) fn covered(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    key: Option<&APIKey>,
+) -> ApprovedTerms {
+    let mark = ruling::mark(approval);
+    let on_key = key
+        .and_then(|key| key.status.as_ref()?.approved_terms.as_ref())
+        .filter(|noted| noted.approval == mark);
+    let noted = noted(approval).or(on_key).cloned();
+    noted.unwrap_or_else(|| shown(request, mark))
+}
+
+/// The terms that were noted in an approval's status, for the decision as it is now.
+pub(super) fn noted(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
+    let terms = approval.status.as_ref()?.terms.as_ref()?;
+    (terms.approval == ruling::mark(approval)).then_some(terms)
+}
+
 fn shown(request: &APIKeyRequest, approval: String) -> ApprovedTerms {
     let spec = &request.spec;
     ApprovedTerms {

@@ -47,8 +47,7 @@ impl World {
 
     /// What was read before the right was lost still stands.
     pub(super) fn source_forbidden(&mut self, id: &SecretId, dirty: &mut Dirty) {
-        let is_asked_for = self.keys_by_source.referrers(id).next().is_some();
-        if is_asked_for && !self.sources.contains_key(id) && self.forbidden.insert(id.clone()) {
+        if !self.sources.contains_key(id) && self.forbidden.insert(id.clone()) {
             self.dirty_keys_with(id, dirty);
         }
     }

@@ -8,6 +8,7 @@ use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{
     ApprovalId, KeyId, KuadrantId, PolicyId, ProductId, RequestId, RouteId, SecretId,
 };
+use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
@@ -108,6 +109,8 @@ pub struct Cluster {
     pub counter: u64,
     /// Which key an approval was tied to, by UIDs: for as long as the test runs.
     pub bound: BTreeMap<String, String>,
+    /// What an approval covers, by its UID and generation: likewise.
+    pub covered: BTreeMap<String, ApprovedTerms>,
     /// How many values were generated.
     pub generated: u64,
     /// What comes between a new Secret and the store.

@@ -6,6 +6,7 @@
 //! * `canReadSecret` belongs to portals and is left as it is.
 
 use devportal_api::id::{KeyId, SecretId};
+use devportal_api::key::ApprovedTerms;
 use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Obstacle;
@@ -76,6 +77,7 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             )
         }
         Write::KeyStatus(id, status) => {
+            cover(cluster, status.approved_terms.as_ref());
             let known = world.find_key(id).and_then(ResourceExt::uid);
             edit::<APIKey>(
                 cluster,
@@ -101,6 +103,7 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             )
         }
         Write::ApprovalStatus(id, status) => {
+            cover(cluster, status.terms.as_ref());
             let known = world.find_approval(id).and_then(ResourceExt::uid);
             edit::<APIKeyApproval>(
                 cluster,
@@ -194,6 +197,14 @@ fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
     if let (Some(approval), Some(key)) = (approval, key) {
         let bound = cluster.bound.entry(approval).or_insert_with(|| key.clone());
         assert_eq!(*bound, key, "a decision moved from one key to another");
+    }
+}
+
+/// What an approval covers never changes, whatever is asked for or decided later.
+fn cover(cluster: &mut Cluster, terms: Option<&ApprovedTerms>) {
+    if let Some(terms) = terms {
+        let covered = cluster.covered.entry(terms.approval.clone());
+        assert_eq!(covered.or_insert_with(|| terms.clone()), terms);
     }
 }
 

@@ -8,7 +8,7 @@ use devportal_api::{APIKeyRequestStatus, APIKeyStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::Resource;
 
-use super::{Case, credential, ruling};
+use super::{Case, Course, credential, ruling};
 use crate::decision::{Decision, Write};
 
 impl Case<'_> {
@@ -79,6 +79,10 @@ impl Case<'_> {
             }),
             can_read_secret: previous.can_read_secret,
             approved_terms: self.terms.noted.clone(),
+            grace_until: match self.course(lifecycle) {
+                Course::Hold(until) => until.map(Time),
+                Course::Issue | Course::Withdraw => None,
+            },
             credentials: credential::live(self.id, self.key, self.world),
         }
     }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use devportal_api::name::label;
+use devportal_api::name::{annotation, label};
 use devportal_api::scheme::Credentials;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use super::super::stories;
@@ -21,6 +23,7 @@ stories![
     two_products_of_one_gateway_never_open_for_each_others_keys,
     a_copied_selector_is_told_to_both_owners_until_one_selects_by_product,
     an_expired_key_is_refused,
+    a_suspended_key_is_refused_and_comes_back_as_it_was_approved,
     a_broken_tier_or_selector_is_told_within_ten_seconds,
 ];
 
@@ -209,6 +212,38 @@ async fn an_expired_key_is_refused(stage: Arc<Stage>) -> Result<()> {
         begun.elapsed() + Duration::from_secs(1) >= left,
         "refused early"
     );
+    Ok(())
+}
+
+/// A1 and 37, as docs/how-to/take-access-away.md has it
+async fn a_suspended_key_is_refused_and_comes_back_as_it_was_approved(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    const VALUE: &str = "brought-and-suspended-0123456789";
+    let shop = Shop::open(stage, "suspending", "manual").await?;
+    shop.bring("own", VALUE).await?;
+    shop.stage.apply(&shop.brought_key("mine", "own")).await?;
+    shop.key_is("mine", "Pending").await?;
+    shop.decide("mine", true, "approval").await?;
+    shop.gateway_answers(VALUE, 200).await?;
+
+    let denial = shop.decide("mine", false, "suspended").await?;
+    shop.gateway_answers(VALUE, 401).await?;
+    shop.patch_key("mine", &json!({"spec": {"planTier": "silver"}}))
+        .await?;
+    shop.key_is("mine", "Denied").await?;
+
+    let name = denial.metadata.name.unwrap_or_default();
+    let all = DeleteParams::default();
+    shop.approvals().delete(&name, &all).await?;
+    shop.gateway_answers(VALUE, 200).await?;
+    shop.key_says("mine", "Enforced", "AwaitingReapproval")
+        .await?;
+    let enforced = shop.enforcement("mine").await?;
+    let tiers: Vec<_> = (enforced.iter())
+        .map(|it| it.annotations().get(annotation::PLAN).map(String::as_str))
+        .collect();
+    ensure!(tiers == [Some("gold")], "{tiers:?}");
     Ok(())
 }
 

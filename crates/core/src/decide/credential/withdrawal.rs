@@ -1,0 +1,66 @@
+//! Which Secrets are to go, whatever is to come?
+
+use devportal_api::APIKey;
+use devportal_api::id::{KeyId, ProductId, SecretId};
+use devportal_api::name::{self, annotation, label};
+use kube::ResourceExt;
+
+use crate::change::SecretFacts;
+use crate::decision::Write;
+use crate::discover::selector;
+use crate::world::World;
+
+/// Deletes every enforcement Secret of a key.
+pub(in crate::decide) fn withdraw(id: &KeyId, world: &World) -> Vec<Write> {
+    world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting)
+        .map(delete)
+        .collect()
+}
+
+/// Deletes what opens another product than the one in force, and what was made for an
+/// earlier key of the same name. It is no predecessor that has to wait for its
+/// successor.
+pub(in crate::decide) fn astray(
+    id: &KeyId,
+    key: &APIKey,
+    product: &ProductId,
+    world: &World,
+) -> Vec<Write> {
+    let labels = selector::labels_for(product);
+    let differs = |have: Option<&String>, want: Option<&String>| have.is_some() && have != want;
+    let is_astray = |facts: &SecretFacts| {
+        let opens_another = [label::PRODUCT, label::PRODUCT_NAMESPACE]
+            .iter()
+            .any(|name| differs(facts.labels.get(*name), labels.get(*name)));
+        let uid = facts.annotations.get(annotation::KEY_UID);
+        opens_another || differs(uid, key.uid().as_ref())
+    };
+    world
+        .enforcement_of(id)
+        .filter(|(_, facts)| !facts.deleting && is_astray(facts))
+        .map(delete)
+        .collect()
+}
+
+/// Deletes the consumer's copy of a generated key, if it is ours.
+pub(in crate::decide) fn withdraw_copy(id: &KeyId, key: &APIKey, world: &World) -> Option<Write> {
+    let source = name::generated_secret(id);
+    let facts = world.find_source(&source)??;
+    let is_ours = is_owned(facts, key) && !facts.deleting;
+    (key.is_generated() && is_ours).then(|| delete((&source, facts)))
+}
+
+/// The write that deletes a Secret as it was seen.
+pub(super) fn delete((id, facts): (&SecretId, &SecretFacts)) -> Write {
+    Write::DeleteSecret {
+        id: id.clone(),
+        uid: facts.uid.clone(),
+    }
+}
+
+/// Whether a copy is ours.
+pub(super) fn is_owned(facts: &SecretFacts, key: &APIKey) -> bool {
+    facts.owner_uid.is_some() && facts.owner_uid == key.uid()
+}
