@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_api::id::SecretId;
+use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::{self, API_KEY_ENTRY, annotation};
 use devportal_api::{APIKeyApproval, APIKeyRequest, GROUP, VERSION};
 use devportal_core::change::{Obstacle, SecretFacts};
@@ -28,6 +28,7 @@ use crate::complaint::brief;
 use crate::credential;
 use crate::queue::Lane;
 use crate::secret::{Reader, digest, value_of};
+use crate::watch::slim;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +148,14 @@ impl Writer {
             }
             Write::AdoptApproval { id, owner } => {
                 let change = |it| Change::Approval(id.clone(), it);
-                let patch = json!({"metadata": {"ownerReferences": [reference(&owner)]}});
+                let others = seen["metadata"]["ownerReferences"].as_array();
+                let mut owners = others.cloned().unwrap_or_default();
+                let mut ours = reference(&owner);
+                // There can be one only, and the API server insists.
+                let is_controlled = owners.iter().any(|it| it["controller"] == true);
+                ours.controller = Some(!is_controlled);
+                owners.push(json!(ours));
+                let patch = json!({"metadata": {"ownerReferences": owners}});
                 self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
@@ -206,7 +214,7 @@ impl Writer {
                     Some(value) if self.reader.fingerprint(value) == *expected => {
                         Zeroizing::new(value.to_vec())
                     }
-                    _ => return Ok(self.seen(from, &new, secret.as_ref())),
+                    _ => return Ok(self.seen(key, from, &new, secret.as_ref())),
                 }
             }
         };
@@ -249,10 +257,18 @@ impl Writer {
         }
     }
 
-    /// The Secret to copy from is not what was decided on: tell what it is.
-    fn seen(&self, from: &SecretId, new: &NewSecret, secret: Option<&Secret>) -> Change {
+    /// The Secret to copy from is not what was decided on: tell what it is. It is the
+    /// one with the key's value, or for a generated key another one of the gateway's.
+    fn seen(
+        &self,
+        key: &KeyId,
+        from: &SecretId,
+        new: &NewSecret,
+        secret: Option<&Secret>,
+    ) -> Change {
         let facts = secret.map(|secret| self.reader.facts(secret));
-        secret_change(from.clone(), facts, new.owner.is_none())
+        let is_source = !new.generated || *from == name::generated_secret(key);
+        secret_change(from.clone(), facts, is_source)
     }
 
     /// Creates an object or brings its spec up to date, in one request where it
@@ -268,7 +284,7 @@ impl Writer {
         let params = PatchParams::apply("devportal").force();
         api.patch(name, &params, &Patch::Apply(object))
             .await
-            .map(Arc::new)
+            .map(|it| Arc::new(slim(it)))
             .map_err(classify)
     }
 
@@ -296,7 +312,7 @@ impl Writer {
             Part::Status => api.patch_status(name, &params, &patch).await,
         };
         match answer {
-            Ok(object) => Ok(change(Some(Arc::new(object)))),
+            Ok(object) => Ok(change(Some(Arc::new(slim(object))))),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(ended(uid, change(None))),
             Err(error) => Err(classify(error)),
         }
@@ -335,7 +351,7 @@ impl Writer {
         // Finalizers keep an object while it is being deleted.
         let held = held.filter(|it| it.meta().deletion_timestamp.is_some());
         Ok(match held {
-            Some(object) => change(Some(Arc::new(object))),
+            Some(object) => change(Some(Arc::new(slim(object)))),
             None => ended(&uid, change(None)),
         })
     }

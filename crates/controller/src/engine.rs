@@ -4,7 +4,7 @@
 //! cheap and happens at once, to know which lane an id belongs in; it happens
 //! again when a slot is free, on what is known by then.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::follow::Follower;
 use crate::kinds::enforcement_in;
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
+use crate::rounds::Rounds;
 use crate::watch::News;
 
 /// How many ids are written at a time. More write no faster where the API server is
@@ -42,9 +43,7 @@ pub(crate) struct Engine {
     world: World,
     queue: Queue,
     needs: Needs,
-    /// The last writes that succeeded, of each id that has more to do. The same
-    /// again would go on for ever.
-    written: HashMap<Id, Vec<Write>>,
+    rounds: Rounds,
     writer: Arc<Writer>,
     follower: Follower,
     fetcher: Fetcher,
@@ -79,7 +78,7 @@ pub(crate) async fn run(
         world: World::new(parts.settings),
         queue: Queue::new(SLOTS),
         needs: Needs::default(),
-        written: HashMap::new(),
+        rounds: Rounds::default(),
         writer: Arc::new(parts.writer),
         follower: parts.follower,
         fetcher: parts.fetcher,
@@ -127,9 +126,7 @@ impl Engine {
                 self.consider_all(dirty);
             }
             News::Listed(kind) => {
-                if self.unlisted.remove(&kind) && self.is_informed() {
-                    info!("every kind is listed; deciding");
-                    self.ready.send_replace(true);
+                if self.unlisted.remove(&kind) {
                     self.look_at_everything();
                 }
             }
@@ -156,9 +153,16 @@ impl Engine {
     }
 
     fn look_at_everything(&mut self) {
-        if self.is_informed() {
-            self.consider_all(self.world.everything());
+        if !self.is_informed() {
+            return;
         }
+        if !self.ready.send_replace(true) {
+            info!("every kind is listed; deciding");
+        }
+        let mut all = self.world.everything();
+        // What ended meanwhile needs nothing any more.
+        all.extend(self.needs.ids().cloned());
+        self.consider_all(all);
     }
 
     fn ring(&mut self) {
@@ -193,17 +197,29 @@ impl Engine {
 
     fn settle(&mut self, id: &Id) {
         self.queue.settled(id);
-        self.written.remove(id);
+        self.rounds.settled(id);
     }
 
     /// Decides, follows what the decision needs, and sets its alarm.
     fn decide(&mut self, id: &Id) -> Vec<Write> {
         let now = Timestamp::now();
-        let Some(decision) = survive(id, || decide(id, &self.world, now)) else {
-            self.queue.wake(id, Some(now + AFTER_A_PANIC));
-            return Vec::new();
-        };
-        let difference = self.needs.set(id, &decision.needs);
+        loop {
+            let Some(decision) = survive(id, || decide(id, &self.world, now)) else {
+                self.queue.wake(id, Some(now + AFTER_A_PANIC));
+                return Vec::new();
+            };
+            let is_outdated = self.follow(id, &decision.needs);
+            if !is_outdated {
+                self.queue.wake(id, decision.wake_at);
+                return decision.writes;
+            }
+        }
+    }
+
+    /// Begins to follow what an id needs from now on, and stops what it does not need
+    /// any more. Whether something was known that nobody followed.
+    fn follow(&mut self, id: &Id, needs: &BTreeSet<Need>) -> bool {
+        let difference = self.needs.set(id, needs);
         for need in difference.stop {
             self.world.forget(&need);
             match &need {
@@ -211,14 +227,16 @@ impl Engine {
                 other => self.fetcher.forget(other),
             }
         }
+        let mut is_outdated = false;
         for need in difference.begin {
+            // News that was under way when it was last forgotten.
+            is_outdated |= self.world.forget(&need);
             match need {
                 Need::Secret(secret) => self.follower.follow(&secret),
                 other => self.fetcher.follow(other),
             }
         }
-        self.queue.wake(id, decision.wake_at);
-        decision.writes
+        is_outdated
     }
 
     fn start_writers(&mut self) {
@@ -232,7 +250,7 @@ impl Engine {
                 self.settle(&id);
                 continue;
             }
-            if self.written.remove(&id).is_some_and(|last| last == writes) {
+            if self.rounds.lead_nowhere(&id, &writes) {
                 warn!(?id, "what was written does not stay; trying again later");
                 self.queue.done(&id);
                 self.fail(&id, Lane::of(&writes));
@@ -292,14 +310,15 @@ impl Engine {
         }
         self.queue.done(&id);
         match outcome.failure {
-            None => drop(self.written.insert(id.clone(), writes)),
+            None => self.rounds.note(&id, writes),
             Some((lane, failure)) => {
                 warn!(?id, category = failure.category(), error = %failure, "a write failed; trying again later");
                 self.fail(&id, lane);
             }
         }
         if self.is_informed() {
-            self.consider(id, Turn::Next);
+            let turn = self.rounds.turn(&id);
+            self.consider(id, turn);
         }
         self.consider_all(dirty);
     }

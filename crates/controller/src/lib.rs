@@ -10,7 +10,7 @@
 //! | to change | edit |
 //! |---|---|
 //! | what is watched, and what an absent definition means | [`watch`], [`kinds`] |
-//! | the order of work, backing off | [`queue`], [`engine`] |
+//! | the order of work, backing off | [`queue`], [`rounds`], [`engine`] |
 //! | how a write is made | [`apply`] |
 //! | what a generated key looks like | [`credential`] |
 //! | where documents may come from | [`fetch`] |
@@ -26,6 +26,7 @@ mod kinds;
 mod lead;
 mod needs;
 mod queue;
+mod rounds;
 mod secret;
 mod watch;
 

@@ -153,9 +153,11 @@ where
             Event::Apply(object) => drop(self.apply(object).await?),
             Event::Delete(object) => {
                 let id = self.id(&object);
-                self.known.remove(&id);
                 self.unreadable.remove(&id);
-                self.end(id, object.uid().unwrap_or_default()).await?;
+                self.end(id.clone(), object.uid().unwrap_or_default())
+                    .await?;
+                // Only then: it may be broken off before.
+                self.known.remove(&id);
             }
         }
         Some(())
@@ -165,10 +167,9 @@ where
         let id = self.id(&object);
         let uid = object.uid().unwrap_or_default();
         let readable = match object.0 {
-            Ok(mut object) => {
+            Ok(object) => {
                 self.unreadable.remove(&id);
-                object.meta_mut().managed_fields = None;
-                Some(object)
+                Some(slim(object))
             }
             Err(failure) => {
                 if self.unreadable.insert(id.clone()) {
@@ -217,6 +218,12 @@ fn is_not_installed(failure: &watcher::Error) -> bool {
         return false;
     };
     matches!(failure, kube::Error::Api(status) if status.code == 404)
+}
+
+/// An object without what nobody reads: the fields' managers are the larger part.
+pub(crate) fn slim<K: Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
 }
 
 /// Shares an object.

@@ -217,6 +217,77 @@ fn a_policy_that_is_removed_leaves_its_keys_five_minutes_of_grace() {
 }
 
 #[test]
+fn the_grace_begins_when_the_policy_is_missed_and_not_with_an_earlier_fault() {
+    let mut it = working();
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.pass(minutes(30));
+    assert_eq!(it.says("alice"), ["Failed/KuadrantNotFound"]);
+    it.create(kuadrant());
+    it.settle();
+    assert_eq!(it.says("alice"), ["Failed/AuthSchemeNotFound"]);
+    it.pass(minutes(4));
+    assert_eq!(it.accepted("alice"), ["secret"]);
+    it.restart();
+    it.pass(minutes(1));
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    oracle::check(&it);
+}
+
+#[test]
+fn a_policy_that_comes_back_ends_the_grace() {
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.pass(minutes(4));
+    let noted = |it: &Simulation| it.key("alice").status.as_ref().unwrap().grace_until.clone();
+    assert!(noted(&it).is_some());
+    it.create(auth("games"));
+    it.settle();
+    assert_eq!(noted(&it), None);
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.pass(minutes(4));
+    assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn the_end_of_the_grace_is_noted_although_something_else_is_refused() {
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.use_case = Some("fun".into())
+    });
+    it.wrote();
+    it.settle();
+    // First of all with the request, which may be refused for ever.
+    assert_eq!(
+        it.wrote(),
+        [
+            "product status",
+            "apply request",
+            "key status",
+            "key status",
+            "request status"
+        ]
+    );
+}
+
+#[test]
+fn access_ends_with_its_approval_or_product_although_the_secret_is_unread() {
+    let ends: [fn(&mut Simulation); 2] = [
+        |it| it.delete::<APIKeyApproval>(OWNER, "yes"),
+        |it| it.delete::<APIProduct>(OWNER, "games"),
+    ];
+    for end in ends {
+        let mut it = working();
+        end(&mut it);
+        it.cluster.reads_nothing = true;
+        it.restart();
+        it.settle();
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    }
+}
+
+#[test]
 fn a_policy_that_is_not_enforced_for_a_while_costs_no_secret_write() {
     let mut it = working();
     for enforced in [false, true, false, true] {

@@ -2,6 +2,7 @@
 
 use devportal_api::APIKeyApproval;
 use devportal_api::{APIKey, APIKeyRequest};
+use jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
 use crate::common::*;
@@ -193,4 +194,21 @@ fn a_decision_at_the_end_of_time_is_outlived_by_none_and_harms_nothing() {
 
 fn auto() -> String {
     devportal_api::name::auto_approval(&request_id("alice")).name
+}
+
+#[test]
+fn a_request_whose_name_was_taken_is_made_once_the_name_is_free() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.settle();
+    let taken = it.request("alice").unwrap().clone();
+    let id = request_id("alice");
+    it.edit::<APIKeyRequest>(&id.namespace, &id.name, |it| {
+        it.spec.api_key_ref.name = "nobody".into();
+    });
+    it.settle();
+    it.pass(SignedDuration::from_secs(15));
+    let made = it.request("alice").unwrap();
+    assert_eq!(made.spec, taken.spec);
+    oracle::check(&it);
 }

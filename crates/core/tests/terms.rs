@@ -1,7 +1,7 @@
 //! What an approval covers.
 
-use devportal_api::foreign::PlanPolicy;
-use devportal_api::name::annotation;
+use devportal_api::foreign::{AuthPolicy, PlanPolicy};
+use devportal_api::name::{annotation, label};
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 
@@ -247,4 +247,34 @@ fn a_change_made_while_a_key_is_denied_is_not_approved_by_an_earlier_approval() 
     oracle::check(&it);
     assert_eq!(it.says("alice"), WAITING);
     assert_eq!(terms(&it), gold());
+}
+
+#[test]
+fn an_approved_move_to_another_product_closes_the_one_before_at_once() {
+    let mut it = working(product());
+    it.create(route("maps"));
+    it.create(plans("maps"));
+    it.create(product_named("maps"));
+    let tell = |it: &mut Simulation, enforced| {
+        it.edit::<AuthPolicy>(OWNER, "maps", |it| {
+            it.tell(&[("Accepted", true), ("Enforced", enforced)]);
+        });
+        it.settle();
+    };
+    it.create(auth("maps"));
+    tell(&mut it, false);
+    change(&mut it, |key| key.spec.api_product_ref.name = "maps".into());
+    assert_eq!(it.says("alice"), WAITING);
+    assert_eq!(terms(&it), gold());
+    it.create(approval("again", "alice", true, at(10)));
+    it.settle();
+    let games = |it: &Simulation| {
+        let labels = it.enforced("alice").into_iter().map(|(_, it)| &it.labels);
+        labels.filter(|it| it[label::PRODUCT] == "games").count()
+    };
+    assert_eq!(games(&it), 0);
+    tell(&mut it, true);
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(games(&it), 0);
 }

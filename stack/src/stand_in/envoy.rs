@@ -6,6 +6,8 @@
 //! from the same HTTPRoutes, and what the shim is told becomes settings of
 //! Envoy's own filters for these two services.
 
+mod expression;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::DynamicObject;
@@ -73,11 +75,11 @@ pub(super) fn unsupported(route: &DynamicObject) -> Option<String> {
         }
         let broken = array(&rule["matches"])
             .flat_map(regular_expressions)
-            .find(|it| !compiles(it));
+            .find(|it| !expression::is_taken(it));
         if let Some(broken) = broken {
             // Envoy would refuse the routes of everyone with it.
             return Some(format!(
-                "the regular expression {broken:?}, which does not compile"
+                "the regular expression {broken:?}, which Envoy does not take"
             ));
         }
         let fields = ["timeouts", "retry", "sessionPersistence"];
@@ -96,10 +98,6 @@ fn regular_expressions(wanted: &Value) -> impl Iterator<Item = &str> {
         .chain(named)
         .filter(|it| it["type"] == "RegularExpression")
         .filter_map(|it| it["value"].as_str())
-}
-
-fn compiles(expression: &str) -> bool {
-    regex_syntax::Parser::new().parse(expression).is_ok()
 }
 
 /// Those of the route, else those of the listeners it is attached to.
@@ -327,6 +325,7 @@ fn localise(expression: &str) -> String {
     const AUTH: &str = "auth";
     let mut local = String::new();
     let mut quote = None;
+    let mut is_escaped = false;
     let mut before = ' ';
     let mut rest = expression;
     while let Some(next) = rest.chars().next() {
@@ -340,9 +339,10 @@ fn localise(expression: &str) -> String {
         }
         match quote {
             None if matches!(next, '"' | '\'') => quote = Some(next),
-            Some(open) if next == open && before != '\\' => quote = None,
+            Some(open) if next == open && !is_escaped => quote = None,
             _ => {}
         }
+        is_escaped = next == '\\' && !is_escaped;
         local.push(next);
         before = next;
         rest = &rest[next.len_utf8()..];

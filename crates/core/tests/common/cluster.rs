@@ -115,6 +115,8 @@ pub struct Cluster {
     pub generated: u64,
     /// What comes between a new Secret and the store.
     pub admission: Admission,
+    /// Whether reading a Secret takes longer than anyone waits.
+    pub reads_nothing: bool,
     /// Namespaces in which the hands may not read Secrets.
     pub forbidden: BTreeSet<String>,
 }

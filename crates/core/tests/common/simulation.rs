@@ -344,6 +344,9 @@ impl Simulation {
     }
 
     fn read(&mut self, id: &SecretId) {
+        if self.cluster.reads_nothing {
+            return;
+        }
         let name = pair(&id.namespace, &id.name);
         let seen = if self.cluster.forbidden.contains(&id.namespace) {
             cluster::forbidden(&name)

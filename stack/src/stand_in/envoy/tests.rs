@@ -150,6 +150,10 @@ fn only_the_words_of_the_shim_are_translated() {
         format!("{metadata}.a == 'auth.b'")
     );
     assert_eq!(localise("has(auth['x'])"), format!("has({metadata}['x'])"));
+    assert_eq!(
+        localise(r#""\\" + auth.a"#),
+        format!(r#""\\" + {metadata}.a"#)
+    );
     for same in ["request.auth.x", "oauth.x", "authority.x", r#""\"auth.x""#] {
         assert_eq!(localise(same), same);
     }
@@ -224,7 +228,7 @@ fn a_route_with_a_broken_regular_expression_spoils_no_others() {
         let (_, route) = route("toys", "toys.example.com", &json!([path(kind, value)]));
         unsupported(&route)
     };
-    let broken = "the regular expression \"/a(\", which does not compile";
+    let broken = "the regular expression \"/a(\", which Envoy does not take";
     assert_eq!(by("RegularExpression", "/a(").as_deref(), Some(broken));
     assert_eq!(by("RegularExpression", "/a(b|c)+"), None);
     assert_eq!(by("Exact", "/a("), None);
