@@ -254,7 +254,7 @@ fn the_end_of_the_grace_is_noted_although_something_else_is_refused() {
     let mut it = working();
     it.delete::<AuthPolicy>(OWNER, "games");
     it.edit::<APIKey>(CONSUMER, "alice", |it| {
-        it.spec.use_case = Some("fun".into())
+        it.spec.use_case = Some("fun".into());
     });
     it.wrote();
     it.settle();

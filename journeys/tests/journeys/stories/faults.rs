@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use devportal_api::name;
+use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
@@ -22,6 +23,7 @@ stories![
     a_key_that_cannot_be_told_of_is_revoked_all_the_same,
     a_refused_credential_is_told_and_harms_no_other_key,
     a_key_where_secrets_may_not_be_read_says_so_until_they_may,
+    a_copy_that_is_altered_again_and_again_holds_up_no_other_key,
 ];
 
 /// The name of the controller's role.
@@ -323,4 +325,70 @@ async fn bind(quiet: &Quiet, namespace: &str) -> Result<()> {
     });
     stage::apply(&quiet.admin, &binding).await?;
     Ok(())
+}
+
+/// 25
+async fn a_copy_that_is_altered_again_and_again_holds_up_no_other_key(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    let group = "admissionregistration.k8s.io";
+    let policy = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": "journey"},
+        "spec": {
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
+                "resources": ["secrets"], "operations": ["CREATE"]}]},
+            "matchConditions": [{"name": "copies",
+                "expression": "object.metadata.name.startsWith('altered-')"}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression":
+                "[JSONPatch{op: 'replace', path: '/data/api_key', value: 'YWx0ZXJlZA=='}]"}}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": "journey"}, "spec": {"policyName": "journey"},
+    });
+    stage::apply(&quiet.admin, &policy).await?;
+    stage::apply(&quiet.admin, &binding).await?;
+    let mut altered = Vec::new();
+    until("many copies are altered", async || {
+        altered.push(format!("altered-{}", altered.len()));
+        quiet
+            .request_key(altered.last().map_or("", |it| it))
+            .await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let deleted = quiet
+            .writes()?
+            .iter()
+            .filter(|it| it.verb == "delete")
+            .count();
+        Ok(if altered.len() >= 8 && deleted >= 100 {
+            Ok(())
+        } else {
+            Err(deleted)
+        })
+    })
+    .await?;
+
+    quiet.request_key("other").await?;
+    quiet.key_says("other", "NoPlans").await?;
+    let log = quiet.stack.log("controller");
+    until("it is noticed", async || {
+        let told = std::fs::read_to_string(&log)?
+            .matches("does not stay")
+            .count();
+        Ok(if told >= 8 * 4 { Ok(()) } else { Err(told) })
+    })
+    .await?;
+    let before = quiet.writes()?.len();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let more = quiet.writes()?.split_off(before);
+    ensure!(more.len() < 100, "{} writes in three seconds", more.len());
+
+    let policies: Api<MutatingAdmissionPolicy> = Api::all(quiet.admin.clone());
+    policies.delete("journey", &DeleteParams::default()).await?;
+    for key in altered {
+        quiet.key_says(&key, "NoPlans").await?;
+    }
+    quiet.end().await
 }

@@ -98,8 +98,9 @@ impl Visitor for InBoth {
 
 fn most(range: &RepetitionRange) -> u32 {
     match range {
-        RepetitionRange::Exactly(times) | RepetitionRange::AtLeast(times) => *times,
-        RepetitionRange::Bounded(_, times) => *times,
+        RepetitionRange::Exactly(times)
+        | RepetitionRange::AtLeast(times)
+        | RepetitionRange::Bounded(_, times) => *times,
     }
 }
 
