@@ -4,7 +4,7 @@
 use anyhow::Result;
 use axum::{
     Json, Router,
-    extract::Request,
+    body::Bytes,
     http::{HeaderMap, Method, Uri},
 };
 use serde_json::{Value, json};
@@ -24,12 +24,13 @@ pub(crate) async fn serve(port: u16) -> Result<()> {
     Ok(())
 }
 
-async fn answer(request: Request) -> Json<Value> {
-    Json(echo(request.method(), request.uri(), request.headers()))
+/// Answers once the whole request is there, as most servers do.
+async fn answer(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Json<Value> {
+    Json(echo(&method, &uri, &headers, &body))
 }
 
 /// The credential is shown as well: it is the caller's own.
-fn echo(method: &Method, uri: &Uri, headers: &HeaderMap) -> Value {
+fn echo(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
     let headers: serde_json::Map<String, Value> = headers
         .iter()
         .map(|(name, value)| {
@@ -42,5 +43,6 @@ fn echo(method: &Method, uri: &Uri, headers: &HeaderMap) -> Value {
         "method": method.as_str(),
         "path": uri.to_string(),
         "headers": headers,
+        "body": String::from_utf8_lossy(body),
     })
 }

@@ -34,22 +34,21 @@ async fn changed_routes_are_taken_in_without_dropping_a_connection(
         // The body of a request is under way while the routes change.
         connection.begin(&shop, &value).await?;
         shop.stage.apply(&route).await?;
-        within(SOON, path, async || {
-            let authorization = format!("APIKEY {value}");
-            let headers = [("Authorization", authorization.as_str())];
-            let seen = shop.stage.call(&shop.hostname(), path, &headers).await?;
-            Ok(if seen == 200 { Ok(()) } else { Err(seen) })
-        })
-        .await?;
+        sees(&shop, &value, 404).await?;
         ensure!(connection.end().await? == 200, "the request was dropped");
         shop.stage.apply(&shop.route()).await?;
-        within(SOON, "everything again", async || {
-            let seen = shop.ask(&value).await?;
-            Ok(if seen == 200 { Ok(()) } else { Err(seen) })
-        })
-        .await?;
+        sees(&shop, &value, 200).await?;
     }
     Ok(())
+}
+
+/// Waits until a caller of `/` gets this.
+async fn sees(shop: &Shop, value: &str, status: u16) -> Result<()> {
+    within(SOON, &status.to_string(), async || {
+        let seen = shop.ask(value).await?;
+        Ok(if seen == status { Ok(()) } else { Err(seen) })
+    })
+    .await
 }
 
 /// One connection to the gateway, over which all requests go.
