@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use devportal_core::world::Listed;
 use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,7 +19,6 @@ use tracing::{debug, error, info, warn};
 use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
 use crate::follow::Follower;
-use crate::kinds::enforcement_in;
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
 use crate::rounds::Rounds;
@@ -48,7 +48,7 @@ pub(crate) struct Engine {
     follower: Follower,
     fetcher: Fetcher,
     /// Kinds whose first list is still out.
-    unlisted: HashSet<String>,
+    unlisted: HashSet<Listed>,
     leads: watch::Receiver<bool>,
     ready: watch::Sender<bool>,
     kuadrant: watch::Sender<Option<String>>,
@@ -61,7 +61,7 @@ pub(crate) struct Parts {
     pub(crate) writer: Writer,
     pub(crate) follower: Follower,
     pub(crate) fetcher: Fetcher,
-    pub(crate) kinds: HashSet<String>,
+    pub(crate) kinds: HashSet<Listed>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) kuadrant: watch::Sender<Option<String>>,
@@ -125,6 +125,8 @@ impl Engine {
                 self.tell_kuadrant();
                 self.consider_all(dirty);
             }
+            // Whoever asked may have gone by now.
+            News::Listing(list, tell) => drop(tell.send(self.world.roll(&list))),
             News::Listed(kind) => {
                 if self.unlisted.remove(&kind) {
                     self.look_at_everything();
@@ -140,10 +142,11 @@ impl Engine {
         if self.kuadrant.borrow().as_deref() == now {
             return;
         }
+        let in_namespace = |it: &str| Listed::EnforcementSecrets(it.to_owned());
         if let Some(before) = self.kuadrant.borrow().as_deref() {
-            self.unlisted.remove(&enforcement_in(before));
+            self.unlisted.remove(&in_namespace(before));
         }
-        self.unlisted.extend(now.map(enforcement_in));
+        self.unlisted.extend(now.map(in_namespace));
         self.kuadrant.send_replace(now.map(str::to_owned));
         self.look_at_everything();
     }

@@ -1,6 +1,6 @@
 //! Which kinds are watched, and which Change tells of each?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{
@@ -9,6 +9,7 @@ use devportal_api::id::{
 use devportal_api::name::label;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
+use devportal_core::world::Listed;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -16,34 +17,33 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
 
 use crate::secret::Reader;
-use crate::watch::{Kind, Known, News, shared, watch};
+use crate::watch::{Kind, News, shared, watch};
 
 const OURS: &str = "install the definitions: devportal crds | kubectl apply --server-side -f -";
 const GATEWAY: &str = "install the Gateway API";
 const KUADRANT: &str = "install the Kuadrant operator";
 
-/// Starts a watch per kind and answers with their names: each will tell that it
-/// has listed everything.
+/// Starts a watch per kind and answers with what they list: each will tell that it has
+/// listed everything.
 pub(crate) fn watch_all(
     client: &Client,
     reader: &Reader,
     news: &Sender<News>,
     kuadrant: Receiver<Option<String>>,
-) -> HashSet<String> {
-    let mut names = HashSet::new();
+) -> HashSet<Listed> {
+    let mut lists = HashSet::new();
     macro_rules! kind {
         ($kind:ident, $id:ident, $change:ident, $advice:expr) => {
-            names.insert(stringify!($kind).to_owned());
+            lists.insert(Listed::$kind);
             let kind = Kind::<$kind, $id> {
-                name: stringify!($kind).to_owned(),
+                list: Listed::$kind,
                 api: Api::all(client.clone()),
                 config: watcher::Config::default(),
                 id: |namespace, name| $id::new(namespace, name),
                 change: Box::new(|id, object| Change::$change(id, shared(object))),
                 advice: $advice,
             };
-            let news = news.clone();
-            tokio::spawn(async move { watch(kind, news, &mut Known::new()).await });
+            tokio::spawn(watch(kind, news.clone()));
         };
     }
     kind!(APIProduct, ProductId, Product, OURS);
@@ -60,7 +60,7 @@ pub(crate) fn watch_all(
         news.clone(),
         kuadrant,
     ));
-    names
+    lists
 }
 
 /// Enforcement Secrets are watched in the Kuadrant namespace, wherever that is
@@ -71,9 +71,6 @@ async fn watch_enforcement(
     news: Sender<News>,
     mut kuadrant: Receiver<Option<String>>,
 ) {
-    // What was told of a namespace stays told when Kuadrant moves elsewhere and
-    // back.
-    let mut known: HashMap<String, Known<SecretId>> = HashMap::new();
     loop {
         let namespace = kuadrant.borrow_and_update().clone();
         let Some(namespace) = namespace else {
@@ -84,7 +81,7 @@ async fn watch_enforcement(
         };
         let reader = reader.clone();
         let kind = Kind::<Secret, SecretId> {
-            name: enforcement_in(&namespace),
+            list: Listed::EnforcementSecrets(namespace.clone()),
             api: Api::namespaced(client.clone(), &namespace),
             config: watcher::Config::default().labels(&format!("{}=true", label::ENFORCEMENT)),
             id: |namespace, name| SecretId::new(namespace, name),
@@ -94,13 +91,8 @@ async fn watch_enforcement(
             advice: "",
         };
         tokio::select! {
-            () = watch(kind, news.clone(), known.entry(namespace).or_default()) => return,
+            () = watch(kind, news.clone()) => return,
             changed = kuadrant.changed() => if changed.is_err() { return },
         }
     }
-}
-
-/// The name under which the list of a namespace's enforcement Secrets is told.
-pub(crate) fn enforcement_in(namespace: &str) -> String {
-    format!("enforcement Secrets in {namespace}")
 }

@@ -5,19 +5,21 @@
 //! stops nobody else's news. A kind whose definition is not installed counts as
 //! listed, and is tried again now and then.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use devportal_core::Change;
+use devportal_core::world::{Listed, Roll};
 use futures::{StreamExt, pin_mut};
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::complaint::brief;
@@ -27,8 +29,11 @@ use crate::complaint::brief;
 pub(crate) enum News {
     /// Something changed.
     Change(Change),
+    /// A list begins: what is known to exist is to be held against it. Nothing is
+    /// listed before the answer.
+    Listing(Listed, oneshot::Sender<Roll>),
     /// Everything of this kind has been told, or the kind is not installed.
-    Listed(String),
+    Listed(Listed),
 }
 
 /// Between attempts to watch a kind that is not installed.
@@ -40,7 +45,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(20);
 /// How a kind is watched.
 pub(crate) struct Kind<K, I> {
     /// For logs and for readiness.
-    pub(crate) name: String,
+    pub(crate) list: Listed,
     pub(crate) api: Api<DeserializeGuard<K>>,
     pub(crate) config: watcher::Config,
     pub(crate) id: fn(&str, &str) -> I,
@@ -49,12 +54,9 @@ pub(crate) struct Kind<K, I> {
     pub(crate) advice: &'static str,
 }
 
-/// The objects that were told of, with the UID each has.
-pub(crate) type Known<I> = HashMap<I, String>;
-
-/// Watches a kind until nobody listens. What is in `known` and not listed has
-/// ended while nobody watched.
-pub(crate) async fn watch<K, I>(kind: Kind<K, I>, news: Sender<News>, known: &mut Known<I>)
+/// Watches a kind until nobody listens. What is known and not listed has ended while
+/// nobody watched.
+pub(crate) async fn watch<K, I>(kind: Kind<K, I>, news: Sender<News>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     I: Clone + Eq + Hash + Display + Send + 'static,
@@ -62,8 +64,7 @@ where
     let mut watch = Watch {
         kind,
         news,
-        known,
-        listed: HashSet::new(),
+        missing: Roll::new(),
         unreadable: HashSet::new(),
     };
     let mut wait = FIRST_RETRY;
@@ -76,7 +77,7 @@ where
             match stream.next().await {
                 Some(Ok(event)) => {
                     if is_absent {
-                        info!(kind = %watch.kind.name, "the definition is installed now");
+                        info!(kind = %watch.kind.list, "the definition is installed now");
                         is_absent = false;
                     }
                     // The beginning of a list is not yet an answer.
@@ -95,12 +96,14 @@ where
         let pause = if is_not_installed(&failure) {
             if !is_absent {
                 warn!(
-                    kind = %watch.kind.name,
+                    kind = %watch.kind.list,
                     advice = watch.kind.advice,
                     "the definition is not installed; going on without"
                 );
                 is_absent = true;
-                if watch.end_of_list(&HashSet::new()).await.is_none() {
+                // A list that shows nothing.
+                let is_heard = watch.begin_list().await.is_some();
+                if !is_heard || watch.end_list().await.is_none() {
                     return;
                 }
             }
@@ -109,7 +112,7 @@ where
             let complaint = brief(&failure);
             if told != complaint {
                 error!(
-                    kind = %watch.kind.name,
+                    kind = %watch.kind.list,
                     error = complaint,
                     "the watch broke off; trying again"
                 );
@@ -125,15 +128,15 @@ where
     }
 }
 
-struct Watch<'a, K, I> {
+struct Watch<K, I> {
     kind: Kind<K, I>,
     news: Sender<News>,
-    known: &'a mut Known<I>,
-    listed: HashSet<I>,
+    /// Of what was known when the list began, all that it has not shown.
+    missing: Roll,
     unreadable: HashSet<I>,
 }
 
-impl<K, I> Watch<'_, K, I>
+impl<K, I> Watch<K, I>
 where
     K: Resource<DynamicType = ()> + Clone,
     I: Clone + Eq + Hash + Display,
@@ -141,31 +144,27 @@ where
     /// `None` when nobody listens any more.
     async fn tell(&mut self, event: Event<DeserializeGuard<K>>) -> Option<()> {
         match event {
-            Event::Init => self.listed.clear(),
+            Event::Init => self.begin_list().await?,
             Event::InitApply(object) => {
-                let id = self.apply(object).await?;
-                self.listed.insert(id);
+                let namespace = object.namespace().unwrap_or_default();
+                self.missing.remove(&(namespace, object.name_any()));
+                self.apply(object).await?;
             }
-            Event::InitDone => {
-                let listed = std::mem::take(&mut self.listed);
-                self.end_of_list(&listed).await?;
-            }
-            Event::Apply(object) => drop(self.apply(object).await?),
+            Event::InitDone => self.end_list().await?,
+            Event::Apply(object) => self.apply(object).await?,
             Event::Delete(object) => {
                 let id = self.id(&object);
                 self.unreadable.remove(&id);
-                self.end(id.clone(), object.uid().unwrap_or_default())
-                    .await?;
-                // Only then: it may be broken off before.
-                self.known.remove(&id);
+                let uid = object.uid().unwrap_or_default();
+                let absence = Box::new((self.kind.change)(id, None));
+                self.send(Change::Ended(uid, absence)).await?;
             }
         }
         Some(())
     }
 
-    async fn apply(&mut self, object: DeserializeGuard<K>) -> Option<I> {
+    async fn apply(&mut self, object: DeserializeGuard<K>) -> Option<()> {
         let id = self.id(&object);
-        let uid = object.uid().unwrap_or_default();
         let readable = match object.0 {
             Ok(object) => {
                 self.unreadable.remove(&id);
@@ -173,31 +172,28 @@ where
             }
             Err(failure) => {
                 if self.unreadable.insert(id.clone()) {
-                    warn!(kind = %self.kind.name, %id, error = %failure.error, "this object cannot be read; it counts as absent");
+                    warn!(kind = %self.kind.list, %id, error = %failure.error, "this object cannot be read; it counts as absent");
                 }
                 None
             }
         };
-        self.known.insert(id.clone(), uid);
-        self.send((self.kind.change)(id.clone(), readable)).await?;
-        Some(id)
+        self.send((self.kind.change)(id, readable)).await
     }
 
-    async fn end_of_list(&mut self, listed: &HashSet<I>) -> Option<()> {
-        let is_gone = |(id, _): &(&I, &String)| !listed.contains(*id);
-        let gone = self.known.iter().filter(is_gone);
-        let gone: Vec<_> = gone.map(|(id, uid)| (id.clone(), uid.clone())).collect();
-        for (id, uid) in gone {
-            self.end(id.clone(), uid).await?;
-            self.known.remove(&id);
+    async fn begin_list(&mut self) -> Option<()> {
+        let (tell, told) = oneshot::channel();
+        let listing = News::Listing(self.kind.list.clone(), tell);
+        self.news.send(listing).await.ok()?;
+        self.missing = told.await.ok()?;
+        Some(())
+    }
+
+    async fn end_list(&mut self) -> Option<()> {
+        for end in std::mem::take(&mut self.missing).into_values() {
+            self.send(end).await?;
         }
-        let listed = News::Listed(self.kind.name.clone());
+        let listed = News::Listed(self.kind.list.clone());
         self.news.send(listed).await.ok()
-    }
-
-    async fn end(&self, id: I, uid: String) -> Option<()> {
-        let absence = (self.kind.change)(id, None);
-        self.send(Change::Ended(uid, Box::new(absence))).await
     }
 
     fn id(&self, object: &DeserializeGuard<K>) -> I {

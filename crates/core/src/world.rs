@@ -6,6 +6,7 @@
 
 mod approvals;
 mod policies;
+mod roll;
 mod secrets;
 mod sharing;
 mod store;
@@ -21,6 +22,7 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
+pub use self::roll::{Listed, Roll};
 pub use self::sharing::Overlap;
 use self::sharing::Sharing;
 use self::store::{Replaced, Store, Versioned};

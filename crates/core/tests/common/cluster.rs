@@ -13,6 +13,7 @@ use devportal_api::name::{annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
 use devportal_core::change::{Fingerprint, SecretFacts, ValueFacts};
+use devportal_core::world::Listed;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
@@ -29,8 +30,6 @@ pub struct Seen {
     pub change: Change,
     /// Events of one object are ordered: this says of which.
     pub object: (&'static str, Name),
-    /// The UID of the object, if it exists.
-    pub uid: Option<String>,
     /// The UID of the object that a deletion is about.
     pub gone: Option<String>,
 }
@@ -164,13 +163,11 @@ macro_rules! kinds {
             }
         }
 
-        /// The absence of an object of a kind given by name.
-        pub fn absence(object: &(&'static str, Name)) -> Option<Change> {
-            match object.0 {
-                $($kind::KIND => Some($kind::change(&object.1, None)),)*
-                ENFORCEMENT => Some(enforcement(&object.1, None).change),
-                _ => None,
-            }
+        /// What the watches list, with the enforcement Secrets of a namespace.
+        pub fn lists(namespace: Option<&str>) -> Vec<(&'static str, Listed)> {
+            let kinds = [$(($kind::KIND, Listed::$kind),)*];
+            let secrets = namespace.map(|it| Listed::EnforcementSecrets(it.to_owned()));
+            kinds.into_iter().chain(secrets.map(|list| (ENFORCEMENT, list))).collect()
         }
     };
 }
@@ -193,7 +190,6 @@ pub fn seen<K: Kind>(name: &Name, object: &K) -> Seen {
     Seen {
         change: K::change(name, Some(Arc::new(object.clone()))),
         object: (K::KIND, name.clone()),
-        uid: object.uid(),
         gone: None,
     }
 }
@@ -203,7 +199,6 @@ pub fn enforcement(name: &Name, secret: Option<&Secret>) -> Seen {
     Seen {
         change: Change::EnforcementSecret(id, secret.map(Secret::facts)),
         object: (ENFORCEMENT, name.clone()),
-        uid: secret.map(|it| it.uid.clone()),
         gone: None,
     }
 }
@@ -213,7 +208,6 @@ pub fn source(name: &Name, secret: Option<&Secret>) -> Seen {
     Seen {
         change: Change::SourceSecret(id, secret.map(Secret::facts)),
         object: (SOURCE, name.clone()),
-        uid: secret.map(|it| it.uid.clone()),
         gone: None,
     }
 }
@@ -283,7 +277,6 @@ impl Cluster {
             let seen = Seen {
                 change: K::change(name, None),
                 object: (K::KIND, name.clone()),
-                uid: None,
                 gone,
             };
             self.events.push(seen.clone());

@@ -236,7 +236,6 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
         Ok(vec![Seen {
             change,
             object,
-            uid: None,
             gone: None,
         }])
     };

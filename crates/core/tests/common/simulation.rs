@@ -9,6 +9,7 @@ use devportal_api::condition::OpenApiState;
 use devportal_api::id::SecretId;
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::decision::Decision;
+use devportal_core::world::Listed;
 use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,8 +30,6 @@ pub struct Simulation {
     /// When set: what happens to the write of this number (from 0).
     pub fault_at: Option<(usize, Fault)>,
     queues: BTreeMap<(&'static str, Name), VecDeque<Seen>>,
-    /// What the World was told of, by UID.
-    known: BTreeMap<(&'static str, Name), Option<String>>,
     wakes: BTreeMap<Id, Timestamp>,
     needs: BTreeMap<Id, BTreeSet<Need>>,
     followed: BTreeSet<SecretId>,
@@ -61,7 +60,6 @@ impl Simulation {
             dice: None,
             fault_at: None,
             queues: BTreeMap::new(),
-            known: BTreeMap::new(),
             wakes: BTreeMap::new(),
             needs: BTreeMap::new(),
             followed: BTreeSet::new(),
@@ -83,7 +81,6 @@ impl Simulation {
         self.world = World::new(self.settings);
         self.cluster.events.clear();
         self.queues.clear();
-        self.known.clear();
         self.wakes.clear();
         self.needs.clear();
         self.followed.clear();
@@ -101,19 +98,15 @@ impl Simulation {
         self.cluster.events.clear();
         self.queues.clear();
         let listed = self.cluster.list();
-        let live: BTreeSet<_> = listed.iter().map(|seen| seen.object.clone()).collect();
-        let known = self.known.keys().cloned().collect::<BTreeSet<_>>();
-        let gone: Vec<_> = known.difference(&live).cloned().collect();
-        for object in gone {
-            let Some(change) = cluster::absence(&object) else {
-                continue;
-            };
-            self.observe(Seen {
-                change,
-                gone: self.known.get(&object).cloned().flatten(),
-                object,
-                uid: None,
-            });
+        for (kind, list) in cluster::lists(self.watched.as_deref()) {
+            for (name, end) in self.world.roll(&list) {
+                if !listed
+                    .iter()
+                    .any(|seen| seen.object == (kind, name.clone()))
+                {
+                    self.dirty.extend(self.world.observe(end));
+                }
+            }
         }
         for seen in listed {
             self.observe(seen);
@@ -124,11 +117,6 @@ impl Simulation {
     }
 
     fn observe(&mut self, seen: Seen) {
-        if is_absence(&seen.change) {
-            self.known.remove(&seen.object);
-        } else {
-            self.known.insert(seen.object.clone(), seen.uid.clone());
-        }
         let change = match seen.gone {
             Some(uid) => Change::Ended(uid, Box::new(seen.change)),
             None => seen.change,
@@ -148,12 +136,13 @@ impl Simulation {
         let is_there = |(kind, name): &(&'static str, Name)| {
             *kind == cluster::ENFORCEMENT && Some(&name.0) == self.watched.as_ref()
         };
-        let known = self.known.iter().filter(|(object, _)| is_there(object));
-        let gone: Vec<_> = known
-            .filter(|((_, name), _)| !self.cluster.secrets.contains_key(name))
-            .map(|((_, name), uid)| Seen {
-                gone: uid.clone(),
-                ..cluster::enforcement(name, None)
+        let there = self.watched.clone().map(Listed::EnforcementSecrets);
+        let roll = there.map(|list| self.world.roll(&list)).unwrap_or_default();
+        let gone: Vec<_> = (roll.into_iter())
+            .filter(|(name, _)| !self.cluster.secrets.contains_key(name))
+            .map(|(name, change)| Seen {
+                change,
+                ..cluster::enforcement(&name, None)
             })
             .collect();
         let listed = self.cluster.list();
@@ -372,7 +361,7 @@ impl Simulation {
     /// Works, in fair weather, until nothing is left to do.
     pub fn settle(&mut self) {
         let dice = self.dice.take();
-        let objects = self.known.len() + self.queues.len() + self.dirty.len();
+        let objects = self.world.everything().len() + self.queues.len() + self.dirty.len();
         let bound = 100 * (objects + self.cluster.events.len() + 10);
         for step in 0.. {
             assert!(
@@ -420,20 +409,4 @@ fn openapi() -> OpenApiAnswer {
         cap: 512_000,
         synced_at: at(0),
     }
-}
-
-fn is_absence(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::Product(_, None)
-            | Change::Key(_, None)
-            | Change::Request(_, None)
-            | Change::Approval(_, None)
-            | Change::Route(_, None)
-            | Change::AuthPolicy(_, None)
-            | Change::PlanPolicy(_, None)
-            | Change::Kuadrant(_, None)
-            | Change::EnforcementSecret(_, None)
-            | Change::SourceSecret(_, None)
-    )
 }
