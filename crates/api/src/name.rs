@@ -49,6 +49,8 @@ pub mod label {
 
 /// Annotations of the Secrets we write.
 pub mod annotation {
+    /// What the names of all of them begin with.
+    pub const PREFIXES: [&str; 2] = ["secret.kuadrant.io/", "devportal.kuadrant.io/"];
     /// The tier, read by PlanPolicy predicates.
     pub const PLAN: &str = "secret.kuadrant.io/plan-id";
     /// The requester, read by per-consumer quotas.

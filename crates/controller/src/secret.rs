@@ -36,7 +36,7 @@ impl Reader {
             uid: meta.uid.clone().unwrap_or_default(),
             resource_version: meta.resource_version.clone().unwrap_or_default(),
             labels: secret.labels().clone(),
-            annotations: secret.annotations().clone(),
+            annotations: ours(secret.annotations()),
             owner_uid: owner.map(|owner| owner.uid.clone()),
             deleting: meta.deletion_timestamp.is_some(),
             value: self.value(secret),
@@ -87,6 +87,16 @@ impl Reader {
     }
 }
 
+/// The annotations that decisions read. In others, such as what `kubectl apply` notes,
+/// the value may be repeated.
+fn ours(annotations: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let ours = annotations
+        .iter()
+        .filter(|(name, _)| annotation::PREFIXES.iter().any(|it| name.starts_with(it)));
+    ours.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// The value of a key, if the Secret has the entry.
 pub(crate) fn value_of(secret: &Secret) -> Option<&[u8]> {
     let data: &BTreeMap<String, ByteString> = secret.data.as_ref()?;
@@ -96,4 +106,25 @@ pub(crate) fn value_of(secret: &Secret) -> Option<&[u8]> {
 /// SHA-256, as the digest annotation has it. Only for generated values.
 pub(crate) fn digest(value: &[u8]) -> String {
     hex::encode(Sha256::digest(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_value_is_not_remembered_where_an_annotation_repeats_it() {
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": "{\"api_key\": \"c2VjcmV0\"}",
+                annotation::PLAN: "gold",
+            }},
+            "data": {"api_key": "c2VjcmV0"},
+        }))
+        .unwrap();
+        let facts = Reader::new().facts(&secret);
+        let gold = (annotation::PLAN.to_owned(), "gold".to_owned());
+        assert_eq!(facts.annotations, [gold].into());
+    }
 }

@@ -216,9 +216,12 @@ fn is_not_installed(failure: &watcher::Error) -> bool {
     matches!(failure, kube::Error::Api(status) if status.code == 404)
 }
 
-/// An object without what nobody reads: the fields' managers are the larger part.
+/// An object without what nobody reads, which is the larger part of it: who manages
+/// which field, and what `kubectl apply` noted.
 pub(crate) fn slim<K: Resource>(mut object: K) -> K {
+    const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
     object.meta_mut().managed_fields = None;
+    object.annotations_mut().remove(APPLIED);
     object
 }
 
