@@ -59,6 +59,8 @@ pub mod annotation {
     pub const EXPIRES_AT: &str = "secret.kuadrant.io/expires-at";
     /// The whole `namespace/name` of the APIKey, where labels may be cut.
     pub const KEY: &str = "devportal.kuadrant.io/apikey-ref";
+    /// The whole `namespace/name` of the APIProduct that a Secret opens.
+    pub const PRODUCT: &str = "devportal.kuadrant.io/apiproduct-ref";
     /// The APIKey's UID.
     pub const KEY_UID: &str = "devportal.kuadrant.io/apikey-uid";
     /// Which revision of a generated key a Secret holds; absent: 0.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::{self, API_KEY_ENTRY, annotation};
-use devportal_api::{APIKeyApproval, APIKeyRequest, GROUP, VERSION};
+use devportal_api::{GROUP, VERSION};
 use devportal_core::change::{Obstacle, SecretFacts};
 use devportal_core::decision::{NewSecret, Owner, ValueSource};
 use devportal_core::{Change, Id, Write};
@@ -127,11 +127,9 @@ impl Writer {
             }
             Write::ApplyRequest { id, spec } => {
                 if seen.is_null() {
-                    let new = object::<APIKeyRequest>(&id.namespace, &id.name, &spec, None)?;
-                    let made = self.put(&id.namespace, &id.name, new).await?;
-                    return Ok(Change::Request(id, Some(made)));
+                    let new = object(&id.namespace, &id.name, &spec, None)?;
+                    return Ok(Change::Request(id, Some(self.create(new).await?)));
                 }
-                // Server-side apply would leave what another writer co-owns.
                 let change = |it| Change::Request(id.clone(), it);
                 let patch = json!({"spec": difference(&seen["spec"], &to_value(&spec)?)});
                 self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
@@ -142,9 +140,14 @@ impl Writer {
                 self.delete(&id.namespace, &id.name, uid, change).await
             }
             Write::ApplyApproval { id, spec, owner } => {
-                let new = object::<APIKeyApproval>(&id.namespace, &id.name, &spec, Some(&owner))?;
-                let made = self.put(&id.namespace, &id.name, new).await?;
-                Ok(Change::Approval(id, Some(made)))
+                if seen.is_null() {
+                    let new = object(&id.namespace, &id.name, &spec, Some(&owner))?;
+                    return Ok(Change::Approval(id, Some(self.create(new).await?)));
+                }
+                let change = |it| Change::Approval(id.clone(), it);
+                let patch = json!({"spec": difference(&seen["spec"], &to_value(&spec)?)});
+                self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
+                    .await
             }
             Write::AdoptApproval { id, owner } => {
                 let change = |it| Change::Approval(id.clone(), it);
@@ -271,21 +274,24 @@ impl Writer {
         secret_change(from.clone(), facts, is_source)
     }
 
-    /// Creates an object or brings its spec up to date, in one request where it
-    /// exists and in one where it does not.
-    async fn put<K>(&self, namespace: &str, name: &str, object: Value) -> Result<Arc<K>, Failure>
+    /// Creates an object. One that is there and was not seen may be about something
+    /// else: the watch will tell.
+    async fn create<K>(&self, new: K) -> Result<Arc<K>, Failure>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
             + Clone
             + DeserializeOwned
+            + Serialize
             + std::fmt::Debug,
     {
-        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
-        let params = PatchParams::apply("devportal").force();
-        api.patch(name, &params, &Patch::Apply(object))
-            .await
-            .map(|it| Arc::new(slim(it)))
-            .map_err(classify)
+        let namespace = new.meta().namespace.clone().unwrap_or_default();
+        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+        let params = PostParams {
+            field_manager: Some("devportal".to_owned()),
+            ..PostParams::default()
+        };
+        let made = api.create(&params, &new).await.map_err(classify)?;
+        Ok(Arc::new(slim(made)))
     }
 
     /// Patches an object that was seen, and no other of its name.
@@ -398,23 +404,24 @@ fn reference(owner: &Owner) -> OwnerReference {
     }
 }
 
-/// An object for server-side apply: nothing but what we decide.
-fn object<K: Resource<DynamicType = ()>>(
+/// A new object: nothing but what we decide.
+fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(
     namespace: &str,
     name: &str,
     spec: &impl Serialize,
     owner: Option<&Owner>,
-) -> Result<Value, Failure> {
+) -> Result<K, Failure> {
     let mut metadata = json!({"name": name, "namespace": namespace});
     if let Some(owner) = owner {
         metadata["ownerReferences"] = json!([reference(owner)]);
     }
-    Ok(json!({
+    let object = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
         "metadata": metadata,
         "spec": to_value(spec)?,
-    }))
+    });
+    serde_json::from_value(object).map_err(|error| Failure::Refused(error.to_string()))
 }
 
 /// A merge patch from the status of the object as last seen to the one that is to be. What

@@ -289,9 +289,9 @@ impl Engine {
             Write::RequestStatus(id, _) | Write::ApplyRequest { id, .. } => {
                 world.find_request(id).map(|it| json!(it))
             }
-            Write::ApprovalStatus(id, _) | Write::AdoptApproval { id, .. } => {
-                world.find_approval(id).map(|it| json!(it))
-            }
+            Write::ApprovalStatus(id, _)
+            | Write::ApplyApproval { id, .. }
+            | Write::AdoptApproval { id, .. } => world.find_approval(id).map(|it| json!(it)),
             _ => None,
         };
         let paired = writes.iter().map(|write| {

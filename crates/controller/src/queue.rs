@@ -29,7 +29,8 @@ pub(crate) enum Lane {
     Revoke,
     /// Everything else about keys.
     Other,
-    /// Tells of products and approvals: nothing else waits for it.
+    /// Tells of products and approvals, and notes what an approval covers: only a
+    /// change of the same key's request waits for it.
     Tell,
 }
 

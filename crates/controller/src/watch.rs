@@ -76,12 +76,13 @@ where
         let failure = loop {
             match stream.next().await {
                 Some(Ok(event)) => {
-                    if is_absent {
+                    // The beginning of a list is not yet an answer.
+                    let is_answer = !matches!(event, Event::Init);
+                    if is_answer && is_absent {
                         info!(kind = %watch.kind.list, "the definition is installed now");
                         is_absent = false;
                     }
-                    // The beginning of a list is not yet an answer.
-                    if !matches!(event, Event::Init) {
+                    if is_answer {
                         wait = FIRST_RETRY;
                         told.clear();
                     }

@@ -1,6 +1,7 @@
 //! What becomes of a key when something comes between it and its Secrets.
 
 use devportal_api::APIKey;
+use devportal_api::name::label;
 use jiff::SignedDuration;
 
 use crate::common::cluster::Admission;
@@ -29,20 +30,22 @@ fn labels_that_others_add_to_a_credential_are_theirs() {
 
 #[test]
 fn credentials_that_do_not_stay_as_they_were_made_are_not_made_without_end() {
-    let mut it = asked(Admission::ChangesALabel);
-    let says = ["Approved/Approved", "!Enforced/SecretsAltered"];
-    assert_eq!(it.says("alice"), says);
-    let written = it.enforced("alice");
-    let names: Vec<_> = written.iter().map(|(name, _)| (*name).clone()).collect();
-    assert_eq!(names.len(), 64);
+    for label in [label::MANAGED_BY, label::PRODUCT, label::PRODUCT_NAMESPACE] {
+        let mut it = asked(Admission::Changes(label));
+        let says = ["Approved/Approved", "!Enforced/SecretsAltered"];
+        assert_eq!(it.says("alice"), says, "{label}");
+        let written = it.enforced("alice");
+        let names: Vec<_> = written.iter().map(|(name, _)| (*name).clone()).collect();
+        assert_eq!(names.len(), 64);
 
-    it.cluster.admission = Admission::Passes;
-    for name in names {
-        it.cluster.delete_secret(&name);
+        it.cluster.admission = Admission::Passes;
+        for name in names {
+            it.cluster.delete_secret(&name);
+        }
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), WORKING);
     }
-    it.settle();
-    oracle::check(&it);
-    assert_eq!(it.says("alice"), WORKING);
 }
 
 #[test]

@@ -114,6 +114,7 @@ fn the_whole_enforcement_secret_of_a_brought_key() {
             (annotation::EXPIRES_AT, &expires),
             (annotation::KEY, "consumer/alice"),
             (annotation::KEY_UID, &uid),
+            (annotation::PRODUCT, "owner/games"),
             (annotation::SELECTED_BY, "api"),
         ]),
         owner_uid: None,

@@ -272,6 +272,45 @@ fn the_end_of_the_grace_is_noted_although_something_else_is_refused() {
 }
 
 #[test]
+fn the_grace_ends_although_the_secret_is_unread() {
+    for is_noted in [true, false] {
+        let mut it = working();
+        it.delete::<AuthPolicy>(OWNER, "games");
+        if is_noted {
+            it.settle();
+        }
+        it.cluster.reads_nothing = true;
+        it.restart();
+        it.settle();
+        it.pass(minutes(4));
+        assert_eq!(it.accepted("alice"), ["secret"]);
+        it.pass(minutes(1));
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn a_grace_that_is_over_is_not_remembered_although_something_else_is_refused() {
+    let mut it = working();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    it.create(auth("games"));
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.use_case = Some("fun".into());
+    });
+    it.wrote();
+    it.settle();
+    // First of all with the request, which may be refused for ever.
+    let wrote = it.wrote();
+    assert_eq!(
+        wrote[..3],
+        ["product status", "apply request", "key status"]
+    );
+    let told = it.key("alice").status.as_ref().unwrap();
+    assert_eq!(told.grace_until, None);
+}
+
+#[test]
 fn access_ends_with_its_approval_or_product_although_the_secret_is_unread() {
     let ends: [fn(&mut Simulation); 2] = [
         |it| it.delete::<APIKeyApproval>(OWNER, "yes"),

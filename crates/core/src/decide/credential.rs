@@ -285,6 +285,7 @@ impl Plan<'_> {
         let selected_by = added.map(String::as_str).collect::<Vec<_>>().join(",");
         let mut annotations = self.identity();
         annotations.insert(annotation::SELECTED_BY.to_owned(), selected_by);
+        annotations.insert(annotation::PRODUCT.to_owned(), product.to_string());
         annotations.insert(annotation::PLAN.to_owned(), terms.plan_tier.clone());
         annotations.insert(
             annotation::USER.to_owned(),
@@ -313,7 +314,7 @@ impl Plan<'_> {
 /// not write them.
 fn says(have: &Marks, want: &Marks) -> bool {
     let published = [annotation::PLAN, annotation::USER, annotation::EXPIRES_AT];
-    let identity = [annotation::KEY, annotation::KEY_UID];
+    let identity = [annotation::KEY, annotation::KEY_UID, annotation::PRODUCT];
     published
         .iter()
         .all(|name| have.get(*name) == want.get(*name))

@@ -109,10 +109,15 @@ impl<'a> Case<'a> {
 
         // A key that lacks an answer is not decided, except that access goes.
         if self.source_is_unread() {
-            if matches!(course, Course::Withdraw) {
-                decision.writes = credential::withdraw(self.id, self.world);
+            match course {
+                Course::Withdraw => decision.writes = credential::withdraw(self.id, self.world),
+                Course::Hold(until) => {
+                    decision.wake_at = until;
+                    self.note_grace(until, &mut decision);
+                }
+                Course::Issue => {}
             }
-            decision.wake_at = self.expiry();
+            decision.wake_at = sooner(decision.wake_at, self.expiry());
             self.retire(&mut decision);
             return decision;
         }
@@ -138,9 +143,12 @@ impl<'a> Case<'a> {
             }
             Course::Hold(until) => {
                 decision.wake_at = until;
-                self.note_grace(until, &mut decision);
+                self.note_grace_beside(until, &mut decision);
             }
-            Course::Issue => enforcement = self.issue(&mut decision),
+            Course::Issue => {
+                enforcement = self.issue(&mut decision);
+                self.note_grace_beside(None, &mut decision);
+            }
         }
         decision.wake_at = sooner(decision.wake_at, self.expiry());
         self.retire(&mut decision);
@@ -265,18 +273,25 @@ impl<'a> Case<'a> {
             .unwrap_or_else(|| after(whole_second(self.now), GRACE))
     }
 
-    /// Notes the end of the grace although something else is still to be written:
-    /// it may be refused again and again.
+    /// Notes the end of the grace, or that there is none any more.
     fn note_grace(&self, until: Option<Timestamp>, decision: &mut Decision) {
         let status = self.key.status.clone().unwrap_or_default();
         let grace_until = until.map(Time);
-        if !decision.writes.is_empty() && status.grace_until != grace_until {
+        if status.grace_until != grace_until {
             let status = APIKeyStatus {
                 grace_until,
                 ..status
             };
             let write = Write::KeyStatus(self.id.clone(), Box::new(status));
             decision.writes.push(write);
+        }
+    }
+
+    /// The same where the status has to wait for other writes: they may be refused
+    /// again and again.
+    fn note_grace_beside(&self, until: Option<Timestamp>, decision: &mut Decision) {
+        if !decision.writes.is_empty() {
+            self.note_grace(until, decision);
         }
     }
 
@@ -338,7 +353,8 @@ impl<'a> Case<'a> {
     }
 
     fn has_credentials(&self) -> bool {
-        self.world.enforcement_of(self.id).next().is_some()
+        let mut all = self.world.enforcement_of(self.id);
+        all.any(|(_, facts)| !facts.deleting)
     }
 
     /// Whether a decision gives access now.

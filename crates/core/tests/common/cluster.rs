@@ -126,7 +126,7 @@ pub enum Admission {
     #[default]
     Passes,
     AddsALabel,
-    ChangesALabel,
+    Changes(&'static str),
     Refuses,
 }
 

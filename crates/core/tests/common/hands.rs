@@ -48,7 +48,9 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
                 it.spec = spec.clone();
                 tie(it, owner);
             });
-            bind(cluster, &pair(&id.namespace, &id.name), owner);
+            if answer.is_ok() {
+                bind(cluster, &pair(&id.namespace, &id.name), owner);
+            }
             answer
         }
         Write::AdoptApproval { id, owner } => {
@@ -57,7 +59,9 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             refuse_second_owner(cluster, &name, owner)?;
             let answer =
                 edit::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| tie(it, owner));
-            bind(cluster, &name, owner);
+            if answer.is_ok() {
+                bind(cluster, &name, owner);
+            }
             answer
         }
         Write::DeleteApproval { id, uid } => Ok(delete::<APIKeyApproval>(
@@ -275,9 +279,9 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
     match cluster.admission {
         Admission::Passes | Admission::Refuses => {}
         Admission::AddsALabel => drop(labels.insert("team".into(), "payments".into())),
-        Admission::ChangesALabel => {
-            if let Some(label) = labels.values_mut().next() {
-                *label = "changed".into();
+        Admission::Changes(label) => {
+            if let Some(value) = labels.get_mut(label) {
+                *value = "changed".into();
             }
         }
     }

@@ -47,7 +47,8 @@ impl Visitor for InBoth {
             Ast::Flags(it) => only_if(are_known(&it.flags)),
             Ast::Group(it) => match &it.kind {
                 GroupKind::NonCapturing(flags) => only_if(are_known(flags)),
-                GroupKind::CaptureIndex(_) | GroupKind::CaptureName { .. } => Ok(()),
+                GroupKind::CaptureName { name, .. } => only_if(is_name(&name.name)),
+                GroupKind::CaptureIndex(_) => Ok(()),
             },
             Ast::Literal(it) => only_if(is_known(&it.kind)),
             Ast::Repetition(it) => {
@@ -58,7 +59,8 @@ impl Visitor for InBoth {
                 let around = self.times.last().copied().unwrap_or(1);
                 let times = around.saturating_mul(most);
                 self.times.push(times);
-                only_if(times <= MOST)
+                let is_of_another = matches!(*it.ast, Ast::Repetition(_));
+                only_if(times <= MOST && !is_of_another)
             }
             Ast::Assertion(it) => only_if(matches!(
                 it.kind,
@@ -69,7 +71,7 @@ impl Visitor for InBoth {
                     | AssertionKind::WordBoundary
                     | AssertionKind::NotWordBoundary
             )),
-            Ast::ClassUnicode(it) => only_if(is_category(&it.kind)),
+            Ast::ClassUnicode(it) => only_if(self.has_room_for(&it.kind)),
             _ => Ok(()),
         }
     }
@@ -85,7 +87,7 @@ impl Visitor for InBoth {
         match item {
             ClassSetItem::Literal(it) => only_if(is_known(&it.kind)),
             ClassSetItem::Range(it) => only_if(is_known(&it.start.kind) && is_known(&it.end.kind)),
-            ClassSetItem::Unicode(it) => only_if(is_category(&it.kind)),
+            ClassSetItem::Unicode(it) => only_if(self.has_room_for(&it.kind)),
             ClassSetItem::Bracketed(_) => Err(Lacking),
             _ => Ok(()),
         }
@@ -120,12 +122,27 @@ fn is_known(literal: &LiteralKind) -> bool {
     }
 }
 
-/// A general category by its short name: of longer names the two know different ones.
-fn is_category(class: &ClassUnicodeKind) -> bool {
-    match class {
-        ClassUnicodeKind::OneLetter(_) => true,
-        ClassUnicodeKind::Named(name) => name.len() <= 2,
-        ClassUnicodeKind::NamedValue { .. } => false,
+/// What may be the name of a group.
+fn is_name(name: &str) -> bool {
+    name.chars()
+        .all(|it| it.is_ascii_alphanumeric() || it == '_')
+}
+
+impl InBoth {
+    /// A general category by its short name, and not too often: each is hundreds of
+    /// ranges. Of longer names the two know different ones.
+    fn has_room_for(&self, class: &ClassUnicodeKind) -> bool {
+        const CATEGORIES: [&str; 29] = [
+            "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps",
+            "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs",
+            "Co",
+        ];
+        let is_known = match class {
+            ClassUnicodeKind::OneLetter(letter) => "LMNPSZC".contains(*letter),
+            ClassUnicodeKind::Named(name) => CATEGORIES.contains(&name.as_str()),
+            ClassUnicodeKind::NamedValue { .. } => false,
+        };
+        is_known && self.times.last().is_none_or(|times| *times <= 10)
     }
 }
 
@@ -152,6 +169,13 @@ mod tests {
             "(?=ahead)",
             "a{1001}",
             "(a{100}){100}",
+            "a++",
+            "a{2}{3}",
+            "\\pL{1000}",
+            "\\pl",
+            "\\p{lu}",
+            "\\p{DI}",
+            "(?P<a.b>x)",
             "\\u0061",
             "[\\U00000061]",
             "(?x) a",

@@ -31,9 +31,14 @@ pub(in crate::decide) fn astray(
     let labels = selector::labels_for(product);
     let differs = |have: Option<&String>, want: Option<&String>| have.is_some() && have != want;
     let is_astray = |facts: &SecretFacts| {
-        let opens_another = [label::PRODUCT, label::PRODUCT_NAMESPACE]
-            .iter()
-            .any(|name| differs(facts.labels.get(*name), labels.get(*name)));
+        let opens_another = match facts.annotations.get(annotation::PRODUCT) {
+            // The labels may be altered by others, again and again.
+            Some(opened) => *opened != product.to_string(),
+            // Secrets of the published controller do not tell otherwise.
+            None => [label::PRODUCT, label::PRODUCT_NAMESPACE]
+                .iter()
+                .any(|name| differs(facts.labels.get(*name), labels.get(*name))),
+        };
         let uid = facts.annotations.get(annotation::KEY_UID);
         opens_another || differs(uid, key.uid().as_ref())
     };
