@@ -131,7 +131,7 @@ impl Writer {
                     return Ok(Change::Request(id, Some(self.create(new).await?)));
                 }
                 let change = |it| Change::Request(id.clone(), it);
-                let patch = json!({"spec": difference(&seen["spec"], &to_value(&spec)?)});
+                let patch = part_patch("spec", seen, &spec)?;
                 self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
@@ -145,7 +145,7 @@ impl Writer {
                     return Ok(Change::Approval(id, Some(self.create(new).await?)));
                 }
                 let change = |it| Change::Approval(id.clone(), it);
-                let patch = json!({"spec": difference(&seen["spec"], &to_value(&spec)?)});
+                let patch = part_patch("spec", seen, &spec)?;
                 self.patch(Part::Spec, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
@@ -168,25 +168,25 @@ impl Writer {
             }
             Write::ProductStatus(id, status) => {
                 let change = |it| Change::Product(id.clone(), it);
-                let patch = status_patch(seen, &*status)?;
+                let patch = part_patch("status", seen, &*status)?;
                 self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::KeyStatus(id, status) => {
                 let change = |it| Change::Key(id.clone(), it);
-                let patch = status_patch(seen, &*status)?;
+                let patch = part_patch("status", seen, &*status)?;
                 self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::RequestStatus(id, status) => {
                 let change = |it| Change::Request(id.clone(), it);
-                let patch = status_patch(seen, &*status)?;
+                let patch = part_patch("status", seen, &*status)?;
                 self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
             Write::ApprovalStatus(id, status) => {
                 let change = |it| Change::Approval(id.clone(), it);
-                let patch = status_patch(seen, &*status)?;
+                let patch = part_patch("status", seen, &*status)?;
                 self.patch(Part::Status, (&id.namespace, &id.name), seen, patch, change)
                     .await
             }
@@ -424,12 +424,11 @@ fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(
     serde_json::from_value(object).map_err(|error| Failure::Refused(error.to_string()))
 }
 
-/// A merge patch from the status of the object as last seen to the one that is to be. What
+/// A merge patch from a part of the object as last seen to what that is to be. What
 /// others write beside us is in neither, and so left alone.
-fn status_patch(seen: &Value, after: &impl Serialize) -> Result<Value, Failure> {
-    let after = to_value(after)?;
-    let difference = difference(&seen["status"], &after);
-    Ok(json!({"status": difference.unwrap_or_else(|| json!({}))}))
+fn part_patch(part: &str, seen: &Value, after: &impl Serialize) -> Result<Value, Failure> {
+    let difference = difference(&seen[part], &to_value(after)?);
+    Ok(json!({part: difference.unwrap_or_else(|| json!({}))}))
 }
 
 /// The merge patch (RFC 7386) that turns one value into another; `None` when
@@ -465,7 +464,7 @@ mod tests {
         let after = json!({"limits": {"weekly": 7}});
         let patch = json!({"status": {"limits": {"daily": null}, "secretRef": null}});
         assert_eq!(
-            status_patch(&json!({"status": before}), &after).unwrap(),
+            part_patch("status", &json!({"status": before}), &after).unwrap(),
             patch
         );
     }
@@ -478,8 +477,18 @@ mod tests {
             json!({"openapi": {"raw": "long"}, "canReadSecret": false, "phase": "Approved"});
         let patch = json!({"status": {"phase": "Approved"}});
         assert_eq!(
-            status_patch(&json!({"status": before}), &after).unwrap(),
+            part_patch("status", &json!({"status": before}), &after).unwrap(),
             patch
+        );
+    }
+
+    #[test]
+    fn a_patch_of_what_is_right_changes_nothing() {
+        let spec = json!({"planTier": "gold"});
+        let seen = json!({"spec": spec, "status": {}});
+        assert_eq!(
+            part_patch("spec", &seen, &spec).unwrap(),
+            json!({"spec": {}})
         );
     }
 
