@@ -69,7 +69,7 @@ pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(SeriesLabelPosition::LowerRight)
             .background_style(WHITE)
             .draw()
             .map_err(|it| failed(&it))?;
