@@ -163,15 +163,13 @@ impl<'a> Case<'a> {
 
     /// What has a name that we need tells nobody when it goes.
     fn look_again(&self) -> Option<Timestamp> {
-        let is_taken = |id: &RequestId| self.world.find_request(id).is_some();
-        let request = self.request.is_none() && is_taken(&self.request_id);
         let approval = (self.request)
             .filter(|_| self.ruling.is_none())
             .is_some_and(|request| {
                 let id = name::auto_approval(&self.request_id);
                 !ruling::is_writable(&id, request, self.world)
             });
-        (request || approval).then(|| after(self.now, LOOK_AGAIN))
+        (self.has_foreign_request() || approval).then(|| after(self.now, LOOK_AGAIN))
     }
 
     /// Ends what a rotation replaced, on time, and what opens anything but what is

@@ -19,18 +19,22 @@ impl Case<'_> {
         // Under changed terms the request goes where the spec now points.
         let product = self.world.find_product(&self.key.product_id());
         let is_open = product.is_some_and(|product| product.meta().deletion_timestamp.is_none());
-        let is_free = self.world.find_request(&self.request_id).is_none() || self.request.is_some();
         let spec = self.request_spec();
         let is_stale = self.request.is_none_or(|request| request.spec != spec);
         let is_awaited =
             (self.request).is_some_and(|request| ruling::is_awaited(request, self.world));
-        if is_open && is_free && is_stale && !is_awaited {
+        if is_open && !self.has_foreign_request() && is_stale && !is_awaited {
             writes.push(Write::ApplyRequest {
                 id: self.request_id.clone(),
                 spec,
             });
         }
         writes
+    }
+
+    /// Whether another's request has the name of this key's.
+    pub(super) fn has_foreign_request(&self) -> bool {
+        self.request.is_none() && self.world.find_request(&self.request_id).is_some()
     }
 
     pub(super) fn request_spec(&self) -> APIKeyRequestSpec {
