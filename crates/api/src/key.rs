@@ -170,7 +170,7 @@ pub struct APIKeyStatus {
     )]
     pub grace_until: Option<Time>,
     /// What opens the API now: one credential, or several while a rotation is
-    /// under way.
+    /// under way. None while there is no Kuadrant to enforce them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<LiveCredential>,
 }

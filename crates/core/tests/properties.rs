@@ -7,12 +7,12 @@ use proptest::prelude::*;
 
 use crate::common::action::{Action, act, any_action, usual};
 use crate::common::chance::Dice;
-use crate::common::cluster::{Cluster, source};
+use crate::common::cluster::{Cluster, ENFORCEMENT, Seen, source};
 use crate::common::fixture::at;
 use crate::common::oracle;
 use crate::common::simulation::Simulation;
 
-/// More with `PROPTEST_CASES`. A failure becomes a table test, not a file.
+/// A failure becomes a table test, not a file. CONTRIBUTING tells how to try more.
 fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
@@ -155,10 +155,11 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let simulation = live(&actions);
-        // Where Kuadrant is not, nobody watches what becomes of the Secrets.
-        prop_assume!(simulation.world.kuadrant_namespace().is_some());
+        prop_assume!(!simulation.remembers_an_earlier_place());
+        let is_in_sight = |seen: &Seen| !simulation.is_out_of_sight(&seen.object.1);
         let mut other = Simulation::of(Cluster { now: at(0), ..Cluster::default() });
         let mut seen = simulation.cluster.list();
+        seen.retain(|it| it.object.0 != ENFORCEMENT || is_in_sight(it));
         for (name, secret) in &simulation.cluster.secrets {
             seen.push(source(name, Some(secret)));
         }
@@ -186,6 +187,7 @@ proptest! {
         actions in prop::collection::vec(any_action(), 1..40)
     ) {
         let mut simulation = live(&actions);
+        prop_assume!(!simulation.remembers_an_earlier_place());
         simulation.wrote();
         simulation.relist();
         simulation.settle();

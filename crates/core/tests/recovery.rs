@@ -1,5 +1,6 @@
 //! What becomes of Secrets that others lay hands on.
 
+use devportal_api::foreign::Kuadrant;
 use devportal_api::name::{self, annotation, label};
 
 use crate::common::cluster::Secret;
@@ -120,4 +121,30 @@ fn a_secret_that_lost_the_mark_of_being_ours_is_left_alone_and_the_key_says_so()
     it.cluster.delete_secret(&name);
     it.pass(minutes(1));
     assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_restart_where_there_is_no_kuadrant_writes_nothing() {
+    let mut it = generated();
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    let status = it.key("alice").status.clone().unwrap();
+    assert_eq!(
+        status.credentials,
+        [],
+        "nobody can tell what becomes of them"
+    );
+    it.cluster.delete_secret(&enforced_name(&it));
+    it.wrote();
+    it.restart();
+    it.settle();
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+    it.create(kuadrant());
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(
+        it.key("alice").status.as_ref().unwrap().credentials.len(),
+        1
+    );
 }

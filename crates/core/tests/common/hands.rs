@@ -11,6 +11,7 @@ use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Obstacle;
 use devportal_core::decision::{NewSecret, Owner, ValueSource};
+use devportal_core::world::Listed;
 use devportal_core::{Change, World, Write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
@@ -26,7 +27,7 @@ pub type Answer = Result<Vec<Seen>, &'static str>;
 pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
     match write {
         Write::CreateSecret(new) => create_secret(cluster, new),
-        Write::DeleteSecret { id, uid } => Ok(delete_secret(cluster, id, uid)),
+        Write::DeleteSecret { id, uid } => Ok(delete_secret(cluster, world, id, uid)),
         Write::ApplyRequest { id, spec } => {
             let known = world.find_request(id).and_then(ResourceExt::uid);
             let mut new = APIKeyRequest::new(&id.name, spec.clone());
@@ -154,6 +155,7 @@ fn edit<K: Kind>(
     Ok(vec![seen(name, &made)])
 }
 
+/// What is gone, or another object by now, is not there either way.
 fn delete<K: Kind>(cluster: &mut Cluster, name: &Name, uid: &str) -> Vec<Seen> {
     let is_it = K::table(cluster)
         .get(name)
@@ -163,7 +165,12 @@ fn delete<K: Kind>(cluster: &mut Cluster, name: &Name, uid: &str) -> Vec<Seen> {
     } else {
         None
     };
-    done.into_iter().collect()
+    let gone = || Seen {
+        change: K::change(name, None),
+        object: (K::KIND, name.clone()),
+        gone: Some(uid.to_owned()),
+    };
+    vec![done.unwrap_or_else(gone)]
 }
 
 fn tie(approval: &mut APIKeyApproval, owner: &Owner) {
@@ -212,20 +219,19 @@ fn cover(cluster: &mut Cluster, terms: Option<&ApprovedTerms>) {
     }
 }
 
-fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) -> Vec<Seen> {
+fn delete_secret(cluster: &mut Cluster, world: &World, id: &SecretId, uid: &str) -> Vec<Seen> {
     let name = pair(&id.namespace, &id.name);
-    let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) else {
-        return vec![];
-    };
-    assert!(secret.ours, "{id} is not ours to delete");
-    let gone = Some(uid.to_owned());
-    let is_enforcement = secret.is_enforcement();
-    cluster.delete_secret(&name);
-    let absence = if is_enforcement {
+    if let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) {
+        assert!(secret.ours, "{id} is not ours to delete");
+        cluster.delete_secret(&name);
+    }
+    let enforced = world.roll(&Listed::EnforcementSecrets(id.namespace.clone()));
+    let absence = if enforced.contains_key(&name) {
         enforcement(&name, None)
     } else {
         source(&name, None)
     };
+    let gone = Some(uid.to_owned());
     vec![Seen { gone, ..absence }]
 }
 

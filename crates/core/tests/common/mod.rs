@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod fixture;
 pub mod hands;
 pub mod oracle;
+mod sight;
 pub mod simulation;
 mod stage;
 

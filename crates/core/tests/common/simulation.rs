@@ -9,7 +9,6 @@ use devportal_api::condition::OpenApiState;
 use devportal_api::id::SecretId;
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::decision::Decision;
-use devportal_core::world::Listed;
 use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,12 +28,12 @@ pub struct Simulation {
     pub dice: Option<Dice>,
     /// When set: what happens to the write of this number (from 0).
     pub fault_at: Option<(usize, Fault)>,
-    queues: BTreeMap<(&'static str, Name), VecDeque<Seen>>,
+    pub(super) queues: BTreeMap<(&'static str, Name), VecDeque<Seen>>,
     wakes: BTreeMap<Id, Timestamp>,
     needs: BTreeMap<Id, BTreeSet<Need>>,
     followed: BTreeSet<SecretId>,
     /// The namespace whose enforcement Secrets are watched.
-    watched: Option<String>,
+    pub(super) watched: Option<String>,
 }
 
 impl Default for Simulation {
@@ -85,10 +84,17 @@ impl Simulation {
         self.needs.clear();
         self.followed.clear();
         self.watched = None;
-        // Those of a Kuadrant that moved before are listed here, and only here:
-        // the controller does not look where Kuadrant is not any more.
-        for seen in self.cluster.list() {
+        let (secrets, objects): (Vec<_>, Vec<_>) = (self.cluster.list().into_iter())
+            .partition(|seen| seen.object.0 == cluster::ENFORCEMENT);
+        for seen in objects {
             self.observe(seen);
+        }
+        // Those where Kuadrant is, and before anything is decided.
+        self.queues.clear();
+        for seen in secrets {
+            if self.watches(&seen.object.1) {
+                self.observe(seen);
+            }
         }
         self.dirty = self.world.everything();
     }
@@ -109,7 +115,9 @@ impl Simulation {
             }
         }
         for seen in listed {
-            self.observe(seen);
+            if seen.object.0 != cluster::ENFORCEMENT || self.watches(&seen.object.1) {
+                self.observe(seen);
+            }
         }
         for id in self.followed.clone() {
             self.read(&id);
@@ -123,34 +131,6 @@ impl Simulation {
         };
         self.dirty.extend(self.world.observe(change));
         self.follow_kuadrant();
-    }
-
-    /// Enforcement Secrets are watched where Kuadrant is: a new watch lists, and
-    /// knows what was told of the place before.
-    fn follow_kuadrant(&mut self) {
-        let now = self.world.kuadrant_namespace().map(str::to_owned);
-        if now == self.watched {
-            return;
-        }
-        self.watched = now;
-        let is_there = |(kind, name): &(&'static str, Name)| {
-            *kind == cluster::ENFORCEMENT && Some(&name.0) == self.watched.as_ref()
-        };
-        let there = self.watched.clone().map(Listed::EnforcementSecrets);
-        let roll = there.map(|list| self.world.roll(&list)).unwrap_or_default();
-        let gone: Vec<_> = (roll.into_iter())
-            .filter(|(name, _)| !self.cluster.secrets.contains_key(name))
-            .map(|(name, change)| Seen {
-                change,
-                ..cluster::enforcement(&name, None)
-            })
-            .collect();
-        let listed = self.cluster.list();
-        let listed = listed.into_iter().filter(|seen| is_there(&seen.object));
-        for seen in listed.chain(gone).collect::<Vec<_>>() {
-            let queue = self.queues.entry(seen.object.clone()).or_default();
-            queue.push_back(seen);
-        }
     }
 
     fn take_events(&mut self) {

@@ -105,8 +105,12 @@ pub(in crate::decide) fn retire(
     )
 }
 
-/// The credentials that open the API now, the one that stays last.
+/// The credentials that open the API now, the one that stays last. Without a Kuadrant
+/// none does, and nobody watches what becomes of them.
 pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
+    if world.kuadrant_namespace().is_none() {
+        return vec![];
+    }
     let existing: Vec<_> = world
         .enforcement_of(id)
         .filter(|(_, facts)| !facts.deleting)
