@@ -73,7 +73,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Outcome {
     /// What the API server told, also when something failed.
     pub(crate) answers: Vec<Change>,
-    /// What failed, and whether it was to take access away: that comes first.
+    /// The most urgent of what failed: it says when all is tried again.
     pub(crate) failure: Option<(Lane, Failure)>,
 }
 
@@ -92,18 +92,19 @@ impl Writer {
         now: Timestamp,
     ) -> Outcome {
         let mut answers = Vec::new();
-        let mut failure: Option<(Lane, Failure)> = None;
+        let mut failures = Vec::new();
         for (write, seen) in writes {
             let lane = Lane::of([&write]);
             match timeout(PATIENCE, self.write(id, write, &seen, now)).await {
                 Ok(Ok(answer)) => answers.push(answer),
-                Ok(Err(error)) => drop(failure.get_or_insert((lane, error))),
+                Ok(Err(error)) => failures.push((lane, error)),
                 Err(_) => {
                     let error = Failure::Retry("the API server does not answer".to_owned());
-                    failure.get_or_insert((lane, error));
+                    failures.push((lane, error));
                 }
             }
         }
+        let failure = failures.into_iter().min_by_key(|(lane, _)| *lane);
         Outcome { answers, failure }
     }
 
@@ -117,13 +118,15 @@ impl Writer {
     ) -> Result<Change, Failure> {
         match write {
             Write::CreateSecret(secret) => self.create_secret(id, secret, now).await,
-            Write::DeleteSecret { id: at, uid } => {
-                let is_copy = matches!(id, Id::Key(key) if name::generated_secret(key) == at);
-                let change = |it: Option<Arc<Secret>>| {
-                    let facts = it.map(|it| self.reader.facts(&it));
-                    secret_change(at.clone(), facts, is_copy)
-                };
-                self.delete(&at.namespace, &at.name, uid, change).await
+            Write::DeleteCredential { id, uid } => {
+                let facts = |it: Arc<Secret>| self.reader.facts(&it);
+                let change = |it: Option<_>| Change::EnforcementSecret(id.clone(), it.map(facts));
+                self.delete(&id.namespace, &id.name, uid, change).await
+            }
+            Write::DeleteCopy { id, uid } => {
+                let facts = |it: Arc<Secret>| self.reader.facts(&it);
+                let change = |it: Option<_>| Change::SourceSecret(id.clone(), it.map(facts));
+                self.delete(&id.namespace, &id.name, uid, change).await
             }
             Write::ApplyRequest { id, spec } => {
                 if seen.is_null() {

@@ -1,11 +1,12 @@
 //! Does writing lead anywhere? Each answer leads to the next decision, until one has
 //! nothing to write. Where something else undoes what is written, that never comes.
+//! However often, taking access away waits for nothing but its own last answer.
 
 use std::collections::HashMap;
 
 use devportal_core::{Id, Write};
 
-use crate::queue::Turn;
+use crate::queue::{Lane, Turn};
 
 /// After so many rounds an id waits behind the others: more than any key takes to be
 /// issued.
@@ -14,7 +15,9 @@ const IN_FRONT: u32 = 12;
 /// more than it takes to make all the Secrets of a key anew.
 const IN_A_ROW: u32 = 200;
 
-/// The rounds of each id since it last had nothing to write.
+/// The rounds of each id since it last had nothing to write. Those that only took
+/// access away do not count: whoever makes credentials go again and again must not
+/// put off the time when all of them do.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     of: HashMap<Id, Past>,
@@ -34,7 +37,9 @@ impl Rounds {
             count: 0,
             last: Vec::new(),
         });
-        past.count = past.count.saturating_add(1);
+        if !writes.iter().all(Write::revokes) {
+            past.count = past.count.saturating_add(1);
+        }
         past.last = writes;
     }
 
@@ -45,7 +50,7 @@ impl Rounds {
             return false;
         };
         let is_the_same = std::mem::take(&mut past.last) == writes;
-        let is_endless = past.count >= IN_A_ROW;
+        let is_endless = past.count >= IN_A_ROW && Lane::of(writes) != Lane::Revoke;
         if is_endless {
             past.count = IN_A_ROW - IN_FRONT;
         }
@@ -76,8 +81,15 @@ mod tests {
     }
 
     fn delete(uid: u32) -> Vec<Write> {
-        vec![Write::DeleteSecret {
+        vec![Write::DeleteCopy {
             id: SecretId::new("ns", "copy"),
+            uid: uid.to_string(),
+        }]
+    }
+
+    fn revoke(uid: u32) -> Vec<Write> {
+        vec![Write::DeleteCredential {
+            id: SecretId::new("kuadrant", "credential"),
             uid: uid.to_string(),
         }]
     }
@@ -113,6 +125,26 @@ mod tests {
         }
         rounds.settled(&id());
         assert!(!rounds.lead_nowhere(&id(), &delete(0)));
+    }
+
+    #[test]
+    fn access_is_taken_away_at_once_however_long_something_else_was_altered() {
+        let mut rounds = Rounds::default();
+        for round in 0..=IN_A_ROW {
+            rounds.note(&id(), delete(round));
+        }
+        assert!(!rounds.lead_nowhere(&id(), &revoke(0)));
+        assert!(rounds.lead_nowhere(&id(), &delete(IN_A_ROW + 1)));
+    }
+
+    #[test]
+    fn credentials_that_go_again_and_again_do_not_put_off_the_end_of_all() {
+        let mut rounds = Rounds::default();
+        for round in 0..=IN_A_ROW {
+            rounds.note(&id(), revoke(round));
+        }
+        assert!(!rounds.lead_nowhere(&id(), &revoke(IN_A_ROW + 1)));
+        assert!(!rounds.lead_nowhere(&id(), &delete(0)), "nor anything else");
     }
 
     #[test]

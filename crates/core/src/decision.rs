@@ -92,8 +92,15 @@ pub struct NewSecret {
 pub enum Write {
     /// Create a Secret; an existing one is never touched.
     CreateSecret(NewSecret),
-    /// Delete a Secret.
-    DeleteSecret {
+    /// Delete a Secret that the gateway reads.
+    DeleteCredential {
+        /// The Secret.
+        id: SecretId,
+        /// Its UID.
+        uid: String,
+    },
+    /// Delete the consumer's copy of a generated key.
+    DeleteCopy {
         /// The Secret.
         id: SecretId,
         /// Its UID.
@@ -147,8 +154,9 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether it takes access away: such writes overtake all others.
+    /// Whether it takes access away: such writes overtake all others. The gateway does
+    /// not read the consumer's copy.
     pub fn revokes(&self) -> bool {
-        matches!(self, Self::DeleteSecret { .. })
+        matches!(self, Self::DeleteCredential { .. })
     }
 }

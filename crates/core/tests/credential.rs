@@ -186,7 +186,7 @@ fn a_new_value_takes_over_before_the_old_one_goes() {
     let secrets: Vec<_> = it.writes.iter().filter(|it| touches_secret(it)).collect();
     assert!(matches!(
         secrets[..],
-        [Write::CreateSecret(_), Write::DeleteSecret { .. }]
+        [Write::CreateSecret(_), Write::DeleteCredential { .. }]
     ));
     assert_eq!(it.accepted("alice"), ["other"]);
     assert_eq!(
@@ -196,7 +196,10 @@ fn a_new_value_takes_over_before_the_old_one_goes() {
 }
 
 fn touches_secret(write: &Write) -> bool {
-    matches!(write, Write::CreateSecret(_) | Write::DeleteSecret { .. })
+    matches!(
+        write,
+        Write::CreateSecret(_) | Write::DeleteCredential { .. } | Write::DeleteCopy { .. }
+    )
 }
 
 #[test]
@@ -398,5 +401,5 @@ fn revoking_touches_the_secret_before_anything_else() {
     it.wrote();
     it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
     it.settle();
-    assert_eq!(it.wrote()[..2], ["delete Secret", "delete Secret"]);
+    assert_eq!(it.wrote()[..2], ["delete credential", "delete copy"]);
 }

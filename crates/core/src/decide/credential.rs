@@ -31,7 +31,7 @@ use crate::world::World;
 
 pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{astray, withdraw, withdraw_copy};
-use withdrawal::{delete, is_owned};
+use withdrawal::{delete, delete_copy, is_owned};
 
 /// How long after a name was found taken it is tried again.
 const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
@@ -168,7 +168,7 @@ impl Plan<'_> {
         }
         if rotation::revision_of(facts) != self.key.revision() {
             // The gateway goes on accepting the value while another is made.
-            return Err(Step::Write(vec![delete((&id, facts))]));
+            return Err(Step::Write(vec![delete_copy(&id, facts)]));
         }
         let intact = intact_fingerprint(facts);
         let enforced = self.enforced();
@@ -177,7 +177,7 @@ impl Plan<'_> {
             (Some(value), Some((_, enforced))) if value == enforced => Ok((id, value)),
             // What the gateway accepts is the truth about a generated key: the
             // copy lies in a namespace other people write to.
-            _ => Err(Step::Write(vec![delete((&id, facts))])),
+            _ => Err(Step::Write(vec![delete_copy(&id, facts)])),
         }
     }
 

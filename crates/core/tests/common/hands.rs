@@ -11,13 +11,12 @@ use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Obstacle;
 use devportal_core::decision::{NewSecret, Owner, ValueSource};
-use devportal_core::world::Listed;
 use devportal_core::{Change, World, Write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::cluster::{
-    Admission, Cluster, Kind, Name, Seen, digest, enforcement, fingerprint, seen, source,
+    Admission, Cluster, Kind, Name, Secret, Seen, digest, enforcement, fingerprint, seen, source,
 };
 
 /// What the API server answered: an error leads to another decision.
@@ -27,7 +26,8 @@ pub type Answer = Result<Vec<Seen>, &'static str>;
 pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
     match write {
         Write::CreateSecret(new) => create_secret(cluster, new),
-        Write::DeleteSecret { id, uid } => Ok(delete_secret(cluster, world, id, uid)),
+        Write::DeleteCredential { id, uid } => Ok(delete_secret(cluster, id, uid, enforcement)),
+        Write::DeleteCopy { id, uid } => Ok(delete_secret(cluster, id, uid, source)),
         Write::ApplyRequest { id, spec } => {
             let known = world.find_request(id).and_then(ResourceExt::uid);
             let mut new = APIKeyRequest::new(&id.name, spec.clone());
@@ -219,20 +219,22 @@ fn cover(cluster: &mut Cluster, terms: Option<&ApprovedTerms>) {
     }
 }
 
-fn delete_secret(cluster: &mut Cluster, world: &World, id: &SecretId, uid: &str) -> Vec<Seen> {
+fn delete_secret(
+    cluster: &mut Cluster,
+    id: &SecretId,
+    uid: &str,
+    told_as: fn(&Name, Option<&Secret>) -> Seen,
+) -> Vec<Seen> {
     let name = pair(&id.namespace, &id.name);
     if let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) {
         assert!(secret.ours, "{id} is not ours to delete");
         cluster.delete_secret(&name);
     }
-    let enforced = world.roll(&Listed::EnforcementSecrets(id.namespace.clone()));
-    let absence = if enforced.contains_key(&name) {
-        enforcement(&name, None)
-    } else {
-        source(&name, None)
-    };
     let gone = Some(uid.to_owned());
-    vec![Seen { gone, ..absence }]
+    vec![Seen {
+        gone,
+        ..told_as(&name, None)
+    }]
 }
 
 fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {

@@ -108,7 +108,8 @@ impl Simulation {
 fn short(write: &Write) -> &'static str {
     match write {
         Write::CreateSecret(_) => "create Secret",
-        Write::DeleteSecret { .. } => "delete Secret",
+        Write::DeleteCredential { .. } => "delete credential",
+        Write::DeleteCopy { .. } => "delete copy",
         Write::ApplyRequest { .. } => "apply request",
         Write::DeleteRequest { .. } => "delete request",
         Write::ApplyApproval { .. } => "apply approval",

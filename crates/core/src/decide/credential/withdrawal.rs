@@ -54,12 +54,20 @@ pub(in crate::decide) fn withdraw_copy(id: &KeyId, key: &APIKey, world: &World) 
     let source = name::generated_secret(id);
     let facts = world.find_source(&source)??;
     let is_ours = is_owned(facts, key) && !facts.deleting;
-    (key.is_generated() && is_ours).then(|| delete((&source, facts)))
+    (key.is_generated() && is_ours).then(|| delete_copy(&source, facts))
 }
 
-/// The write that deletes a Secret as it was seen.
+/// The write that deletes an enforcement Secret as it was seen.
 pub(super) fn delete((id, facts): (&SecretId, &SecretFacts)) -> Write {
-    Write::DeleteSecret {
+    Write::DeleteCredential {
+        id: id.clone(),
+        uid: facts.uid.clone(),
+    }
+}
+
+/// The write that deletes a consumer's copy as it was seen.
+pub(super) fn delete_copy(id: &SecretId, facts: &SecretFacts) -> Write {
+    Write::DeleteCopy {
         id: id.clone(),
         uid: facts.uid.clone(),
     }
