@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::common::action::{Action, act, any_action, usual};
 use crate::common::chance::Dice;
-use crate::common::cluster::{Cluster, ENFORCEMENT, Seen, source};
+use crate::common::cluster::{Cluster, source};
 use crate::common::fixture::at;
 use crate::common::oracle;
 use crate::common::simulation::Simulation;
@@ -156,10 +156,9 @@ proptest! {
     ) {
         let simulation = live(&actions);
         prop_assume!(!simulation.remembers_an_earlier_place());
-        let is_in_sight = |seen: &Seen| !simulation.is_out_of_sight(&seen.object.1);
         let mut other = Simulation::of(Cluster { now: at(0), ..Cluster::default() });
         let mut seen = simulation.cluster.list();
-        seen.retain(|it| it.object.0 != ENFORCEMENT || is_in_sight(it));
+        seen.retain(|it| simulation.shows(it));
         for (name, secret) in &simulation.cluster.secrets {
             seen.push(source(name, Some(secret)));
         }

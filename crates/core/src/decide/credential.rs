@@ -79,11 +79,7 @@ impl Plan<'_> {
             Ok(marks) => marks,
             Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why), None),
         };
-        let existing: Vec<_> = self
-            .world
-            .enforcement_of(self.id)
-            .filter(|(_, facts)| !facts.deleting)
-            .collect();
+        let existing: Vec<_> = self.world.credentials_of(self.id).collect();
         let is_right = |(id, facts): &(&SecretId, &SecretFacts)| {
             id.namespace == self.namespace
                 && is_labelled(facts, &labels)
@@ -184,10 +180,9 @@ impl Plan<'_> {
     /// An enforcement Secret of the current revision that nobody tampered with.
     fn enforced(&self) -> Option<(&SecretId, Fingerprint)> {
         self.world
-            .enforcement_of(self.id)
+            .credentials_of(self.id)
             .filter(|(_, facts)| {
-                !facts.deleting
-                    && rotation::revision_of(facts) == self.key.revision()
+                rotation::revision_of(facts) == self.key.revision()
                     && may_be_generated(facts)
                     && self.is_of_this_key(facts)
             })

@@ -351,8 +351,7 @@ impl<'a> Case<'a> {
     }
 
     fn has_credentials(&self) -> bool {
-        let mut all = self.world.enforcement_of(self.id);
-        all.any(|(_, facts)| !facts.deleting)
+        self.world.credentials_of(self.id).next().is_some()
     }
 
     /// Whether a decision gives access now.

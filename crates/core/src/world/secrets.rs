@@ -81,6 +81,15 @@ impl World {
             .filter_map(|id| Some((id, self.enforcement.get(id)?)))
     }
 
+    /// Those of them that are not being deleted.
+    pub fn credentials_of<'a>(
+        &'a self,
+        key: &KeyId,
+    ) -> impl Iterator<Item = (&'a SecretId, &'a SecretFacts)> {
+        self.enforcement_of(key)
+            .filter(|(_, facts)| !facts.deleting)
+    }
+
     /// A followed Secret: `None` before it was read, `Some(None)` when absent.
     pub fn find_source(&self, id: &SecretId) -> Option<Option<&SecretFacts>> {
         self.sources.get(id).map(Option::as_ref)

@@ -13,6 +13,11 @@ impl Simulation {
         self.watched.as_ref() == Some(&secret.0)
     }
 
+    /// Whether a watch shows this.
+    pub fn shows(&self, seen: &Seen) -> bool {
+        seen.object.0 != cluster::ENFORCEMENT || self.watches(&seen.object.1)
+    }
+
     /// Enforcement Secrets are watched where Kuadrant is: a new watch lists, and
     /// knows what was told of the place before.
     pub(super) fn follow_kuadrant(&mut self) {
@@ -21,9 +26,6 @@ impl Simulation {
             return;
         }
         self.watched = now;
-        let is_there = |(kind, name): &(&'static str, Name)| {
-            *kind == cluster::ENFORCEMENT && Some(&name.0) == self.watched.as_ref()
-        };
         let there = self.watched.clone().map(Listed::EnforcementSecrets);
         let roll = there.map(|list| self.world.roll(&list)).unwrap_or_default();
         let gone: Vec<_> = (roll.into_iter())
@@ -34,7 +36,9 @@ impl Simulation {
             })
             .collect();
         let listed = self.cluster.list();
-        let listed = listed.into_iter().filter(|seen| is_there(&seen.object));
+        let listed = listed
+            .into_iter()
+            .filter(|seen| seen.object.0 == cluster::ENFORCEMENT && self.shows(seen));
         for seen in listed.chain(gone).collect::<Vec<_>>() {
             let queue = self.queues.entry(seen.object.clone()).or_default();
             queue.push_back(seen);

@@ -84,18 +84,14 @@ impl Simulation {
         self.needs.clear();
         self.followed.clear();
         self.watched = None;
-        let (secrets, objects): (Vec<_>, Vec<_>) = (self.cluster.list().into_iter())
-            .partition(|seen| seen.object.0 == cluster::ENFORCEMENT);
-        for seen in objects {
-            self.observe(seen);
-        }
-        // Those where Kuadrant is, and before anything is decided.
-        self.queues.clear();
-        for seen in secrets {
-            if self.watches(&seen.object.1) {
+        // The Secrets come last, when it is known where Kuadrant is.
+        for seen in self.cluster.list() {
+            if self.shows(&seen) {
                 self.observe(seen);
             }
         }
+        // Nothing is decided before all are listed.
+        self.queues.clear();
         self.dirty = self.world.everything();
     }
 
@@ -115,7 +111,7 @@ impl Simulation {
             }
         }
         for seen in listed {
-            if seen.object.0 != cluster::ENFORCEMENT || self.watches(&seen.object.1) {
+            if self.shows(&seen) {
                 self.observe(seen);
             }
         }
@@ -140,9 +136,7 @@ impl Simulation {
             {
                 continue;
             }
-            if let Change::EnforcementSecret(id, _) = &seen.change
-                && Some(&id.namespace) != self.watched.as_ref()
-            {
+            if !self.shows(&seen) {
                 continue;
             }
             self.queues

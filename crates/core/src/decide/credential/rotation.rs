@@ -89,10 +89,7 @@ pub(in crate::decide) fn retire(
     world: &World,
     now: Timestamp,
 ) -> (Vec<Write>, Option<Timestamp>) {
-    let existing: Vec<_> = world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting)
-        .collect();
+    let existing: Vec<_> = world.credentials_of(id).collect();
     let ends = existing
         .iter()
         .filter(|(_, facts)| revision_of(facts) != key.revision())
@@ -111,10 +108,7 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
     if world.kuadrant_namespace().is_none() {
         return vec![];
     }
-    let existing: Vec<_> = world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting)
-        .collect();
+    let existing: Vec<_> = world.credentials_of(id).collect();
     let mut live: Vec<_> = existing
         .iter()
         .map(|(id, facts)| LiveCredential {

@@ -12,11 +12,7 @@ use crate::world::World;
 
 /// Deletes every enforcement Secret of a key.
 pub(in crate::decide) fn withdraw(id: &KeyId, world: &World) -> Vec<Write> {
-    world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting)
-        .map(delete)
-        .collect()
+    world.credentials_of(id).map(delete).collect()
 }
 
 /// Deletes what opens another product than the one in force, and what was made for an
@@ -43,8 +39,8 @@ pub(in crate::decide) fn astray(
         opens_another || differs(uid, key.uid().as_ref())
     };
     world
-        .enforcement_of(id)
-        .filter(|(_, facts)| !facts.deleting && is_astray(facts))
+        .credentials_of(id)
+        .filter(|(_, facts)| is_astray(facts))
         .map(delete)
         .collect()
 }
