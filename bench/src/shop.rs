@@ -131,7 +131,7 @@ impl Shop {
         other_than: Option<&str>,
     ) -> Result<(String, Duration)> {
         let begun = Instant::now();
-        let copy = name::generated_secret(&KeyId::new(SHOP, name)).name;
+        let copy = name::generated_source(&KeyId::new(SHOP, name)).name;
         loop {
             let secret = self.secrets().get_opt(&copy).await?;
             let bytes = secret.and_then(|it| it.data?.remove(API_KEY_ENTRY));

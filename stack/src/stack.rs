@@ -95,6 +95,11 @@ impl Stack {
         self.url_of(ours::DOCUMENTS)
     }
 
+    /// Where our controller tells of its health, with [`Part::Controller`].
+    pub fn controller_url(&self) -> Option<String> {
+        self.url_of(ours::CONTROLLER)
+    }
+
     fn url_of(&self, name: &str) -> Option<String> {
         self.core
             .find_port(name)

@@ -39,6 +39,12 @@ pub mod kind {
     pub const PENDING: &str = "Pending";
     /// APIKey, ours: whether the gateway holds the key to its plan.
     pub const ENFORCED: &str = "Enforced";
+    /// APIKey and APIProduct, ours: whether requests and approvals are written. Absent
+    /// where they are.
+    pub const RECORDED: &str = "Recorded";
+    /// APIProduct, ours: something around the route cannot be read or seen. Absent
+    /// where all can.
+    pub const READABLE: &str = "Readable";
     /// APIKeyApproval: the decision counts.
     pub const VALID: &str = "Valid";
 }
@@ -270,6 +276,12 @@ pub enum Enforcement {
     /// Whatever Secrets are made in this namespace, they do not stay as they were
     /// made.
     SecretsAltered(String),
+    /// Access is to go and the API server does not let it: what is in the way.
+    RevocationRefused(Refused),
+    /// What the key rests on cannot be read: what, and why.
+    Unreadable(String, String),
+    /// What the key rests on cannot be seen: what, and why.
+    Unknown(String, String),
     /// A label the selector needs cannot be given.
     SelectorUnsatisfiable(String),
     /// The AuthPolicy is not in force at the moment.
@@ -327,6 +339,21 @@ impl Enforcement {
                     "The Secrets written to {namespace} for this key are altered by something else; no more are written"
                 ),
             ),
+            Self::RevocationRefused(refused) => (
+                true,
+                "RevocationRefused",
+                format!("Access is not yet taken away: {}", refused.sentence()),
+            ),
+            Self::Unreadable(what, why) => (
+                false,
+                "Unreadable",
+                format!("{what} cannot be read ({why}); until it is mended nothing is given or taken away for it"),
+            ),
+            Self::Unknown(what, why) => (
+                false,
+                "Unknown",
+                format!("{what} cannot be seen ({why}); until they can nothing is given or taken away for it"),
+            ),
             Self::SelectorUnsatisfiable(why) => (
                 false,
                 "SelectorUnsatisfiable",
@@ -350,6 +377,53 @@ impl Enforcement {
         };
         Fact::new(kind::ENFORCED, holds, reason, message)
     }
+}
+
+/// A write that the API server refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The kind and `namespace/name` of what was to be written.
+    pub target: String,
+    /// The API server's reason, in one word.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl Refused {
+    fn sentence(&self) -> String {
+        format!(
+            "the API server does not let {} be written ({}): {}",
+            self.target, self.reason, self.message
+        )
+    }
+
+    /// How it reads on a key that its request or its approval is not written.
+    pub fn of_key(&self) -> Fact {
+        let message = format!("Not told to the owner: {}", self.sentence());
+        Fact::new(kind::RECORDED, false, "WriteRefused", message)
+    }
+
+    /// How it reads on a product that the requests of so many keys are not written.
+    pub fn of_product(&self, keys: usize) -> Fact {
+        let message = match keys {
+            1 => format!("One request is not shown here: {}", self.sentence()),
+            _ => format!("{keys} requests are not shown here: {}", self.sentence()),
+        };
+        Fact::new(kind::RECORDED, false, "WriteRefused", message)
+    }
+}
+
+/// How it reads on a product that something around its route cannot be read.
+pub fn not_readable(what_and_why: &str) -> Fact {
+    let message = format!("{what_and_why}; what was known before stands");
+    Fact::new(kind::READABLE, false, "Unreadable", message)
+}
+
+/// How it reads on a product that a kind around its route cannot be seen.
+pub fn not_seen(what: &str, why: &str) -> Fact {
+    let message = format!("{what} cannot be seen: {why}; what was known before stands");
+    Fact::new(kind::READABLE, false, "Unknown", message)
 }
 
 /// What became of a product's route.
@@ -636,4 +710,6 @@ pub mod by_phase {
     pub const NOBODY: &str = "unknown";
     /// `reason`.
     pub const REASON: &str = "PhasePatched";
+    /// `reason` of a decision that version 0.1 left in the status.
+    pub const INHERITED: &str = "Inherited";
 }

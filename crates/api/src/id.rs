@@ -2,8 +2,21 @@
 //! cannot be passed where a product's is meant.
 
 use std::fmt;
+use std::hash::Hash;
 
 use kube::{Resource, ResourceExt};
+
+/// What every id here is: a namespace and a name.
+pub trait ObjectId:
+    Clone + fmt::Debug + fmt::Display + Eq + Ord + Hash + Send + Sync + 'static
+{
+    /// Names an object that may or may not exist.
+    fn named(namespace: &str, name: &str) -> Self;
+    /// The namespace, never empty.
+    fn namespace(&self) -> &str;
+    /// The object's name.
+    fn name(&self) -> &str;
+}
 
 macro_rules! namespaced_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -28,6 +41,20 @@ macro_rules! namespaced_id {
                     namespace: object.namespace().unwrap_or_default(),
                     name: object.name_any(),
                 }
+            }
+        }
+
+        impl ObjectId for $name {
+            fn named(namespace: &str, name: &str) -> Self {
+                Self::new(namespace, name)
+            }
+
+            fn namespace(&self) -> &str {
+                &self.namespace
+            }
+
+            fn name(&self) -> &str {
+                &self.name
             }
         }
 

@@ -265,7 +265,7 @@ impl APIKey {
         let id = KeyId::of(self);
         match &self.spec.secret_ref {
             Some(secret) if !secret.name.is_empty() => SecretId::new(id.namespace, &secret.name),
-            _ => name::generated_secret(&id),
+            _ => name::generated_source(&id),
         }
     }
 }

@@ -25,6 +25,9 @@ pub fn is_object_name(name: &str) -> bool {
     name.len() <= NAME_MAX && name.split('.').all(is_part)
 }
 
+/// The finalizer that a pre-release of version 0.1 put on keys.
+pub const LEGACY_FINALIZER: &str = "devportal.kuadrant.io/apikey-finalizer";
+
 /// The entry of a Secret that holds the key's value.
 pub const API_KEY_ENTRY: &str = "api_key";
 
@@ -129,8 +132,8 @@ pub fn revised_enforcement_secret(
     SecretId::new(kuadrant_namespace, with_suffix(&stem, &suffix, NAME_MAX))
 }
 
-/// The consumer's copy of a generated key, in the key's namespace.
-pub fn generated_secret(key: &KeyId) -> SecretId {
+/// The source of a generated key, in the key's namespace: the consumer reads it.
+pub fn generated_source(key: &KeyId) -> SecretId {
     const SUFFIX: &str = "apikey-secret";
     let whole = format!("{}-{SUFFIX}", key.name);
     let name = if whole.len() <= NAME_MAX {
@@ -222,7 +225,7 @@ mod tests {
             "kuadrant-system/devportal-consumer-app-gamestore-apikey-8dee3e06"
         );
         assert_eq!(
-            generated_secret(&key).to_string(),
+            generated_source(&key).to_string(),
             "consumer-app/gamestore-apikey-apikey-secret"
         );
     }
@@ -237,7 +240,7 @@ mod tests {
             |k: &KeyId, p: &ProductId| phase_approval(&request(k, p)).name,
             |k: &KeyId, _: &ProductId| enforcement_secret(k, "kuadrant-system").name,
             |k: &KeyId, _: &ProductId| revised_enforcement_secret(k, "kuadrant-system", "x").name,
-            |k: &KeyId, _: &ProductId| generated_secret(k).name,
+            |k: &KeyId, _: &ProductId| generated_source(k).name,
         ] {
             let (a, b) = (make(&a, &product), make(&b, &product));
             assert!(a.len() <= NAME_MAX && b.len() <= NAME_MAX, "{a}");

@@ -4,25 +4,27 @@
 //! cheap and happens at once, to know which lane an id belongs in; it happens
 //! again when a slot is free, on what is known by then.
 
-use std::collections::{BTreeSet, HashSet};
+mod seen;
+
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_core::world::Listed;
-use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
+use devportal_core::brake::{Failure, Hindrance};
+use devportal_core::{Change, Decision, Group, Id, Need, Settings, World, Write, decide};
+use devportal_mirror::Scope;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
 use crate::follow::Follower;
+use crate::health::Readiness;
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
-use crate::rounds::Rounds;
-use crate::watch::News;
 
 /// How many ids are written at a time. More write no faster where the API server is
 /// what is waited for, and make a revocation wait with them: in a burst of issues 16
@@ -30,11 +32,13 @@ use crate::watch::News;
 const SLOTS: usize = 8;
 /// When a decision that panicked is made again, unless something changes.
 const AFTER_A_PANIC: Duration = Duration::from_mins(1);
+/// How long after more is seen of a kind everything is looked at again: an outage ends
+/// for all kinds at about one time.
+const REVIEW: Duration = Duration::from_millis(100);
 
 /// What a writer reports.
 struct Done {
     id: Id,
-    writes: Vec<Write>,
     outcome: Outcome,
 }
 
@@ -43,14 +47,14 @@ pub(crate) struct Engine {
     world: World,
     queue: Queue,
     needs: Needs,
-    rounds: Rounds,
     writer: Arc<Writer>,
     follower: Follower,
     fetcher: Fetcher,
-    /// Kinds whose first list is still out.
-    unlisted: HashSet<Listed>,
+    /// Whether every kind was listed, or cannot be: nothing is decided before.
+    has_begun: bool,
+    review_at: Option<Instant>,
     leads: watch::Receiver<bool>,
-    ready: watch::Sender<bool>,
+    ready: watch::Sender<Readiness>,
     kuadrant: watch::Sender<Option<String>>,
     done: mpsc::UnboundedSender<Done>,
 }
@@ -61,16 +65,15 @@ pub(crate) struct Parts {
     pub(crate) writer: Writer,
     pub(crate) follower: Follower,
     pub(crate) fetcher: Fetcher,
-    pub(crate) kinds: HashSet<Listed>,
     pub(crate) leads: watch::Receiver<bool>,
-    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) ready: watch::Sender<Readiness>,
     pub(crate) kuadrant: watch::Sender<Option<String>>,
 }
 
 /// Runs until the news end.
 pub(crate) async fn run(
     parts: Parts,
-    mut news: mpsc::Receiver<News>,
+    mut news: mpsc::Receiver<Change>,
     mut documents: mpsc::Receiver<Change>,
 ) {
     let (done, mut reports) = mpsc::unbounded_channel();
@@ -78,11 +81,11 @@ pub(crate) async fn run(
         world: World::new(parts.settings),
         queue: Queue::new(SLOTS),
         needs: Needs::default(),
-        rounds: Rounds::default(),
         writer: Arc::new(parts.writer),
         follower: parts.follower,
         fetcher: parts.fetcher,
-        unlisted: parts.kinds,
+        has_begun: false,
+        review_at: None,
         leads: parts.leads,
         ready: parts.ready,
         kuadrant: parts.kuadrant,
@@ -90,6 +93,7 @@ pub(crate) async fn run(
     };
     loop {
         let alarm = engine.until_alarm();
+        let review = engine.review_at;
         tokio::select! {
             biased;
             Some(report) = reports.recv() => engine.finish(report),
@@ -97,11 +101,19 @@ pub(crate) async fn run(
                 Some(heard) => engine.hear(heard),
                 None => return,
             },
-            Some(document) = documents.recv() => engine.hear(News::Change(document)),
+            Some(document) = documents.recv() => engine.hear(document),
             Ok(()) = engine.leads.changed() => engine.look_at_everything(),
+            () = until(review) => engine.look_at_everything(),
             () = tokio::time::sleep(alarm) => engine.ring(),
         }
         engine.start_writers();
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -109,7 +121,7 @@ impl Engine {
     fn until_alarm(&self) -> Duration {
         /// A far alarm is looked at again now and then: clocks are set.
         const FAR: Duration = Duration::from_secs(30);
-        let next = self.queue.next_alarm().filter(|_| self.is_informed());
+        let next = self.queue.next_alarm().filter(|_| self.has_begun);
         let Some(at) = next else {
             return FAR;
         };
@@ -118,50 +130,50 @@ impl Engine {
             .min(FAR)
     }
 
-    fn hear(&mut self, news: News) {
-        match news {
-            News::Change(change) => {
-                let dirty = self.world.observe(change);
-                self.tell_kuadrant();
-                self.consider_all(dirty);
+    fn hear(&mut self, news: Change) {
+        let dirty = self.world.observe(news);
+        self.tell_kuadrant();
+        if self.world.take_review() {
+            self.notice_sight();
+        }
+        self.consider_all(dirty);
+    }
+
+    /// Of some kind more or less is seen than before.
+    fn notice_sight(&mut self) {
+        let followed = self.world.followed();
+        let readiness = Readiness::of(&followed);
+        let has_answered = followed.iter().all(|it| it.sight.has_answered());
+        self.ready.send_if_modified(|told| {
+            let is_news = (self.has_begun || has_answered) && *told != readiness;
+            if is_news {
+                *told = readiness;
             }
-            // Whoever asked may have gone by now.
-            News::Listing(list, tell) => drop(tell.send(self.world.roll(&list))),
-            News::Listed(kind) => {
-                if self.unlisted.remove(&kind) {
-                    self.look_at_everything();
-                }
-            }
+            is_news
+        });
+        if self.has_begun {
+            let at = Instant::now() + REVIEW;
+            self.review_at.get_or_insert(at);
+        } else if has_answered {
+            info!("every kind was listed, or cannot be; deciding");
+            self.has_begun = true;
+            self.look_at_everything();
         }
     }
 
-    /// Where enforcement Secrets are may change: nothing is decided until those
-    /// of the new place are listed.
+    /// Where enforcement Secrets are may change. It is known once all are listed.
     fn tell_kuadrant(&mut self) {
-        let now = self.world.kuadrant_namespace();
-        if self.kuadrant.borrow().as_deref() == now {
+        if !self.world.kuadrants().sight(&Scope::Cluster).is_listed() {
             return;
         }
-        let in_namespace = |it: &str| Listed::EnforcementSecrets(it.to_owned());
-        if let Some(before) = self.kuadrant.borrow().as_deref() {
-            self.unlisted.remove(&in_namespace(before));
+        let now = self.world.kuadrant_namespace();
+        if self.kuadrant.borrow().as_deref() != now {
+            self.kuadrant.send_replace(now.map(str::to_owned));
         }
-        self.unlisted.extend(now.map(in_namespace));
-        self.kuadrant.send_replace(now.map(str::to_owned));
-        self.look_at_everything();
-    }
-
-    fn is_informed(&self) -> bool {
-        self.unlisted.is_empty()
     }
 
     fn look_at_everything(&mut self) {
-        if !self.is_informed() {
-            return;
-        }
-        if !self.ready.send_replace(true) {
-            info!("every kind is listed; deciding");
-        }
+        self.review_at = None;
         let mut all = self.world.everything();
         // What ended meanwhile needs nothing any more.
         all.extend(self.needs.ids().cloned());
@@ -169,7 +181,7 @@ impl Engine {
     }
 
     fn ring(&mut self) {
-        if self.is_informed() {
+        if self.has_begun {
             for id in self.queue.due(Timestamp::now()) {
                 self.consider(id, Turn::Last);
             }
@@ -177,7 +189,7 @@ impl Engine {
     }
 
     fn consider_all(&mut self, ids: BTreeSet<Id>) {
-        if self.is_informed() {
+        if self.has_begun {
             for id in ids {
                 self.consider(id, Turn::Last);
             }
@@ -190,17 +202,9 @@ impl Engine {
             return;
         }
         let writes = self.decide(&id);
-        let lane = Lane::of(&writes);
-        if writes.is_empty() {
-            self.settle(&id);
-        } else if *self.leads.borrow() && !self.queue.is_held_back(&id, lane) {
-            self.queue.push(id, lane, turn);
+        if !writes.is_empty() && *self.leads.borrow() {
+            self.queue.push(id, Lane::of(&writes), turn);
         }
-    }
-
-    fn settle(&mut self, id: &Id) {
-        self.queue.settled(id);
-        self.rounds.settled(id);
     }
 
     /// Decides, follows what the decision needs, and sets its alarm.
@@ -213,8 +217,19 @@ impl Engine {
             };
             let is_outdated = self.follow(id, &decision.needs);
             if !is_outdated {
+                self.settle(id, &decision);
                 self.queue.wake(id, decision.wake_at);
                 return decision.writes;
+            }
+        }
+    }
+
+    /// What has nothing left to write is not slowed down the next time.
+    fn settle(&mut self, id: &Id, decision: &Decision) {
+        for group in Group::ALL {
+            if !decision.unsettled.contains(&group) {
+                let dirty = self.world.settle(id, group);
+                self.consider_all(dirty);
             }
         }
     }
@@ -243,92 +258,75 @@ impl Engine {
     }
 
     fn start_writers(&mut self) {
-        if !*self.leads.borrow() || !self.is_informed() {
+        if !*self.leads.borrow() || !self.has_begun {
             return;
         }
         while let Some(id) = self.queue.pop() {
             let writes = self.decide(&id);
+            let writes = self.with_seen(writes);
             if writes.is_empty() {
                 self.queue.done(&id);
-                self.settle(&id);
-                continue;
-            }
-            if self.rounds.lead_nowhere(&id, &writes) {
-                warn!(?id, "what was written does not stay; trying again later");
-                self.queue.done(&id);
-                self.fail(&id, Lane::of(&writes));
                 continue;
             }
             debug!(
-                ?id,
+                %id,
                 writes = writes.len(),
                 waiting = self.queue.waiting(),
                 "writing"
             );
-            let revisions = self.with_seen(&writes);
             let hands = Arc::clone(&self.writer);
             let done = self.done.clone();
             tokio::spawn(async move {
-                let outcome = hands.apply(&id, revisions, Timestamp::now()).await;
+                let outcome = hands.apply(&id, writes).await;
                 // The engine is gone only when the process ends.
-                let _ = done.send(Done {
-                    id,
-                    writes,
-                    outcome,
-                });
+                let _ = done.send(Done { id, outcome });
             });
         }
     }
 
-    /// Each write with the object it changes, null where there is none yet.
-    fn with_seen(&self, writes: &[Write]) -> Vec<(Write, Value)> {
-        let world = &self.world;
-        let seen = |write: &Write| match write {
-            Write::ProductStatus(id, _) => world.find_product(id).map(|it| json!(it)),
-            Write::KeyStatus(id, _) => world.find_key(id).map(|it| json!(it)),
-            Write::RequestStatus(id, _) | Write::ApplyRequest { id, .. } => {
-                world.find_request(id).map(|it| json!(it))
-            }
-            Write::ApprovalStatus(id, _)
-            | Write::ApplyApproval { id, .. }
-            | Write::AdoptApproval { id, .. } => world.find_approval(id).map(|it| json!(it)),
-            _ => None,
-        };
-        let paired = writes.iter().map(|write| {
-            let seen = seen(write).unwrap_or_default();
-            (write.clone(), seen)
-        });
-        paired.collect()
-    }
-
     fn finish(&mut self, report: Done) {
-        let Done {
-            id,
-            writes,
-            outcome,
-        } = report;
+        let Done { id, outcome } = report;
         let mut dirty = BTreeSet::new();
         for answer in outcome.answers {
             dirty.extend(self.world.observe(answer));
         }
-        self.queue.done(&id);
-        match outcome.failure {
-            None => self.rounds.note(&id, writes),
-            Some((lane, failure)) => {
-                warn!(?id, category = failure.category(), error = %failure, "a write failed; trying again later");
-                self.fail(&id, lane);
+        let now = Timestamp::now();
+        for (group, failure) in outcome.groups {
+            if let Some(failure) = &failure {
+                self.log(&id, group, failure);
+            }
+            let was_slow = self.world.brakes().hindrance(&id, group).is_some();
+            let tried = Change::Tried(id.clone(), group, failure, now, rand::random());
+            dirty.extend(self.world.observe(tried));
+            let why = self.world.brakes().hindrance(&id, group);
+            if !was_slow && why == Some(Hindrance::DoesNotStay) {
+                warn!(%id, ?group, "what was written does not stay; trying again ever more rarely");
             }
         }
-        if self.is_informed() {
-            let turn = self.rounds.turn(&id);
-            self.consider(id, turn);
+        self.tell_kuadrant();
+        if self.world.take_review() {
+            self.notice_sight();
+        }
+        self.queue.done(&id);
+        if self.has_begun {
+            self.consider(id, Turn::Next);
         }
         self.consider_all(dirty);
     }
 
-    fn fail(&mut self, id: &Id, lane: Lane) {
-        self.queue
-            .failed(id, lane, Timestamp::now(), rand::random());
+    /// Once per fault, not per try.
+    fn log(&self, id: &Id, group: Group, failure: &Failure) {
+        if self.world.brakes().failure(id, group) == Some(failure) {
+            debug!(%id, error = %failure.message, "a write failed again");
+            return;
+        }
+        warn!(
+            %id,
+            target = %failure.target,
+            reason = %failure.reason,
+            error = %failure.message,
+            "a write failed; trying again later"
+        );
     }
 }
 
@@ -337,7 +335,7 @@ fn survive<T>(id: &Id, decide: impl FnOnce() -> T) -> Option<T> {
     // The World is only read: nothing is left half changed.
     let decision = catch_unwind(AssertUnwindSafe(decide));
     if decision.is_err() {
-        error!(?id, "deciding panicked, which is a bug; trying again later");
+        error!(%id, "deciding panicked, which is a bug; trying again later");
     }
     decision.ok()
 }

@@ -10,70 +10,68 @@ use std::time::Duration;
 
 use devportal_api::id::SecretId;
 use devportal_core::Change;
-use futures::{StreamExt, pin_mut};
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, ResourceExt};
-use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
+use devportal_core::change::Source;
+use devportal_mirror::{Lens, Named, Scope, SecretFacts, Told, Version};
+use devportal_watch::{brief, watch};
+use kube::Client;
+use tokio::sync::mpsc::{
+    Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
+};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::complaint::brief;
-use crate::secret::Reader;
-use crate::watch::News;
+use crate::read::read;
+use crate::vital::Vital;
 
 const RETRY: Duration = Duration::from_secs(2);
-const LONGEST_RETRY: Duration = Duration::from_mins(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// Observations of metadata that may wait.
+const BACKLOG: usize = 256;
 
 /// Follows named Secrets, a watch per namespace that has any.
 pub(crate) struct Follower {
     client: Client,
-    reader: Reader,
-    news: Sender<News>,
+    lens: Lens,
+    news: Sender<Change>,
+    vital: Vital,
     namespaces: HashMap<String, Namespace>,
 }
 
 struct Namespace {
     names: Arc<Mutex<HashSet<String>>>,
     wanted: UnboundedSender<String>,
-    task: JoinHandle<()>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
 }
 
 impl Follower {
-    pub(crate) fn new(client: Client, reader: Reader, news: Sender<News>) -> Self {
+    pub(crate) fn new(client: Client, lens: Lens, news: Sender<Change>, vital: Vital) -> Self {
         Self {
             client,
-            reader,
+            lens,
             news,
+            vital,
             namespaces: HashMap::new(),
         }
     }
 
     /// Reads a Secret now and each time it changes.
     pub(crate) fn follow(&mut self, id: &SecretId) {
-        let namespace = self
-            .namespaces
-            .entry(id.namespace.clone())
-            .or_insert_with(|| {
-                let names = Arc::new(Mutex::new(HashSet::new()));
-                let (wanted, asked) = unbounded_channel();
-                let follow = Follow {
-                    namespace: id.namespace.clone(),
-                    client: self.client.clone(),
-                    reader: self.reader.clone(),
-                    news: self.news.clone(),
-                    names: Arc::clone(&names),
-                    versions: HashMap::new(),
-                };
-                Namespace {
-                    names,
-                    wanted,
-                    task: tokio::spawn(follow.run(asked)),
-                }
-            });
+        if !self.namespaces.contains_key(&id.namespace) {
+            let begun = self.begin(&id.namespace);
+            self.namespaces.insert(id.namespace.clone(), begun);
+        }
+        let Some(namespace) = self.namespaces.get(&id.namespace) else {
+            return;
+        };
         let mut names = namespace
             .names
             .lock()
@@ -81,6 +79,35 @@ impl Follower {
         names.insert(id.name.clone());
         // The receiver lives as long as the task, which ends with the entry.
         let _ = namespace.wanted.send(id.name.clone());
+    }
+
+    fn begin(&self, namespace: &str) -> Namespace {
+        let names = Arc::new(Mutex::new(HashSet::new()));
+        let (wanted, asked) = unbounded_channel();
+        let (tell, told) = channel(BACKLOG);
+        let source = devportal_watch::Source {
+            client: self.client.clone(),
+            scope: Scope::Namespace(namespace.to_owned()),
+            lens: self.lens.clone(),
+        };
+        let follow = Follow {
+            namespace: namespace.to_owned(),
+            client: self.client.clone(),
+            lens: self.lens.clone(),
+            news: self.news.clone(),
+            names: Arc::clone(&names),
+            versions: HashMap::new(),
+        };
+        let watch = watch::<Named, Told<Named>>(source, tell);
+        Namespace {
+            names,
+            wanted,
+            tasks: [
+                self.vital.spawn("Secrets of consumers", watch),
+                self.vital
+                    .spawn("keys of consumers", follow.run(asked, told)),
+            ],
+        }
     }
 
     /// Stops following a Secret.
@@ -95,8 +122,8 @@ impl Follower {
         names.remove(&id.name);
         let is_last = names.is_empty();
         drop(names);
-        if is_last && let Some(namespace) = self.namespaces.remove(&id.namespace) {
-            namespace.task.abort();
+        if is_last {
+            self.namespaces.remove(&id.namespace);
         }
     }
 }
@@ -104,47 +131,40 @@ impl Follower {
 struct Follow {
     namespace: String,
     client: Client,
-    reader: Reader,
-    news: Sender<News>,
+    lens: Lens,
+    news: Sender<Change>,
     names: Arc<Mutex<HashSet<String>>>,
     /// Of those that exist, the version that was read last.
-    versions: HashMap<String, String>,
+    versions: HashMap<String, Version>,
 }
 
 impl Follow {
-    async fn run(mut self, mut asked: UnboundedReceiver<String>) {
-        let api: Api<PartialObjectMeta<Secret>> =
-            Api::namespaced(self.client.clone(), &self.namespace);
-        let stream = watcher(api, watcher::Config::default()).default_backoff();
-        pin_mut!(stream);
+    async fn run(mut self, mut asked: UnboundedReceiver<String>, mut told: Receiver<Told<Named>>) {
         let mut unread = Unread::default();
         let mut listed = HashSet::new();
-        let mut is_broken = false;
-        let mut is_told = false;
+        let mut failures = 0_u32;
         loop {
             tokio::select! {
                 name = asked.recv() => match name {
                     Some(name) => self.read(&name, &mut unread).await,
                     None => return,
                 },
-                event = stream.next() => match event {
-                    Some(Ok(event)) => {
-                        // The beginning of a list is not yet an answer.
-                        if !matches!(event, Event::Init) {
-                            (is_broken, is_told) = (false, false);
-                        }
-                        self.hear(event, &mut listed, &mut unread).await;
-                    }
-                    // A watch that breaks off lists anew, and the list tells what
+                told = told.recv() => match told {
+                    // A watch that breaks off goes on or lists anew, and tells what
                     // changed: only without one is each Secret read.
-                    Some(Err(failure)) if is_broken => {
-                        if !is_told {
-                            warn!(namespace = %self.namespace, error = brief(&failure), "cannot follow the Secrets of this namespace; reading those that keys refer to now and then");
-                            is_told = true;
+                    Some(Told::Lost(..)) => {
+                        failures += 1;
+                        if failures > 1 {
+                            unread.add(self.names());
                         }
-                        unread.add(self.names());
                     }
-                    Some(Err(_)) => is_broken = true,
+                    Some(told) => {
+                        // The beginning of a list is not yet an answer.
+                        if !matches!(told, Told::ListBegins(_)) {
+                            failures = 0;
+                        }
+                        self.hear(told, &mut listed, &mut unread).await;
+                    }
                     None => return,
                 },
                 // One at a time: news does not wait for all of them.
@@ -157,41 +177,33 @@ impl Follow {
         }
     }
 
-    async fn hear(
-        &mut self,
-        event: Event<PartialObjectMeta<Secret>>,
-        listed: &mut HashSet<String>,
-        unread: &mut Unread,
-    ) {
-        match event {
-            Event::Init => listed.clear(),
-            Event::Delete(object) => {
-                let name = object.name_any();
-                self.versions.remove(&name);
-                self.read(&name, unread).await;
+    async fn hear(&mut self, told: Told<Named>, listed: &mut HashSet<String>, unread: &mut Unread) {
+        match told {
+            Told::ListBegins(_) => listed.clear(),
+            Told::Ended(id, ..) => {
+                self.versions.remove(&id.name);
+                self.read(&id.name, unread).await;
             }
-            Event::Apply(object) => self.read_if_changed(&object, unread).await,
-            // What changed while the watch was down is not told one by one.
-            Event::InitApply(object) => {
-                if self.is_wanted(&object.name_any()) {
-                    self.read_if_changed(&object, unread).await;
-                    listed.insert(object.name_any());
+            Told::Is(id, facts) => {
+                if self.is_wanted(&id.name) {
+                    self.read_if_changed(&id.name, &facts, unread).await;
+                    listed.insert(id.name);
                 }
             }
-            Event::InitDone => {
+            Told::Flawed(id, ..) => self.read(&id.name, unread).await,
+            Told::ListEnds(..) => {
                 for name in self.names().difference(listed) {
                     self.read(name, unread).await;
                 }
                 listed.clear();
             }
+            Told::Lost(..) | Told::Resumed(_) | Told::Progress(..) | Told::Left(_) => {}
         }
     }
 
-    async fn read_if_changed(&mut self, object: &PartialObjectMeta<Secret>, unread: &mut Unread) {
-        let name = object.name_any();
-        let is_known = self.versions.get(&name) == object.metadata.resource_version.as_ref();
-        if !is_known {
-            self.read(&name, unread).await;
+    async fn read_if_changed(&mut self, name: &str, facts: &SecretFacts, unread: &mut Unread) {
+        if self.versions.get(name) != Some(&facts.version) {
+            self.read(name, unread).await;
         }
     }
 
@@ -217,26 +229,20 @@ impl Follow {
             return;
         }
         let id = SecretId::new(&self.namespace, name);
-        match self.reader.read(&self.client, &id).await {
-            Ok(facts) => {
+        match read(&self.client, &self.lens, &id).await {
+            Ok(source) => {
                 unread.succeeded(name);
-                match &facts {
-                    Some(facts) => {
-                        let version = facts.resource_version.clone();
-                        self.versions.insert(name.to_owned(), version);
-                    }
-                    None => drop(self.versions.remove(name)),
+                match &source {
+                    Source::Is(facts) => drop(self.versions.insert(name.to_owned(), facts.version)),
+                    Source::Gone(_) | Source::Forbidden => drop(self.versions.remove(name)),
                 }
-                let _ = self
-                    .news
-                    .send(News::Change(Change::SourceSecret(id, facts)))
-                    .await;
+                let _ = self.news.send(Change::Source(id, source)).await;
             }
             Err(failure) => {
                 self.versions.remove(name);
                 if matches!(&failure, kube::Error::Api(status) if status.code == 403) {
-                    let forbidden = Change::SourceForbidden(id.clone());
-                    let _ = self.news.send(News::Change(forbidden)).await;
+                    let forbidden = Change::Source(id.clone(), Source::Forbidden);
+                    let _ = self.news.send(forbidden).await;
                 }
                 if unread.failed(name) {
                     warn!(secret = %id, error = brief(&failure), "cannot read the Secret a key refers to; trying again");

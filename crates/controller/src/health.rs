@@ -1,4 +1,4 @@
-//! Is the controller alive, and has it seen the cluster?
+//! Is the controller alive, and what of the cluster can it see?
 
 use std::net::SocketAddr;
 
@@ -6,28 +6,112 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use devportal_core::world::Followed;
+use devportal_mirror::{Scope, Sight};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// What `/readyz` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    /// Whether decisions are made about all kinds of ours.
+    pub(crate) is_ready: bool,
+    /// What cannot be seen, and why, a line each.
+    pub(crate) missing: Vec<String>,
+}
+
+impl Readiness {
+    /// Before anything is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            is_ready: false,
+            missing: vec!["still listing".to_owned()],
+        }
+    }
+
+    /// Ready is who sees everything of ours: without the kinds of others some keys
+    /// wait, and the rest goes on.
+    pub(crate) fn of(followed: &[Followed]) -> Self {
+        const OURS: [&str; 4] = ["APIProduct", "APIKey", "APIKeyRequest", "APIKeyApproval"];
+        let is_ours = |it: &&Followed| OURS.contains(&it.kind);
+        let missing = followed.iter().filter_map(|it| {
+            let place = match &it.scope {
+                Scope::Cluster => String::new(),
+                Scope::Namespace(namespace) => format!(" in namespace {namespace}"),
+            };
+            let why = match &it.sight {
+                Sight::Current => return None,
+                Sight::Unlisted => "still listing".to_owned(),
+                Sight::Blind(why) => format!("not seen: {why}"),
+                Sight::Stale(why, since) => format!("not followed since {since:.0}: {why}"),
+            };
+            Some(format!("{}{place}: {why}", it.kind))
+        });
+        Self {
+            is_ready: followed
+                .iter()
+                .filter(is_ours)
+                .all(|it| it.sight.is_listed()),
+            missing: missing.collect(),
+        }
+    }
+
+    fn answer(&self) -> (StatusCode, String) {
+        let status = if self.is_ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let words = if self.is_ready { "ok" } else { "not ready" };
+        let lines = std::iter::once(words.to_owned()).chain(self.missing.iter().cloned());
+        (status, lines.collect::<Vec<_>>().join("\n") + "\n")
+    }
+}
 
 /// Answers `/healthz` and `/readyz` until the process ends.
 ///
 /// # Errors
 ///
 /// When the address is taken; says how to choose another.
-pub(crate) async fn serve(address: SocketAddr, ready: watch::Receiver<bool>) -> Result<()> {
+pub(crate) async fn serve(address: SocketAddr, ready: watch::Receiver<Readiness>) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; choose another with --health-probe-bind-address")
     })?;
-    let readyz = move || async move {
-        if *ready.borrow() {
-            (StatusCode::OK, "ok")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "still listing")
-        }
-    };
+    let readyz = move || async move { ready.borrow().answer() };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devportal_mirror::Trouble;
+
+    fn followed(kind: &'static str, sight: Sight) -> Followed {
+        Followed {
+            kind,
+            scope: Scope::Cluster,
+            sight,
+        }
+    }
+
+    #[test]
+    fn who_sees_all_of_ours_is_ready_and_names_what_else_is_missing() {
+        let forbidden = Sight::Blind(Trouble::Forbidden);
+        let readiness = Readiness::of(&[
+            followed("APIKey", Sight::Current),
+            followed("PlanPolicy", forbidden.clone()),
+        ]);
+        let (status, words) = readiness.answer();
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(
+            words,
+            "ok\nPlanPolicy: not seen: the right to list and watch it is missing\n"
+        );
+        let blind = Readiness::of(&[followed("APIKey", forbidden)]);
+        assert_eq!(blind.answer().0, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

@@ -1,74 +1,53 @@
-//! Which kinds are watched, and which Change tells of each?
-
-use std::collections::HashSet;
+//! Which kinds are followed, and where?
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
-use devportal_api::id::{
-    ApprovalId, KeyId, KuadrantId, PolicyId, ProductId, RequestId, RouteId, SecretId,
-};
-use devportal_api::name::label;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
-use devportal_core::world::Listed;
-use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::watcher;
-use kube::{Api, Client};
+use devportal_mirror::{Credential, Kind, Lens, Scope, Stray, Told};
+use devportal_watch::{Source, watch};
+use kube::Client;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
 
-use crate::secret::Reader;
-use crate::watch::{Kind, News, shared, watch};
+use crate::vital::Vital;
 
-const OURS: &str = "install the definitions: devportal crds | kubectl apply --server-side -f -";
-const GATEWAY: &str = "install the Gateway API";
-const KUADRANT: &str = "install the Kuadrant operator";
-
-/// Starts a watch per kind and answers with what they list: each will tell that it has
-/// listed everything.
+/// Starts a watch for each kind.
 pub(crate) fn watch_all(
     client: &Client,
-    reader: &Reader,
-    news: &Sender<News>,
+    lens: &Lens,
+    news: &Sender<Change>,
     kuadrant: Receiver<Option<String>>,
-) -> HashSet<Listed> {
-    let mut lists = HashSet::new();
-    macro_rules! kind {
-        ($kind:ident, $id:ident, $change:ident, $advice:expr) => {
-            lists.insert(Listed::$kind);
-            let kind = Kind::<$kind, $id> {
-                list: Listed::$kind,
-                api: Api::all(client.clone()),
-                config: watcher::Config::default(),
-                id: |namespace, name| $id::new(namespace, name),
-                change: Box::new(|id, object| Change::$change(id, shared(object))),
-                advice: $advice,
-            };
-            tokio::spawn(watch(kind, news.clone()));
+    vital: &Vital,
+) {
+    fn everywhere<K: Kind>((client, lens, news): (&Client, &Lens, &Sender<Change>), vital: &Vital)
+    where
+        Change: From<Told<K>>,
+    {
+        let source = Source {
+            client: client.clone(),
+            scope: Scope::Cluster,
+            lens: lens.clone(),
         };
+        vital.spawn(K::NAME, watch::<K, Change>(source, news.clone()));
     }
-    kind!(APIProduct, ProductId, Product, OURS);
-    kind!(APIKey, KeyId, Key, OURS);
-    kind!(APIKeyRequest, RequestId, Request, OURS);
-    kind!(APIKeyApproval, ApprovalId, Approval, OURS);
-    kind!(HTTPRoute, RouteId, Route, GATEWAY);
-    kind!(AuthPolicy, PolicyId, AuthPolicy, KUADRANT);
-    kind!(PlanPolicy, PolicyId, PlanPolicy, KUADRANT);
-    kind!(Kuadrant, KuadrantId, Kuadrant, KUADRANT);
-    tokio::spawn(watch_enforcement(
-        client.clone(),
-        reader.clone(),
-        news.clone(),
-        kuadrant,
-    ));
-    lists
+    let all = (client, lens, news);
+    everywhere::<APIProduct>(all, vital);
+    everywhere::<APIKey>(all, vital);
+    everywhere::<APIKeyRequest>(all, vital);
+    everywhere::<APIKeyApproval>(all, vital);
+    everywhere::<HTTPRoute>(all, vital);
+    everywhere::<AuthPolicy>(all, vital);
+    everywhere::<PlanPolicy>(all, vital);
+    everywhere::<Kuadrant>(all, vital);
+    let secrets = watch_credentials(client.clone(), lens.clone(), news.clone(), kuadrant);
+    vital.spawn("enforcement Secrets", secrets);
 }
 
-/// Enforcement Secrets are watched in the Kuadrant namespace, wherever that is
-/// at the moment.
-async fn watch_enforcement(
+/// Credentials are watched in the Kuadrant namespace, wherever that is at the moment.
+async fn watch_credentials(
     client: Client,
-    reader: Reader,
-    news: Sender<News>,
+    lens: Lens,
+    news: Sender<Change>,
     mut kuadrant: Receiver<Option<String>>,
 ) {
     loop {
@@ -79,20 +58,25 @@ async fn watch_enforcement(
             }
             continue;
         };
-        let reader = reader.clone();
-        let kind = Kind::<Secret, SecretId> {
-            list: Listed::EnforcementSecrets(namespace.clone()),
-            api: Api::namespaced(client.clone(), &namespace),
-            config: watcher::Config::default().labels(&format!("{}=true", label::ENFORCEMENT)),
-            id: |namespace, name| SecretId::new(namespace, name),
-            change: Box::new(move |id, secret| {
-                Change::EnforcementSecret(id, secret.map(|secret| reader.facts(&secret)))
-            }),
-            advice: "",
+        let scope = Scope::Namespace(namespace);
+        let source = Source {
+            client: client.clone(),
+            scope: scope.clone(),
+            lens: lens.clone(),
         };
         tokio::select! {
-            () = watch(kind, news.clone()) => return,
+            () = watch::<Credential, Change>(source.clone(), news.clone()) => return,
+            () = watch::<Stray, Change>(source, news.clone()) => return,
             changed = kuadrant.changed() => if changed.is_err() { return },
+        }
+        let left = [
+            Change::from(Told::<Credential>::Left(scope.clone())),
+            Change::from(Told::<Stray>::Left(scope)),
+        ];
+        for change in left {
+            if news.send(change).await.is_err() {
+                return;
+            }
         }
     }
 }

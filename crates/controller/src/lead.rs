@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
-use crate::complaint::brief;
+use devportal_watch::brief;
 
 /// The lease of the published operator.
 const LEASE: &str = "6dd6d79d.kuadrant.io";

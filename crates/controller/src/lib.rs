@@ -1,24 +1,24 @@
 //! The hands of the developer portal: watch, decide, write.
 //!
 //! ```text
-//! watch ─┐                                             ┌─► follow, fetch (needs)
-//! follow ┼─► News ─► engine: World::observe ─► decide ─┤
-//! fetch ─┘              ▲                              └─► queue ─► apply
-//!                       └────────── answers ◄──────────────────────┘
+//! watch ─┐                                               ┌─► follow, fetch (needs)
+//! follow ┼─► Change ─► engine: World::observe ─► decide ─┤
+//! fetch ─┘                ▲                              └─► queue ─► apply
+//!                         └────────── answers ◄──────────────────────┘
 //! ```
 //!
 //! | to change | edit |
 //! |---|---|
-//! | what is watched, and what an absent definition means | [`watch`], [`kinds`] |
-//! | the order of work, backing off | [`queue`], [`rounds`], [`engine`] |
-//! | how a write is made | [`apply`] |
-//! | what a generated key looks like | [`credential`] |
+//! | which kinds are followed | [`kinds`] |
+//! | the order of work | [`queue`], [`engine`] |
+//! | how a write is made, or a live look taken | [`apply`], [`read`] |
+//! | what a generated key looks like | [`value`] |
+//! | what `/readyz` says | [`health`] |
 //! | where documents may come from | [`fetch`] |
 
 mod apply;
-mod complaint;
-mod credential;
 mod engine;
+mod explain;
 pub mod fetch;
 mod follow;
 mod health;
@@ -26,25 +26,30 @@ mod kinds;
 mod lead;
 mod needs;
 mod queue;
-mod rounds;
-mod secret;
-mod watch;
+mod read;
+mod value;
+mod vital;
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 pub use devportal_core::Settings;
+pub use devportal_core::decide::{Explanation, Held};
+use devportal_mirror::Lens;
+use devportal_watch::brief;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
 use tracing::info;
 
+pub use crate::explain::explain;
+
 use crate::apply::Writer;
-use crate::complaint::brief;
 use crate::fetch::{FetchConfig, Fetcher};
 use crate::follow::Follower;
+use crate::health::Readiness;
 use crate::lead::Leadership;
-use crate::secret::Reader;
+use crate::vital::Vital;
 
 /// How the controller is run.
 #[derive(Clone, Debug)]
@@ -69,7 +74,7 @@ const BACKLOG: usize = 1024;
 pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()> {
     let config = FetchConfig::from_env()?;
     let client = connect().await?;
-    let (ready, is_ready) = channel(false);
+    let (ready, is_ready) = channel(Readiness::unknown());
     health::serve(options.health, is_ready).await?;
 
     let leadership = if options.leader_elect {
@@ -79,16 +84,16 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     };
     let (news, heard) = mpsc::channel(BACKLOG);
     let (documents, fetched) = mpsc::channel(BACKLOG);
-    let reader = Reader::new();
+    let lens = Lens::new(rand::random());
     let kuadrant = Sender::new(None);
-    let kinds = kinds::watch_all(&client, &reader, &news, kuadrant.subscribe());
+    let (vital, mut fallen) = Vital::new();
+    kinds::watch_all(&client, &lens, &news, kuadrant.subscribe(), &vital);
     let engine = engine::run(
         engine::Parts {
             settings: options.settings,
-            writer: Writer::new(client.clone(), reader.clone()),
-            follower: Follower::new(client, reader, news),
+            writer: Writer::new(client.clone(), lens.clone()),
+            follower: Follower::new(client, lens, news, vital),
             fetcher: Fetcher::new(config, documents)?,
-            kinds,
             leads: leadership.leads.clone(),
             ready,
             kuadrant,
@@ -98,6 +103,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     );
     tokio::select! {
         () = engine => anyhow::bail!("every watch has ended; this is a defect"),
+        Some(task) = fallen.recv() => {
+            anyhow::bail!("the task that follows {task} panicked; this is a defect")
+        }
         () = stop => info!("stopping"),
     }
     leadership.resign().await;

@@ -4,8 +4,8 @@
 //! product or an approval lets everything pass. What was begun is finished before
 //! anything else is begun, so that under load some keys are done early and not all
 //! of them late. One id is never run twice at a time; what becomes dirty while it
-//! runs is run again after. A failing id waits by itself, longer each time, and
-//! holds nobody else up.
+//! runs is run again after. When something that failed is tried again is not known
+//! here: [`brake`](devportal_core::brake).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -13,12 +13,6 @@ use std::time::Duration;
 use devportal_core::{Id, Write};
 use jiff::Timestamp;
 
-/// How long a failed id waits the first time; doubled each time after.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// The longest a failed id waits.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// The longest an id waits whose access could not be taken away.
-const LONGEST_WAIT_TO_REVOKE: Duration = Duration::from_secs(5);
 /// Slots that only revocations may take.
 const RESERVED: usize = 4;
 
@@ -62,19 +56,8 @@ pub(crate) struct Queue {
     waiting: BTreeMap<Lane, VecDeque<Id>>,
     lanes: HashMap<Id, Lane>,
     running: HashSet<Id>,
-    failures: HashMap<Id, Failures>,
     /// When a decision wants to be made again.
     wakes: Alarms,
-    /// When a failed id is tried again.
-    retries: Alarms,
-}
-
-/// What went wrong with an id since it last had nothing to write.
-#[derive(Debug)]
-struct Failures {
-    count: u32,
-    /// What failed last.
-    lane: Lane,
 }
 
 impl Queue {
@@ -85,22 +68,13 @@ impl Queue {
             waiting: BTreeMap::new(),
             lanes: HashMap::new(),
             running: HashSet::new(),
-            failures: HashMap::new(),
             wakes: Alarms::default(),
-            retries: Alarms::default(),
         }
     }
 
     /// Whether an id runs now.
     pub(crate) fn is_running(&self, id: &Id) -> bool {
         self.running.contains(id)
-    }
-
-    /// Whether an id sleeps off a failure. A failure to give access does not
-    /// hold up taking it away.
-    pub(crate) fn is_held_back(&self, id: &Id, lane: Lane) -> bool {
-        let failed = self.failures.get(id).map(|it| it.lane);
-        self.retries.has(id) && !(lane == Lane::Revoke && failed > Some(Lane::Revoke))
     }
 
     /// Puts an id in a lane; one that waits in the slower lane is promoted.
@@ -143,32 +117,6 @@ impl Queue {
         self.running.remove(id);
     }
 
-    /// An id has nothing left to write: what went wrong is forgotten.
-    pub(crate) fn settled(&mut self, id: &Id) {
-        self.failures.remove(id);
-        self.retries.set(id, None);
-    }
-
-    /// A write of an id failed, in this lane: it is tried again after a while,
-    /// longer each time, and sooner where access is to be taken away.
-    pub(crate) fn failed(&mut self, id: &Id, lane: Lane, now: Timestamp, jitter: f64) {
-        let failures = self
-            .failures
-            .entry(id.clone())
-            .or_insert(Failures { count: 0, lane });
-        failures.lane = lane;
-        let longest = match lane {
-            Lane::Revoke => LONGEST_WAIT_TO_REVOKE,
-            Lane::Other | Lane::Tell => LONGEST_WAIT,
-        };
-        let wait = FIRST_WAIT
-            .saturating_mul(2_u32.saturating_pow(failures.count))
-            .min(longest);
-        failures.count = failures.count.saturating_add(1);
-        let wait = wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.2);
-        self.retries.set(id, Some(now + wait));
-    }
-
     /// Sets when the decision on an id is to be made again, or clears it.
     pub(crate) fn wake(&mut self, id: &Id, at: Option<Timestamp>) {
         self.wakes.set(id, at);
@@ -176,17 +124,12 @@ impl Queue {
 
     /// When the next alarm is.
     pub(crate) fn next_alarm(&self) -> Option<Timestamp> {
-        [self.wakes.next(), self.retries.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        self.wakes.next()
     }
 
     /// The ids whose alarm is due.
     pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Id> {
-        let mut due = self.wakes.due(now);
-        due.extend(self.retries.due(now));
-        due
+        self.wakes.due(now)
     }
 
     /// How many ids wait.
@@ -203,10 +146,6 @@ struct Alarms {
 }
 
 impl Alarms {
-    fn has(&self, id: &Id) -> bool {
-        self.of.contains_key(id)
-    }
-
     fn set(&mut self, id: &Id, at: Option<Timestamp>) {
         if let Some(old) = self.of.remove(id)
             && let Some(ids) = self.ids.get_mut(&old)
@@ -301,68 +240,6 @@ mod tests {
         assert_eq!(queue.pop(), Some(id("second")));
         assert_eq!(queue.pop(), Some(id("first")));
         assert_eq!(queue.pop(), None);
-    }
-
-    #[test]
-    fn a_failing_id_waits_longer_each_time_and_alone() {
-        let mut queue = Queue::new(8);
-        let now = Timestamp::UNIX_EPOCH;
-        queue.push(id("poison"), Lane::Other, Turn::Last);
-        queue.pop();
-        queue.done(&id("poison"));
-        queue.failed(&id("poison"), Lane::Other, now, 0.0);
-        let first = queue.next_alarm();
-        assert!(queue.is_held_back(&id("poison"), Lane::Other));
-        queue.failed(&id("poison"), Lane::Other, now, 0.0);
-        assert!(queue.next_alarm() > first);
-        queue.push(id("other"), Lane::Other, Turn::Last);
-        assert_eq!(queue.pop(), Some(id("other")));
-    }
-
-    #[test]
-    fn a_failure_holds_an_id_back_no_longer_than_its_wait_whatever_else_it_waits_for() {
-        let mut queue = Queue::new(8);
-        let now = Timestamp::UNIX_EPOCH;
-        let expiry = now + Duration::from_hours(1);
-        queue.failed(&id("key"), Lane::Other, now, 0.0);
-        queue.wake(&id("key"), Some(expiry));
-        assert_eq!(queue.due(now + FIRST_WAIT), [id("key")]);
-        assert!(!queue.is_held_back(&id("key"), Lane::Other));
-        assert_eq!(queue.next_alarm(), Some(expiry));
-    }
-
-    #[test]
-    fn what_has_nothing_left_to_write_has_no_failure_behind_it() {
-        let mut queue = Queue::new(8);
-        let now = Timestamp::UNIX_EPOCH;
-        for _ in 0..9 {
-            queue.failed(&id("key"), Lane::Other, now, 0.0);
-        }
-        queue.settled(&id("key"));
-        assert!(!queue.is_held_back(&id("key"), Lane::Other));
-        assert_eq!(queue.next_alarm(), None);
-        queue.failed(&id("key"), Lane::Other, now, 0.0);
-        assert_eq!(queue.next_alarm(), Some(now + FIRST_WAIT));
-    }
-
-    #[test]
-    fn a_failure_to_give_access_does_not_hold_up_taking_it_away() {
-        let mut queue = Queue::new(8);
-        let now = Timestamp::UNIX_EPOCH;
-        queue.failed(&id("key"), Lane::Other, now, 0.0);
-        assert!(!queue.is_held_back(&id("key"), Lane::Revoke));
-        queue.failed(&id("key"), Lane::Revoke, now, 0.0);
-        assert!(queue.is_held_back(&id("key"), Lane::Revoke));
-    }
-
-    #[test]
-    fn a_failed_revocation_is_tried_again_within_seconds_however_often_it_fails() {
-        let mut queue = Queue::new(8);
-        let now = Timestamp::UNIX_EPOCH;
-        for _ in 0..99 {
-            queue.failed(&id("key"), Lane::Revoke, now, 1.0);
-        }
-        assert!(queue.next_alarm() <= Some(now + Duration::from_secs(6)));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What is to be done? A [`Decision`] is data: the hands carry it out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use devportal_api::approval::APIKeyApprovalSpec;
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, SecretId};
 use devportal_api::request::APIKeyRequestSpec;
 use devportal_api::{APIKeyApprovalStatus, APIKeyRequestStatus, APIKeyStatus, APIProductStatus};
+use devportal_mirror::{Fingerprint, Version};
 use jiff::Timestamp;
-
-use crate::change::Fingerprint;
 
 /// What can be decided on: the unit of queueing, retrying and backing off.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,18 +21,59 @@ pub enum Id {
     Approval(ApprovalId),
 }
 
+/// For people: the kind and `namespace/name`.
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Product(id) => write!(f, "APIProduct {id}"),
+            Self::Key(id) => write!(f, "APIKey {id}"),
+            Self::Approval(id) => write!(f, "APIKeyApproval {id}"),
+        }
+    }
+}
+
+/// Writes of one id that fail together, and apart from those of other groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Takes access away. Never held up by a failure to give it.
+    Revoke,
+    /// Gives access: the Secrets of a key.
+    Access,
+    /// What owners see and decide on: requests and approvals.
+    Record,
+    /// What the objects say of themselves.
+    Status,
+}
+
+impl Group {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Revoke, Self::Access, Self::Record, Self::Status];
+}
+
 /// What one id needs. Writes are independent of each other and carried out in
 /// order; their answers come back as Changes and lead to the next Decision, so
 /// a step that needs the answer of another is simply not in here yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
-    /// Only what changes something; what takes access away comes first.
+    /// Only what changes something and may be tried now, by [`Group`].
     pub writes: Vec<Write>,
+    /// The groups that have something to write, also what is not to be tried now.
+    pub unsettled: BTreeSet<Group>,
     /// Everything the decision was, or wanted to be, based on and that is not
     /// watched anyway. Replaces the needs of the same id's last decision.
     pub needs: BTreeSet<Need>,
     /// When to decide again without any change.
     pub wake_at: Option<Timestamp>,
+}
+
+impl Decision {
+    /// Looks again at the given time at the latest.
+    pub(crate) fn wake(&mut self, at: Option<Timestamp>) {
+        self.wake_at = match (self.wake_at, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
 }
 
 /// Something outside the watches that a decision depends on.
@@ -77,7 +118,7 @@ pub struct NewSecret {
     pub labels: BTreeMap<String, String>,
     /// Its annotations, the digest of a generated value not included.
     pub annotations: BTreeMap<String, String>,
-    /// Its owner, for the consumer's copy.
+    /// Its owner, for the source of a generated key.
     pub owner: Option<Owner>,
     /// Its value.
     pub value: ValueSource,
@@ -98,13 +139,17 @@ pub enum Write {
         id: SecretId,
         /// Its UID.
         uid: String,
+        /// What must not be found first.
+        unless: Option<Presence>,
     },
-    /// Delete the consumer's copy of a generated key.
-    DeleteCopy {
+    /// Delete the source of a generated key.
+    DeleteSource {
         /// The Secret.
         id: SecretId,
         /// Its UID.
         uid: String,
+        /// Whether the gateway accepts it, as it does those of version 0.1.
+        opens: bool,
     },
     /// Create a request, or bring its spec up to date.
     ApplyRequest {
@@ -119,6 +164,8 @@ pub enum Write {
         id: RequestId,
         /// Its UID.
         uid: String,
+        /// What must not be found first.
+        unless: Option<Presence>,
     },
     /// Create or renew the approval of an automatic product.
     ApplyApproval {
@@ -142,7 +189,12 @@ pub enum Write {
         id: ApprovalId,
         /// Its UID.
         uid: String,
+        /// What must not be found first.
+        unless: Option<Presence>,
     },
+    /// Take the finalizer of a pre-release of 0.1 off a key that is being deleted:
+    /// nobody else does any more.
+    ReleaseKey(KeyId),
     /// Replace a product's status.
     ProductStatus(ProductId, Box<APIProductStatus>),
     /// Replace a key's status.
@@ -153,10 +205,59 @@ pub enum Write {
     ApprovalStatus(ApprovalId, Box<APIKeyApprovalStatus>),
 }
 
+/// A live look that a deletion takes first, where it rests on something that was not
+/// seen to end: a list may be old. What is found is told instead of deleting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Of a key: the one of this UID, or any where none was noted.
+    Key(KeyId, Option<String>),
+    /// Of a product that is not being deleted.
+    Product(ProductId),
+    /// Of a request: the one of this UID, or any.
+    Request(RequestId, Option<String>),
+    /// Of an approval of a request that is newer than this version of the kind.
+    Approval(RequestId, Version),
+}
+
 impl Write {
-    /// Whether it takes access away: such writes overtake all others. The gateway does
-    /// not read the consumer's copy.
+    /// Whether it takes access away: such writes overtake all others.
     pub fn revokes(&self) -> bool {
-        matches!(self, Self::DeleteCredential { .. })
+        self.group() == Group::Revoke
+    }
+
+    /// With what it fails together.
+    pub fn group(&self) -> Group {
+        match self {
+            Self::DeleteCredential { .. } | Self::DeleteSource { opens: true, .. } => Group::Revoke,
+            Self::CreateSecret(_) | Self::DeleteSource { .. } => Group::Access,
+            Self::ApplyRequest { .. }
+            | Self::DeleteRequest { .. }
+            | Self::ApplyApproval { .. }
+            | Self::AdoptApproval { .. }
+            | Self::DeleteApproval { .. }
+            | Self::ReleaseKey(_) => Group::Record,
+            Self::ProductStatus(..)
+            | Self::KeyStatus(..)
+            | Self::RequestStatus(..)
+            | Self::ApprovalStatus(..) => Group::Status,
+        }
+    }
+
+    /// What is written, for people: the kind and `namespace/name`.
+    pub fn target(&self) -> String {
+        match self {
+            Self::CreateSecret(NewSecret { id, .. })
+            | Self::DeleteCredential { id, .. }
+            | Self::DeleteSource { id, .. } => format!("Secret {id}"),
+            Self::ApplyRequest { id, .. }
+            | Self::DeleteRequest { id, .. }
+            | Self::RequestStatus(id, _) => format!("APIKeyRequest {id}"),
+            Self::ApplyApproval { id, .. }
+            | Self::AdoptApproval { id, .. }
+            | Self::DeleteApproval { id, .. }
+            | Self::ApprovalStatus(id, _) => format!("APIKeyApproval {id}"),
+            Self::ProductStatus(id, _) => format!("APIProduct {id}"),
+            Self::KeyStatus(id, _) | Self::ReleaseKey(id) => format!("APIKey {id}"),
+        }
     }
 }

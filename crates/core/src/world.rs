@@ -1,58 +1,61 @@
 //! What is known, and who depends on it?
 //!
-//! [`World::observe`] takes one [`Change`] in and answers with the ids that
-//! must be decided again: the referrers of what the object was *and* of what it
-//! is now. The work is proportional to what depends on the object.
+//! The mirror's tables, the edges between what is in them, and what is derived.
+//! [`World::observe`] takes one [`Change`] in and answers with the ids that must be
+//! decided again: the referrers of what the object was *and* of what it is now. The
+//! work is proportional to what depends on the object.
 
-mod approvals;
-mod policies;
-mod roll;
+mod records;
+mod routes;
 mod secrets;
 mod sharing;
-mod store;
+mod sight;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
-use devportal_api::id::{
-    ApprovalId, KeyId, KuadrantId, PolicyId, ProductId, RequestId, RouteId, SecretId,
-};
+use devportal_api::foreign::Kuadrant;
+use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, RouteId, SecretId};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
-use jiff::Timestamp;
+use devportal_mirror::table::Taken;
+use devportal_mirror::{Credential, Difference, Index, Kind, Stray, Table, Texts};
 use kube::{Resource, ResourceExt};
 
-pub use self::roll::{Listed, Roll};
 pub use self::sharing::Overlap;
 use self::sharing::Sharing;
-use self::store::{Replaced, Store, Versioned};
+pub use self::sight::{Doubt, Followed};
+pub(crate) use self::sight::{find_alive, is_not_installed};
 
-use crate::change::{Change, Obstacle, OpenApiAnswer, SecretFacts};
-use crate::decision::{Id, Need};
-use crate::discover::{self, Discovery, Target};
-use crate::index::Index;
+use crate::brake::{Brakes, Hindrance};
+use crate::change::{Change, OpenApiAnswer, Source};
+use crate::decision::{Group, Id, Need};
+use crate::discover::{self, Discovery};
 use crate::setting::Settings;
+use crate::surroundings::{Surroundings, Target, gateways_of};
 
-/// Every observed object and the edges between them.
-#[derive(Debug, Default)]
+/// Everything observed and the edges between it.
+#[derive(Debug)]
 pub struct World {
     settings: Settings,
-    products: Store<ProductId, Arc<APIProduct>>,
-    keys: Store<KeyId, Arc<APIKey>>,
-    requests: Store<RequestId, Arc<APIKeyRequest>>,
-    approvals: Store<ApprovalId, Arc<APIKeyApproval>>,
-    routes: Store<RouteId, Arc<HTTPRoute>>,
-    auth_policies: Store<PolicyId, Arc<AuthPolicy>>,
-    plan_policies: Store<PolicyId, Arc<PlanPolicy>>,
-    kuadrants: Store<KuadrantId, Arc<Kuadrant>>,
-    enforcement: Store<SecretId, SecretFacts>,
-    /// `Some(None)`: asked for, and absent.
-    sources: HashMap<SecretId, Option<SecretFacts>>,
-    /// Asked for, and never read for want of a right.
-    forbidden: HashSet<SecretId>,
-    hindered: HashMap<SecretId, (Timestamp, Obstacle)>,
+    products: Table<APIProduct>,
+    keys: Table<APIKey>,
+    requests: Table<APIKeyRequest>,
+    approvals: Table<APIKeyApproval>,
+    kuadrants: Table<Kuadrant>,
+    credentials: Table<Credential>,
+    strays: Table<Stray>,
+    around: Surroundings,
+    /// The Secrets that keys refer to.
+    sources: HashMap<SecretId, Source>,
     openapi: HashMap<String, OpenApiAnswer>,
+    /// The texts of those that a product's status lacks yet, and of others while there
+    /// is room.
+    texts: Texts,
     oidc: HashMap<String, Result<String, String>>,
+    brakes: Brakes,
+    review_is_due: bool,
+    /// Fields of statuses that the API server drops, by kind.
+    unkept: BTreeSet<(&'static str, String)>,
 
     keys_by_product: Index<KeyId, ProductId>,
     keys_by_source: Index<KeyId, SecretId>,
@@ -60,11 +63,11 @@ pub struct World {
     products_by_openapi: Index<ProductId, String>,
     products_by_issuer: Index<ProductId, String>,
     routes_by_gateway: Index<RouteId, Target>,
-    auth_by_target: Index<PolicyId, Target>,
-    plans_by_target: Index<PolicyId, Target>,
     requests_by_key: Index<RequestId, KeyId>,
     approvals_by_request: Index<ApprovalId, RequestId>,
     secrets_by_key: Index<SecretId, KeyId>,
+    /// Keys whose request or approval the API server refuses.
+    refused_by_product: Index<KeyId, ProductId>,
 
     sharing: Sharing,
     /// What was found around each product's route. Derived: recomputed when
@@ -74,12 +77,47 @@ pub struct World {
 
 type Dirty = BTreeSet<Id>;
 
+/// How many bytes of texts are kept.
+const TEXTS: usize = 16 << 20;
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
+}
+
 impl World {
     /// An empty World in which decisions are made as set.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            ..Self::default()
+            products: Table::default(),
+            keys: Table::default(),
+            requests: Table::default(),
+            approvals: Table::default(),
+            kuadrants: Table::default(),
+            credentials: Table::default(),
+            strays: Table::default(),
+            around: Surroundings::default(),
+            sources: HashMap::new(),
+            openapi: HashMap::new(),
+            texts: Texts::new(TEXTS),
+            oidc: HashMap::new(),
+            brakes: Brakes::default(),
+            review_is_due: false,
+            unkept: BTreeSet::new(),
+            keys_by_product: Index::default(),
+            keys_by_source: Index::default(),
+            products_by_route: Index::default(),
+            products_by_openapi: Index::default(),
+            products_by_issuer: Index::default(),
+            routes_by_gateway: Index::default(),
+            requests_by_key: Index::default(),
+            approvals_by_request: Index::default(),
+            secrets_by_key: Index::default(),
+            refused_by_product: Index::default(),
+            sharing: Sharing::default(),
+            discovered: HashMap::new(),
         }
     }
 
@@ -93,26 +131,52 @@ impl World {
     pub fn observe(&mut self, change: Change) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
         match change {
-            Change::Product(id, object) => self.product_changed(&id, object, &mut dirty),
-            Change::Key(id, object) => self.key_changed(&id, object, &mut dirty),
-            Change::Request(id, object) => self.request_changed(&id, object, &mut dirty),
-            Change::Approval(id, object) => self.approval_changed(&id, object, &mut dirty),
-            Change::Route(id, object) => self.route_changed(&id, object, &mut dirty),
-            Change::AuthPolicy(id, object) => self.auth_policy_changed(&id, object, &mut dirty),
-            Change::PlanPolicy(id, object) => self.plan_policy_changed(&id, object, &mut dirty),
-            Change::Kuadrant(id, object) => self.kuadrant_changed(&id, object, &mut dirty),
-            Change::EnforcementSecret(id, facts) => {
-                self.enforcement_changed(&id, facts, &mut dirty);
+            Change::Product(told) => {
+                let taken = self.products.take(told);
+                self.follow(taken, Self::product_changed, &mut dirty);
             }
-            Change::SourceSecret(id, facts) => self.source_changed(&id, facts, &mut dirty),
-            Change::SourceForbidden(id) => self.source_forbidden(&id, &mut dirty),
-            Change::Ended(uid, absence) => {
-                if self.live_uid(&absence).is_none_or(|live| *live == *uid) {
-                    return self.observe(*absence);
-                }
+            Change::Key(told) => {
+                let taken = self.keys.take(told);
+                self.follow(taken, Self::key_changed, &mut dirty);
             }
-            Change::Hindered(id, obstacle, key, at) => {
-                self.hindered(id, obstacle, key, at, &mut dirty);
+            Change::Request(told) => {
+                let taken = self.requests.take(told);
+                self.follow(taken, Self::request_changed, &mut dirty);
+            }
+            Change::Approval(told) => {
+                let taken = self.approvals.take(told);
+                self.follow(taken, Self::approval_changed, &mut dirty);
+            }
+            Change::Route(told) => {
+                let taken = self.around.routes.take(told);
+                self.follow(taken, Self::route_changed, &mut dirty);
+            }
+            Change::AuthPolicy(told) => {
+                let (targets, sight) = self.around.auth_policies.take(told);
+                self.policies_changed(&targets, sight, &mut dirty);
+            }
+            Change::PlanPolicy(told) => {
+                let (targets, sight) = self.around.plan_policies.take(told);
+                self.policies_changed(&targets, sight, &mut dirty);
+            }
+            Change::Kuadrant(told) => self.kuadrant_told(told, &mut dirty),
+            Change::Credential(told) => {
+                let taken = self.credentials.take(told);
+                self.follow(taken, Self::credential_changed, &mut dirty);
+            }
+            Change::Stray(told) => {
+                let taken = self.strays.take(told);
+                self.follow(taken, Self::stray_changed, &mut dirty);
+            }
+            Change::Source(id, source) => self.source_changed(&id, source, &mut dirty),
+            Change::Tried(id, group, failure, at, jitter) => {
+                let is_failure = failure.is_some();
+                self.brakes.tried(&id, group, failure, at, jitter);
+                self.records_tried(&id, group, is_failure, &mut dirty);
+                dirty.insert(id);
+            }
+            Change::Unkept(kind, field) => {
+                self.review_is_due |= self.unkept.insert((kind, field));
             }
             Change::OpenApi(url, answer) => self.openapi_changed(url, answer, &mut dirty),
             Change::Oidc(issuer, answer) => self.oidc_changed(issuer, answer, &mut dirty),
@@ -120,35 +184,40 @@ impl World {
         dirty
     }
 
+    /// What each difference bears on; later everything, where more or less is known of
+    /// the kind than before.
+    fn follow<K: Kind>(
+        &mut self,
+        taken: Taken<K>,
+        changed: fn(&mut Self, Difference<K>, &mut Dirty),
+        dirty: &mut Dirty,
+    ) {
+        let is_blind = |it: &Difference<K>| it.old.is_none() && it.new.is_none();
+        let all = taken.sight_changed || taken.differences.iter().any(is_blind);
+        for difference in taken.differences {
+            changed(self, difference, dirty);
+        }
+        if all {
+            self.sight_changed();
+        }
+    }
+
     /// Drops what was read for a need that nobody has any more, or nobody had before:
     /// it is not followed then, and would grow old. Whether there was anything.
     pub fn forget(&mut self, need: &Need) -> bool {
         match need {
-            Need::Secret(id) => self.forbidden.remove(id) | self.sources.remove(id).is_some(),
+            Need::Secret(id) => self.sources.remove(id).is_some(),
             Need::OpenApi(url) => self.openapi.remove(url).is_some(),
             Need::Oidc(issuer) => self.oidc.remove(issuer).is_some(),
         }
     }
 
-    /// The UID of what is known to have the name that a change is about.
-    fn live_uid(&self, change: &Change) -> Option<&str> {
-        match change {
-            Change::Product(id, _) => self.products.get(id).map(Versioned::uid),
-            Change::Key(id, _) => self.keys.get(id).map(Versioned::uid),
-            Change::Request(id, _) => self.requests.get(id).map(Versioned::uid),
-            Change::Approval(id, _) => self.approvals.get(id).map(Versioned::uid),
-            Change::Route(id, _) => self.routes.get(id).map(Versioned::uid),
-            Change::AuthPolicy(id, _) => self.auth_policies.get(id).map(Versioned::uid),
-            Change::PlanPolicy(id, _) => self.plan_policies.get(id).map(Versioned::uid),
-            Change::Kuadrant(id, _) => self.kuadrants.get(id).map(Versioned::uid),
-            Change::EnforcementSecret(id, _) => self.enforcement.get(id).map(Versioned::uid),
-            Change::SourceSecret(id, _) => self.sources.get(id)?.as_ref().map(Versioned::uid),
-            Change::SourceForbidden(_)
-            | Change::Ended(..)
-            | Change::Hindered(..)
-            | Change::OpenApi(..)
-            | Change::Oidc(..) => None,
-        }
+    /// Notes that a group of an id has nothing left to write.
+    pub fn settle(&mut self, id: &Id, group: Group) -> BTreeSet<Id> {
+        let mut dirty = Dirty::new();
+        self.brakes.settle(id, group);
+        self.records_tried(id, group, false, &mut dirty);
+        dirty
     }
 
     /// Everything there is to decide on: for the first round.
@@ -157,40 +226,61 @@ impl World {
         let keys = self.keys.ids().cloned().map(Id::Key);
         let approvals = self.approvals.ids().cloned().map(Id::Approval);
         // Children of keys that vanished while nobody watched.
-        let of_requests = self
-            .requests
-            .iter()
-            .map(|(_, request)| Id::Key(request.key_id()));
-        let of_secrets = self
-            .enforcement
-            .ids()
-            .flat_map(|id| self.secrets_by_key.targets(id));
+        let requests = self.requests.ids();
+        let of_requests = requests.flat_map(|id| self.requests_by_key.targets(id));
+        let secrets = self.credentials.ids().chain(self.strays.ids());
+        let of_secrets = secrets.flat_map(|id| self.secrets_by_key.targets(id));
         products
             .chain(keys)
             .chain(approvals)
-            .chain(of_requests)
+            .chain(of_requests.cloned().map(Id::Key))
             .chain(of_secrets.cloned().map(Id::Key))
             .collect()
     }
 
-    /// The product, if it exists.
+    /// The product, as it stands.
     pub fn find_product(&self, id: &ProductId) -> Option<&APIProduct> {
-        self.products.get(id).map(Arc::as_ref)
+        self.products.find(id).map(Arc::as_ref)
     }
 
-    /// The key, if it exists.
+    /// The key, as it stands.
     pub fn find_key(&self, id: &KeyId) -> Option<&APIKey> {
-        self.keys.get(id).map(Arc::as_ref)
+        self.keys.find(id).map(Arc::as_ref)
     }
 
-    /// The request, if it exists.
-    pub fn find_request(&self, id: &RequestId) -> Option<&APIKeyRequest> {
-        self.requests.get(id).map(Arc::as_ref)
+    /// The products.
+    pub fn products(&self) -> &Table<APIProduct> {
+        &self.products
     }
 
-    /// The approval, if it exists.
-    pub fn find_approval(&self, id: &ApprovalId) -> Option<&APIKeyApproval> {
-        self.approvals.get(id).map(Arc::as_ref)
+    /// The keys.
+    pub fn keys(&self) -> &Table<APIKey> {
+        &self.keys
+    }
+
+    /// The requests.
+    pub fn requests(&self) -> &Table<APIKeyRequest> {
+        &self.requests
+    }
+
+    /// The decisions.
+    pub fn approvals(&self) -> &Table<APIKeyApproval> {
+        &self.approvals
+    }
+
+    /// The Kuadrant installations.
+    pub fn kuadrants(&self) -> &Table<Kuadrant> {
+        &self.kuadrants
+    }
+
+    /// The Secrets that the gateway reads.
+    pub fn credentials(&self) -> &Table<Credential> {
+        &self.credentials
+    }
+
+    /// What is known around routes.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
     }
 
     /// What was found around the product's route; `None` when there is no such
@@ -199,35 +289,34 @@ impl World {
         self.discovered.get(id)
     }
 
-    /// The requests that claim to shadow a key.
-    pub fn requests_of<'a>(&'a self, key: &KeyId) -> impl Iterator<Item = &'a APIKeyRequest> {
-        self.requests_by_key
-            .referrers(key)
-            .filter_map(|id| self.find_request(id))
+    /// What holds writes back.
+    pub fn brakes(&self) -> &Brakes {
+        &self.brakes
     }
 
-    /// The decisions about a request, whether they count or not.
-    pub fn approvals_of<'a>(
-        &'a self,
-        request: &RequestId,
-    ) -> impl Iterator<Item = &'a APIKeyApproval> {
-        self.approvals_by_request
-            .referrers(request)
-            .filter_map(|id| self.find_approval(id))
+    /// Why a group that has something to write is not written.
+    pub(crate) fn hindrance(&self, id: &Id, group: Group) -> Option<Hindrance<'_>> {
+        self.brakes.hindrance(id, group)
     }
 
-    fn product_changed(&mut self, id: &ProductId, new: Option<Arc<APIProduct>>, dirty: &mut Dirty) {
-        let Some(Replaced { old, new }) = self.products.replace(id, new) else {
-            return;
-        };
+    /// Whether the API server keeps a field of a kind's status.
+    pub(crate) fn keeps<K: Kind>(&self, field: &str) -> bool {
+        !self
+            .unkept
+            .iter()
+            .any(|(kind, it)| *kind == K::NAME && it == field)
+    }
+
+    fn product_changed(&mut self, difference: Difference<APIProduct>, dirty: &mut Dirty) {
+        let Difference { id, old, new } = difference;
         let route = new.as_ref().map(|product| discover::route_of(product));
-        self.products_by_route.set(id, route);
+        self.products_by_route.set(&id, route);
         let url = new
             .as_ref()
             .and_then(|product| discover::openapi_url(product));
-        self.products_by_openapi.set(id, url);
+        self.products_by_openapi.set(&id, url);
         dirty.insert(Id::Product(id.clone()));
-        self.rediscover(id, dirty);
+        self.rediscover(&id, dirty);
         let facts = |product: &APIProduct| {
             (
                 product.uid(),
@@ -236,19 +325,21 @@ impl World {
             )
         };
         if old.as_deref().map(facts) != new.as_deref().map(facts) {
-            self.dirty_keys_of(id, dirty);
+            self.dirty_keys_of(&id, dirty);
         }
     }
 
-    fn key_changed(&mut self, id: &KeyId, new: Option<Arc<APIKey>>, dirty: &mut Dirty) {
-        let Some(Replaced { new, .. }) = self.keys.replace(id, new) else {
-            return;
-        };
+    fn key_changed(&mut self, difference: Difference<APIKey>, dirty: &mut Dirty) {
+        let Difference { id, old, new } = difference;
+        let generation = |key: &Arc<APIKey>| key.meta().generation;
+        if old.as_ref().map(generation) != new.as_ref().map(generation) {
+            self.brakes.renew(&Id::Key(id.clone()));
+        }
         self.keys_by_product
-            .set(id, new.iter().flat_map(|key| products_of(key)));
+            .set(&id, new.iter().flat_map(|key| products_of(key)));
         self.keys_by_source
-            .set(id, new.as_ref().map(|key| key.source_secret()));
-        dirty.insert(Id::Key(id.clone()));
+            .set(&id, new.as_ref().map(|key| key.source_secret()));
+        dirty.insert(Id::Key(id));
     }
 
     fn dirty_keys_of(&self, product: &ProductId, dirty: &mut Dirty) {

@@ -36,7 +36,7 @@ fn credentials_that_do_not_stay_as_they_were_made_are_not_made_without_end() {
         assert_eq!(it.says("alice"), says, "{label}");
         let written = it.enforced("alice");
         let names: Vec<_> = written.iter().map(|(name, _)| (*name).clone()).collect();
-        assert_eq!(names.len(), 64);
+        assert!(names.len() <= 2, "{names:?}");
 
         it.cluster.admission = Admission::Passes;
         for name in names {
@@ -49,17 +49,24 @@ fn credentials_that_do_not_stay_as_they_were_made_are_not_made_without_end() {
 }
 
 #[test]
-fn a_refused_credential_is_told_and_asked_for_again_a_minute_later() {
+fn a_refused_credential_is_told_and_asked_for_again_ever_more_rarely() {
     let mut it = asked(Admission::Refuses);
     let says = ["Approved/Approved", "!Enforced/SecretRefused"];
     assert_eq!(it.says("alice"), says);
     it.wrote();
-    it.pass(SignedDuration::from_secs(59));
-    assert_eq!(it.wrote(), Vec::<&str>::new());
-    it.pass(SignedDuration::from_secs(1));
-    assert_eq!(it.wrote(), ["create Secret"], "and nothing new to tell");
+    let mut tries = 0;
+    for _ in 0..600 {
+        it.pass(SignedDuration::from_secs(1));
+        let wrote = it.wrote();
+        assert!(
+            wrote.iter().all(|it| *it == "create Secret"),
+            "nothing new to tell"
+        );
+        tries += wrote.len();
+    }
+    assert!((10..=20).contains(&tries), "{tries} in ten minutes");
     it.cluster.admission = Admission::Passes;
-    it.pass(SignedDuration::from_secs(60));
+    it.pass(SignedDuration::from_mins(1));
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
 }

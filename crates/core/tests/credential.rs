@@ -198,7 +198,7 @@ fn a_new_value_takes_over_before_the_old_one_goes() {
 fn touches_secret(write: &Write) -> bool {
     matches!(
         write,
-        Write::CreateSecret(_) | Write::DeleteCredential { .. } | Write::DeleteCopy { .. }
+        Write::CreateSecret(_) | Write::DeleteCredential { .. } | Write::DeleteSource { .. }
     )
 }
 
@@ -401,5 +401,5 @@ fn revoking_touches_the_secret_before_anything_else() {
     it.wrote();
     it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
     it.settle();
-    assert_eq!(it.wrote()[..2], ["delete credential", "delete copy"]);
+    assert_eq!(it.wrote()[..2], ["delete credential", "delete source"]);
 }

@@ -140,6 +140,18 @@ fn a_route_policy_that_is_overridden_does_not_make_the_gateways_look_unready() {
 }
 
 #[test]
+fn a_gateway_policy_that_contributes_no_rule_does_not_make_the_routes_look_unready() {
+    // The route has a rule of the same name, so that of the Gateway's policy nothing
+    // is enforced, for good.
+    let gateway = general()
+        .with(rules([("specific", api_key(&[("from", "gateway")]))]))
+        .defaulting(Strategy::Merge)
+        .saying(&[("Accepted", true), ("Enforced", false)]);
+    let found_by = auth_of(bare().with(specific()).with(gateway));
+    assert_eq!(found_by.state, found("games", "HTTPRoute", "games"));
+}
+
+#[test]
 fn a_gateway_policy_without_rules_leaves_the_routes_rules_alone() {
     let mut empty = general();
     empty.spec.rules = None;

@@ -35,4 +35,6 @@ mod selector;
 #[cfg(test)]
 mod sharing;
 #[cfg(test)]
+mod sight;
+#[cfg(test)]
 mod terms;

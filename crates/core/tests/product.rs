@@ -8,6 +8,7 @@ use devportal_api::product::{Documentation, OpenApiStatus};
 use devportal_api::{APIProduct, APIProductStatus};
 use devportal_core::Change;
 use devportal_core::change::OpenApiAnswer;
+use devportal_mirror::Digest;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::common::*;
@@ -47,6 +48,7 @@ fn documented() -> APIProduct {
 fn answer(it: &mut Simulation, state: OpenApiState, text: Option<&str>, seconds: i64) {
     let answer = OpenApiAnswer {
         state,
+        digest: text.map(Digest::of),
         text: text.map(Arc::from),
         cap: 512_000,
         synced_at: at(seconds),
@@ -110,7 +112,7 @@ fn a_document_is_shown_once_it_was_read_and_kept_when_a_refresh_fails() {
     let mut it = Simulation::ready(documented());
     answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
     let shown = OpenApiStatus {
-        raw: "one".into(),
+        raw: Digest::of("one").to_string(),
         last_sync_time: Time(at(5)),
         max_size_used: Some(512_000),
     };

@@ -1,14 +1,18 @@
 //! Whatever happens, in whatever order: the invariants.
 
-use devportal_api::name::annotation;
+use devportal_api::APIKey;
+use devportal_api::name::{self, annotation};
 use devportal_core::{Need, decide};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
 use proptest::prelude::*;
 
-use crate::common::action::{Action, act, any_action, usual};
+use crate::common::action::{Action, KEYS, act, any_action, usual};
 use crate::common::chance::Dice;
 use crate::common::cluster::{Cluster, source};
-use crate::common::fixture::at;
+use crate::common::fault::{Fault, any_fault};
+use crate::common::fixture::{CONSUMER, OWNER, approval, at, key_id, product_id};
+use crate::common::hands::pair;
 use crate::common::oracle;
 use crate::common::simulation::Simulation;
 
@@ -26,10 +30,12 @@ fn live(actions: &[Action]) -> Simulation {
     for action in actions {
         act(&mut simulation, action);
         if matches!(action, Action::Settle) {
+            simulation.heal();
             simulation.settle();
             oracle::check(&simulation);
         }
     }
+    simulation.heal();
     simulation.settle();
     simulation
 }
@@ -157,7 +163,8 @@ proptest! {
         let simulation = live(&actions);
         prop_assume!(!simulation.remembers_an_earlier_place());
         let mut other = Simulation::of(Cluster { now: at(0), ..Cluster::default() });
-        let mut seen = simulation.cluster.list();
+        let kinds = Simulation::kinds();
+        let mut seen: Vec<_> = kinds.flat_map(|kind| simulation.cluster.list(kind)).collect();
         seen.retain(|it| simulation.shows(it));
         for (name, secret) in &simulation.cluster.secrets {
             seen.push(source(name, Some(secret)));
@@ -193,5 +200,89 @@ proptest! {
         simulation.restart();
         simulation.settle();
         prop_assert_eq!(simulation.wrote(), Vec::<&str>::new());
+    }
+}
+
+/// What a fault is to leave alone: who asked, who decided, and what opens what.
+fn holdings(simulation: &Simulation) -> Vec<String> {
+    let cluster = &simulation.cluster;
+    let requests = cluster.requests.iter();
+    let requests = requests.map(|(name, it)| format!("{name:?} {:?} {:?}", it.uid(), it.spec));
+    let approvals = cluster.approvals.iter();
+    let approvals = approvals.map(|(name, it)| format!("{name:?} {:?} {:?}", it.uid(), it.spec));
+    let secrets = cluster.secrets.iter();
+    let secrets = secrets.map(|(name, it)| format!("{name:?} {} {:?}", it.uid, it.value));
+    requests.chain(approvals).chain(secrets).collect()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_fault_gives_nothing_and_takes_nothing(
+        actions in prop::collection::vec(any_action(), 1..30),
+        faults in prop::collection::vec(any_fault(), 1..8),
+    ) {
+        let mut simulation = live(&actions);
+        prop_assume!(!simulation.remembers_an_earlier_place());
+        let before = holdings(&simulation);
+        for fault in &faults {
+            fault.strike(&mut simulation);
+            simulation.settle();
+            let after = holdings(&simulation);
+            let gone: Vec<_> = before.iter().filter(|it| !after.contains(it)).collect();
+            let new: Vec<_> = after.iter().filter(|it| !before.contains(it)).collect();
+            prop_assert!(gone.is_empty() && new.is_empty(), "{fault:?} takes {gone:#?} and gives {new:#?}");
+        }
+        simulation.heal();
+        simulation.settle();
+        prop_assert_eq!(holdings(&simulation), before);
+        oracle::check(&simulation);
+    }
+
+    #[test]
+    fn access_goes_whatever_else_cannot_be_seen_or_read(
+        actions in prop::collection::vec(any_action(), 1..30),
+        k in 0..KEYS.len(),
+        denied in any::<bool>(),
+        fault in 0..12_usize,
+        takes_over in any::<bool>(),
+    ) {
+        let mut simulation = live(&actions);
+        let granted = everything().into_iter().chain([
+            Action::CreateKey(k, false, None),
+            Action::ChangeProduct(k, 0),
+            Action::ChangeExpiry(k, None),
+            Action::Bring(k, Some(1)),
+            Action::Settle,
+            Action::Decide(k, 1, true, 60),
+            Action::ReDecide(k, 1, true),
+        ]);
+        for action in granted {
+            act(&mut simulation, &action);
+        }
+        simulation.settle();
+        prop_assume!(!simulation.remembers_an_earlier_place());
+        prop_assume!(!simulation.enforced(KEYS[k]).is_empty());
+        let others = ["HTTPRoute", "AuthPolicy", "PlanPolicy", "APIProduct", "unlabelled Secret"];
+        match others.get(fault) {
+            Some(kind) if takes_over => simulation.restart_without(&[kind]),
+            Some(kind) => simulation.lose(kind, devportal_mirror::Trouble::Forbidden),
+            None => {
+                let hole = (fault % 2 == 0).then_some(0);
+                Fault::Flaw([0, 3, 4, 5, 6][fault % 5], 1, hole).strike(&mut simulation);
+            }
+        }
+        simulation.settle();
+        if denied {
+            let at = simulation.cluster.now + jiff::SignedDuration::from_mins(9);
+            let request = name::request(&key_id(KEYS[k]), &product_id("any"));
+            prop_assume!(simulation.cluster.requests.contains_key(&pair(OWNER, &request.name)));
+            simulation.create(approval("no-more", KEYS[k], false, at));
+        } else {
+            simulation.delete::<APIKey>(CONSUMER, KEYS[k]);
+        }
+        simulation.settle();
+        prop_assert_eq!(simulation.in_sight(KEYS[k]), vec![]);
     }
 }

@@ -107,20 +107,27 @@ fn a_foreign_secret_of_the_enforcement_name_is_left_alone_until_it_goes() {
 }
 
 #[test]
-fn a_secret_that_lost_the_mark_of_being_ours_is_left_alone_and_the_key_says_so() {
-    let mut it = brought();
-    let name = enforced_name(&it);
-    it.cluster.put_secret(&name, |it| {
-        it.labels.remove(label::ENFORCEMENT);
-    });
-    it.settle();
-    assert_eq!(
-        it.says("alice"),
-        ["Approved/Approved", "!Enforced/SecretConflict"]
-    );
-    it.cluster.delete_secret(&name);
-    it.pass(minutes(1));
-    assert_eq!(it.says("alice"), WORKING);
+fn a_secret_that_lost_the_mark_of_being_ours_is_put_right_and_goes_with_its_key() {
+    for is_seen in [true, false] {
+        let mut it = brought();
+        let name = enforced_name(&it);
+        it.cluster.put_secret(&name, |it| {
+            it.labels.remove(label::ENFORCEMENT);
+        });
+        if is_seen {
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.says("alice"), WORKING);
+            assert!(!it.cluster.secrets.contains_key(&name));
+        } else {
+            it.restart();
+        }
+        it.delete::<devportal_api::APIKey>(CONSUMER, "alice");
+        it.settle();
+        let annotation = devportal_api::name::annotation::KEY;
+        let mut left = it.cluster.secrets.values();
+        assert!(left.all(|it| !it.annotations.contains_key(annotation)));
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn a_rotation_costs_five_writes() {
     let expected = [
         "create Secret",
         "create Secret",
-        "delete copy",
+        "delete source",
         "key status",
         "request status",
     ];

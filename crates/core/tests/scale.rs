@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute};
 use devportal_core::{Change, Id, World};
+use devportal_mirror::Told;
 use kube::Resource;
 
-use crate::common::cluster::{Kind, name_of};
+use crate::common::cluster::{Kind, id, name_of};
 use crate::common::*;
 
 const PRODUCTS: usize = 200;
@@ -40,9 +41,10 @@ impl Crowd {
     fn put<K: Kind>(&mut self, mut object: K) -> BTreeSet<Id> {
         self.version += 1;
         let name = name_of(&object);
-        object.meta_mut().uid = Some(format!("{}/{name:?}", K::KIND));
+        object.meta_mut().uid = Some(format!("{}/{name:?}", K::NAME));
         object.meta_mut().resource_version = Some(self.version.to_string());
-        self.world.observe(K::change(&name, Some(Arc::new(object))))
+        self.world
+            .observe(K::change(Told::Is(id::<K>(&name), Arc::new(object))))
     }
 }
 
@@ -97,8 +99,8 @@ fn what_is_seen_twice_or_late_costs_nothing() {
     let mut late = key("key-7").asking_for(&product(9));
     late.meta_mut().uid = Some(format!("APIKey/{:?}", name_of(&late)));
     late.meta_mut().resource_version = Some("1".into());
-    let change = Change::Key(key_id("key-7"), Some(Arc::new(late)));
+    let change = Change::Key(Told::Is(key_id("key-7"), Arc::new(late)));
     assert_eq!(crowd.world.observe(change), BTreeSet::new());
-    let absent = Change::Key(key_id("never-was"), None);
+    let absent = Change::Key(Told::Ended(key_id("never-was"), "nobody".into(), None));
     assert_eq!(crowd.world.observe(absent), BTreeSet::new());
 }

@@ -1,17 +1,22 @@
 //! The one binary of the developer portal.
 
+mod explain;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use devportal_api::id::KeyId;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::explain::Output;
 
 /// Self-service API access for Kubernetes.
 #[derive(Debug, Parser)]
@@ -20,7 +25,8 @@ use tracing_subscriber::{EnvFilter, Layer};
     after_help = "Examples:
   devportal crds | kubectl apply --server-side -f -
   devportal controller
-  devportal controller --leader-elect --health-probe-bind-address=:8081"
+  devportal controller --leader-elect --health-probe-bind-address=:8081
+  devportal explain consumer/reseller"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -31,6 +37,8 @@ struct Arguments {
 enum Command {
     /// Turn APIProducts, APIKeys and approvals into credentials.
     Controller(ControllerArguments),
+    /// Tell why a key is as it is, and why something is not written.
+    Explain(ExplainArguments),
     /// Print the definitions of the four kinds, for `kubectl apply`.
     Crds,
 }
@@ -65,6 +73,33 @@ struct ControllerArguments {
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It looks with your own rights: what you may not list is named as not seen.
+The cluster is the one of KUBECONFIG.
+
+Examples:
+  devportal explain consumer/reseller
+  devportal explain consumer/reseller -o yaml"
+)]
+struct ExplainArguments {
+    /// The APIKey, as NAMESPACE/NAME.
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = key_id)]
+    key: KeyId,
+    /// How it is printed.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+fn key_id(text: &str) -> Result<KeyId, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok(KeyId::new(namespace, name))
+        }
+        _ => Err("expected NAMESPACE/NAME, for example consumer/reseller".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -124,6 +159,7 @@ fn arguments() -> Arguments {
 async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Crds => print_definitions(),
+        Command::Explain(arguments) => explain::run(&arguments.key, arguments.output).await,
         Command::Controller(arguments) => {
             log(arguments.log_format)?;
             let options = devportal_controller::Options {

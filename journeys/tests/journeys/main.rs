@@ -7,6 +7,7 @@
 //! for example `-- gateway::`.
 
 mod quiet;
+mod rights;
 mod shop;
 mod stage;
 mod stories;

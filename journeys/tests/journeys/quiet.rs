@@ -3,7 +3,8 @@
 //! sets.
 
 use anyhow::{Context, Result};
-use devportal_api::APIKey;
+use devportal_api::id::{KeyId, ProductId};
+use devportal_api::{APIKey, name};
 use devportal_stack::{Options, Part, Persona, Stack};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -72,14 +73,22 @@ impl Quiet {
         for object in &objects {
             stage::apply(&self.admin, object).await?;
         }
+        self.policy_is_enforced(true).await
+    }
+
+    /// Sets what the operator would say of the AuthPolicy.
+    pub(crate) async fn policy_is_enforced(&self, is_enforced: bool) -> Result<()> {
         let policies: Api<devportal_api::foreign::AuthPolicy> =
             Api::namespaced(self.admin.clone(), "shop");
-        let condition = |kind: &str| {
-            json!({"type": kind, "status": "True", "reason": kind, "message": "",
-                "lastTransitionTime": "2026-01-01T00:00:00Z"})
+        let condition = |kind: &str, holds: bool| {
+            json!({"type": kind, "status": if holds { "True" } else { "False" }, "reason": kind,
+                "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"})
         };
-        let status =
-            json!({"status": {"conditions": [condition("Accepted"), condition("Enforced")]}});
+        let conditions = [
+            condition("Accepted", true),
+            condition("Enforced", is_enforced),
+        ];
+        let status = json!({"status": {"conditions": conditions}});
         policies
             .patch_status("shop", &PatchParams::default(), &Patch::Merge(status))
             .await?;
@@ -116,6 +125,34 @@ impl Quiet {
         let secret = json!({"apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": name, "namespace": "shop"}, "stringData": {"api_key": value}});
         stage::apply(&self.admin, &secret).await?;
+        Ok(())
+    }
+
+    /// The name of a key's request.
+    pub(crate) fn request_name(key: &str) -> String {
+        name::request(&KeyId::new("shop", key), &ProductId::new("shop", "shop")).name
+    }
+
+    /// The name of a decision about a key.
+    pub(crate) fn decision(key: &str, suffix: &str) -> String {
+        format!("{}-{suffix}", Self::request_name(key))
+    }
+
+    /// Decides on a key, as olivia: another suffix makes another decision.
+    pub(crate) async fn decide(
+        &self,
+        suffix: &str,
+        key: &str,
+        approved: bool,
+        at: &str,
+    ) -> Result<()> {
+        let approval = json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKeyApproval",
+            "metadata": {"name": Self::decision(key, suffix), "namespace": "shop"},
+            "spec": {"apiKeyRequestRef": {"name": Self::request_name(key)}, "approved": approved,
+                "reviewedBy": "olivia", "reviewedAt": at},
+        });
+        stage::apply(&self.admin, &approval).await?;
         Ok(())
     }
 

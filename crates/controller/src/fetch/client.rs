@@ -1,8 +1,8 @@
 //! What does one attempt bring?
 //!
-//! A document, the news that there is none, or a [`Failure`]. Each hop of a
+//! A document, the news that there is none, or a [`FetchFailure`]. Each hop of a
 //! redirect is judged like the first address. Details of a failure go to the
-//! debug log; what is published is [`Failure::words`].
+//! debug log; what is published is [`FetchFailure::words`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(super) enum Reply {
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum FetchFailure {
     /// The address, or one it redirects to, is no http or https URL.
     NotHttp,
     /// The address, or one it redirects to, carries credentials.
@@ -75,7 +75,7 @@ pub(super) enum Failure {
     Broken,
 }
 
-impl Failure {
+impl FetchFailure {
     /// What is published.
     pub(super) fn words(self) -> String {
         match self {
@@ -90,7 +90,7 @@ impl Failure {
     }
 }
 
-impl From<Refusal> for Failure {
+impl From<Refusal> for FetchFailure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotHttp => Self::NotHttp,
@@ -142,17 +142,17 @@ impl Client {
     }
 
     /// One attempt, over before `attempt_timeout` whatever the servers do.
-    pub(super) async fn fetch(&self, wish: &Wish<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn fetch(&self, wish: &Wish<'_>) -> Result<Reply, FetchFailure> {
         timeout(self.patience, self.follow_redirects(wish))
             .await
             .unwrap_or_else(|_| {
                 debug!("fetch ran out of time");
-                Err(Failure::Unreachable)
+                Err(FetchFailure::Unreachable)
             })
     }
 
-    async fn follow_redirects(&self, wish: &Wish<'_>) -> Result<Reply, Failure> {
-        let mut url = Url::parse(wish.url).map_err(|_| Failure::NotHttp)?;
+    async fn follow_redirects(&self, wish: &Wish<'_>) -> Result<Reply, FetchFailure> {
+        let mut url = Url::parse(wish.url).map_err(|_| FetchFailure::NotHttp)?;
         for _ in 0..=REDIRECTS {
             self.reach.check(&url).inspect_err(|refusal| {
                 debug!(at = %place_of(&url), ?refusal, "fetch refused");
@@ -163,10 +163,10 @@ impl Client {
                 None => return read(url, response, wish).await,
             }
         }
-        Err(Failure::TooManyRedirects)
+        Err(FetchFailure::TooManyRedirects)
     }
 
-    async fn ask(&self, url: &Url, wish: &Wish<'_>) -> Result<Response, Failure> {
+    async fn ask(&self, url: &Url, wish: &Wish<'_>) -> Result<Response, FetchFailure> {
         let mut request = self.http.get(url.clone()).header(ACCEPT, wish.accept);
         if let Some(known) = wish.validators.filter(|known| known.url == *url) {
             let conditions = [
@@ -181,24 +181,26 @@ impl Client {
         }
         request.send().await.map_err(|error| {
             debug!(at = %place_of(url), error = ?error.without_url(), "fetch failed");
-            Failure::Unreachable
+            FetchFailure::Unreachable
         })
     }
 }
 
 /// Where the server sends us, if it does.
-fn find_redirect(from: &Url, response: &Response) -> Result<Option<Url>, Failure> {
+fn find_redirect(from: &Url, response: &Response) -> Result<Option<Url>, FetchFailure> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
     let Some(location) = response.headers().get(LOCATION) else {
         return Ok(None);
     };
-    let location = location.to_str().map_err(|_| Failure::NotHttp)?;
-    from.join(location).map(Some).map_err(|_| Failure::NotHttp)
+    let location = location.to_str().map_err(|_| FetchFailure::NotHttp)?;
+    from.join(location)
+        .map(Some)
+        .map_err(|_| FetchFailure::NotHttp)
 }
 
-async fn read(url: Url, response: Response, wish: &Wish<'_>) -> Result<Reply, Failure> {
+async fn read(url: Url, response: Response, wish: &Wish<'_>) -> Result<Reply, FetchFailure> {
     let asked_for_newer = wish.validators.is_some_and(|known| known.url == url);
     match response.status() {
         StatusCode::NOT_MODIFIED if asked_for_newer => Ok(Reply::NotModified),
@@ -207,7 +209,7 @@ async fn read(url: Url, response: Response, wish: &Wish<'_>) -> Result<Reply, Fa
             let body = read_capped(&url, response, wish.cap).await?;
             Ok(Reply::Document(body, validators))
         }
-        status => Err(Failure::Status(status.as_u16())),
+        status => Err(FetchFailure::Status(status.as_u16())),
     }
 }
 
@@ -223,19 +225,19 @@ fn find_validators(url: &Url, response: &Response) -> Option<Validators> {
 
 /// Chunks arrive decompressed, a few KiB each: a bomb is noticed one chunk
 /// after the cap.
-async fn read_capped(url: &Url, mut response: Response, cap: u64) -> Result<Vec<u8>, Failure> {
+async fn read_capped(url: &Url, mut response: Response, cap: u64) -> Result<Vec<u8>, FetchFailure> {
     let cap_here = usize::try_from(cap).unwrap_or(usize::MAX);
     let mut body = Vec::new();
     loop {
         let chunk = response.chunk().await.map_err(|error| {
             debug!(at = %place_of(url), error = ?error.without_url(), "fetch broke off");
-            Failure::Broken
+            FetchFailure::Broken
         })?;
         let Some(chunk) = chunk else {
             return Ok(body);
         };
         if chunk.len() > cap_here - body.len() {
-            return Err(Failure::TooLarge(cap));
+            return Err(FetchFailure::TooLarge(cap));
         }
         body.extend_from_slice(&chunk);
     }

@@ -3,15 +3,14 @@
 //! A document remembers the last good copy and the last answer. It makes a
 //! [`Change`] only of an answer that differs, so that idle is idle.
 
-use std::sync::Arc;
-
 use devportal_api::condition::OpenApiState;
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::{Change, Need};
+use devportal_mirror::Digest;
 use jiff::Timestamp;
 use url::Url;
 
-use super::client::{Failure, Reply, Validators, Wish};
+use super::client::{FetchFailure, Reply, Validators, Wish};
 
 /// The largest OpenID Connect discovery document, in bytes.
 const OIDC_CAP: u64 = 64 * 1024;
@@ -31,7 +30,8 @@ enum Kind {
 
 struct OpenApi {
     cap: u64,
-    good: Option<(Arc<str>, Timestamp)>,
+    /// The text itself is kept by the World, and once.
+    good: Option<(Digest, Timestamp)>,
     sent: Option<OpenApiAnswer>,
 }
 
@@ -83,7 +83,7 @@ impl Document {
         })
     }
 
-    /// Documents of one host share its lane.
+    /// Documents of one host share its track.
     pub(super) fn host(&self) -> String {
         let url = Url::parse(&self.url).ok();
         url.as_ref()
@@ -111,7 +111,7 @@ impl Document {
     }
 
     /// Takes in what an attempt brought.
-    pub(super) fn take(&mut self, reply: Result<Reply, Failure>, now: Timestamp) -> Outcome {
+    pub(super) fn take(&mut self, reply: Result<Reply, FetchFailure>, now: Timestamp) -> Outcome {
         let (body, validators) = match reply {
             Ok(Reply::Document(body, validators)) => (Ok(Some(body)), validators),
             Ok(Reply::NotModified) => (Ok(None), self.validators.take()),
@@ -132,37 +132,41 @@ impl OpenApi {
     fn take(
         &mut self,
         url: &str,
-        body: Result<Option<Vec<u8>>, Failure>,
+        body: Result<Option<Vec<u8>>, FetchFailure>,
         now: Timestamp,
     ) -> Outcome {
+        let mut text = None;
         let state = match body.map(|body| body.map(read_text)) {
             Ok(None) => OpenApiState::Fetched,
-            Ok(Some(Ok(text))) => {
-                if self.good.as_ref().is_none_or(|(good, _)| **good != *text) {
-                    self.good = Some((text.into(), now));
+            Ok(Some(Ok(read))) => {
+                let digest = Digest::of(&read);
+                if self.good.is_none_or(|(good, _)| good != digest) {
+                    self.good = Some((digest, now));
+                    text = Some(read.into());
                 }
                 OpenApiState::Fetched
             }
             Ok(Some(Err(why))) => OpenApiState::ReadFailed(why.to_owned()),
-            Err(Failure::TooLarge(cap)) => OpenApiState::TooLarge(cap),
-            Err(failure @ Failure::Broken) => OpenApiState::ReadFailed(failure.words()),
+            Err(FetchFailure::TooLarge(cap)) => OpenApiState::TooLarge(cap),
+            Err(failure @ FetchFailure::Broken) => OpenApiState::ReadFailed(failure.words()),
             Err(failure) => OpenApiState::FetchFailed(failure.words()),
         };
         let is_good = state == OpenApiState::Fetched;
-        let (text, synced_at) = match (&self.good, &self.sent) {
-            (Some((text, at)), _) => (Some(Arc::clone(text)), *at),
+        let (digest, synced_at) = match (self.good, &self.sent) {
+            (Some((digest, at)), _) => (Some(digest), at),
             (None, Some(sent)) => (None, sent.synced_at),
             (None, None) => (None, now),
         };
         let answer = OpenApiAnswer {
             state,
-            text,
+            digest,
+            text: None,
             cap: self.cap,
             synced_at,
         };
         let news = (self.sent.as_ref() != Some(&answer)).then(|| {
             self.sent = Some(answer.clone());
-            Change::OpenApi(url.to_owned(), answer)
+            Change::OpenApi(url.to_owned(), OpenApiAnswer { text, ..answer })
         });
         Outcome { is_good, news }
     }
@@ -178,9 +182,12 @@ fn read_text(body: Vec<u8>) -> Result<String, &'static str> {
 }
 
 impl Oidc {
-    fn take(&mut self, body: Result<Option<Vec<u8>>, Failure>) -> Outcome {
+    fn take(&mut self, body: Result<Option<Vec<u8>>, FetchFailure>) -> Outcome {
         let answer = match body.map(|body| body.as_deref().map(read_token_endpoint)) {
-            Ok(None) => self.good.clone().ok_or_else(|| Failure::Broken.words()),
+            Ok(None) => self
+                .good
+                .clone()
+                .ok_or_else(|| FetchFailure::Broken.words()),
             Ok(Some(Ok(endpoint))) => {
                 self.good = Some(endpoint.clone());
                 Ok(endpoint)

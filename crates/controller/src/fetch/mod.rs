@@ -38,7 +38,7 @@ pub use self::config::FetchConfig;
 use self::client::Client;
 use self::document::Document;
 use self::resolve::{Lookup, SystemLookup};
-use self::schedule::{Follower, Lanes};
+use self::schedule::{Refresher, Tracks};
 
 /// Fetches the documents that decisions need and keeps them fresh.
 ///
@@ -46,7 +46,7 @@ use self::schedule::{Follower, Lanes};
 pub struct Fetcher {
     config: FetchConfig,
     client: Arc<Client>,
-    lanes: Lanes,
+    tracks: Tracks,
     changes: Sender<Change>,
     followed: Mutex<HashMap<Need, Followed>>,
 }
@@ -74,7 +74,7 @@ impl Fetcher {
         let client = Client::new(&config, lookup).context("cannot prepare document fetches")?;
         Ok(Self {
             client: Arc::new(client),
-            lanes: Lanes::new(config.concurrency, config.per_host),
+            tracks: Tracks::new(config.concurrency, config.per_host),
             config,
             changes,
             followed: Mutex::default(),
@@ -91,10 +91,10 @@ impl Fetcher {
         };
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Vacant(vacant) = followed.entry(need) {
-            let task = Follower::new(
+            let task = Refresher::new(
                 document,
                 Arc::clone(&self.client),
-                &self.lanes,
+                &self.tracks,
                 &self.config,
                 self.changes.clone(),
             );

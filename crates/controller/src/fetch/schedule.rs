@@ -14,14 +14,14 @@ use super::client::Client;
 use super::config::FetchConfig;
 use super::document::Document;
 
-/// Room for a number of attempts, with a narrower lane for each host.
-pub(super) struct Lanes {
+/// Room for a number of attempts, with a narrower track for each host.
+pub(super) struct Tracks {
     all: Arc<Semaphore>,
     per_host: usize,
     hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-impl Lanes {
+impl Tracks {
     pub(super) fn new(concurrency: usize, per_host: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(concurrency.max(1))),
@@ -30,16 +30,16 @@ impl Lanes {
         }
     }
 
-    fn lane(&self, host: String) -> Lane {
+    fn track(&self, host: String) -> Track {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.retain(|_, lane| lane.strong_count() > 0);
+        hosts.retain(|_, track| track.strong_count() > 0);
         let known = hosts.get(&host).and_then(Weak::upgrade);
         let of_host = known.unwrap_or_else(|| {
-            let lane = Arc::new(Semaphore::new(self.per_host));
-            hosts.insert(host, Arc::downgrade(&lane));
-            lane
+            let track = Arc::new(Semaphore::new(self.per_host));
+            hosts.insert(host, Arc::downgrade(&track));
+            track
         });
-        Lane {
+        Track {
             of_host,
             all: Arc::clone(&self.all),
         }
@@ -47,12 +47,12 @@ impl Lanes {
 }
 
 /// The way of one host's attempts.
-struct Lane {
+struct Track {
     of_host: Arc<Semaphore>,
     all: Arc<Semaphore>,
 }
 
-impl Lane {
+impl Track {
     /// Waits for the host first: who waits there takes no room from others.
     async fn enter(&self) -> Result<[SemaphorePermit<'_>; 2], AcquireError> {
         Ok([self.of_host.acquire().await?, self.all.acquire().await?])
@@ -96,27 +96,27 @@ pub(super) fn jittered(pause: Duration) -> Duration {
 }
 
 /// The task of one document.
-pub(super) struct Follower {
+pub(super) struct Refresher {
     document: Document,
     client: Arc<Client>,
-    lane: Lane,
+    track: Track,
     pace: Pace,
     changes: Sender<Change>,
 }
 
-impl Follower {
+impl Refresher {
     pub(super) fn new(
         document: Document,
         client: Arc<Client>,
-        lanes: &Lanes,
+        tracks: &Tracks,
         config: &FetchConfig,
         changes: Sender<Change>,
     ) -> Self {
-        let lane = lanes.lane(document.host());
+        let track = tracks.track(document.host());
         Self {
             document,
             client,
-            lane,
+            track,
             pace: Pace::new(config),
             changes,
         }
@@ -126,7 +126,7 @@ impl Follower {
     pub(super) async fn run(mut self) {
         loop {
             let reply = {
-                let Ok(_room) = self.lane.enter().await else {
+                let Ok(_room) = self.track.enter().await else {
                     return;
                 };
                 self.client.fetch(&self.document.wish()).await

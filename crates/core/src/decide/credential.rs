@@ -1,7 +1,7 @@
 //! Which Secrets does an approved key need?
 //!
 //! A key's value lives in its *source* Secret, in the consumer's namespace: the
-//! consumer's own, or the copy we make for a generated key. An *enforcement*
+//! consumer's own, or one that we make for a generated key. An *enforcement*
 //! Secret in the Kuadrant namespace repeats it for the gateway. Enforcement
 //! Secrets are never edited: Authorino ignores updates that leave the value
 //! alone, so a change makes a new Secret first and deletes the old one after.
@@ -12,6 +12,7 @@
 mod rotation;
 mod withdrawal;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use devportal_api::APIKey;
@@ -20,26 +21,22 @@ use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::scheme::AuthenticationRule;
-use jiff::{SignedDuration, Timestamp};
+use devportal_mirror::secret::Pairs;
+use devportal_mirror::{Fingerprint, SecretFacts, ValueFacts};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::after;
-use crate::change::{Fingerprint, Obstacle, SecretFacts, ValueFacts};
+use crate::change::Source;
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::selector;
 use crate::world::World;
 
 pub(super) use rotation::{live, retire};
-pub(super) use withdrawal::{astray, withdraw, withdraw_copy};
-use withdrawal::{delete, delete_copy, is_owned};
-
-/// How long after a name was found taken it is tried again.
-const RETRY_TAKEN: SignedDuration = SignedDuration::from_secs(15);
-/// How long after the API server refused a Secret it is asked again.
-const RETRY_REFUSED: SignedDuration = SignedDuration::from_mins(1);
-/// How many Secrets of a key may be wrong before no more are made: whatever
-/// alters them fills no namespace. More than any rotation needs.
-const MOST_SECRETS: usize = 64;
+pub(super) use withdrawal::{
+    astray, expired, is_inherited, presence_of, withdraw, withdraw_source,
+};
+use withdrawal::{delete, delete_source, is_owned};
 
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
@@ -52,12 +49,12 @@ pub(super) enum Step {
     Done,
     /// Something has to be observed first.
     Wait,
-    /// It cannot be done for now; tell, and look again at the given time.
-    Stuck(Enforcement, Option<Timestamp>),
+    /// It cannot be done for now.
+    Stuck(Enforcement),
 }
 
 /// What the Secrets of a key are made from.
-pub(super) struct Plan<'a> {
+pub(super) struct Recipe<'a> {
     pub(super) id: &'a KeyId,
     pub(super) key: &'a APIKey,
     pub(super) terms: &'a ApprovedTerms,
@@ -67,7 +64,16 @@ pub(super) struct Plan<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Plan<'_> {
+/// A value that is to be accepted.
+struct Wanted {
+    /// Where it is read.
+    from: SecretId,
+    value: Fingerprint,
+    /// What its Secret says of its place in a rotation.
+    place: Marks,
+}
+
+impl Recipe<'_> {
     /// The next step towards one enforcement Secret that says what was approved,
     /// and one for each value that a rotation lets go on for a while.
     pub(super) fn next(&self) -> Step {
@@ -77,60 +83,51 @@ impl Plan<'_> {
         };
         let (labels, annotations) = match self.marks() {
             Ok(marks) => marks,
-            Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why), None),
+            Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why)),
         };
         let existing: Vec<_> = self.world.credentials_of(self.id).collect();
-        let is_right = |(id, facts): &(&SecretId, &SecretFacts)| {
+        let wanted = self.wanted(source, fingerprint, &existing);
+        let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
             id.namespace == self.namespace
+                && fingerprint_of(facts) == Some(wanted.value)
                 && is_labelled(facts, &labels)
                 && says(&facts.annotations, &annotations)
+                && facts.annotations.get(annotation::REVISION)
+                    == wanted.place.get(annotation::REVISION).map(String::as_str)
         };
-        // Each value that is to be accepted: where it is read, and what its
-        // Secret says besides.
-        let mut wanted = vec![(
-            source,
-            fingerprint,
-            rotation::marks(self.key, &existing, fingerprint, self.now),
-        )];
-        for (id, facts) in rotation::retiring(&existing, fingerprint, self.now) {
-            if let Some(value) = intact_fingerprint(facts)
-                && wanted.iter().all(|(_, other, _)| *other != value)
-            {
-                wanted.push((id.clone(), value, rotation::own_marks(facts)));
-            }
-        }
         let mut kept = Vec::new();
-        for (from, value, own) in wanted {
-            let holds =
-                |secret: &&(&SecretId, &SecretFacts)| fingerprint_of(secret.1) == Some(value);
-            let revision = |marks: &Marks| marks.get(annotation::REVISION).cloned();
-            let found = existing.iter().filter(holds).find(|secret| {
-                is_right(secret) && revision(&secret.1.annotations) == revision(&own)
-            });
-            if let Some((id, _)) = found {
-                kept.push(*id);
-                continue;
+        let mut missing = Vec::new();
+        for wanted in &wanted {
+            match existing.iter().find(|it| is_right(it, wanted)) {
+                Some((id, _)) => kept.push(*id),
+                None => missing.push(wanted),
             }
-            if existing.len() >= MOST_SECRETS {
-                let namespace = self.namespace.to_owned();
-                return Step::Stuck(Enforcement::SecretsAltered(namespace), None);
-            }
-            let annotations: Marks = annotations.clone().into_iter().chain(own).collect();
-            let id = self.free_name(&labels, &annotations);
-            if let Some(step) = self.obstacle(&id) {
-                return step;
-            }
-            return Step::Write(vec![Write::CreateSecret(NewSecret {
-                id,
-                labels,
-                annotations,
-                owner: None,
-                value: ValueSource::CopyOf(from, value),
-                generated: self.key.is_generated(),
-            })]);
         }
-        let others = existing.iter().filter(|(id, _)| !kept.contains(id));
-        let writes: Vec<Write> = others.map(|secret| delete(*secret)).collect();
+        let mut others: Vec<_> = existing
+            .iter()
+            .filter(|(id, _)| !kept.contains(id))
+            .collect();
+        if !missing.is_empty() {
+            // A Secret goes before its successor is there only where another holds the
+            // same value: whatever alters what is written fills no namespace. Of two the
+            // gateway goes by the newer.
+            others.sort_by_key(|(_, facts)| Reverse(facts.version));
+            let mut held = Vec::new();
+            let is_surplus = |(_, facts): &&&(&SecretId, &SecretFacts)| {
+                let value = intact_fingerprint(facts);
+                let is_held = held.contains(&value);
+                held.push(value);
+                is_held
+            };
+            let surplus = others.iter().filter(is_surplus);
+            let mut writes: Vec<Write> = surplus.map(|it| delete(**it)).collect();
+            writes.extend(missing.into_iter().map(|it| {
+                let annotations = annotations.clone().into_iter().chain(it.place.clone());
+                self.create(it, labels.clone(), annotations.collect())
+            }));
+            return Step::Write(writes);
+        }
+        let writes: Vec<Write> = others.into_iter().map(|it| delete(*it)).collect();
         if writes.is_empty() {
             Step::Done
         } else {
@@ -138,15 +135,53 @@ impl Plan<'_> {
         }
     }
 
+    /// The current value, and those that a rotation lets go on.
+    fn wanted(
+        &self,
+        source: SecretId,
+        current: Fingerprint,
+        existing: &[(&SecretId, &SecretFacts)],
+    ) -> Vec<Wanted> {
+        let mut wanted = vec![Wanted {
+            from: source,
+            value: current,
+            place: rotation::place(self.key, existing, current, self.now),
+        }];
+        for (id, facts) in rotation::retiring(existing, current, self.now) {
+            if let Some(value) = intact_fingerprint(facts)
+                && wanted.iter().all(|other| other.value != value)
+            {
+                wanted.push(Wanted {
+                    from: id.clone(),
+                    value,
+                    place: rotation::place_of(facts),
+                });
+            }
+        }
+        wanted
+    }
+
+    fn create(&self, wanted: &Wanted, labels: Marks, annotations: Marks) -> Write {
+        Write::CreateSecret(NewSecret {
+            id: self.free_name(wanted, &labels, &annotations),
+            labels,
+            annotations,
+            owner: None,
+            value: ValueSource::CopyOf(wanted.from.clone(), wanted.value),
+            generated: self.key.is_generated(),
+        })
+    }
+
     /// The Secret that holds the value, put in place where it is ours to make.
     fn source(&self) -> Result<(SecretId, Fingerprint), Step> {
         let id = self.key.source_secret();
-        let Some(facts) = self.world.find_source(&id) else {
-            return Err(if self.world.is_forbidden(&id) {
-                Step::Stuck(Enforcement::SecretForbidden(id), None)
-            } else {
-                Step::Wait
-            });
+        let facts = match self.world.find_source(&id) {
+            None => return Err(Step::Wait),
+            Some(Source::Forbidden) => {
+                return Err(Step::Stuck(Enforcement::SecretForbidden(id)));
+            }
+            Some(Source::Gone(_)) => None,
+            Some(Source::Is(facts)) => Some(facts),
         };
         if !self.key.is_generated() {
             // Absence and emptiness were ruled out before.
@@ -154,26 +189,29 @@ impl Plan<'_> {
             return value.map(|value| (id, value)).ok_or(Step::Wait);
         }
         let Some(facts) = facts else {
-            return Err(self.make_copy(id));
+            return Err(Step::Write(vec![self.make_source(id)]));
         };
         if !is_owned(facts, self.key) {
-            return Err(Step::Stuck(Enforcement::SecretConflict(id), None));
+            return Err(Step::Stuck(Enforcement::SecretConflict(id)));
         }
         if facts.deleting {
             return Err(Step::Wait);
         }
+        let replace = || Err(Step::Write(vec![delete_source(&id, facts)]));
         if rotation::revision_of(facts) != self.key.revision() {
             // The gateway goes on accepting the value while another is made.
-            return Err(Step::Write(vec![delete_copy(&id, facts)]));
+            return replace();
         }
         let intact = intact_fingerprint(facts);
-        let enforced = self.enforced();
+        let enforced = self.enforced().map(|(_, value)| value);
         match (intact, enforced) {
+            // One of version 0.1 is itself a credential: made anew it is not.
+            (Some(value), Some(enforced)) if value == enforced && opens(facts) => replace(),
             (Some(value), None) => Ok((id, value)),
-            (Some(value), Some((_, enforced))) if value == enforced => Ok((id, value)),
+            (Some(value), Some(enforced)) if value == enforced => Ok((id, value)),
             // What the gateway accepts is the truth about a generated key: the
-            // copy lies in a namespace other people write to.
-            _ => Err(Step::Write(vec![delete_copy(&id, facts)])),
+            // source lies in a namespace other people write to.
+            _ => replace(),
         }
     }
 
@@ -191,14 +229,11 @@ impl Plan<'_> {
 
     /// Not of an earlier one of the same name. The published controller notes no UID.
     fn is_of_this_key(&self, facts: &SecretFacts) -> bool {
-        let noted = facts.annotations.get(annotation::KEY_UID);
-        noted.is_none_or(|uid| self.key.uid().as_ref() == Some(uid))
+        let uid = facts.annotations.get(annotation::KEY_UID);
+        uid.is_none_or(|uid| self.key.uid().as_deref() == Some(uid))
     }
 
-    fn make_copy(&self, id: SecretId) -> Step {
-        if let Some(step) = self.obstacle(&id) {
-            return step;
-        }
+    fn make_source(&self, id: SecretId) -> Write {
         let value = match self.enforced() {
             Some((from, fingerprint)) => ValueSource::CopyOf(from.clone(), fingerprint),
             None => ValueSource::Generate,
@@ -213,40 +248,28 @@ impl Plan<'_> {
             name: self.id.name.clone(),
             uid: self.key.uid().unwrap_or_default(),
         };
-        Step::Write(vec![Write::CreateSecret(NewSecret {
+        Write::CreateSecret(NewSecret {
             id,
             labels: BTreeMap::new(),
             annotations,
             owner: Some(owner),
             value,
             generated: true,
-        })])
-    }
-
-    /// What could not be created is left alone for a while.
-    fn obstacle(&self, id: &SecretId) -> Option<Step> {
-        let (at, obstacle) = self.world.find_obstacle(id)?;
-        let (wait, why) = match obstacle {
-            Obstacle::NameTaken => (RETRY_TAKEN, Enforcement::SecretConflict(id.clone())),
-            Obstacle::Refused(reason) => (
-                RETRY_REFUSED,
-                Enforcement::SecretRefused(id.clone(), reason.clone()),
-            ),
-        };
-        let again = after(*at, wait);
-        (self.now < again).then_some(Step::Stuck(why, Some(again)))
+        })
     }
 
     /// The published name for the first credential, another one while an older
     /// credential still has it.
-    fn free_name(&self, labels: &Marks, annotations: &Marks) -> SecretId {
+    fn free_name(&self, wanted: &Wanted, labels: &Marks, annotations: &Marks) -> SecretId {
         let first = name::enforcement_secret(self.id, self.namespace);
         let existing: Vec<_> = self.world.enforcement_of(self.id).collect();
-        if existing.iter().all(|(id, _)| **id != first) {
+        let is_current = wanted.from == self.key.source_secret();
+        if is_current && existing.iter().all(|(id, _)| **id != first) {
             return first;
         }
         let uids: Vec<_> = existing.iter().map(|(_, facts)| &facts.uid).collect();
-        let revision = format!("{labels:?}{annotations:?}{uids:?}");
+        let from = &wanted.from;
+        let revision = format!("{labels:?}{annotations:?}{uids:?}{from}");
         name::revised_enforcement_secret(self.id, self.namespace, &revision)
     }
 
@@ -307,23 +330,22 @@ impl Plan<'_> {
 /// Whether a Secret's annotations say what is wanted. Those that bind the
 /// Secret to its key are allowed to be missing: the published controller does
 /// not write them.
-fn says(have: &Marks, want: &Marks) -> bool {
+fn says(have: &Pairs, want: &Marks) -> bool {
     let published = [annotation::PLAN, annotation::USER, annotation::EXPIRES_AT];
     let identity = [annotation::KEY, annotation::KEY_UID, annotation::PRODUCT];
-    published
-        .iter()
-        .all(|name| have.get(*name) == want.get(*name))
+    let wanted = |name: &str| want.get(name).map(String::as_str);
+    published.iter().all(|name| have.get(name) == wanted(name))
         && identity
             .iter()
-            .all(|name| !have.contains_key(*name) || have.get(*name) == want.get(*name))
+            .all(|name| !have.has(name) || have.get(name) == wanted(name))
 }
 
 /// Whether a Secret has the labels that are wanted, and none of ours besides:
 /// one that is left over from another selector may open another API. What others
 /// add, an admission webhook for example, is theirs.
 fn is_labelled(have: &SecretFacts, want: &Marks) -> bool {
-    let has = |(label, value)| have.labels.get(label) == Some(value);
-    want.iter().all(has)
+    let mut wanted = want.iter();
+    wanted.all(|(label, value)| have.labels.get(label) == Some(value))
         && match have.annotations.get(annotation::SELECTED_BY) {
             Some(ours) => (ours.split(',')).all(|it| it.is_empty() || want.contains_key(it)),
             // Secrets of the published controller do not tell.
@@ -334,15 +356,19 @@ fn is_labelled(have: &SecretFacts, want: &Marks) -> bool {
 fn fingerprint_of(facts: &SecretFacts) -> Option<Fingerprint> {
     match facts.value {
         ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
-        ValueFacts::NoEntry | ValueFacts::Empty => None,
+        ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => None,
     }
 }
 
 /// Whether a Secret may hold a value that was generated. Of ours those do that
 /// note its digest; the published controller noted nothing.
 fn may_be_generated(facts: &SecretFacts) -> bool {
-    let notes = |name| facts.annotations.contains_key(name);
-    notes(annotation::DIGEST) || !notes(annotation::KEY)
+    facts.annotations.has(annotation::DIGEST) || !facts.annotations.has(annotation::KEY)
+}
+
+/// Whether Authorino reads a Secret of a consumer's namespace, as those of version 0.1.
+fn opens(facts: &SecretFacts) -> bool {
+    facts.labels.has(label::MANAGED_BY)
 }
 
 /// The value of a Secret nobody is known to have tampered with. Without a

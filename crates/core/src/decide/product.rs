@@ -3,7 +3,8 @@
 //! It waits for no document: what was not answered yet keeps its last word.
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, kind, render, selector_shared, whole_second,
+    Fact, OidcState, OpenApiState, kind, not_readable, not_seen, render, selector_shared,
+    whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -12,26 +13,46 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::Resource;
 
+use crate::brake::Hindrance;
 use crate::change::OpenApiAnswer;
-use crate::decision::{Decision, Need, Write};
+use crate::decision::{Decision, Group, Id, Need, Write};
 use crate::discover;
-use crate::world::{Overlap, World};
+use crate::world::{Doubt, Overlap, World, find_alive, is_not_installed};
 
 pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision {
     let mut decision = Decision::default();
-    let (Some(product), Some(found)) = (world.find_product(id), world.find_discovery(id)) else {
+    let alive = find_alive(&world.products().look(id));
+    let (Some(product), Some(found)) = (alive, world.find_discovery(id)) else {
         return decision;
     };
-    if product.meta().deletion_timestamp.is_some() {
+    let flaw = world.products().flaw(id);
+    if flaw.is_some_and(|it| !it.has_spec()) {
         return decision;
     }
     let previous = product.status.clone().unwrap_or_default();
 
-    let mut facts = vec![
-        found.route.fact(),
-        found.plan_policy.fact(),
-        found.auth.state.fact(),
+    // What is not seen is as it was.
+    let blind = Blind::of(world);
+    let mut facts = Vec::new();
+    let mut kept = Vec::new();
+    let around = [
+        (found.route.fact(), &blind.routes),
+        (found.plan_policy.fact(), &blind.plans),
+        (found.auth.state.fact(), &blind.policies),
     ];
+    for (fact, doubt) in around {
+        match doubt {
+            None => facts.push(fact),
+            Some(_) => kept.push(fact.kind),
+        }
+    }
+    let doubt = blind.first();
+    if let Some(what) = world.around().unreadable(&discover::route_of(product)) {
+        facts.push(not_readable(&what));
+    } else if let Some(doubt) = doubt {
+        facts.push(not_seen(&doubt.what, &doubt.why));
+    }
+    facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);
     if !opens.is_empty() || !opened_by.is_empty() {
         facts.push(selector_shared(&opens, &opened_by));
@@ -45,7 +66,8 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
             .find(|c| c.type_ == kind)
             .cloned()
     };
-    let mut conditions = renew(&facts);
+    let mut conditions: Vec<_> = kept.into_iter().filter_map(keep).collect();
+    conditions.extend(renew(&facts));
 
     let (oidc, token_endpoint) = match found.issuer() {
         None => (Some(OidcState::NoOidcAuth), None),
@@ -71,20 +93,68 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         document = openapi(answer, product, &previous);
     }
 
+    // A document that is there and cannot be read waits for the next answer.
+    if document.is_none() && flaw.is_some_and(|it| it.has_hole("status.openapi")) {
+        return decision;
+    }
+    let seen = |doubt: &Option<Doubt>| doubt.is_none();
     let status = APIProductStatus {
         observed_generation: generation,
-        discovered_plans: found.plans.clone(),
+        discovered_plans: if seen(&blind.plans) {
+            found.plans.clone()
+        } else {
+            previous.discovered_plans.clone()
+        },
         openapi: document,
         oidc_discovery: token_endpoint.map(|token_endpoint| OidcDiscoveryStatus { token_endpoint }),
-        discovered_auth_scheme: found.auth.scheme.clone(),
+        discovered_auth_scheme: if seen(&blind.policies) && seen(&blind.routes) {
+            found.auth.scheme.clone()
+        } else {
+            previous.discovered_auth_scheme.clone()
+        },
         conditions,
     };
-    if status != previous {
+    if status != previous || flaw.is_some_and(|it| it.has_status_hole()) {
         decision
             .writes
             .push(Write::ProductStatus(id.clone(), Box::new(status)));
     }
     decision
+}
+
+/// Which kinds around routes are not seen. One that is not installed has no objects.
+struct Blind {
+    routes: Option<Doubt>,
+    policies: Option<Doubt>,
+    plans: Option<Doubt>,
+}
+
+impl Blind {
+    fn of(world: &World) -> Self {
+        let around = world.around();
+        let (policies, plans) = (around.auth_policies.table(), around.plan_policies.table());
+        let is_there = |is_not_installed: bool| move |_: &Doubt| !is_not_installed;
+        Self {
+            routes: World::blind(&around.routes).filter(is_there(is_not_installed(&around.routes))),
+            policies: World::blind(policies).filter(is_there(is_not_installed(policies))),
+            plans: World::blind(plans).filter(is_there(is_not_installed(plans))),
+        }
+    }
+
+    fn first(&self) -> Option<&Doubt> {
+        let all = [&self.routes, &self.policies, &self.plans];
+        all.into_iter().flatten().next()
+    }
+}
+
+/// The requests that the API server does not let be written: their owner would not
+/// know of them.
+fn refused(id: &ProductId, world: &World) -> Option<Fact> {
+    let (key, keys) = world.refused_of(id)?;
+    match world.hindrance(&Id::Key(key.clone()), Group::Record)? {
+        Hindrance::Failed(failure) => Some(failure.refused().of_product(keys)),
+        Hindrance::DoesNotStay => None,
+    }
 }
 
 /// The state and the token endpoint; a failed refresh keeps the last endpoint.
@@ -128,14 +198,16 @@ fn openapi(
     let Some(answer) = answer else {
         return last.filter(|_| spec_unchanged);
     };
-    let Some(text) = &answer.text else {
+    let Some(digest) = answer.digest else {
         let is_too_large = matches!(answer.state, OpenApiState::TooLarge(_));
         return last.filter(|_| spec_unchanged && !is_too_large);
     };
+    // The mirror keeps the digest in the text's place, and so do decisions.
+    let raw = digest.to_string();
     match last {
-        Some(last) if last.raw == **text => Some(last),
+        Some(last) if last.raw == raw => Some(last),
         _ => Some(OpenApiStatus {
-            raw: text.to_string(),
+            raw,
             last_sync_time: Time(whole_second(answer.synced_at)),
             max_size_used: i64::try_from(answer.cap).ok(),
         }),

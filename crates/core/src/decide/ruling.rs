@@ -6,17 +6,26 @@
 use devportal_api::condition::{Review, whole_second};
 use devportal_api::id::{ApprovalId, RequestId};
 use devportal_api::{APIKeyApproval, APIKeyRequest};
+use devportal_mirror::{Flaw, Found};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
-use super::{after, terms};
+use super::after;
 use crate::decision::Owner;
-use crate::world::World;
+use crate::world::{Doubt, World};
 
 /// The decision that counts about a request.
-pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a APIKeyApproval> {
+///
+/// # Errors
+///
+/// When it is not known: decisions cannot be listed, or the newest is an approval of
+/// which it cannot be read what it covers. A denial counts in any case.
+pub(super) fn find<'a>(
+    request: &APIKeyRequest,
+    world: &'a World,
+) -> Result<Option<&'a APIKeyApproval>, Doubt> {
     let id = RequestId::of(request);
-    world
+    let newest = world
         .approvals_of(&id)
         .filter(|approval| counts(approval, request))
         .max_by_key(|approval| {
@@ -27,17 +36,46 @@ pub(super) fn find<'a>(request: &APIKeyRequest, world: &'a World) -> Option<&'a 
                 !approval.spec.approved,
                 approval.name_any(),
             )
-        })
+        });
+    if let Some(approval) = newest.filter(|it| it.spec.approved) {
+        let id = ApprovalId::of(approval);
+        let flaw = world.approvals().flaw(&id);
+        let is_covered = |flaw: &Flaw| flaw.has_spec() && !flaw.has_hole("status.terms");
+        if let Some(flaw) = flaw.filter(|it| !is_covered(it)) {
+            return Err(Doubt::unreadable(
+                format!("APIKeyApproval {id}"),
+                flaw.words(),
+            ));
+        }
+    }
+    let denied = newest.filter(|it| !it.spec.approved);
+    if let Some(doubt) = unread(&id, denied, world) {
+        return Err(doubt);
+    }
+    match World::blind(world.approvals()) {
+        Some(doubt) if denied.is_none() => Err(doubt),
+        _ => Ok(newest),
+    }
 }
 
-/// Whether an approval is there that is yet to be tied to the request, or whose
-/// terms are yet to be noted: until then the request stays as whoever decided saw it.
-pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
-    world
-        .approvals_of(&RequestId::of(request))
-        .filter(|approval| approval.meta().deletion_timestamp.is_none())
-        .filter(|approval| approval.spec.approved)
-        .any(|approval| owning_request(approval).is_none() || terms::noted(approval).is_none())
+/// A decision about the request of which no more can be read than that, unless the
+/// request was denied after it was made.
+fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -> Option<Doubt> {
+    let approvals = world.approvals();
+    let denied = denied.and_then(|it| it.meta().creation_timestamp.as_ref());
+    let is_about = |id: &ApprovalId, flaw: &Flaw| {
+        let named = flaw.raw.pointer("/spec/apiKeyRequestRef/name");
+        id.namespace == request.namespace
+            && named.is_some_and(|it| *it == request.name)
+            && denied.is_none_or(|at| flaw.created > Some(at.0))
+    };
+    let (id, flaw) = approvals
+        .flawed()
+        .find(|(id, flaw)| approvals.find(id).is_none() && is_about(id, flaw))?;
+    Some(Doubt::unreadable(
+        format!("APIKeyApproval {id}"),
+        flaw.words(),
+    ))
 }
 
 /// A decision counts for the request it was made about, not for a later one of
@@ -60,7 +98,12 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
         approval.meta().deletion_timestamp.is_none()
             && owning_request(approval) == request.meta().uid.as_deref()
     };
-    request.meta().deletion_timestamp.is_none() && world.find_approval(id).is_none_or(is_ours)
+    let is_free = match world.approvals().look(id) {
+        Found::Present(approval) | Found::Flawed(Some(approval), _) => is_ours(approval),
+        Found::Flawed(None, _) | Found::Unknown => false,
+        Found::Ended | Found::Absent => true,
+    };
+    request.meta().deletion_timestamp.is_none() && is_free
 }
 
 /// When a decision of ours is taken, so that it counts before the last one,

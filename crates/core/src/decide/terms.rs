@@ -1,24 +1,25 @@
 //! What does an approval cover? Product, tier, requester and the latest expiry.
 //!
-//! The terms are noted in the approval's status when it is first seen, and nothing
+//! The terms are recorded in the approval's status when it is first seen, and nothing
 //! changes them after: neither a later decision that is taken back, nor what is asked
 //! for meanwhile. A spec that asks for more than they cover waits for a new decision,
 //! and the key goes on under the old terms meanwhile.
 
-use devportal_api::id::ProductId;
+use devportal_api::id::{ApprovalId, ProductId, RequestId};
 use devportal_api::key::{ApiProductRef, ApprovedTerms};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::ruling;
+use crate::world::World;
 
 /// The terms a key is under.
 pub(super) struct Terms {
     /// Product, tier, requester and expiry that hold now.
     pub(super) in_force: ApprovedTerms,
-    /// What goes into the status; `None` before any approval.
-    pub(super) noted: Option<ApprovedTerms>,
+    /// What was approved; `None` before any approval.
+    pub(super) approved: Option<ApprovedTerms>,
     /// The spec asks for more than was approved.
     pub(super) exceeded: bool,
 }
@@ -41,7 +42,7 @@ pub(super) fn of(
     let (Some(request), Some(approval)) = (request, ruling) else {
         return Terms {
             in_force: asked(key, String::new()),
-            noted: None,
+            approved: None,
             exceeded: false,
         };
     };
@@ -58,13 +59,13 @@ pub(super) fn of(
         } else {
             asked
         },
-        noted: Some(bound),
+        approved: Some(bound),
         exceeded,
     }
 }
 
-/// What an approval covers: what was noted of it, or else what whoever decided had
-/// before them. The spec may have moved on since. Earlier versions noted it on the key
+/// What an approval covers: what was recorded of it, or else what whoever decided had
+/// before them. The spec may have moved on since. Earlier versions recorded it on the key
 /// only.
 pub(super) fn covered(
     approval: &APIKeyApproval,
@@ -74,15 +75,35 @@ pub(super) fn covered(
     let mark = ruling::mark(approval);
     let on_key = key
         .and_then(|key| key.status.as_ref()?.approved_terms.as_ref())
-        .filter(|noted| noted.approval == mark);
-    let noted = noted(approval).or(on_key).cloned();
-    noted.unwrap_or_else(|| shown(request, mark))
+        .filter(|terms| terms.approval == mark);
+    let recorded = recorded(approval).or(on_key).cloned();
+    recorded.unwrap_or_else(|| shown(request, mark))
 }
 
-/// The terms that were noted in an approval's status, for the decision as it is now.
-pub(super) fn noted(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
+/// The terms that were recorded in an approval's status, for the decision as it is now.
+pub(super) fn recorded(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
     let terms = approval.status.as_ref()?.terms.as_ref()?;
     (terms.approval == ruling::mark(approval)).then_some(terms)
+}
+
+/// Whether an approval is there that is yet to be tied to the request, or whose
+/// terms are yet to be recorded: until then the request stays as whoever decided saw it.
+pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
+    let may_be_recorded = world.keeps::<APIKeyApproval>("terms");
+    world
+        .approvals_of(&RequestId::of(request))
+        .filter(|approval| approval.meta().deletion_timestamp.is_none())
+        .filter(|approval| approval.spec.approved)
+        .any(|approval| {
+            let is_recorded = recorded(approval).is_some() || !may_be_recorded;
+            ruling::owning_request(approval).is_none() || !is_recorded
+        })
+}
+
+/// Whether what an approval covers cannot be read: it is not to be recorded anew.
+pub(super) fn is_unreadable(id: &ApprovalId, world: &World) -> bool {
+    let flaw = world.approvals().flaw(id);
+    flaw.is_some_and(|it| !it.has_spec() || it.has_hole("status.terms"))
 }
 
 fn shown(request: &APIKeyRequest, approval: String) -> ApprovedTerms {
@@ -122,14 +143,14 @@ fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
 }
 
 /// An earlier expiry than approved is covered; a later one, or none, is not.
-fn covers(noted: &ApprovedTerms, asked: &ApprovedTerms) -> bool {
-    let expiry = match (&noted.expires_at, &asked.expires_at) {
+fn covers(approved: &ApprovedTerms, asked: &ApprovedTerms) -> bool {
+    let expiry = match (&approved.expires_at, &asked.expires_at) {
         (None, _) => true,
         (Some(_), None) => false,
         (Some(bound), Some(asked)) => asked.0 <= bound.0,
     };
     expiry
-        && noted.api_product_ref == asked.api_product_ref
-        && noted.plan_tier == asked.plan_tier
-        && noted.requested_by == asked.requested_by
+        && approved.api_product_ref == asked.api_product_ref
+        && approved.plan_tier == asked.plan_tier
+        && approved.requested_by == asked.requested_by
 }

@@ -24,8 +24,8 @@ use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, JwtAuthentication};
 use kube::Resource;
 
-use super::{AuthFindings, Target, holds_now};
-use crate::world::World;
+use super::{AuthFindings, holds_now};
+use crate::surroundings::{Surroundings, Target};
 
 /// A policy with the facts that decide its place.
 #[derive(Clone, Copy)]
@@ -54,21 +54,46 @@ impl Candidate<'_> {
     }
 }
 
-/// The rules gathered so far, and who contributed them.
+/// The rules gathered so far, each with the policy it is from.
 #[derive(Default)]
 struct Effective<'a> {
-    rules: BTreeMap<&'a str, &'a AuthenticationSpec>,
+    rules: BTreeMap<&'a str, (Candidate<'a>, &'a AuthenticationSpec)>,
     has_rules: bool,
-    contributors: Vec<Candidate<'a>>,
+    /// The most specific policy that has a say.
+    main: Option<Candidate<'a>>,
 }
 
-pub(super) fn discover(world: &World, id: &RouteId, route: Option<&HTTPRoute>) -> AuthFindings {
+impl<'a> Effective<'a> {
+    /// Those whose rules hold; one that is overridden in all it says is not enforced
+    /// for good, and has no say.
+    fn contributors(&self) -> Vec<Candidate<'a>> {
+        let mut all: Vec<Candidate> = self.rules.values().map(|(from, _)| *from).collect();
+        if all.is_empty() {
+            all.extend(self.main);
+        }
+        all
+    }
+
+    /// The one to name: the most specific that contributes.
+    fn named(&self) -> Option<Candidate<'a>> {
+        let contributors = self.contributors();
+        let is_main = |it: &&Candidate| self.main.is_some_and(|main| main.id == it.id);
+        let main = contributors.iter().find(is_main);
+        main.or(contributors.first()).copied()
+    }
+}
+
+pub(super) fn discover(
+    around: &Surroundings,
+    id: &RouteId,
+    route: Option<&HTTPRoute>,
+) -> AuthFindings {
     let Some(route) = route else {
         return nothing(AuthPolicyState::NotFound);
     };
     let mut attached = false;
     for parent in parents(route) {
-        let path = path(world, id, parent);
+        let path = path(around, id, parent);
         attached |= !path.is_empty();
         let accepted: Vec<_> = path.into_iter().filter(|c| c.holds("Accepted")).collect();
         if !accepted.is_empty() {
@@ -101,9 +126,13 @@ fn parents(route: &HTTPRoute) -> Vec<Option<&ParentRef>> {
 }
 
 /// The policies from the route back to one Gateway, most specific first.
-fn path<'a>(world: &'a World, id: &RouteId, parent: Option<&ParentRef>) -> Vec<Candidate<'a>> {
+fn path<'a>(
+    around: &'a Surroundings,
+    id: &RouteId,
+    parent: Option<&ParentRef>,
+) -> Vec<Candidate<'a>> {
     let mut path = Vec::new();
-    let on_route = at(world, &Target::Route(id.clone()));
+    let on_route = at(around, &Target::Route(id.clone()));
     path.extend(first(&on_route, |section| section.is_none()));
     if path.is_empty() {
         // Only single rules of the route are protected.
@@ -111,7 +140,7 @@ fn path<'a>(world: &'a World, id: &RouteId, parent: Option<&ParentRef>) -> Vec<C
     }
     let gateway = parent.and_then(|parent| Some((parent, Target::of_parent(id, parent)?)));
     if let Some((parent, gateway)) = gateway {
-        let on_gateway = at(world, &gateway);
+        let on_gateway = at(around, &gateway);
         let listener = parent.section_name.as_deref();
         path.extend(first(&on_gateway, |section| {
             section.is_some() && section == listener
@@ -121,9 +150,11 @@ fn path<'a>(world: &'a World, id: &RouteId, parent: Option<&ParentRef>) -> Vec<C
     path
 }
 
-fn at<'a>(world: &'a World, target: &Target) -> Vec<Candidate<'a>> {
-    world
-        .auth_policies_at(target)
+fn at<'a>(around: &'a Surroundings, target: &Target) -> Vec<Candidate<'a>> {
+    around
+        .auth_policies
+        .at(target)
+        .map(|(id, policy)| (id, &**policy))
         .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
         .map(|(id, policy)| Candidate { id, policy })
         .collect()
@@ -176,9 +207,11 @@ fn combine<'a>(specific: Effective<'a>, general: Candidate<'a>) -> Effective<'a>
     match part {
         Part::Default(Strategy::Atomic) if specific.has_rules => specific,
         Part::Default(Strategy::Atomic) | Part::Override(Strategy::Atomic) => Effective {
-            rules: named(rules).collect(),
+            rules: named(rules)
+                .map(|(name, rule)| (name, (general, rule)))
+                .collect(),
             has_rules: has_rules(rules),
-            contributors: vec![general],
+            main: Some(general),
         },
         Part::Default(Strategy::Merge) => merged(specific, general, rules, false),
         Part::Override(Strategy::Merge) => merged(specific, general, rules, true),
@@ -193,13 +226,13 @@ fn merged<'a>(
 ) -> Effective<'a> {
     for (name, rule) in named(rules) {
         if overriding {
-            into.rules.insert(name, rule);
+            into.rules.insert(name, (general, rule));
         } else {
-            into.rules.entry(name).or_insert(rule);
+            into.rules.entry(name).or_insert((general, rule));
         }
     }
     into.has_rules |= has_rules(rules);
-    into.contributors.push(general);
+    into.main.get_or_insert(general);
     into
 }
 
@@ -223,12 +256,14 @@ fn has_rules(rules: &AuthRules) -> bool {
 }
 
 fn findings(effective: &Effective<'_>) -> AuthFindings {
-    let enforced = effective.contributors.iter().all(|c| c.holds("Enforced"));
-    let state = match effective.contributors.first() {
+    let contributors = effective.contributors();
+    let enforced = contributors.iter().all(|it| it.holds("Enforced"));
+    let state = match effective.named() {
         Some(main) if enforced => AuthPolicyState::Found(main.attachment()),
         _ => AuthPolicyState::NotReady,
     };
-    let mut ordered: Vec<_> = effective.rules.iter().collect();
+    let rules = effective.rules.iter();
+    let mut ordered: Vec<_> = rules.map(|(name, (_, rule))| (name, *rule)).collect();
     ordered.sort_by_key(|(name, rule)| (rule.priority, **name));
     let key_rule = ordered.iter().find(|(_, rule)| rule.api_key.is_some());
     let issuer = ordered.iter().find_map(|(_, rule)| {

@@ -11,46 +11,13 @@ pub mod selector;
 
 use devportal_api::APIProduct;
 use devportal_api::condition::{AuthPolicyState, PlanPolicyState, RouteState};
-use devportal_api::foreign::{GATEWAY_GROUP, HTTPRoute, ParentRef, PolicyTarget};
-use devportal_api::id::{GatewayId, PolicyId, ProductId, RouteId};
+use devportal_api::foreign::HTTPRoute;
+use devportal_api::id::{ProductId, RouteId};
 use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, Limits, Plan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
-use crate::world::World;
-
-/// What a policy can be attached to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// An HTTPRoute.
-    Route(RouteId),
-    /// A Gateway.
-    Gateway(GatewayId),
-}
-
-impl Target {
-    /// The target of a policy, always in the policy's namespace; `None` for
-    /// kinds no product can wrap.
-    pub(crate) fn of_policy(policy: &PolicyId, target: &PolicyTarget) -> Option<Self> {
-        match (target.group.as_str(), target.kind.as_str()) {
-            (GATEWAY_GROUP, "HTTPRoute") => {
-                Some(Self::Route(RouteId::new(&policy.namespace, &target.name)))
-            }
-            (GATEWAY_GROUP, "Gateway") => Some(Self::Gateway(GatewayId::new(
-                &policy.namespace,
-                &target.name,
-            ))),
-            _ => None,
-        }
-    }
-
-    fn of_parent(route: &RouteId, parent: &ParentRef) -> Option<Self> {
-        let is_gateway = parent.group.as_deref().unwrap_or(GATEWAY_GROUP) == GATEWAY_GROUP
-            && parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
-        let namespace = parent.namespace.as_deref().unwrap_or(&route.namespace);
-        is_gateway.then(|| Self::Gateway(GatewayId::new(namespace, &parent.name)))
-    }
-}
+use crate::surroundings::Surroundings;
 
 /// Everything found around a product's route.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,25 +82,13 @@ pub(crate) fn openapi_url(product: &APIProduct) -> Option<String> {
     (!url.is_empty()).then_some(url)
 }
 
-/// The Gateways a route hangs on.
-pub(crate) fn gateways_of(id: &RouteId, route: &HTTPRoute) -> Vec<Target> {
-    route
-        .spec
-        .parent_refs
-        .iter()
-        .filter_map(|parent| Target::of_parent(id, parent))
-        .collect()
-}
-
 /// Looks around a product's route.
-pub fn discover(product: &APIProduct, world: &World) -> Discovery {
+pub fn discover(product: &APIProduct, around: &Surroundings) -> Discovery {
     let id = route_of(product);
-    let route = world
-        .find_route(&id)
-        .filter(|route| route.meta().deletion_timestamp.is_none());
-    let (plan_policy, plans) = plan::discover(world, &id, route);
+    let route = around.find_route(&id);
+    let (plan_policy, plans) = plan::discover(around, &id, route);
     Discovery {
-        auth: auth::discover(world, &id, route),
+        auth: auth::discover(around, &id, route),
         plan_policy,
         plans,
         hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),

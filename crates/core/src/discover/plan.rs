@@ -7,11 +7,10 @@ use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::Plan;
 use kube::Resource;
 
-use super::{Target, gateways_of};
-use crate::world::World;
+use crate::surroundings::{Surroundings, Target, gateways_of};
 
 pub(super) fn discover(
-    world: &World,
+    around: &Surroundings,
     id: &RouteId,
     route: Option<&HTTPRoute>,
 ) -> (PlanPolicyState, Vec<Plan>) {
@@ -19,7 +18,7 @@ pub(super) fn discover(
         return (PlanPolicyState::NotFound, Vec::new());
     };
     let mut targets = std::iter::once(Target::Route(id.clone())).chain(gateways_of(id, route));
-    match targets.find_map(|target| oldest(world, &target)) {
+    match targets.find_map(|target| oldest(around, &target)) {
         None => (PlanPolicyState::NotFound, Vec::new()),
         Some((id, policy)) => {
             let attachment = Attachment {
@@ -35,9 +34,11 @@ pub(super) fn discover(
     }
 }
 
-fn oldest<'a>(world: &'a World, target: &Target) -> Option<(&'a PolicyId, &'a PlanPolicy)> {
-    world
-        .plan_policies_at(target)
+fn oldest<'a>(around: &'a Surroundings, target: &Target) -> Option<(&'a PolicyId, &'a PlanPolicy)> {
+    around
+        .plan_policies
+        .at(target)
+        .map(|(id, policy)| (id, &**policy))
         .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
         .min_by_key(|(id, policy)| {
             (

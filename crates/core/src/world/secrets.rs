@@ -2,73 +2,68 @@
 
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::{annotation, label};
-use jiff::{SignedDuration, Timestamp};
+use devportal_mirror::{Credential, Difference, SecretFacts, Stray};
 
-use super::store::advances;
-use super::{Dirty, Replaced, World};
-use crate::change::{Obstacle, SecretFacts};
+use super::{Dirty, World};
+use crate::change::Source;
 use crate::decision::Id;
 
-/// How long an obstacle is remembered: longer than until it is tried again.
-const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
-
 impl World {
-    pub(super) fn enforcement_changed(
+    pub(super) fn credential_changed(
         &mut self,
-        id: &SecretId,
-        new: Option<SecretFacts>,
+        difference: Difference<Credential>,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { old, new }) = self.enforcement.replace(id, new) else {
-            return;
-        };
-        let keys = [&old, &new].into_iter().flatten().filter_map(key_of);
+        let Difference { id, old, new } = difference;
+        self.secret_changed(&id, old.as_ref(), new.as_ref(), dirty);
+    }
+
+    /// A Secret that has lost our label. Those that note no key are none of ours.
+    pub(super) fn stray_changed(&mut self, difference: Difference<Stray>, dirty: &mut Dirty) {
+        let Difference { id, old, new } = difference;
+        let is_ours = |it: &&SecretFacts| it.annotations.has(annotation::KEY);
+        let (old, new) = (old.as_ref().filter(is_ours), new.as_ref().filter(is_ours));
+        if old.is_some() || new.is_some() {
+            self.secret_changed(&id, old, new, dirty);
+        }
+    }
+
+    fn secret_changed(
+        &mut self,
+        id: &SecretId,
+        old: Option<&SecretFacts>,
+        new: Option<&SecretFacts>,
+        dirty: &mut Dirty,
+    ) {
+        let keys = old.into_iter().chain(new).filter_map(key_of);
         dirty.extend(keys.map(Id::Key));
-        self.secrets_by_key.set(id, new.as_ref().and_then(key_of));
-        self.hindered.remove(id);
+        // With the label or without: what one watch says is gone another may show.
+        let stands = self.credentials.find(id).or_else(|| self.find_stray(id));
+        let key = stands.and_then(key_of);
+        self.secrets_by_key.set(id, key);
     }
 
-    pub(super) fn source_changed(
-        &mut self,
-        id: &SecretId,
-        new: Option<SecretFacts>,
-        dirty: &mut Dirty,
-    ) {
-        match (self.sources.get(id), &new) {
-            (Some(None), None) => return,
-            (Some(Some(old)), Some(new)) if !secret_advances(old, new) => return,
-            _ => {}
+    fn find_stray(&self, id: &SecretId) -> Option<&SecretFacts> {
+        let facts = self.strays.find(id);
+        facts.filter(|it| it.annotations.has(annotation::KEY))
+    }
+
+    pub(super) fn source_changed(&mut self, id: &SecretId, new: Source, dirty: &mut Dirty) {
+        let old = self.sources.get(id);
+        let is_news = match (old, &new) {
+            (Some(Source::Is(old)), Source::Is(new)) => {
+                new.version > old.version || new.version.0 == 0
+            }
+            // The end of a predecessor may be told after its successor.
+            (Some(Source::Is(old)), Source::Gone(Some(uid))) => *old.uid == **uid,
+            // What was read before the right was lost still stands.
+            (Some(Source::Gone(_)), Source::Gone(_)) | (Some(_), Source::Forbidden) => false,
+            _ => true,
+        };
+        if is_news {
+            self.sources.insert(id.clone(), new);
+            dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
         }
-        self.hindered.remove(id);
-        self.forbidden.remove(id);
-        self.sources.insert(id.clone(), new);
-        self.dirty_keys_with(id, dirty);
-    }
-
-    /// What was read before the right was lost still stands.
-    pub(super) fn source_forbidden(&mut self, id: &SecretId, dirty: &mut Dirty) {
-        if !self.sources.contains_key(id) && self.forbidden.insert(id.clone()) {
-            self.dirty_keys_with(id, dirty);
-        }
-    }
-
-    fn dirty_keys_with(&self, source: &SecretId, dirty: &mut Dirty) {
-        dirty.extend(self.keys_by_source.referrers(source).cloned().map(Id::Key));
-    }
-
-    pub(super) fn hindered(
-        &mut self,
-        id: SecretId,
-        obstacle: Obstacle,
-        key: KeyId,
-        at: Timestamp,
-        dirty: &mut Dirty,
-    ) {
-        // What is old was tried again, or is not wanted any more.
-        self.hindered
-            .retain(|_, (then, _)| at.duration_since(*then) < REMEMBERED);
-        self.hindered.insert(id, (at, obstacle));
-        dirty.insert(Id::Key(key));
     }
 
     /// The enforcement Secrets that exist for a key, by name.
@@ -76,9 +71,10 @@ impl World {
         &'a self,
         key: &KeyId,
     ) -> impl Iterator<Item = (&'a SecretId, &'a SecretFacts)> {
-        self.secrets_by_key
-            .referrers(key)
-            .filter_map(|id| Some((id, self.enforcement.get(id)?)))
+        self.secrets_by_key.referrers(key).filter_map(|id| {
+            let facts = self.credentials.find(id).or_else(|| self.find_stray(id));
+            Some((id, facts?))
+        })
     }
 
     /// Those of them that are not being deleted.
@@ -90,34 +86,17 @@ impl World {
             .filter(|(_, facts)| !facts.deleting)
     }
 
-    /// A followed Secret: `None` before it was read, `Some(None)` when absent.
-    pub fn find_source(&self, id: &SecretId) -> Option<Option<&SecretFacts>> {
-        self.sources.get(id).map(Option::as_ref)
+    /// A followed Secret: `None` before it was read.
+    pub fn find_source(&self, id: &SecretId) -> Option<&Source> {
+        self.sources.get(id)
     }
-
-    /// Whether a Secret that was asked for may not be read.
-    pub fn is_forbidden(&self, id: &SecretId) -> bool {
-        self.forbidden.contains(id)
-    }
-
-    /// When and why a Secret could not be created.
-    pub fn find_obstacle(&self, id: &SecretId) -> Option<&(Timestamp, Obstacle)> {
-        self.hindered.get(id)
-    }
-}
-
-fn secret_advances(old: &SecretFacts, new: &SecretFacts) -> bool {
-    old.uid != new.uid || advances(&old.resource_version, &new.resource_version)
 }
 
 /// The key an enforcement Secret belongs to: by annotation, or by the published
 /// labels where the Secret is of another's making.
 fn key_of(facts: &SecretFacts) -> Option<KeyId> {
-    if let Some((namespace, name)) = facts
-        .annotations
-        .get(annotation::KEY)
-        .and_then(|whole| whole.split_once('/'))
-    {
+    let noted = facts.annotations.get(annotation::KEY);
+    if let Some((namespace, name)) = noted.and_then(|whole| whole.split_once('/')) {
         return Some(KeyId::new(namespace, name));
     }
     let namespace = facts.labels.get(label::KEY_NAMESPACE)?;

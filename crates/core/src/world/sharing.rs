@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::World;
 use crate::discover::selector;
-use crate::index::Index;
+use devportal_mirror::Index;
 
 /// A label with its value, or with any.
 type Demand = (String, Option<String>);

@@ -8,12 +8,13 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
+use super::fault::{Fault, any_fault};
 use super::fixture::*;
 use super::hands::pair;
 use super::simulation::Simulation;
 
-const KEYS: [&str; 3] = ["alice", "bob", "carol"];
-const PRODUCTS: [&str; 2] = ["games", "maps"];
+pub const KEYS: [&str; 3] = ["alice", "bob", "carol"];
+pub const PRODUCTS: [&str; 2] = ["games", "maps"];
 const TIERS: [&str; 3] = ["gold", "silver", "unknown"];
 
 #[derive(Clone, Debug)]
@@ -45,6 +46,7 @@ pub enum Action {
     Squat(usize),
     Pass(i64),
     Suffer(usize, u64),
+    Fault(Fault),
     Crash,
     Relist,
     Collect,
@@ -86,6 +88,7 @@ pub fn any_action() -> impl Strategy<Value = Action> {
         1 => k.prop_map(A::Squat),
         3 => (1..400_i64).prop_map(A::Pass),
         8 => (1..30_usize, any::<u64>()).prop_map(|(n, s)| A::Suffer(n, s)),
+        6 => any_fault().prop_map(A::Fault),
         2 => Just(A::Crash),
         2 => Just(A::Relist),
         1 => Just(A::Collect),
@@ -246,7 +249,7 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
         Action::TakeBack(k) => drop(cluster.delete_secret(&own_name(k))),
         Action::Tamper(k, how) => tamper(simulation, KEYS[k], how),
         Action::Squat(k) => {
-            let id = devportal_api::name::generated_secret(&key_id(KEYS[k]));
+            let id = devportal_api::name::generated_source(&key_id(KEYS[k]));
             let name = pair(&id.namespace, &id.name);
             if !cluster.secrets.contains_key(&name) {
                 cluster.put_secret(&name, |it| it.value = Some("foreign".into()));
@@ -254,6 +257,7 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
         }
         Action::Pass(seconds) => cluster.now += SignedDuration::from_secs(seconds),
         Action::Suffer(steps, seed) => simulation.suffer(steps, seed),
+        Action::Fault(ref fault) => fault.strike(simulation),
         Action::Crash => simulation.restart(),
         Action::Relist => simulation.relist(),
         Action::Collect => cluster.collect(),
@@ -267,7 +271,7 @@ fn tamper(simulation: &mut Simulation, key: &str, how: u8) {
         .enforced(key)
         .first()
         .map(|(name, _)| (*name).clone());
-    let copy = devportal_api::name::generated_secret(&key_id(key));
+    let copy = devportal_api::name::generated_source(&key_id(key));
     let copy = Some(pair(&copy.namespace, &copy.name))
         .filter(|it| simulation.cluster.secrets.get(it).is_some_and(|it| it.ours));
     let target = if how < 4 { enforced } else { copy };

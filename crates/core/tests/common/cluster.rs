@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
-use devportal_api::id::{
-    ApprovalId, KeyId, KuadrantId, PolicyId, ProductId, RequestId, RouteId, SecretId,
-};
+use devportal_api::id::{ObjectId, SecretId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
-use devportal_core::change::{Fingerprint, SecretFacts, ValueFacts};
-use devportal_core::world::Listed;
+use devportal_core::change::Source;
+use devportal_mirror::{
+    Credential, Fingerprint, Flaw, Scope, SecretFacts, Stray, Told, Trouble, ValueFacts, Version,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
@@ -30,8 +30,6 @@ pub struct Seen {
     pub change: Change,
     /// Events of one object are ordered: this says of which.
     pub object: (&'static str, Name),
-    /// The UID of the object that a deletion is about.
-    pub gone: Option<String>,
 }
 
 /// A Secret, with its value.
@@ -68,11 +66,11 @@ impl Secret {
             },
         };
         SecretFacts {
-            uid: self.uid.clone(),
-            resource_version: self.version.to_string(),
-            labels: self.labels.clone(),
-            annotations: self.annotations.clone(),
-            owner_uid: self.owner_uid.clone(),
+            uid: self.uid.as_str().into(),
+            version: Version(self.version),
+            labels: self.labels.iter().collect(),
+            annotations: self.annotations.iter().collect(),
+            owner_uid: self.owner_uid.as_deref().map(Into::into),
             deleting: false,
             value,
         }
@@ -108,6 +106,8 @@ pub struct Cluster {
     pub counter: u64,
     /// Which key an approval was tied to, by UIDs: for as long as the test runs.
     pub bound: BTreeMap<String, String>,
+    /// Which key a request was made for, by UIDs: likewise.
+    pub asked: BTreeMap<String, String>,
     /// What an approval covers, by its UID and generation: likewise.
     pub covered: BTreeMap<String, ApprovedTerms>,
     /// How many values were generated.
@@ -118,6 +118,19 @@ pub struct Cluster {
     pub reads_nothing: bool,
     /// Namespaces in which the hands may not read Secrets.
     pub forbidden: BTreeSet<String>,
+    /// Objects of which not all can be read, and what not.
+    pub flawed: BTreeMap<(&'static str, Name), Hole>,
+    /// Kinds that the API server lets nobody write.
+    pub refused: BTreeSet<&'static str>,
+    /// Status fields that the installed definitions lack, by kind.
+    pub pruned: Vec<(&'static str, &'static str)>,
+}
+
+/// What cannot be read of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hole {
+    Spec,
+    Status(&'static str),
 }
 
 /// What an admission plugin does to new Secrets.
@@ -131,92 +144,155 @@ pub enum Admission {
 }
 
 /// A kind with a table in the model.
-pub trait Kind: Resource<DynamicType = ()> + Clone + PartialEq + Serialize {
-    const KIND: &'static str;
+pub trait Kind:
+    devportal_mirror::Kind<Object = Self, Kept = Arc<Self>>
+    + Resource<DynamicType = ()>
+    + Clone
+    + PartialEq
+    + Serialize
+    + serde::de::DeserializeOwned
+{
     fn table(cluster: &Cluster) -> &Table<Self>;
     fn table_mut(cluster: &mut Cluster) -> &mut Table<Self>;
-    fn change(name: &Name, object: Option<Arc<Self>>) -> Change;
+    fn change(told: Told<Self>) -> Change;
     fn spec(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap()["spec"].take()
     }
 }
 
 macro_rules! kinds {
-    ($($kind:ident, $id:ident, $change:ident, $table:ident;)*) => {
+    ($($kind:ident, $table:ident;)*) => {
         $(impl Kind for $kind {
-            const KIND: &'static str = stringify!($kind);
             fn table(cluster: &Cluster) -> &Table<Self> { &cluster.$table }
             fn table_mut(cluster: &mut Cluster) -> &mut Table<Self> { &mut cluster.$table }
-            fn change(name: &Name, object: Option<Arc<Self>>) -> Change {
-                Change::$change($id::new(&name.0, &name.1), object)
-            }
+            fn change(told: Told<Self>) -> Change { told.into() }
         })*
 
-        impl Cluster {
-            /// What a list of every watched kind answers.
-            pub fn list(&self) -> Vec<Seen> {
-                let mut all = Vec::new();
-                $(all.extend(self.$table.iter().map(|(name, it)| seen(name, it)));)*
-                let secrets = self.secrets.iter().filter(|(_, it)| it.is_enforcement());
-                all.extend(secrets.map(|(name, it)| enforcement(name, Some(it))));
-                all
-            }
-        }
+        /// Every kind that is followed in the whole cluster.
+        pub const KINDS: [&str; 8] = [$(<$kind as devportal_mirror::Kind>::NAME),*];
 
-        /// What the watches list, with the enforcement Secrets of a namespace.
-        pub fn lists(namespace: Option<&str>) -> Vec<(&'static str, Listed)> {
-            let kinds = [$(($kind::KIND, Listed::$kind),)*];
-            let secrets = namespace.map(|it| Listed::EnforcementSecrets(it.to_owned()));
-            kinds.into_iter().chain(secrets.map(|list| (ENFORCEMENT, list))).collect()
+        impl Cluster {
+            /// What a list of a kind shows.
+            pub fn list(&self, kind: &str) -> Vec<Seen> {
+                $(if kind == <$kind as devportal_mirror::Kind>::NAME {
+                    return self.$table.iter().map(|(name, it)| self.seen(name, it)).collect();
+                })*
+                let is_labelled = kind == ENFORCEMENT;
+                let secrets = self.secrets.iter();
+                secrets
+                    .filter(|(_, it)| it.is_enforcement() == is_labelled)
+                    .map(|(name, it)| if is_labelled { enforcement(name, it) } else { stray(name, it) })
+                    .collect()
+            }
+
+            /// Something is told of a kind as a whole.
+            pub fn of_kind(kind: &str, told: Whole) -> Change {
+                $(if kind == <$kind as devportal_mirror::Kind>::NAME {
+                    return told.of::<$kind>().into();
+                })*
+                if kind == ENFORCEMENT {
+                    told.of::<Credential>().into()
+                } else {
+                    told.of::<Stray>().into()
+                }
+            }
         }
     };
 }
 
 kinds! {
-    APIProduct, ProductId, Product, products;
-    APIKey, KeyId, Key, keys;
-    APIKeyRequest, RequestId, Request, requests;
-    APIKeyApproval, ApprovalId, Approval, approvals;
-    HTTPRoute, RouteId, Route, routes;
-    AuthPolicy, PolicyId, AuthPolicy, auth_policies;
-    PlanPolicy, PolicyId, PlanPolicy, plan_policies;
-    Kuadrant, KuadrantId, Kuadrant, kuadrants;
+    APIProduct, products;
+    APIKey, keys;
+    APIKeyRequest, requests;
+    APIKeyApproval, approvals;
+    HTTPRoute, routes;
+    AuthPolicy, auth_policies;
+    PlanPolicy, plan_policies;
+    Kuadrant, kuadrants;
 }
 
-pub const ENFORCEMENT: &str = "enforcement";
+/// What is told of a kind as a whole.
+#[derive(Clone, Debug)]
+pub enum Whole {
+    Begins(Scope),
+    Ends(Scope, u64),
+    Lost(Scope, Trouble, Timestamp),
+    Resumed(Scope),
+    Left(Scope),
+}
+
+impl Whole {
+    fn of<K: devportal_mirror::Kind>(self) -> Told<K> {
+        match self {
+            Self::Begins(scope) => Told::ListBegins(scope),
+            Self::Ends(scope, version) => Told::ListEnds(scope, Version(version)),
+            Self::Lost(scope, trouble, at) => Told::Lost(scope, trouble, at),
+            Self::Resumed(scope) => Told::Resumed(scope),
+            Self::Left(scope) => Told::Left(scope),
+        }
+    }
+}
+
+pub const ENFORCEMENT: &str = "enforcement Secret";
+pub const STRAY: &str = "unlabelled Secret";
 pub const SOURCE: &str = "source";
 
-pub fn seen<K: Kind>(name: &Name, object: &K) -> Seen {
+pub fn id<K: Kind>(name: &Name) -> K::Id {
+    K::Id::named(&name.0, &name.1)
+}
+
+pub fn enforcement(name: &Name, secret: &Secret) -> Seen {
+    let id = SecretId::new(&name.0, &name.1);
     Seen {
-        change: K::change(name, Some(Arc::new(object.clone()))),
-        object: (K::KIND, name.clone()),
-        gone: None,
+        change: Told::<Credential>::Is(id, secret.facts()).into(),
+        object: (ENFORCEMENT, name.clone()),
     }
 }
 
-pub fn enforcement(name: &Name, secret: Option<&Secret>) -> Seen {
+pub fn stray(name: &Name, secret: &Secret) -> Seen {
     let id = SecretId::new(&name.0, &name.1);
+    let facts = SecretFacts {
+        value: ValueFacts::Unread,
+        ..secret.facts()
+    };
     Seen {
-        change: Change::EnforcementSecret(id, secret.map(Secret::facts)),
-        object: (ENFORCEMENT, name.clone()),
-        gone: None,
+        change: Told::<Stray>::Is(id, facts).into(),
+        object: (STRAY, name.clone()),
     }
+}
+
+fn not_enforcement(name: &Name, uid: &str, version: Option<u64>) -> Seen {
+    let id = SecretId::new(&name.0, &name.1);
+    let told = Told::<Credential>::Ended(id, uid.to_owned(), version.map(Version));
+    Seen {
+        change: told.into(),
+        object: (ENFORCEMENT, name.clone()),
+    }
+}
+
+fn not_stray(name: &Name, uid: &str, version: Option<u64>) -> Seen {
+    let id = SecretId::new(&name.0, &name.1);
+    let told = Told::<Stray>::Ended(id, uid.to_owned(), version.map(Version));
+    Seen {
+        change: told.into(),
+        object: (STRAY, name.clone()),
+    }
+}
+
+/// What the answer to a deletion tells of a Secret that the gateway reads.
+pub fn deleted(name: &Name, uid: &str) -> Vec<Seen> {
+    vec![not_enforcement(name, uid, None), not_stray(name, uid, None)]
 }
 
 pub fn source(name: &Name, secret: Option<&Secret>) -> Seen {
-    let id = SecretId::new(&name.0, &name.1);
-    Seen {
-        change: Change::SourceSecret(id, secret.map(Secret::facts)),
-        object: (SOURCE, name.clone()),
-        gone: None,
-    }
+    let source = secret.map_or(Source::Gone(None), |it| Source::Is(it.facts()));
+    told_source(name, source)
 }
 
-/// What a read without the right to it tells.
-pub fn forbidden(name: &Name) -> Seen {
+pub fn told_source(name: &Name, source: Source) -> Seen {
     Seen {
-        change: Change::SourceForbidden(SecretId::new(&name.0, &name.1)),
-        ..source(name, None)
+        change: Change::Source(SecretId::new(&name.0, &name.1), source),
+        object: (SOURCE, name.clone()),
     }
 }
 
@@ -224,7 +300,70 @@ pub fn name_of<K: Resource>(object: &K) -> Name {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
+/// An object of which not all can be read.
+fn flawed<K: Kind>(name: &Name, object: &K, hole: Hole) -> Told<K> {
+    let meta = object.meta();
+    let raw = serde_json::to_value(object).unwrap();
+    let path = match hole {
+        Hole::Spec => "spec".to_owned(),
+        Hole::Status(field) => format!("status.{field}"),
+    };
+    let kept = match hole {
+        Hole::Spec => None,
+        Hole::Status(field) => {
+            let mut raw = raw.clone();
+            if let Some(status) = raw["status"].as_object_mut() {
+                status.remove(field);
+            }
+            serde_json::from_value(raw).ok().map(Arc::new)
+        }
+    };
+    let flaw = Flaw {
+        uid: meta.uid.clone().unwrap_or_default(),
+        version: Version::of(meta.resource_version.as_deref()),
+        generation: meta.generation,
+        deleting: meta.deletion_timestamp.is_some(),
+        created: meta.creation_timestamp.as_ref().map(|at| at.0),
+        holes: vec![path],
+        why: "not a time".to_owned(),
+        raw,
+    };
+    Told::Flawed(id::<K>(name), kept, Arc::new(flaw))
+}
+
 impl Cluster {
+    /// An object as a watch shows it.
+    pub fn seen<K: Kind>(&self, name: &Name, object: &K) -> Seen {
+        let hole = self.flawed.get(&(K::NAME, name.clone()));
+        let told = match hole {
+            None => Told::Is(id::<K>(name), Arc::new(object.clone())),
+            Some(hole) => flawed(name, object, *hole),
+        };
+        Seen {
+            change: K::change(told),
+            object: (K::NAME, name.clone()),
+        }
+    }
+
+    /// Makes an object unreadable, or readable again.
+    pub fn flaw<K: Kind>(&mut self, name: &Name, hole: Option<Hole>) {
+        if !K::table(self).contains_key(name) {
+            return;
+        }
+        let before = match hole {
+            Some(hole) => self.flawed.insert((K::NAME, name.clone()), hole),
+            None => self.flawed.remove(&(K::NAME, name.clone())),
+        };
+        if before == hole {
+            return;
+        }
+        let version = self.next();
+        let mut object = K::table(self)[name].clone();
+        object.meta_mut().resource_version = Some(version.to_string());
+        self.events.push(self.seen(name, &object));
+        K::table_mut(self).insert(name.clone(), object);
+    }
+
     fn next(&mut self) -> u64 {
         self.counter += 1;
         self.counter
@@ -242,7 +381,7 @@ impl Cluster {
         meta.generation = Some(1);
         meta.resource_version = Some(version.to_string());
         meta.creation_timestamp = Some(Time(self.now));
-        self.events.push(seen(&name, &object));
+        self.events.push(self.seen(&name, &object));
         K::table_mut(self).insert(name, object.clone());
         Some(object)
     }
@@ -262,7 +401,7 @@ impl Cluster {
         if new.spec() != old.spec() {
             new.meta_mut().generation = old.meta().generation.map(|it| it + 1);
         }
-        self.events.push(seen(name, &new));
+        self.events.push(self.seen(name, &new));
         K::table_mut(self).insert(name.clone(), new.clone());
         Some(new)
     }
@@ -271,13 +410,13 @@ impl Cluster {
     pub fn delete<K: Kind>(&mut self, name: &Name) -> Option<Seen> {
         let object = K::table(self).get(name)?;
         if object.finalizers().is_empty() {
-            let gone = object.uid();
+            let uid = object.uid().unwrap_or_default();
             K::table_mut(self).remove(name);
-            self.next();
+            self.flawed.remove(&(K::NAME, name.clone()));
+            let version = Version(self.next());
             let seen = Seen {
-                change: K::change(name, None),
-                object: (K::KIND, name.clone()),
-                gone,
+                change: K::change(Told::Ended(id::<K>(name), uid, Some(version))),
+                object: (K::NAME, name.clone()),
             };
             self.events.push(seen.clone());
             return Some(seen);
@@ -286,7 +425,7 @@ impl Cluster {
         let marked = self.edit::<K>(name, |it| {
             it.meta_mut().deletion_timestamp.get_or_insert(now);
         });
-        marked.map(|it| seen(name, &it))
+        marked.map(|it| self.seen(name, &it))
     }
 
     /// Creates or changes a Secret; nothing happens where nothing differs.
@@ -301,16 +440,19 @@ impl Cluster {
         if old.is_none() {
             new.uid = format!("uid-{}", new.version);
         }
-        let was_enforcement = old.as_ref().is_some_and(Secret::is_enforcement);
+        // A watch by label tells of a lost label as of a deletion.
+        let was = old.as_ref().map(Secret::is_enforcement);
+        let (uid, version) = (new.uid.clone(), Some(new.version));
         if new.is_enforcement() {
-            self.events.push(enforcement(name, Some(&new)));
-        } else if was_enforcement {
-            // A watch by label tells of a lost label as of a deletion.
-            let gone = old.map(|it| it.uid);
-            self.events.push(Seen {
-                gone,
-                ..enforcement(name, None)
-            });
+            if was == Some(false) {
+                self.events.push(not_stray(name, &uid, version));
+            }
+            self.events.push(enforcement(name, &new));
+        } else {
+            if was == Some(true) {
+                self.events.push(not_enforcement(name, &uid, version));
+            }
+            self.events.push(stray(name, &new));
         }
         self.events.push(source(name, Some(&new)));
         self.secrets.insert(name.clone(), new);
@@ -318,18 +460,14 @@ impl Cluster {
 
     pub fn delete_secret(&mut self, name: &Name) -> Option<Secret> {
         let old = self.secrets.remove(name)?;
-        self.next();
-        let gone = Some(old.uid.clone());
+        let version = Some(self.next());
         if old.is_enforcement() {
-            self.events.push(Seen {
-                gone: gone.clone(),
-                ..enforcement(name, None)
-            });
+            self.events.push(not_enforcement(name, &old.uid, version));
+        } else {
+            self.events.push(not_stray(name, &old.uid, version));
         }
-        self.events.push(Seen {
-            gone,
-            ..source(name, None)
-        });
+        let gone = Source::Gone(Some(old.uid.clone()));
+        self.events.push(told_source(name, gone));
         Some(old)
     }
 

@@ -5,40 +5,140 @@
 //! * No object gets a second controlling owner: the API server refuses that.
 //! * `canReadSecret` belongs to portals and is left as it is.
 
-use devportal_api::id::{KeyId, SecretId};
+use devportal_api::id::SecretId;
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
-use devportal_core::change::Obstacle;
-use devportal_core::decision::{NewSecret, Owner, ValueSource};
+use devportal_core::brake::{Cause, Failure};
+use devportal_core::decision::{NewSecret, Owner, Presence, ValueSource};
 use devportal_core::{Change, World, Write};
+use devportal_mirror::{Told, Version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::cluster::{
-    Admission, Cluster, Kind, Name, Secret, Seen, digest, enforcement, fingerprint, seen, source,
+    self, Admission, Cluster, Hole, Kind, Name, Seen, deleted, digest, enforcement, fingerprint,
+    source, told_source,
 };
 
-/// What the API server answered: an error leads to another decision.
-pub type Answer = Result<Vec<Seen>, &'static str>;
+/// What the API server answered, or why nothing was written.
+pub type Answer = Result<Vec<Seen>, Failure>;
 
 /// Carries one write out.
 pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
+    let answer = carry_out(cluster, world, write);
+    answer.map_err(|mut failure| {
+        failure.target = write.target();
+        failure
+    })
+}
+
+pub fn passing(why: &str) -> Failure {
+    Failure {
+        cause: Cause::Passing,
+        target: String::new(),
+        reason: "Conflict".into(),
+        message: why.into(),
+    }
+}
+
+fn refused() -> Failure {
+    Failure {
+        cause: Cause::Refused,
+        reason: "Forbidden".into(),
+        message: "exceeded quota".into(),
+        ..passing("")
+    }
+}
+
+/// What a live look finds that must not be there.
+fn look(cluster: &Cluster, unless: Option<&Presence>) -> Option<Vec<Seen>> {
+    let one = |seen: Option<Seen>| seen.map(|it| vec![it]);
+    match unless? {
+        Presence::Key(id, uid) => one(find::<APIKey>(cluster, &id.namespace, &id.name, |it| {
+            uid.is_none() || it.uid() == *uid
+        })),
+        Presence::Product(id) => one(find::<APIProduct>(cluster, &id.namespace, &id.name, |it| {
+            it.meta().deletion_timestamp.is_none()
+        })),
+        Presence::Request(id, uid) => one(find::<APIKeyRequest>(
+            cluster,
+            &id.namespace,
+            &id.name,
+            |it| uid.is_none() || it.uid() == *uid,
+        )),
+        Presence::Approval(id, after) => {
+            let found = cluster.approvals.iter().filter(|(_, it)| {
+                it.request_id() == *id
+                    && Version::of(it.meta().resource_version.as_deref()) > *after
+            });
+            let found: Vec<_> = found.map(|(name, it)| cluster.seen(name, it)).collect();
+            (!found.is_empty()).then_some(found)
+        }
+    }
+}
+
+fn find<K: Kind>(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    is_it: impl Fn(&K) -> bool,
+) -> Option<Seen> {
+    let name = pair(namespace, name);
+    let object = K::table(cluster).get(&name).filter(|it| is_it(it))?;
+    Some(cluster.seen(&name, object))
+}
+
+#[expect(clippy::too_many_lines, reason = "one arm for each write")]
+fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
+    let kind = write.target();
+    if cluster
+        .refused
+        .iter()
+        .any(|it| kind.starts_with(&format!("{it} ")))
+    {
+        return Err(refused());
+    }
     match write {
         Write::CreateSecret(new) => create_secret(cluster, new),
-        Write::DeleteCredential { id, uid } => Ok(delete_secret(cluster, id, uid, enforcement)),
-        Write::DeleteCopy { id, uid } => Ok(delete_secret(cluster, id, uid, source)),
+        Write::DeleteCredential { id, uid, unless } => Ok(look(cluster, unless.as_ref())
+            .unwrap_or_else(|| {
+                delete_secret(cluster, id, uid);
+                deleted(&pair(&id.namespace, &id.name), uid)
+            })),
+        Write::DeleteSource { id, uid, .. } => {
+            delete_secret(cluster, id, uid);
+            let gone = devportal_core::change::Source::Gone(Some(uid.clone()));
+            Ok(vec![told_source(&pair(&id.namespace, &id.name), gone)])
+        }
+        Write::ReleaseKey(id) => {
+            let known = world.find_key(id).and_then(ResourceExt::uid);
+            let name = pair(&id.namespace, &id.name);
+            let released = edit::<APIKey>(cluster, &name, known.as_deref(), |it| {
+                it.finalizers_mut().clear();
+            })?;
+            let gone = cluster.delete::<APIKey>(&name);
+            Ok(gone.map_or(released, |it| vec![it]))
+        }
         Write::ApplyRequest { id, spec } => {
             let known = world.find_request(id).and_then(ResourceExt::uid);
             let mut new = APIKeyRequest::new(&id.name, spec.clone());
             new.meta_mut().namespace = Some(id.namespace.clone());
-            put(cluster, known, new, |it| it.spec = spec.clone())
+            let name = pair(&id.namespace, &id.name);
+            if let Some(Hole::Spec) = cluster.flawed.get(&("APIKeyRequest", name.clone())) {
+                cluster.flaw::<APIKeyRequest>(&name, None);
+            }
+            let answer = put(cluster, known, new, |it| it.spec = spec.clone());
+            let made = cluster.requests.get(&name).and_then(ResourceExt::uid);
+            if let (Some(made), Some(key)) = (made, &spec.api_key_ref.uid) {
+                cluster.asked.insert(made, key.clone());
+            }
+            answer
         }
-        Write::DeleteRequest { id, uid } => Ok(delete::<APIKeyRequest>(
-            cluster,
-            &pair(&id.namespace, &id.name),
-            uid,
-        )),
+        Write::DeleteRequest { id, uid, unless } => Ok(look(cluster, unless.as_ref())
+            .unwrap_or_else(|| {
+                delete::<APIKeyRequest>(cluster, &pair(&id.namespace, &id.name), uid)
+            })),
         Write::ApplyApproval { id, spec, owner } => {
             let known = world.find_approval(id).and_then(ResourceExt::uid);
             let mut new = APIKeyApproval::new(&id.name, spec.clone());
@@ -65,61 +165,78 @@ pub fn apply(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             }
             answer
         }
-        Write::DeleteApproval { id, uid } => Ok(delete::<APIKeyApproval>(
-            cluster,
-            &pair(&id.namespace, &id.name),
-            uid,
-        )),
+        Write::DeleteApproval { id, uid, unless } => Ok(look(cluster, unless.as_ref())
+            .unwrap_or_else(|| {
+                delete::<APIKeyApproval>(cluster, &pair(&id.namespace, &id.name), uid)
+            })),
         Write::ProductStatus(id, status) => {
             let known = world.find_product(id).and_then(ResourceExt::uid);
-            edit::<APIProduct>(
-                cluster,
-                &pair(&id.namespace, &id.name),
-                known.as_deref(),
-                |it| {
-                    it.status = Some(status.as_ref().clone());
-                },
-            )
+            let name = pair(&id.namespace, &id.name);
+            tell::<APIProduct>(cluster, &name, known.as_deref(), |it| {
+                it.status = Some(status.as_ref().clone());
+            })
         }
         Write::KeyStatus(id, status) => {
             cover(cluster, status.approved_terms.as_ref());
             let known = world.find_key(id).and_then(ResourceExt::uid);
-            edit::<APIKey>(
-                cluster,
-                &pair(&id.namespace, &id.name),
-                known.as_deref(),
-                |it| {
-                    let shown = it.status.as_ref().and_then(|it| it.can_read_secret);
-                    let mut status = status.as_ref().clone();
-                    status.can_read_secret = shown;
-                    it.status = Some(status);
-                },
-            )
+            let name = pair(&id.namespace, &id.name);
+            tell::<APIKey>(cluster, &name, known.as_deref(), |it| {
+                let shown = it.status.as_ref().and_then(|it| it.can_read_secret);
+                let mut status = status.as_ref().clone();
+                status.can_read_secret = shown;
+                it.status = Some(status);
+            })
         }
         Write::RequestStatus(id, status) => {
             let known = world.find_request(id).and_then(ResourceExt::uid);
-            edit::<APIKeyRequest>(
-                cluster,
-                &pair(&id.namespace, &id.name),
-                known.as_deref(),
-                |it| {
-                    it.status = Some(status.as_ref().clone());
-                },
-            )
+            let name = pair(&id.namespace, &id.name);
+            tell::<APIKeyRequest>(cluster, &name, known.as_deref(), |it| {
+                it.status = Some(status.as_ref().clone());
+            })
         }
         Write::ApprovalStatus(id, status) => {
             cover(cluster, status.terms.as_ref());
             let known = world.find_approval(id).and_then(ResourceExt::uid);
-            edit::<APIKeyApproval>(
-                cluster,
-                &pair(&id.namespace, &id.name),
-                known.as_deref(),
-                |it| {
-                    it.status = Some(status.as_ref().clone());
-                },
-            )
+            let name = pair(&id.namespace, &id.name);
+            tell::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| {
+                it.status = Some(status.as_ref().clone());
+            })
         }
     }
+}
+
+/// Writes a status: what could not be read of it is written anew, and what the
+/// definition lacks is dropped.
+fn tell<K: Kind>(
+    cluster: &mut Cluster,
+    name: &Name,
+    uid: Option<&str>,
+    change: impl FnOnce(&mut K),
+) -> Answer {
+    if let Some(Hole::Status(_)) = cluster.flawed.get(&(K::NAME, name.clone())) {
+        cluster.flaw::<K>(name, None);
+    }
+    let mut unkept = Vec::new();
+    let pruned = cluster.pruned.clone();
+    let mut answer = edit::<K>(cluster, name, uid, |it| {
+        change(it);
+        if pruned.is_empty() {
+            return;
+        }
+        let mut raw = serde_json::to_value(&*it).unwrap();
+        for (_, field) in pruned.iter().filter(|(kind, _)| *kind == K::NAME) {
+            let status = raw["status"].as_object_mut();
+            if status.is_some_and(|it| it.remove(*field).is_some()) {
+                unkept.push((*field).to_owned());
+            }
+        }
+        *it = serde_json::from_value(raw).unwrap();
+    })?;
+    answer.extend(unkept.into_iter().map(|field| Seen {
+        change: Change::Unkept(K::NAME, field),
+        object: ("unkept", name.clone()),
+    }));
+    Ok(answer)
 }
 
 pub fn pair(namespace: &str, name: &str) -> Name {
@@ -137,38 +254,47 @@ fn put<K: Kind>(
     if let Some(uid) = known {
         return edit(cluster, &name, Some(&uid), change);
     }
-    let made = cluster.create(new).ok_or("already exists")?;
-    Ok(vec![seen(&name, &made)])
+    let made = cluster
+        .create(new)
+        .ok_or_else(|| passing("already exists"))?;
+    Ok(vec![cluster.seen(&name, &made)])
 }
 
 fn edit<K: Kind>(
-    cluster: &mut Cluster,
+    model: &mut Cluster,
     name: &Name,
     uid: Option<&str>,
     change: impl FnOnce(&mut K),
 ) -> Answer {
-    let have = K::table(cluster).get(name).ok_or("not found")?;
+    let Some(have) = K::table(model).get(name) else {
+        let gone = Told::Ended(
+            cluster::id::<K>(name),
+            uid.unwrap_or_default().to_owned(),
+            None,
+        );
+        return Ok(vec![Seen {
+            change: K::change(gone),
+            object: (K::NAME, name.clone()),
+        }]);
+    };
     if have.meta().uid.as_deref() != uid {
-        return Err("conflict");
+        return Err(passing("conflict"));
     }
-    let made = cluster.edit(name, change).ok_or("not found")?;
-    Ok(vec![seen(name, &made)])
+    let made = model
+        .edit(name, change)
+        .ok_or_else(|| passing("not found"))?;
+    Ok(vec![model.seen(name, &made)])
 }
 
 /// What is gone, or another object by now, is not there either way.
-fn delete<K: Kind>(cluster: &mut Cluster, name: &Name, uid: &str) -> Vec<Seen> {
-    let is_it = K::table(cluster)
+fn delete<K: Kind>(model: &mut Cluster, name: &Name, uid: &str) -> Vec<Seen> {
+    let is_it = K::table(model)
         .get(name)
         .is_some_and(|it| it.meta().uid.as_deref() == Some(uid));
-    let done = if is_it {
-        cluster.delete::<K>(name)
-    } else {
-        None
-    };
+    let done = if is_it { model.delete::<K>(name) } else { None };
     let gone = || Seen {
-        change: K::change(name, None),
-        object: (K::KIND, name.clone()),
-        gone: Some(uid.to_owned()),
+        change: K::change(Told::Ended(cluster::id::<K>(name), uid.to_owned(), None)),
+        object: (K::NAME, name.clone()),
     };
     vec![done.unwrap_or_else(gone)]
 }
@@ -184,26 +310,18 @@ fn tie(approval: &mut APIKeyApproval, owner: &Owner) {
     }]);
 }
 
-fn refuse_second_owner(
-    cluster: &Cluster,
-    approval: &Name,
-    owner: &Owner,
-) -> Result<(), &'static str> {
+fn refuse_second_owner(cluster: &Cluster, approval: &Name, owner: &Owner) -> Result<(), Failure> {
     let have = cluster.approvals.get(approval);
     let mut owners = have.iter().flat_map(|it| it.owner_references());
     if owners.any(|it| it.uid != owner.uid) {
-        return Err("another owner");
+        return Err(passing("another owner"));
     }
     Ok(())
 }
 
 /// An approval is tied to one key for ever.
 fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
-    let uid_of = |it: &APIKeyRequest| it.spec.api_key_ref.uid.clone();
-    let mut requests = cluster.requests.values();
-    let key = requests
-        .find(|it| it.meta().uid.as_deref() == Some(&owner.uid))
-        .and_then(uid_of);
+    let key = cluster.asked.get(&owner.uid).cloned();
     let approval = cluster.approvals.get(approval).and_then(ResourceExt::uid);
     if let (Some(approval), Some(key)) = (approval, key) {
         let bound = cluster.bound.entry(approval).or_insert_with(|| key.clone());
@@ -219,40 +337,18 @@ fn cover(cluster: &mut Cluster, terms: Option<&ApprovedTerms>) {
     }
 }
 
-fn delete_secret(
-    cluster: &mut Cluster,
-    id: &SecretId,
-    uid: &str,
-    told_as: fn(&Name, Option<&Secret>) -> Seen,
-) -> Vec<Seen> {
+fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) {
     let name = pair(&id.namespace, &id.name);
     if let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) {
         assert!(secret.ours, "{id} is not ours to delete");
         cluster.delete_secret(&name);
     }
-    let gone = Some(uid.to_owned());
-    vec![Seen {
-        gone,
-        ..told_as(&name, None)
-    }]
 }
 
 fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
     let name = pair(&new.id.namespace, &new.id.name);
-    let key = &new.annotations[annotation::KEY];
-    let (namespace, key) = key.split_once('/').unwrap();
-    let key = KeyId::new(namespace, key);
-    let hindered = |obstacle| {
-        let change = Change::Hindered(new.id.clone(), obstacle, key, cluster.now);
-        let object = ("hindered", name.clone());
-        Ok(vec![Seen {
-            change,
-            object,
-            gone: None,
-        }])
-    };
     if cluster.admission == Admission::Refuses {
-        return hindered(Obstacle::Refused("Forbidden".to_owned()));
+        return Err(refused());
     }
     if let Some(have) = cluster.secrets.get(&name) {
         let uid = new.annotations.get(annotation::KEY_UID);
@@ -261,7 +357,11 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
         if is_ours {
             return Ok(vec![fresh(&name, have)]);
         }
-        return hindered(Obstacle::NameTaken);
+        return Err(Failure {
+            cause: Cause::NameTaken,
+            reason: "AlreadyExists".into(),
+            ..passing("exists")
+        });
     }
     let value = match &new.value {
         ValueSource::Generate => {
@@ -272,9 +372,9 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
             let from = cluster.secrets.get(&pair(&from.namespace, &from.name));
             let value = from
                 .and_then(|it| it.value.clone())
-                .ok_or("nothing to copy")?;
+                .ok_or_else(|| passing("nothing to copy"))?;
             if fingerprint(&value) != *want {
-                return Err("the value changed");
+                return Err(passing("the value changed"));
             }
             value
         }
@@ -293,6 +393,15 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
             }
         }
     }
+    if new.owner.is_none() {
+        // Also for a moment: no access but by a decision about this very key.
+        let uid = &new.annotations[annotation::KEY_UID];
+        let is_decided = cluster.bound.values().any(|it| it == uid);
+        assert!(
+            is_decided,
+            "{name:?} is made although nobody decided about its key"
+        );
+    }
     cluster.put_secret(&name, |it| {
         it.labels = labels;
         it.annotations = annotations;
@@ -305,7 +414,7 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
 
 fn fresh(name: &Name, secret: &super::cluster::Secret) -> Seen {
     if secret.is_enforcement() {
-        enforcement(name, Some(secret))
+        enforcement(name, secret)
     } else {
         source(name, Some(secret))
     }

@@ -3,10 +3,11 @@
 pub mod action;
 pub mod chance;
 pub mod cluster;
+pub mod fault;
 pub mod fixture;
 pub mod hands;
 pub mod oracle;
-mod sight;
+pub mod sight;
 pub mod simulation;
 mod stage;
 

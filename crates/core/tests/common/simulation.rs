@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use devportal_api::condition::OpenApiState;
 use devportal_api::id::SecretId;
-use devportal_core::change::OpenApiAnswer;
+use devportal_core::brake::{Cause, Failure, Hindrance};
+use devportal_core::change::{OpenApiAnswer, Source};
 use devportal_core::decision::Decision;
-use devportal_core::{Change, Id, Need, Settings, World, Write, decide};
+use devportal_core::{Change, Group, Id, Need, Settings, World, Write, decide};
+use devportal_mirror::{Digest, Trouble};
 use jiff::{SignedDuration, Timestamp};
 
 use super::chance::{Dice, Fault};
-use super::cluster::{self, Cluster, Name, Seen};
+use super::cluster::{self, Admission, Cluster, ENFORCEMENT, Name, STRAY, Seen};
 use super::fixture::at;
 use super::hands::{self, pair};
+use super::sight::{Watch, Watches};
 
 pub struct Simulation {
     pub cluster: Cluster,
@@ -34,6 +37,10 @@ pub struct Simulation {
     followed: BTreeSet<SecretId>,
     /// The namespace whose enforcement Secrets are watched.
     pub(super) watched: Option<String>,
+    /// The watches that are not up.
+    pub(super) watch: Watches,
+    /// What lists that were begun are still to tell: news of their kinds waits.
+    pub(super) lists: BTreeMap<&'static str, VecDeque<Change>>,
 }
 
 impl Default for Simulation {
@@ -63,6 +70,8 @@ impl Simulation {
             needs: BTreeMap::new(),
             followed: BTreeSet::new(),
             watched: None,
+            watch: Watches::new(),
+            lists: BTreeMap::new(),
         };
         simulation.restart();
         simulation
@@ -75,8 +84,15 @@ impl Simulation {
         self
     }
 
-    /// A crash and a new start: all that was known is listed anew.
+    /// A crash and a new start: all that was known is listed anew, but what is
+    /// blind.
     pub fn restart(&mut self) {
+        let blind: Vec<_> = self.watch.keys().copied().collect();
+        self.restart_without(&blind);
+    }
+
+    /// A new start, or another replica taking over, that cannot list these kinds.
+    pub fn restart_without(&mut self, blind: &[&'static str]) {
         self.world = World::new(self.settings);
         self.cluster.events.clear();
         self.queues.clear();
@@ -84,54 +100,43 @@ impl Simulation {
         self.needs.clear();
         self.followed.clear();
         self.watched = None;
-        // The Secrets come last, when it is known where Kuadrant is.
-        for seen in self.cluster.list() {
-            if self.shows(&seen) {
-                self.observe(seen);
+        self.lists.clear();
+        self.watch = blind.iter().map(|kind| (*kind, Watch::Blind)).collect();
+        for kind in Self::kinds() {
+            if blind.contains(&kind) {
+                self.lose(kind, Trouble::Failing("connection refused".into()));
+            } else if kind != ENFORCEMENT && kind != STRAY {
+                // The Secrets are listed when it is known where Kuadrant is.
+                self.list(kind);
             }
         }
-        // Nothing is decided before all are listed.
         self.queues.clear();
         self.dirty = self.world.everything();
     }
 
     /// The watches broke: what happened meanwhile shows as a difference.
     pub fn relist(&mut self) {
-        self.cluster.events.clear();
-        self.queues.clear();
-        let listed = self.cluster.list();
-        for (kind, list) in cluster::lists(self.watched.as_deref()) {
-            for (name, end) in self.world.roll(&list) {
-                if !listed
-                    .iter()
-                    .any(|seen| seen.object == (kind, name.clone()))
-                {
-                    self.dirty.extend(self.world.observe(end));
-                }
-            }
-        }
-        for seen in listed {
-            if self.shows(&seen) {
-                self.observe(seen);
-            }
+        for kind in Self::kinds() {
+            self.regain(kind, true);
         }
         for id in self.followed.clone() {
             self.read(&id);
         }
     }
 
-    fn observe(&mut self, seen: Seen) {
-        let change = match seen.gone {
-            Some(uid) => Change::Ended(uid, Box::new(seen.change)),
-            None => seen.change,
-        };
-        self.dirty.extend(self.world.observe(change));
+    pub(super) fn note(&mut self, change: Change) {
+        let dirty = self.world.observe(change);
+        self.dirty.extend(dirty);
+        if self.world.take_review() {
+            self.dirty.extend(self.world.everything());
+            self.dirty.extend(self.needs.keys().cloned());
+        }
         self.follow_kuadrant();
     }
 
-    fn take_events(&mut self) {
+    pub(super) fn take_events(&mut self) {
         for seen in std::mem::take(&mut self.cluster.events) {
-            if let Change::SourceSecret(id, _) = &seen.change
+            if let Change::Source(id, _) = &seen.change
                 && (!self.followed.contains(id) || self.cluster.forbidden.contains(&id.namespace))
             {
                 continue;
@@ -153,11 +158,18 @@ impl Simulation {
     /// Hands one event over, of any object; sometimes it comes again.
     fn deliver(&mut self) -> bool {
         self.take_events();
-        if self.queues.is_empty() {
+        if !self.lists.is_empty() && (self.dice.is_none() || self.roll(2) == 0) {
+            self.go_on_listing();
+            return true;
+        }
+        let is_open = |kind: &str| self.is_up(kind) && !self.lists.contains_key(kind);
+        let objects = self.queues.keys().filter(|(kind, _)| is_open(kind));
+        let objects: Vec<_> = objects.cloned().collect();
+        if objects.is_empty() {
             return false;
         }
-        let at = self.roll(self.queues.len());
-        let object = self.queues.keys().nth(at).unwrap().clone();
+        let at = self.roll(objects.len());
+        let object = objects[at].clone();
         let is_repeated = self.dice.is_some() && self.roll(8) == 0;
         let queue = self.queues.get_mut(&object).unwrap();
         let seen = if is_repeated {
@@ -168,13 +180,29 @@ impl Simulation {
         if queue.is_empty() {
             self.queues.remove(&object);
         }
-        self.observe(seen.unwrap());
+        self.note(seen.unwrap().change);
         true
+    }
+
+    fn go_on_listing(&mut self) {
+        let at = self.roll(self.lists.len());
+        let kind = *self.lists.keys().nth(at).unwrap();
+        let list = self.lists.get_mut(kind).unwrap();
+        let change = list.pop_front();
+        if list.is_empty() {
+            self.lists.remove(kind);
+        }
+        self.note(change.unwrap());
     }
 
     /// One step; false when there is nothing left to do now.
     pub fn step(&mut self) -> bool {
         self.steps += 1;
+        if self.dice.is_some() && self.roll(40) == 0 {
+            let kinds: Vec<_> = Self::kinds().collect();
+            let kind = kinds[self.roll(kinds.len())];
+            self.regain(kind, true);
+        }
         let now = self.cluster.now;
         let due: Vec<_> = self
             .wakes
@@ -208,53 +236,63 @@ impl Simulation {
         };
         self.needs.insert(id.clone(), decision.needs.clone());
         self.follow();
-        for write in &decision.writes {
-            if !self.carry_out(id, write) {
-                return;
+        for group in Group::ALL {
+            if !decision.unsettled.contains(&group) {
+                let dirty = self.world.settle(id, group);
+                self.dirty.extend(dirty);
             }
+        }
+        let mut outcomes: BTreeMap<Group, Option<Failure>> = BTreeMap::new();
+        for write in &decision.writes {
+            match self.carry_out(id, write) {
+                Ok(()) => drop(outcomes.entry(write.group()).or_default()),
+                Err(Some(failure)) => drop(outcomes.insert(write.group(), Some(failure))),
+                // It is another process by now.
+                Err(None) => return,
+            }
+        }
+        for (group, failure) in outcomes {
+            let tried = Change::Tried(id.clone(), group, failure, self.cluster.now, 0.0);
+            self.note(tried);
         }
     }
 
-    /// Whether to go on with the next write of the same decision: also after one
-    /// that failed.
-    fn carry_out(&mut self, id: &Id, write: &Write) -> bool {
+    /// Why it failed; the next write of the same decision is made also after that. No
+    /// reason after a crash.
+    fn carry_out(&mut self, id: &Id, write: &Write) -> Result<(), Option<Failure>> {
         let fault = self.fault();
         if matches!(fault, Fault::CrashBefore) {
             self.restart();
-            return false;
+            return Err(None);
         }
         self.writes.push(write.clone());
         if matches!(fault, Fault::Refused) {
-            self.dirty.insert(id.clone());
-            return true;
+            return Err(Some(hands::passing("the connection broke")));
         }
         let answer = hands::apply(&mut self.cluster, &self.world, write);
         match (fault, answer) {
             (Fault::CrashAfter, _) => {
                 self.restart();
-                false
+                Err(None)
             }
-            (Fault::Unanswered, _) => {
+            (Fault::Unanswered, _) => Err(Some(hands::passing("no answer"))),
+            (_, Err(failure)) => {
                 self.dirty.insert(id.clone());
-                true
-            }
-            (_, Err(_)) => {
-                self.dirty.insert(id.clone());
-                // What is read before a copy is made is news as well.
+                // What is read before a source is made is news as well.
                 if let Write::CreateSecret(_) = write {
                     for followed in self.followed.clone() {
                         self.read(&followed);
                     }
                 }
-                true
+                Err(Some(failure))
             }
             (_, Ok(seen)) => {
                 // The watch may be ahead of the answer.
                 while self.dice.is_some() && self.roll(4) == 0 && self.deliver() {}
                 for seen in seen {
-                    self.observe(seen);
+                    self.note(seen.change);
                 }
-                true
+                Ok(())
             }
         }
     }
@@ -312,7 +350,7 @@ impl Simulation {
         }
         let name = pair(&id.namespace, &id.name);
         let seen = if self.cluster.forbidden.contains(&id.namespace) {
-            cluster::forbidden(&name)
+            cluster::told_source(&name, Source::Forbidden)
         } else {
             cluster::source(&name, self.cluster.secrets.get(&name))
         };
@@ -332,22 +370,63 @@ impl Simulation {
         }
     }
 
-    /// Works, in fair weather, until nothing is left to do.
+    /// Works, in fair weather, until nothing is left to do. What is not seen stays so.
     pub fn settle(&mut self) {
         let dice = self.dice.take();
+        self.end_outage();
         let objects = self.world.everything().len() + self.queues.len() + self.dirty.len();
-        let bound = 100 * (objects + self.cluster.events.len() + 10);
+        let bound = 200 * (objects + self.cluster.events.len() + 10);
         for step in 0.. {
             assert!(
                 step < bound,
                 "no end after {step} steps: {:?}",
                 self.writes.last_chunk::<6>()
             );
-            if !self.step() {
+            if !self.step() && !self.wait_for_brakes() {
                 break;
             }
         }
         self.dice = dice;
+    }
+
+    /// What failed in foul weather is tried again at once.
+    fn end_outage(&mut self) {
+        let kind = Self::kinds().next().unwrap();
+        if self.is_up(kind) {
+            self.lose(kind, Trouble::Failing("an outage".into()));
+            self.regain(kind, false);
+        }
+    }
+
+    /// Lets the time pass until something is tried again that is not refused.
+    fn wait_for_brakes(&mut self) -> bool {
+        let now = self.cluster.now;
+        let brakes = self.world.brakes();
+        // What conflicts with what is not seen goes on doing so.
+        if !self.watch.is_empty() {
+            return false;
+        }
+        let is_open =
+            self.cluster.admission == Admission::Passes && self.cluster.refused.is_empty();
+        let passes = |why: &Hindrance| match why {
+            Hindrance::Failed(failure) => match failure.cause {
+                Cause::Passing => true,
+                Cause::Refused => is_open,
+                Cause::NameTaken => false,
+            },
+            Hindrance::DoesNotStay => is_open,
+        };
+        let passing = brakes
+            .all()
+            .filter(|(id, group)| brakes.hindrance(id, *group).is_none_or(|why| passes(&why)));
+        let until = passing.filter_map(|(id, group)| brakes.until(id, group, now));
+        let Some(next) = until.min() else {
+            return false;
+        };
+        // Clients write whole seconds.
+        let whole = Timestamp::from_second(next.as_second()).unwrap();
+        self.cluster.now = whole + SignedDuration::from_secs(1);
+        true
     }
 
     /// Lets time pass, and settles.
@@ -379,6 +458,7 @@ impl Simulation {
 fn openapi() -> OpenApiAnswer {
     OpenApiAnswer {
         state: OpenApiState::Fetched,
+        digest: Some(Digest::of("openapi: 3.1.0")),
         text: Some("openapi: 3.1.0".into()),
         cap: 512_000,
         synced_at: at(0),

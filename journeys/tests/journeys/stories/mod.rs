@@ -9,6 +9,7 @@ mod generated;
 mod product;
 mod quiet;
 mod replicas;
+mod sight;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub(crate) fn all() -> Vec<Story> {
         product::stories(),
         quiet::stories(),
         replicas::stories(),
+        sight::stories(),
     ]
     .into_iter()
     .flatten()

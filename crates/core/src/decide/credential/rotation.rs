@@ -11,11 +11,11 @@ use devportal_api::condition::whole_second;
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::key::LiveCredential;
 use devportal_api::name::annotation;
+use devportal_mirror::{Fingerprint, SecretFacts};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Marks, after, delete, fingerprint_of, intact_fingerprint};
-use crate::change::{Fingerprint, SecretFacts};
 use crate::decision::Write;
 use crate::world::World;
 
@@ -32,7 +32,7 @@ const MOST: usize = 31;
 
 /// What the Secret of the current value says of its revision, and of the
 /// values before it when it is to take their place.
-pub(super) fn marks(
+pub(super) fn place(
     key: &APIKey,
     existing: &[(&SecretId, &SecretFacts)],
     current: Fingerprint,
@@ -57,7 +57,7 @@ pub(super) fn marks(
         Some((_, facts)) => marks.extend(
             [annotation::SINCE, annotation::OVERLAP_UNTIL]
                 .into_iter()
-                .filter_map(|it| Some((it.to_owned(), facts.annotations.get(it)?.clone()))),
+                .filter_map(|it| Some((it.to_owned(), facts.annotations.get(it)?.to_owned()))),
         ),
         None if has_predecessor => {
             let rotation = key.spec.rotation.clone().unwrap_or_default();
@@ -75,9 +75,9 @@ pub(super) fn marks(
 }
 
 /// What a replaced value's Secret goes on saying when it is made again.
-pub(super) fn own_marks(facts: &SecretFacts) -> Marks {
+pub(super) fn place_of(facts: &SecretFacts) -> Marks {
     let own = OF_ROTATION.iter();
-    own.filter_map(|it| Some(((*it).to_owned(), facts.annotations.get(*it)?.clone())))
+    own.filter_map(|it| Some(((*it).to_owned(), facts.annotations.get(it)?.to_owned())))
         .collect()
 }
 
@@ -151,21 +151,21 @@ fn end_of(facts: &SecretFacts, existing: &[(&SecretId, &SecretFacts)]) -> Option
     existing
         .iter()
         .filter(|(_, other)| since(other) > since(facts))
-        .filter_map(|(_, other)| noted(other, annotation::OVERLAP_UNTIL))
+        .filter_map(|(_, other)| time(other, annotation::OVERLAP_UNTIL))
         .min()
 }
 
 /// Since when a Secret's value is the successor of another.
 fn since(facts: &SecretFacts) -> Option<Timestamp> {
-    noted(facts, annotation::SINCE)
+    time(facts, annotation::SINCE)
 }
 
-fn noted(facts: &SecretFacts, name: &str) -> Option<Timestamp> {
+fn time(facts: &SecretFacts, name: &str) -> Option<Timestamp> {
     facts.annotations.get(name)?.parse().ok()
 }
 
 /// Which revision of its key a Secret holds.
 pub(super) fn revision_of(facts: &SecretFacts) -> i64 {
-    let noted = facts.annotations.get(annotation::REVISION);
-    noted.and_then(|it| it.parse().ok()).unwrap_or_default()
+    let revision = facts.annotations.get(annotation::REVISION);
+    revision.and_then(|it| it.parse().ok()).unwrap_or_default()
 }

@@ -1,75 +1,118 @@
 //! What does a key's status say? It mirrors what is, never what is being done.
 
-use devportal_api::condition::{Enforcement, Fact, Lifecycle, render};
+use devportal_api::condition::{Enforcement, Fact, Lifecycle, Refused, kind, render};
+use devportal_api::id::RequestId;
 use devportal_api::key::SecretKeyRef;
 use devportal_api::name::API_KEY_ENTRY;
 use devportal_api::scheme::AuthScheme;
-use devportal_api::{APIKeyRequestStatus, APIKeyStatus};
+use devportal_api::{APIKey, APIKeyRequest, APIKeyRequestStatus, APIKeyStatus};
+use devportal_mirror::Flaw;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::Resource;
 
-use super::{Case, Course, credential, ruling};
+use super::access::{Course, doubtful};
+use super::{Case, Standing, credential, ruling};
+use crate::change::Source;
 use crate::decision::{Decision, Write};
+use crate::world::{Doubt, World};
+
+/// The conditions of which a key has exactly one.
+const LIFECYCLE: [&str; 5] = [
+    kind::FAILED,
+    kind::DENIED,
+    kind::EXPIRED,
+    kind::APPROVED,
+    kind::PENDING,
+];
 
 impl Case<'_> {
     /// The key's status, and the request's with the same conditions.
     pub(super) fn tell(
         &self,
-        lifecycle: &Lifecycle,
+        standing: &Standing,
+        course: &Course,
         enforcement: Option<Enforcement>,
+        refused: Option<&Refused>,
         decision: &mut Decision,
     ) {
-        let mut facts: Vec<Fact> = vec![lifecycle.fact()];
-        if matches!(lifecycle, Lifecycle::Approved(_)) {
-            facts.push(enforcement.unwrap_or(Enforcement::Issuing).fact());
-        }
-        let generation = self.key.meta().generation;
-        let conditions = render(&facts, self.conditions(), generation, self.now);
         let previous = self.key.status.clone().unwrap_or_default();
-        let status = self.status(lifecycle, conditions.clone(), &previous);
-        if status != previous {
+        let mut facts = Vec::new();
+        let mut conditions = match standing {
+            Standing::Known(lifecycle) => {
+                facts.push(lifecycle.fact());
+                vec![]
+            }
+            Standing::Doubtful(_) => self.last_lifecycle(&previous.conditions),
+        };
+        let is_approved = matches!(standing, Standing::Known(Lifecycle::Approved(_)));
+        let enforcement = enforcement.or(is_approved.then_some(Enforcement::Issuing));
+        facts.extend(enforcement.as_ref().map(Enforcement::fact));
+        facts.extend(refused.map(Refused::of_key));
+        let generation = self.key.meta().generation;
+        conditions.extend(render(&facts, &previous.conditions, generation, self.now));
+
+        let mut status = match standing {
+            Standing::Known(lifecycle) => self.status(lifecycle, course, &previous),
+            Standing::Doubtful(_) => previous.clone(),
+        };
+        status.conditions.clone_from(&conditions);
+        status.credentials = credential::live(self.id, self.key, self.world);
+        self.trim(&mut status);
+        // What of a status cannot be read is written anew.
+        let has_hole = self.flaw.is_some_and(Flaw::has_status_hole);
+        if status != previous || has_hole {
             decision
                 .writes
                 .push(Write::KeyStatus(self.id.clone(), Box::new(status)));
         }
-        let shown = self
-            .request
-            .filter(|request| request.meta().deletion_timestamp.is_none());
-        if let Some(request) = shown {
-            let status = APIKeyRequestStatus { conditions };
-            if request.status.as_ref() != Some(&status) {
-                let write = Write::RequestStatus(self.request_id.clone(), Box::new(status));
-                decision.writes.push(write);
-            }
+        let request = self.request;
+        decision
+            .writes
+            .extend(request.and_then(|it| tell_request(it, conditions, self.world)));
+    }
+
+    /// How the key stood before it was in doubt.
+    fn last_lifecycle(&self, previous: &[Condition]) -> Vec<Condition> {
+        let is_lifecycle = |it: &&Condition| LIFECYCLE.contains(&it.type_.as_str());
+        let last: Vec<_> = previous.iter().filter(is_lifecycle).cloned().collect();
+        if last.is_empty() {
+            let generation = self.key.meta().generation;
+            return render(&[Lifecycle::Pending.fact()], previous, generation, self.now);
         }
+        last
     }
 
     fn status(
         &self,
         lifecycle: &Lifecycle,
-        conditions: Vec<Condition>,
+        course: &Course,
         previous: &APIKeyStatus,
     ) -> APIKeyStatus {
         let found = self.found;
         let rule = found.and_then(|found| found.auth.key_rule.as_ref());
         let review = match lifecycle {
             Lifecycle::Failed(_) | Lifecycle::Pending => None,
-            _ => self.ruling.map(ruling::review),
+            _ => self.ruling().map(ruling::review),
         };
         let source = self.key.source_secret();
         let is_approved = matches!(lifecycle, Lifecycle::Approved(_));
-        let is_there = matches!(self.world.find_source(&source), Some(Some(_)));
+        let is_there = matches!(self.world.find_source(&source), Some(Source::Is(_)));
+        let plans = self.world.around().plan_policies.table();
+        let limits = match World::blind(plans) {
+            Some(_) => previous.limits.clone(),
+            None => found
+                .and_then(|found| found.limits(&self.terms.in_force.plan_tier))
+                .cloned(),
+        };
         APIKeyStatus {
             observed_generation: self.key.meta().generation,
             api_hostname: found.and_then(|found| found.hostname.clone()),
-            limits: found
-                .and_then(|found| found.limits(&self.terms.in_force.plan_tier))
-                .cloned(),
+            limits,
             auth_scheme: rule.map(|rule| AuthScheme {
                 authentication_spec: rule.api_key.clone(),
                 credentials: rule.credentials.clone(),
             }),
-            conditions,
             phase: Some(lifecycle.phase()),
             reviewed_by: review.as_ref().map(|review| review.by.clone()),
             reviewed_at: review.map(|review| Time(review.at)),
@@ -78,12 +121,57 @@ impl Case<'_> {
                 key: API_KEY_ENTRY.to_owned(),
             }),
             can_read_secret: previous.can_read_secret,
-            approved_terms: self.terms.noted.clone(),
-            grace_until: match self.course(lifecycle) {
+            approved_terms: self.terms.approved.clone(),
+            grace_until: match course {
                 Course::Hold(until) => until.map(Time),
-                Course::Issue | Course::Withdraw => None,
+                Course::Issue | Course::Suspend(_) | Course::Withdraw => None,
             },
-            credentials: credential::live(self.id, self.key, self.world),
+            ..APIKeyStatus::default()
         }
     }
+
+    /// Leaves out what the installed definition has no place for.
+    fn trim(&self, status: &mut APIKeyStatus) {
+        let keeps = |field| self.world.keeps::<APIKey>(field);
+        if !keeps("approvedTerms") {
+            status.approved_terms = None;
+        }
+        if !keeps("graceUntil") {
+            status.grace_until = None;
+        }
+        if !keeps("credentials") {
+            status.credentials = vec![];
+        }
+    }
+}
+
+/// The request's status, where it says something else.
+fn tell_request(
+    request: &APIKeyRequest,
+    conditions: Vec<Condition>,
+    world: &World,
+) -> Option<Write> {
+    let id = RequestId::of(request);
+    let status = APIKeyRequestStatus { conditions };
+    let flaw = world.requests().flaw(&id);
+    let has_hole = flaw.is_some_and(|flaw| flaw.has_status_hole());
+    let differs = request.status.as_ref() != Some(&status) || has_hole;
+    let is_alive = request.meta().deletion_timestamp.is_none();
+    (differs && is_alive).then(|| Write::RequestStatus(id, Box::new(status)))
+}
+
+/// What the request of a key says that cannot be read itself.
+pub(super) fn doubtful_request(
+    request: &APIKeyRequest,
+    doubt: &Doubt,
+    now: Timestamp,
+) -> Option<Write> {
+    let status = request.status.clone().unwrap_or_default();
+    let fact: Fact = doubtful(doubt).fact();
+    let generation = request.meta().generation;
+    let mut conditions = status.conditions.clone();
+    conditions.retain(|it| it.type_ != fact.kind);
+    conditions.extend(render(&[fact], &status.conditions, generation, now));
+    let told = APIKeyRequestStatus { conditions };
+    (told != status).then(|| Write::RequestStatus(RequestId::of(request), Box::new(told)))
 }

@@ -32,7 +32,7 @@ async fn a_thousand_rotations_refuse_no_valid_key_and_each_old_value_ends_on_tim
 /// that never looks.
 async fn rotate(shop: &Shop, key: &str, times: u32) -> Result<()> {
     const OVERLAP: Duration = Duration::from_secs(3);
-    let secret = name::generated_secret(&KeyId::new(&shop.dev, key)).name;
+    let secret = name::generated_source(&KeyId::new(&shop.dev, key)).name;
     let mut value = shop.working_key(key).await?;
     let mut retired = VecDeque::new();
     for revision in 1..=times {

@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 /// Edges from referrers `R` to targets `T`.
 #[derive(Clone, Debug)]
-pub(crate) struct Index<R, T> {
+pub struct Index<R, T> {
     /// In order, and none twice.
     forth: HashMap<R, Box<[T]>>,
     back: HashMap<T, Referrers<R>>,
@@ -30,7 +30,7 @@ impl<R, T> Default for Index<R, T> {
 
 impl<R: Clone + Ord + Hash, T: Clone + Ord + Hash> Index<R, T> {
     /// Makes `targets` the whole set that `referrer` refers to.
-    pub(crate) fn set(&mut self, referrer: &R, targets: impl IntoIterator<Item = T>) {
+    pub fn set(&mut self, referrer: &R, targets: impl IntoIterator<Item = T>) {
         let mut new: Vec<T> = targets.into_iter().collect();
         new.sort();
         new.dedup();
@@ -56,12 +56,12 @@ impl<R: Clone + Ord + Hash, T: Clone + Ord + Hash> Index<R, T> {
     }
 
     /// Everyone who refers to `target`, in order.
-    pub(crate) fn referrers(&self, target: &T) -> impl Iterator<Item = &R> {
+    pub fn referrers(&self, target: &T) -> impl Iterator<Item = &R> {
         self.back.get(target).into_iter().flat_map(Referrers::iter)
     }
 
     /// Everything `referrer` refers to, in order.
-    pub(crate) fn targets(&self, referrer: &R) -> impl Iterator<Item = &T> {
+    pub fn targets(&self, referrer: &R) -> impl Iterator<Item = &T> {
         self.forth.get(referrer).into_iter().flatten()
     }
 }

@@ -2,85 +2,47 @@
 
 use std::sync::Arc;
 
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
-use devportal_api::id::{KuadrantId, PolicyId, ProductId, RouteId};
+use devportal_api::foreign::{HTTPRoute, Kuadrant};
+use devportal_api::id::{ProductId, RouteId};
+use devportal_mirror::{Difference, Told};
 use kube::Resource;
 
-use super::{Dirty, Replaced, World};
+use super::{Dirty, World, gateways_of};
 use crate::change::OpenApiAnswer;
 use crate::decision::Id;
-use crate::discover::{self, Target};
+use crate::discover;
+use crate::surroundings::Target;
 
 impl World {
-    pub(super) fn route_changed(
-        &mut self,
-        id: &RouteId,
-        new: Option<Arc<HTTPRoute>>,
-        dirty: &mut Dirty,
-    ) {
-        let Some(Replaced { new, .. }) = self.routes.replace(id, new) else {
-            return;
-        };
-        let parents = new
-            .iter()
-            .flat_map(|route| discover::gateways_of(id, route));
-        self.routes_by_gateway.set(id, parents);
-        self.rediscover_route(id, dirty);
+    pub(super) fn route_changed(&mut self, difference: Difference<HTTPRoute>, dirty: &mut Dirty) {
+        let Difference { id, new, .. } = difference;
+        let parents = new.iter().flat_map(|route| gateways_of(&id, route));
+        self.routes_by_gateway.set(&id, parents);
+        self.rediscover_route(&id, dirty);
     }
 
-    pub(super) fn auth_policy_changed(
+    pub(super) fn policies_changed(
         &mut self,
-        id: &PolicyId,
-        new: Option<Arc<AuthPolicy>>,
+        targets: &[Target],
+        sight_changed: bool,
         dirty: &mut Dirty,
     ) {
-        let Some(Replaced { old, new }) = self.auth_policies.replace(id, new) else {
-            return;
-        };
-        let target = |policy: &AuthPolicy| Target::of_policy(id, &policy.spec.target_ref);
-        self.auth_by_target.set(id, new.as_deref().and_then(target));
-        for target in [&old, &new]
-            .into_iter()
-            .flatten()
-            .filter_map(|policy| target(policy))
-        {
-            self.rediscover_target(&target, dirty);
+        for target in targets {
+            self.rediscover_target(target, dirty);
+        }
+        if sight_changed {
+            self.sight_changed();
         }
     }
 
-    pub(super) fn plan_policy_changed(
-        &mut self,
-        id: &PolicyId,
-        new: Option<Arc<PlanPolicy>>,
-        dirty: &mut Dirty,
-    ) {
-        let Some(Replaced { old, new }) = self.plan_policies.replace(id, new) else {
-            return;
-        };
-        let target = |policy: &PlanPolicy| Target::of_policy(id, &policy.spec.target_ref);
-        self.plans_by_target
-            .set(id, new.as_deref().and_then(target));
-        for target in [&old, &new]
-            .into_iter()
-            .flatten()
-            .filter_map(|policy| target(policy))
-        {
-            self.rediscover_target(&target, dirty);
-        }
-    }
-
-    pub(super) fn kuadrant_changed(
-        &mut self,
-        id: &KuadrantId,
-        new: Option<Arc<Kuadrant>>,
-        dirty: &mut Dirty,
-    ) {
+    pub(super) fn kuadrant_told(&mut self, told: Told<Kuadrant>, dirty: &mut Dirty) {
         let before = self.kuadrant_namespace().map(str::to_owned);
-        if self.kuadrants.replace(id, new).is_none() {
-            return;
-        }
+        let taken = self.kuadrants.take(told);
         if self.kuadrant_namespace() != before.as_deref() {
             dirty.extend(self.keys.ids().cloned().map(Id::Key));
+        }
+        if taken.sight_changed {
+            self.sight_changed();
         }
     }
 
@@ -99,31 +61,6 @@ impl World {
             .map(|(id, _)| id.namespace.as_str())
     }
 
-    /// The AuthPolicies attached to a target.
-    pub(crate) fn auth_policies_at<'a>(
-        &'a self,
-        target: &Target,
-    ) -> impl Iterator<Item = (&'a PolicyId, &'a AuthPolicy)> {
-        self.auth_by_target
-            .referrers(target)
-            .filter_map(|id| Some((id, self.auth_policies.get(id)?.as_ref())))
-    }
-
-    /// The PlanPolicies attached to a target.
-    pub(crate) fn plan_policies_at<'a>(
-        &'a self,
-        target: &Target,
-    ) -> impl Iterator<Item = (&'a PolicyId, &'a PlanPolicy)> {
-        self.plans_by_target
-            .referrers(target)
-            .filter_map(|id| Some((id, self.plan_policies.get(id)?.as_ref())))
-    }
-
-    /// The route, if it exists.
-    pub fn find_route(&self, id: &RouteId) -> Option<&HTTPRoute> {
-        self.routes.get(id).map(Arc::as_ref)
-    }
-
     /// What came of fetching an OpenAPI document; `None` before the first
     /// answer.
     pub fn find_openapi(&self, url: &str) -> Option<&OpenApiAnswer> {
@@ -136,10 +73,16 @@ impl World {
         self.oidc.get(issuer)
     }
 
+    /// The text that a product's status is to say in the place of a digest; `None` when
+    /// it is not kept any more, and has to be fetched anew.
+    pub fn find_text(&mut self, digest: &str) -> Option<Arc<str>> {
+        self.texts.find(&digest.parse().ok()?)
+    }
+
     pub(super) fn openapi_changed(
         &mut self,
         url: String,
-        answer: OpenApiAnswer,
+        mut answer: OpenApiAnswer,
         dirty: &mut Dirty,
     ) {
         dirty.extend(
@@ -148,6 +91,9 @@ impl World {
                 .cloned()
                 .map(Id::Product),
         );
+        if let Some(text) = answer.text.take() {
+            self.texts.put(text);
+        }
         self.openapi.insert(url, answer);
     }
 
@@ -188,8 +134,8 @@ impl World {
     pub(super) fn rediscover(&mut self, id: &ProductId, dirty: &mut Dirty) {
         let new = self
             .products
-            .get(id)
-            .map(|product| discover::discover(product, self));
+            .find(id)
+            .map(|product| discover::discover(product, &self.around));
         if self.discovered.get(id) == new.as_ref() {
             return;
         }

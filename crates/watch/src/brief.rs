@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// The message of a refusal, else the innermost cause: kube's own texts repeat
 /// the whole answer at every level.
-pub(crate) fn brief(error: &(dyn Error + 'static)) -> String {
+pub fn brief(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     loop {
         if let Some(kube::Error::Api(status)) = innermost.downcast_ref() {
@@ -21,12 +21,11 @@ pub(crate) fn brief(error: &(dyn Error + 'static)) -> String {
 mod tests {
     use super::*;
     use kube::core::Status;
-    use kube::runtime::watcher;
 
     #[test]
     fn a_refusal_is_told_once_in_the_words_of_the_api_server() {
         let status = Status::failure("you may not", "Forbidden").with_code(403);
-        let error = watcher::Error::InitialListFailed(kube::Error::Api(status.boxed()));
+        let error = kube::Error::Api(status.boxed());
         assert_eq!(brief(&error), "you may not (403)");
     }
 

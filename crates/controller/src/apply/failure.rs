@@ -1,0 +1,39 @@
+//! What does an answer of the API server mean that is no success?
+
+use devportal_core::brake::{Cause, Failure};
+use devportal_watch::brief;
+
+pub(super) fn classify(error: &kube::Error) -> Failure {
+    match error {
+        kube::Error::Api(status) if is_refusal(status.code) => {
+            refused(&status.reason, &status.message)
+        }
+        kube::Error::Api(status) => Failure {
+            reason: status.reason.clone(),
+            ..passing(&status.message)
+        },
+        other => passing(brief(other)),
+    }
+}
+
+pub(super) fn passing(message: impl Into<String>) -> Failure {
+    Failure {
+        cause: Cause::Passing,
+        target: String::new(),
+        reason: "Unavailable".to_owned(),
+        message: message.into(),
+    }
+}
+
+pub(super) fn refused(reason: &str, message: &str) -> Failure {
+    Failure {
+        cause: Cause::Refused,
+        reason: reason.to_owned(),
+        ..passing(message)
+    }
+}
+
+/// Asking the same again brings the same answer.
+pub(super) fn is_refusal(code: u16) -> bool {
+    matches!(code, 400 | 401 | 403 | 413 | 422)
+}

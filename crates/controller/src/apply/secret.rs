@@ -1,0 +1,139 @@
+//! How is a Secret made? Values travel here only: from the operating system or from
+//! another Secret into a new one.
+
+use devportal_api::id::{KeyId, SecretId};
+use devportal_api::name::{self, API_KEY_ENTRY, annotation, label};
+use devportal_core::brake::Cause;
+use devportal_core::change::Source;
+use devportal_core::decision::{NewSecret, ValueSource};
+use devportal_core::{Change, Id};
+use devportal_mirror::secret::{digest, value_of};
+use devportal_mirror::{Credential, Told};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::api::PostParams;
+use zeroize::Zeroizing;
+
+use super::failure::{classify, passing, refused};
+use super::patch::reference;
+use super::{Answer, Writer};
+use crate::read::find;
+use crate::value;
+
+impl Writer {
+    pub(super) async fn create_secret(&self, id: &Id, new: NewSecret) -> Answer {
+        let Id::Key(key) = id else {
+            return Err(refused("Internal", "only keys have Secrets"));
+        };
+        let value = match &new.value {
+            ValueSource::Generate => {
+                let key = value::generate().map_err(|error| {
+                    passing(format!("the operating system gives no randomness: {error}"))
+                })?;
+                Zeroizing::new(key.into_bytes())
+            }
+            ValueSource::CopyOf(from, expected) => {
+                let api: Api<Secret> = Api::namespaced(self.client.clone(), &from.namespace);
+                let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
+                match secret.as_ref().and_then(value_of) {
+                    Some(value) if self.lens.fingerprint(value) == *expected => {
+                        Zeroizing::new(value.to_vec())
+                    }
+                    _ => return Ok(vec![self.seen(key, from, &new, secret.as_ref())]),
+                }
+            }
+        };
+        let mut annotations = new.annotations;
+        if new.generated {
+            annotations.insert(annotation::DIGEST.to_owned(), digest(&value));
+        }
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(new.id.name.clone()),
+                namespace: Some(new.id.namespace.clone()),
+                labels: Some(new.labels),
+                annotations: Some(annotations),
+                owner_references: new.owner.as_ref().map(|owner| vec![reference(owner)]),
+                ..ObjectMeta::default()
+            },
+            type_: Some("Opaque".to_owned()),
+            data: Some([(API_KEY_ENTRY.to_owned(), ByteString(value.to_vec()))].into()),
+            ..Secret::default()
+        };
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &new.id.namespace);
+        match api.create(&PostParams::default(), &secret).await {
+            Ok(made) => {
+                let is_source = new.owner.is_some();
+                Ok(vec![self.secret_change(new.id, Some(&made), is_source)])
+            }
+            Err(error) => {
+                if let Some(ours) = self.find_ours(&error, &new.id, &secret).await {
+                    return Ok(vec![ours]);
+                }
+                let mut failure = classify(&error);
+                // An admission plugin may quote what it refuses.
+                if value::is_quoted(&value, &failure.message) {
+                    "the message quotes the key and is left out".clone_into(&mut failure.message);
+                }
+                if failure.reason == "AlreadyExists" {
+                    failure.cause = Cause::NameTaken;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// What has the name already, if it was made for this very key: an answer was lost,
+    /// or a read was late.
+    async fn find_ours(&self, error: &kube::Error, id: &SecretId, new: &Secret) -> Option<Change> {
+        if !matches!(error, kube::Error::Api(status) if status.reason == "AlreadyExists") {
+            return None;
+        }
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &id.namespace);
+        let have = find(&api, &id.name).await.ok()??;
+        let uid = |it: &Secret| {
+            let noted = it.metadata.annotations.as_ref()?;
+            noted.get(annotation::KEY_UID).cloned()
+        };
+        let owner = |it: &Secret| {
+            let owners = it.metadata.owner_references.as_ref()?;
+            owners.first().map(|owner| owner.uid.clone())
+        };
+        let is_ours = uid(&have).is_some() && uid(&have) == uid(new) && owner(&have) == owner(new);
+        let is_labelled = have
+            .metadata
+            .labels
+            .as_ref()
+            .is_some_and(|it| it.get(label::ENFORCEMENT).is_some_and(|it| it == "true"));
+        let is_source = new.metadata.owner_references.is_some();
+        (is_ours && (is_source || is_labelled))
+            .then(|| self.secret_change(id.clone(), Some(&have), is_source))
+    }
+
+    /// The Secret to copy from is not what was decided on: tell what it is. It is the
+    /// one with the key's value, or for a generated key another one of the gateway's.
+    fn seen(
+        &self,
+        key: &KeyId,
+        from: &SecretId,
+        new: &NewSecret,
+        secret: Option<&Secret>,
+    ) -> Change {
+        let is_source = !new.generated || *from == name::generated_source(key);
+        self.secret_change(from.clone(), secret, is_source)
+    }
+
+    /// A key's Secret is its source, or the gateway's.
+    fn secret_change(&self, id: SecretId, secret: Option<&Secret>, is_source: bool) -> Change {
+        let facts = secret.map(|it| self.lens.facts(it));
+        match (facts, is_source) {
+            (Some(facts), true) => Change::Source(id, Source::Is(facts)),
+            (None, true) => Change::Source(id, Source::Gone(None)),
+            (Some(facts), false) => Told::<Credential>::Is(id, facts).into(),
+            // The watch will tell of which object it was.
+            (None, false) => Told::<Credential>::Ended(id, String::new(), None).into(),
+        }
+    }
+}

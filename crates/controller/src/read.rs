@@ -1,0 +1,139 @@
+//! How is one object read, and what does it mean that there is none?
+
+use devportal_api::id::SecretId;
+use devportal_api::name;
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_core::Change;
+use devportal_core::change::Source;
+use devportal_core::decision::Presence;
+use devportal_mirror::{Kind, Lens, Read, Told, Version};
+use devportal_watch::{Guarded, told};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource, ResourceExt};
+
+/// Reads a Secret that a key names. A key may name whatever its author likes: what is
+/// no name at all is not asked for, so that no other request can be made of it.
+pub(crate) async fn read(client: &Client, lens: &Lens, id: &SecretId) -> kube::Result<Source> {
+    if !name::is_object_name(&id.name) {
+        return Ok(Source::Gone(None));
+    }
+    let api: Api<Secret> = Api::namespaced(client.clone(), &id.namespace);
+    let secret = find(&api, &id.name).await?;
+    Ok(match secret {
+        Some(secret) => Source::Is(lens.facts(&secret)),
+        None => Source::Gone(None),
+    })
+}
+
+/// An object, or that there is none. That a kind is not served is no answer: the API
+/// server names the object that it does not find.
+pub(crate) async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    match api.get(name).await {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if is_absence(&error, name) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a refusal says that the object of this name does not exist.
+pub(crate) fn is_absence(error: &kube::Error, name: &str) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let named = status.details.as_ref().is_some_and(|it| it.name == name);
+    status.code == 404 && named
+}
+
+/// A live look for what must not be there. What is found, as told.
+pub(crate) async fn look(
+    client: &Client,
+    lens: &Lens,
+    unless: &Presence,
+) -> kube::Result<Vec<Change>> {
+    let is_uid = |want: &Option<String>, have: Option<String>| want.is_none() || *want == have;
+    match unless {
+        Presence::Key(id, uid) => {
+            let api = guarded::<APIKey>(client, &id.namespace);
+            let found = find(&api, &id.name).await?;
+            Ok(tell(
+                found.into_iter().filter(|it| is_uid(uid, it.uid())),
+                lens,
+            ))
+        }
+        Presence::Product(id) => {
+            let api = guarded::<APIProduct>(client, &id.namespace);
+            let found = find(&api, &id.name).await?;
+            let alive = found
+                .into_iter()
+                .filter(|it| it.meta().deletion_timestamp.is_none());
+            Ok(tell(alive, lens))
+        }
+        Presence::Request(id, uid) => {
+            let api = guarded::<APIKeyRequest>(client, &id.namespace);
+            let found = find(&api, &id.name).await?;
+            Ok(tell(
+                found.into_iter().filter(|it| is_uid(uid, it.uid())),
+                lens,
+            ))
+        }
+        Presence::Approval(request, after) => {
+            let api = guarded::<APIKeyApproval>(client, &request.namespace);
+            let all = api.list(&ListParams::default()).await?;
+            let is_news = |it: &Guarded<APIKeyApproval>| {
+                let is_about = match &it.read {
+                    Read::Whole(approval) | Read::Flawed(Some(approval), _) => {
+                        approval.request_id() == *request
+                    }
+                    Read::Flawed(None, _) => true,
+                };
+                is_about && Version::of(it.resource_version().as_deref()) > *after
+            };
+            Ok(tell(all.items.into_iter().filter(is_news), lens))
+        }
+    }
+}
+
+/// Objects of a kind in a namespace, also those that do not parse.
+pub(crate) fn guarded<K: Kind>(client: &Client, namespace: &str) -> Api<Guarded<K>> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+fn tell<K: Kind>(found: impl Iterator<Item = Guarded<K>>, lens: &Lens) -> Vec<Change>
+where
+    Change: From<Told<K>>,
+{
+    found.map(|object| told(object, lens).into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refusal(code: u16, details: &serde_json::Value) -> kube::Error {
+        let status =
+            json!({"status": "Failure", "code": code, "reason": "NotFound", "details": details});
+        kube::Error::Api(serde_json::from_value(status).unwrap())
+    }
+
+    #[test]
+    fn only_an_answer_that_names_the_object_says_that_it_is_not_there() {
+        assert!(is_absence(
+            &refusal(404, &json!({"name": "k", "kind": "apikeys"})),
+            "k"
+        ));
+        assert!(
+            !is_absence(&refusal(404, &json!({})), "k"),
+            "the kind is not served"
+        );
+        assert!(!is_absence(&refusal(403, &json!({"name": "k"})), "k"));
+        assert!(!is_absence(
+            &refusal(404, &json!({"name": "consumer"})),
+            "k"
+        ));
+    }
+}

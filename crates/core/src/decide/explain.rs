@@ -1,0 +1,147 @@
+//! Why is a key as it is, and why is something not written? The same facts that
+//! decisions are made of, for people.
+
+use devportal_api::condition::{Fact, Lifecycle};
+use devportal_api::id::{ApprovalId, KeyId, RequestId};
+use devportal_api::key::ApprovedTerms;
+use devportal_mirror::{Found, Sight};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::key::{Standing, inspect};
+use super::wish;
+use crate::brake::Hindrance;
+use crate::decision::{Group, Id};
+use crate::world::World;
+
+/// What is known of a key.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The key, as `namespace/name`.
+    pub key: String,
+    /// How it stands: a condition's type, reason and message.
+    pub standing: String,
+    /// The approval that counts, as `namespace/name`, and what it says.
+    pub ruling: Option<String>,
+    /// The product, tier, requester and expiry that hold now.
+    pub terms: Option<ApprovedTerms>,
+    /// Whether the spec asks for more than was approved.
+    pub exceeded: bool,
+    /// What would be written now, and what holds it back if anything does.
+    pub writes: Vec<Held>,
+    /// The kinds that are not seen, or not followed at the moment, and why.
+    pub unseen: Vec<String>,
+}
+
+/// A write and what holds it back.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The kind and `namespace/name` of what is written.
+    pub target: String,
+    /// With what it fails together.
+    pub group: String,
+    /// Why it is not written; absent: it is about to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// Explains a key.
+pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
+    let queued = Id::Key(id.clone());
+    let unseen = world
+        .followed()
+        .into_iter()
+        .filter_map(|it| match &it.sight {
+            Sight::Current => None,
+            Sight::Unlisted => Some(format!("{}: the first list is not complete", it.kind)),
+            Sight::Blind(why) => Some(format!("{}: {why}", it.kind)),
+            Sight::Stale(why, since) => {
+                Some(format!("{}: not followed since {since}: {why}", it.kind))
+            }
+        });
+    let mut explanation = Explanation {
+        key: id.to_string(),
+        standing: absent(id, world),
+        ruling: None,
+        terms: None,
+        exceeded: false,
+        writes: wish(&queued, world, now)
+            .writes
+            .iter()
+            .map(|write| held(&queued, write.group(), write.target(), world, now))
+            .collect(),
+        unseen: unseen.collect(),
+    };
+    if let Some((case, standing)) = inspect(id, world, now) {
+        explanation.standing = words(&standing);
+        explanation.ruling = case.ruling().map(|ruling| {
+            let verb = if ruling.spec.approved {
+                "approved"
+            } else {
+                "denied"
+            };
+            let id = ApprovalId::of(ruling);
+            let (by, at) = (&ruling.spec.reviewed_by, ruling.spec.reviewed_at.0);
+            format!("{id}: {verb} by {by} at {at}")
+        });
+        explanation.exceeded = case.terms.exceeded;
+        explanation.terms = Some(case.terms.in_force.clone());
+        let requests: Vec<_> = world.requests_of(id).map(RequestId::of).collect();
+        let approvals = requests.iter().flat_map(|it| world.approvals_of(it));
+        for approval in approvals.map(|it| Id::Approval(ApprovalId::of(it))) {
+            let writes = wish(&approval, world, now).writes;
+            explanation.writes.extend(
+                writes
+                    .iter()
+                    .map(|write| held(&approval, write.group(), write.target(), world, now)),
+            );
+        }
+    }
+    explanation
+}
+
+fn held(id: &Id, group: Group, target: String, world: &World, now: Timestamp) -> Held {
+    let until = world.brakes().until(id, group, now);
+    let because = world.hindrance(id, group).map(|why| match why {
+        Hindrance::Failed(failure) => format!("{} ({})", failure.message, failure.reason),
+        Hindrance::DoesNotStay => "what is written does not stay".to_owned(),
+    });
+    Held {
+        target,
+        group: format!("{group:?}"),
+        because,
+        until: until.map(|at| at.to_string()),
+    }
+}
+
+fn absent(id: &KeyId, world: &World) -> String {
+    match world.keys().look(id) {
+        Found::Ended => "it was deleted".to_owned(),
+        Found::Absent => "there is no such APIKey".to_owned(),
+        Found::Unknown => "APIKeys cannot be seen".to_owned(),
+        Found::Flawed(_, flaw) => format!("it cannot be read: {}", flaw.words()),
+        Found::Present(_) => "it is being deleted".to_owned(),
+    }
+}
+
+fn words(standing: &Standing) -> String {
+    match standing {
+        Standing::Known(lifecycle) => sentence(lifecycle),
+        Standing::Doubtful(doubt) => format!("in doubt: {}: {}", doubt.what, doubt.why),
+    }
+}
+
+fn sentence(lifecycle: &Lifecycle) -> String {
+    let Fact {
+        kind,
+        reason,
+        message,
+        ..
+    } = lifecycle.fact();
+    format!("{kind}/{reason}: {message}")
+}

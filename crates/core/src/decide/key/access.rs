@@ -1,0 +1,314 @@
+//! What is to become of a key's Secrets? A fault takes nothing away; denial, expiry
+//! and real removal do.
+
+use devportal_api::APIKey;
+use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, whole_second};
+use devportal_api::id::{ProductId, RequestId, SecretId};
+use devportal_mirror::{Found, Scope};
+use jiff::Timestamp;
+
+use super::{Case, GRACE, Standing};
+use crate::brake::{Cause, Hindrance};
+use crate::decide::{after, credential, instant};
+use crate::decision::{Decision, Group, Presence, Write};
+use crate::discover::{self, Discovery};
+use crate::world::{Doubt, World, is_not_installed};
+
+/// What is to become of the Secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// They are to exist as approved.
+    Issue,
+    /// They stay as they are until the given time.
+    Hold(Option<Timestamp>),
+    /// The gateway's are to go, unless a live look finds this; the source stays: it may
+    /// come back with its value.
+    Suspend(Option<Presence>),
+    /// All are to go.
+    Withdraw,
+}
+
+/// How far the Secrets are.
+pub(super) enum Access {
+    /// There is nothing to write. How the enforcement reads, if there is any.
+    Settled(Option<Enforcement>),
+    /// Something is being written.
+    Writing,
+    /// Something is to be written, and the API server does not let it.
+    Hindered(Enforcement),
+    /// Something has to be observed first.
+    Waiting,
+}
+
+impl Access {
+    pub(super) fn enforcement(self) -> Option<Enforcement> {
+        match self {
+            Self::Settled(it) => it,
+            Self::Hindered(it) => Some(it),
+            Self::Writing | Self::Waiting => None,
+        }
+    }
+}
+
+impl Case<'_> {
+    pub(super) fn course(&self, standing: &Standing) -> Course {
+        let lifecycle = match standing {
+            Standing::Doubtful(_) => return Course::Hold(None),
+            Standing::Known(lifecycle) => lifecycle,
+        };
+        match lifecycle {
+            Lifecycle::Approved(_) => Course::Issue,
+            Lifecycle::Denied(_) | Lifecycle::Expired(_) => Course::Withdraw,
+            // That nobody decided is no denial.
+            Lifecycle::Pending => Course::Suspend(self.unless_decided()),
+            Lifecycle::Failed(_) if self.is_undecided() => Course::Suspend(self.unless_decided()),
+            Lifecycle::Failed(_) if !self.is_granted() => Course::Withdraw,
+            Lifecycle::Failed(blocker) => self.course_without(blocker),
+        }
+    }
+
+    /// What becomes of the Secrets of a granted key that lacks something.
+    fn course_without(&self, missing: &Blocker) -> Course {
+        match missing {
+            _ if !self.has_credentials() => Course::Suspend(None),
+            Blocker::KuadrantNotFound => Course::Hold(None),
+            Blocker::ProductNotFound(product) => {
+                let is_seen = matches!(self.world.products().look(product), Found::Ended);
+                Course::Suspend((!is_seen).then(|| Presence::Product(product.clone())))
+            }
+            Blocker::AuthSchemeNotFound(product) | Blocker::ApiKeyAuthSchemeNotFound(product) => {
+                let until = self.grace_until();
+                if self.now < until {
+                    Course::Hold(Some(until))
+                } else if self.is_sure_of_policies(product) {
+                    Course::Suspend(None)
+                } else {
+                    Course::Hold(None)
+                }
+            }
+            Blocker::ProductDeleting(_)
+            | Blocker::SecretNotFound(_)
+            | Blocker::SecretEntryNotFound(_)
+            | Blocker::SecretEntryEmpty(_) => Course::Suspend(None),
+        }
+    }
+
+    /// The look for a decision that is taken for gone: none where it was seen to end.
+    fn unless_decided(&self) -> Option<Presence> {
+        let status = self.key.status.as_ref();
+        let approval = status.and_then(|it| Some(&it.approved_terms.as_ref()?.approval));
+        let uid = approval
+            .and_then(|it| it.split_once('/'))
+            .map(|(uid, _)| uid);
+        if uid.is_some_and(|uid| self.world.approvals().has_ended(uid)) {
+            return None;
+        }
+        match self.request {
+            Some(request) => {
+                let version = self.world.approvals().version(&Scope::Cluster);
+                Some(Presence::Approval(RequestId::of(request), version))
+            }
+            None => match self.world.requests().look(&self.home) {
+                // It ended, or another's has its name.
+                Found::Ended | Found::Present(_) | Found::Flawed(Some(_), _) => None,
+                Found::Absent | Found::Unknown | Found::Flawed(None, _) => {
+                    Some(Presence::Request(self.home.clone(), None))
+                }
+            },
+        }
+    }
+
+    fn is_sure_of_policies(&self, product: &ProductId) -> bool {
+        let product = self.world.find_product(product);
+        let route = product.map(discover::route_of);
+        route.is_some_and(|route| self.world.around().is_sure(&route))
+    }
+
+    /// When credentials go for want of a scheme. It is told in the status, so that
+    /// neither a restart nor another fault before it changes how long they stay.
+    fn grace_until(&self) -> Timestamp {
+        let status = self.key.status.as_ref();
+        let told = status.and_then(|status| status.grace_until.as_ref());
+        // A definition that lacks the field leaves the condition to tell since when.
+        let failed = status.filter(|_| !self.world.keeps::<APIKey>("graceUntil"));
+        let since = failed.and_then(|status| {
+            let mut conditions = status.conditions.iter();
+            conditions.find(|it| it.reason.ends_with("AuthSchemeNotFound"))
+        });
+        let since = since.map(|it| after(it.last_transition_time.0, GRACE));
+        instant(told)
+            .or(since)
+            .unwrap_or_else(|| after(whole_second(self.now), GRACE))
+    }
+
+    /// Brings the Secrets one step closer to what they are to be.
+    pub(super) fn access(
+        &self,
+        standing: &Standing,
+        course: &Course,
+        decision: &mut Decision,
+    ) -> Access {
+        let (access, writes) = match course {
+            Course::Withdraw => (Access::Settled(None), self.withdrawal(None, true)),
+            Course::Suspend(unless) => (
+                Access::Settled(None),
+                self.withdrawal(unless.as_ref(), false),
+            ),
+            Course::Hold(until) => {
+                decision.wake(*until);
+                self.hold(standing, decision)
+            }
+            Course::Issue => self.issue(),
+        };
+        decision.writes.extend(writes);
+        if let Standing::Known(_) = standing {
+            self.retire(decision);
+        }
+        let is_writing = !decision.writes.is_empty();
+        match self.hindered(decision) {
+            Some(hindered) => Access::Hindered(hindered),
+            None if is_writing => Access::Writing,
+            // When the grace ends is told at once.
+            None if self.is_source_unread() && !matches!(course, Course::Hold(Some(_))) => {
+                Access::Waiting
+            }
+            None => access,
+        }
+    }
+
+    fn withdrawal(&self, unless: Option<&Presence>, with_source: bool) -> Vec<Write> {
+        let mut writes = credential::withdraw(self.id, self.world, |_| unless.cloned());
+        if with_source {
+            writes.extend(credential::withdraw_source(self.id, self.key, self.world));
+        }
+        writes
+    }
+
+    /// In doubt the Secrets tell themselves when they end.
+    fn hold(&self, standing: &Standing, decision: &mut Decision) -> (Access, Vec<Write>) {
+        let Standing::Doubtful(doubt) = standing else {
+            return (Access::Settled(None), vec![]);
+        };
+        let (writes, next) = credential::expired(self.id, self.world, self.now);
+        decision.wake(next);
+        (Access::Settled(Some(doubtful(doubt))), writes)
+    }
+
+    /// Ends what a rotation replaced, on time, and what opens anything but what is
+    /// in force: both whatever else is missing.
+    fn retire(&self, decision: &mut Decision) {
+        let (over, next) = credential::retire(self.id, self.key, self.world, self.now);
+        let astray = credential::astray(self.id, self.key, &self.terms.product_id(), self.world);
+        for write in over.into_iter().chain(astray) {
+            let target = write.target();
+            if decision.writes.iter().all(|it| it.target() != target) {
+                decision.writes.push(write);
+            }
+        }
+        decision.wake(next);
+    }
+
+    /// Brings the Secrets one step closer to what was approved.
+    fn issue(&self) -> (Access, Vec<Write>) {
+        let (Some(found), Some(namespace)) = (self.found, self.world.kuadrant_namespace()) else {
+            return (Access::Waiting, vec![]);
+        };
+        if !self.world.credentials().is_listed(namespace) {
+            let scope = Scope::Namespace(namespace.to_owned());
+            let trouble = self.world.credentials().sight(&scope).trouble();
+            return match trouble {
+                None => (Access::Waiting, vec![]),
+                Some(trouble) => {
+                    let what = format!("Enforcement Secrets in {namespace}");
+                    let unknown = Enforcement::Unknown(what, trouble.to_string());
+                    (Access::Settled(Some(unknown)), vec![])
+                }
+            };
+        }
+        let Some(rule) = found.auth.key_rule.as_ref() else {
+            // What is in place stays, until the policy is accepted again.
+            let enforcement = Enforcement::AuthPolicyNotEnforced;
+            return (Access::Settled(Some(enforcement)), vec![]);
+        };
+        let recipe = credential::Recipe {
+            id: self.id,
+            key: self.key,
+            terms: &self.terms.in_force,
+            rule,
+            namespace,
+            world: self.world,
+            now: self.now,
+        };
+        match recipe.next() {
+            credential::Step::Write(writes) => (Access::Writing, writes),
+            credential::Step::Wait => (Access::Waiting, vec![]),
+            credential::Step::Stuck(why) => (Access::Settled(Some(why)), vec![]),
+            credential::Step::Done => (Access::Settled(Some(self.enforcement(found))), vec![]),
+        }
+    }
+
+    /// What the gateway makes of a credential that is in place.
+    fn enforcement(&self, found: &Discovery) -> Enforcement {
+        let tier = &self.terms.in_force.plan_tier;
+        let plans = self.world.around().plan_policies.table();
+        if !matches!(found.auth.state, AuthPolicyState::Found(_)) {
+            Enforcement::AuthPolicyNotEnforced
+        } else if self.terms.exceeded {
+            Enforcement::AwaitingReapproval
+        } else if let Some(doubt) = World::blind(plans).filter(|_| !is_not_installed(plans)) {
+            Enforcement::Unknown(doubt.what, doubt.why)
+        } else if found.plans.is_empty() {
+            Enforcement::NoPlans
+        } else if found.limits(tier).is_none() {
+            Enforcement::UnknownTier(tier.clone())
+        } else {
+            Enforcement::Enforced
+        }
+    }
+
+    /// Whether an answer about the source is still to come.
+    pub(super) fn is_source_unread(&self) -> bool {
+        self.world.find_source(&self.key.source_secret()).is_none()
+    }
+
+    /// What keeps the writes from being made, for some time already.
+    fn hindered(&self, decision: &Decision) -> Option<Enforcement> {
+        let has = |group| decision.writes.iter().any(|it| it.group() == group);
+        let hindrance = |group| {
+            let why = self.world.hindrance(&self.queue_id(), group);
+            why.filter(|_| has(group))
+        };
+        if let Some(Hindrance::Failed(failure)) = hindrance(Group::Revoke) {
+            return Some(Enforcement::RevocationRefused(failure.refused()));
+        }
+        let namespace = || {
+            self.world
+                .kuadrant_namespace()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        match hindrance(Group::Access)? {
+            Hindrance::DoesNotStay => Some(Enforcement::SecretsAltered(namespace())),
+            Hindrance::Failed(failure) => {
+                let id = failure.target.strip_prefix("Secret ")?.split_once('/')?;
+                let id = SecretId::new(id.0, id.1);
+                Some(match failure.cause {
+                    Cause::NameTaken => Enforcement::SecretConflict(id),
+                    Cause::Refused | Cause::Passing => {
+                        Enforcement::SecretRefused(id, failure.reason.clone())
+                    }
+                })
+            }
+        }
+    }
+}
+
+/// How a doubt reads on a key.
+pub(super) fn doubtful(doubt: &Doubt) -> Enforcement {
+    let (what, why) = (doubt.what.clone(), doubt.why.clone());
+    if doubt.unreadable {
+        Enforcement::Unreadable(what, why)
+    } else {
+        Enforcement::Unknown(what, why)
+    }
+}

@@ -1,0 +1,229 @@
+//! What do owners see of a key, and when does the controller decide for them? Its
+//! request, in the product's namespace, and approvals of our own.
+
+use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
+use devportal_api::condition::{Refused, auto};
+use devportal_api::id::{ApprovalId, KeyId, RequestId};
+use devportal_api::name;
+use devportal_api::product::ApprovalMode;
+use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
+use devportal_api::{APIKey, APIKeyRequest};
+use devportal_mirror::Found;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Resource, ResourceExt};
+
+use super::Case;
+use crate::brake::Hindrance;
+use crate::decide::{after, ruling, terms};
+use crate::decision::{Decision, Group, Id, Presence, Write};
+use crate::world::find_alive;
+
+/// How long after the name of a request or an approval was found taken it is looked
+/// at again.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(15);
+
+/// A decision that the controller writes.
+pub(super) struct Verdict {
+    pub(super) approved: bool,
+    pub(super) reviewed_by: String,
+    pub(super) reviewed_at: Timestamp,
+    pub(super) reason: &'static str,
+    pub(super) message: Option<&'static str>,
+}
+
+impl Case<'_> {
+    /// The request, and the decision that the controller takes where it is to.
+    pub(super) fn records(&self, decision: &mut Decision) -> Vec<Write> {
+        if self.flaw.is_some_and(|it| !it.has_spec()) {
+            return vec![];
+        }
+        decision.wake(self.look_again());
+        let mut writes = self.shadow();
+        writes.extend(
+            self.decide_by_phase()
+                .or_else(|| self.inherit())
+                .or_else(|| self.approve_automatically()),
+        );
+        writes
+    }
+
+    /// The request in the product's namespace, and no other.
+    fn shadow(&self) -> Vec<Write> {
+        // What an earlier key of the name left, and what a moved key leaves behind once
+        // its new request is there.
+        let is_home = |it: &APIKeyRequest| RequestId::of(it) == self.home;
+        let has_moved = self.request.is_some_and(is_home);
+        let others = self.world.requests_of(self.id).filter(|request| {
+            !shadows(request, self.id, self.key) || (has_moved && !is_home(request))
+        });
+        let mut writes: Vec<Write> = others
+            .filter_map(|request| delete_request(request, self.elsewhere(request)))
+            .collect();
+        let product = self.world.products().look(&self.key.product_id());
+        let is_open = find_alive(&product).is_some();
+        let is_seen = match self.world.requests().look(&self.home) {
+            Found::Unknown | Found::Flawed(None, _) => false,
+            Found::Present(_) | Found::Flawed(Some(_), _) | Found::Ended | Found::Absent => true,
+        };
+        if !is_open || !is_seen {
+            return writes;
+        }
+        let spec = self.request_spec();
+        // Nobody else mends what cannot be read of it.
+        let flaw = self.world.requests().flaw(&self.home);
+        let is_stale = flaw.is_some_and(|it| !it.has_spec())
+            || self.request.is_none_or(|request| request.spec != spec);
+        let is_awaited =
+            (self.request).is_some_and(|request| terms::is_awaited(request, self.world));
+        if self.foreign_request().is_none() && is_stale && !is_awaited {
+            writes.push(Write::ApplyRequest {
+                id: self.home.clone(),
+                spec,
+            });
+        }
+        writes
+    }
+
+    /// The look for another key of the name that a request may be of.
+    fn elsewhere(&self, request: &APIKeyRequest) -> Option<Presence> {
+        let uid = request.spec.api_key_ref.uid.clone();
+        let is_mine = uid.is_none() || uid == self.key.uid();
+        if is_mine {
+            return None;
+        }
+        crate::decide::credential::presence_of(self.id, uid, self.world)
+    }
+
+    /// Another's request that has the name of this key's.
+    fn foreign_request(&self) -> Option<&APIKeyRequest> {
+        let request = self.world.find_request(&self.home)?;
+        (!shadows(request, self.id, self.key)).then_some(request)
+    }
+
+    pub(super) fn request_spec(&self) -> APIKeyRequestSpec {
+        let spec = &self.key.spec;
+        APIKeyRequestSpec {
+            api_product_ref: LocalApiProductRef {
+                name: spec.api_product_ref.name.clone(),
+            },
+            plan_tier: spec.plan_tier.clone(),
+            use_case: spec.use_case.clone().unwrap_or_default(),
+            requested_by: spec.requested_by.clone(),
+            api_key_ref: ApiKeyRef {
+                name: self.id.name.clone(),
+                namespace: self.id.namespace.clone(),
+                uid: self.key.uid(),
+            },
+            expires_at: spec.expires_at.clone(),
+        }
+    }
+
+    /// On behalf of an automatic product: where nobody decided yet, or where
+    /// the spec outgrew an earlier automatic approval.
+    fn approve_automatically(&self) -> Option<Write> {
+        // The product that is asked for, which may not be the approved one.
+        let product_id = self.key.product_id();
+        let product = self.world.find_product(&product_id)?;
+        let id = self.approval_named(name::auto_approval)?;
+        let outgrown = self.ruling().filter(|_| self.terms.exceeded);
+        let is_ours = outgrown.is_some_and(|ruling| ruling.name_any() == id.name);
+        let is_due = (self.is_undecided() || is_ours)
+            && product.spec.approval_mode == ApprovalMode::Automatic
+            && !self.is_source_unread()
+            && self.blocker(product_id).is_none();
+        is_due.then_some(())?;
+        self.decide_as(
+            id,
+            Verdict {
+                approved: true,
+                reviewed_by: auto::REVIEWER.to_owned(),
+                reviewed_at: ruling::moment_after(self.ruling(), self.now),
+                reason: auto::REASON,
+                message: Some(auto::MESSAGE),
+            },
+        )
+    }
+
+    /// The name of an approval of ours.
+    pub(super) fn approval_named(&self, name: fn(&RequestId) -> ApprovalId) -> Option<ApprovalId> {
+        self.request.map(|request| name(&RequestId::of(request)))
+    }
+
+    /// An approval of ours about the request as it is to be.
+    pub(super) fn decide_as(&self, id: ApprovalId, verdict: Verdict) -> Option<Write> {
+        let request = self.request?;
+        let is_ready = self.ruling.is_ok()
+            && request.spec == self.request_spec()
+            && ruling::is_writable(&id, request, self.world);
+        let spec = APIKeyApprovalSpec {
+            api_key_request_ref: ApiKeyRequestRef {
+                name: request.name_any(),
+            },
+            approved: verdict.approved,
+            reviewed_by: verdict.reviewed_by,
+            reviewed_at: Time(verdict.reviewed_at),
+            reason: Some(verdict.reason.to_owned()),
+            message: verdict.message.map(str::to_owned),
+        };
+        // Nothing is later than the end of time.
+        let is_new = (self.world.find_approval(&id)).is_none_or(|it| it.spec != spec);
+        (is_ready && is_new).then(|| Write::ApplyApproval {
+            id,
+            spec,
+            owner: ruling::owner_reference(request),
+        })
+    }
+
+    /// What has a name that we need tells nobody when it goes.
+    fn look_again(&self) -> Option<Timestamp> {
+        let approval = (self.request)
+            .filter(|_| self.is_undecided())
+            .is_some_and(|request| {
+                let id = name::auto_approval(&RequestId::of(request));
+                !ruling::is_writable(&id, request, self.world)
+            });
+        let is_taken = self.request.is_none() && self.foreign_request().is_some();
+        (is_taken || approval).then(|| after(self.now, LOOK_AGAIN))
+    }
+
+    /// What of the request, or of the approvals of it, the API server does not let be
+    /// written.
+    pub(super) fn refused_record(&self) -> Option<Refused> {
+        let of = |id: &Id| match self.world.hindrance(id, Group::Record)? {
+            Hindrance::Failed(failure) => Some(failure.refused()),
+            Hindrance::DoesNotStay => Some(Refused {
+                target: id.to_string(),
+                reason: "Altered".to_owned(),
+                message: "what is written does not stay".to_owned(),
+            }),
+        };
+        of(&self.queue_id()).or_else(|| {
+            let request = RequestId::of(self.request?);
+            let approvals = self.world.approvals_of(&request);
+            approvals
+                .map(|approval| Id::Approval(ApprovalId::of(approval)))
+                .find_map(|id| of(&id))
+        })
+    }
+}
+
+/// Whether a request is this very key's: one of an earlier key of the same name
+/// is not.
+pub(super) fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
+    let uid = request.spec.api_key_ref.uid.as_deref();
+    request.key_id() == *id && (uid.is_none() || uid == key.meta().uid.as_deref())
+}
+
+/// Unless it is going already.
+pub(super) fn delete_request(request: &APIKeyRequest, unless: Option<Presence>) -> Option<Write> {
+    request
+        .meta()
+        .deletion_timestamp
+        .is_none()
+        .then(|| Write::DeleteRequest {
+            id: RequestId::of(request),
+            uid: request.uid().unwrap_or_default(),
+            unless,
+        })
+}

@@ -1,0 +1,157 @@
+//! How does a key stand? Failed before Denied before Expired before Approved before
+//! Pending, in the order of the wire contract; or it is not known.
+
+use devportal_api::condition::{AuthPolicyState, Blocker, Lifecycle};
+use devportal_api::id::ProductId;
+use devportal_mirror::{Found, Scope, Sight, ValueFacts};
+use kube::Resource;
+
+use super::{Case, ruling};
+use crate::change::Source;
+use crate::discover;
+use crate::world::{Doubt, World, is_not_installed};
+
+/// How a key stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::decide) enum Standing {
+    /// So.
+    Known(Lifecycle),
+    /// Something it rests on is not known.
+    Doubtful(Doubt),
+}
+
+impl Case<'_> {
+    pub(in crate::decide) fn standing(&self) -> Standing {
+        let ruling = match &self.ruling {
+            Err(doubt) => return Standing::Doubtful(doubt.clone()),
+            Ok(ruling) => *ruling,
+        };
+        let decided = match ruling {
+            None => Lifecycle::Pending,
+            Some(ruling) if !ruling.spec.approved => Lifecycle::Denied(ruling::review(ruling)),
+            Some(ruling) => match &self.terms.in_force.expires_at {
+                Some(at) if at.0 <= self.now => Lifecycle::Expired(at.0),
+                _ => Lifecycle::Approved(ruling::review(ruling)),
+            },
+        };
+        // What was denied or is over is so, whatever else is not known.
+        let is_final = matches!(decided, Lifecycle::Denied(_) | Lifecycle::Expired(_));
+        match self.doubt() {
+            Some(doubt) if !is_final => return Standing::Doubtful(doubt),
+            Some(_) => return Standing::Known(decided),
+            None => {}
+        }
+        match self.blocker(self.terms.product_id()) {
+            Some(blocker) => Standing::Known(Lifecycle::Failed(blocker)),
+            None => Standing::Known(decided),
+        }
+    }
+
+    /// What the standing rests on and is not known.
+    fn doubt(&self) -> Option<Doubt> {
+        let world = self.world;
+        if let Some(flaw) = self.flaw.filter(|it| !it.has_spec()) {
+            let what = format!("APIKey {}", self.id);
+            return Some(Doubt::unreadable(what, flaw.words()));
+        }
+        if self.request.is_none() {
+            let doubt = match world.requests().look(&self.home) {
+                Found::Flawed(None, flaw) => {
+                    let what = format!("APIKeyRequest {}", self.home);
+                    Some(Doubt::unreadable(what, flaw.words()))
+                }
+                // What was granted by a request is not gone for one not being seen.
+                _ if self.has_credentials() => unfollowed(world.requests().sight(&Scope::Cluster)),
+                _ => World::blind(world.requests()),
+            };
+            if doubt.is_some() {
+                return doubt;
+            }
+        }
+        let kuadrants = world.kuadrants();
+        if let Some(doubt) = World::blind(kuadrants).filter(|_| !is_not_installed(kuadrants)) {
+            return Some(doubt);
+        }
+        let product = self.terms.product_id();
+        match world.products().look(&product) {
+            Found::Unknown => return World::blind(world.products()),
+            Found::Flawed(None, flaw) => {
+                let what = format!("APIProduct {product}");
+                return Some(Doubt::unreadable(what, flaw.words()));
+            }
+            Found::Ended | Found::Absent => return None,
+            Found::Present(_) | Found::Flawed(Some(_), _) => {}
+        }
+        self.doubt_around(&product)
+    }
+
+    /// Where no rule for keys is found it may be for not seeing it.
+    fn doubt_around(&self, product: &ProductId) -> Option<Doubt> {
+        let around = self.world.around();
+        if self
+            .found
+            .is_some_and(|found| found.auth.key_rule.is_some())
+        {
+            return None;
+        }
+        let product = self.world.find_product(product)?;
+        if let Some(what) = around.unreadable(&discover::route_of(product)) {
+            let (what, why) = what.split_once(": ").unwrap_or((&what, ""));
+            return Some(Doubt::unreadable(what, why));
+        }
+        let policies = around.auth_policies.table();
+        World::blind(&around.routes)
+            .filter(|_| !is_not_installed(&around.routes))
+            .or_else(|| World::blind(policies).filter(|_| !is_not_installed(policies)))
+    }
+
+    /// The first thing that is missing, in the order of the wire contract.
+    pub(super) fn blocker(&self, product_id: ProductId) -> Option<Blocker> {
+        if self.world.kuadrant_namespace().is_none() {
+            return Some(Blocker::KuadrantNotFound);
+        }
+        let Some(product) = self.world.find_product(&product_id) else {
+            return Some(Blocker::ProductNotFound(product_id));
+        };
+        if product.meta().deletion_timestamp.is_some() {
+            return Some(Blocker::ProductDeleting(product_id));
+        }
+        self.missing_secret()
+            .or_else(|| self.missing_scheme(product_id))
+    }
+
+    /// Only a key that was brought can lack its Secret.
+    fn missing_secret(&self) -> Option<Blocker> {
+        if self.key.is_generated() {
+            return None;
+        }
+        let secret = self.key.source_secret();
+        let facts = match self.world.find_source(&secret)? {
+            Source::Gone(_) => return Some(Blocker::SecretNotFound(secret)),
+            Source::Forbidden => return None,
+            Source::Is(facts) => facts,
+        };
+        match &facts.value {
+            ValueFacts::NoEntry => Some(Blocker::SecretEntryNotFound(secret)),
+            ValueFacts::Empty => Some(Blocker::SecretEntryEmpty(secret)),
+            ValueFacts::Value { .. } | ValueFacts::Unread => None,
+        }
+    }
+
+    /// A policy that is there but not accepted at the moment does not take a
+    /// working key down.
+    fn missing_scheme(&self, product: ProductId) -> Option<Blocker> {
+        let found = self.world.find_discovery(&product);
+        match found.map(|found| &found.auth) {
+            Some(auth) if auth.key_rule.is_some() => None,
+            Some(auth) if auth.scheme.is_some() => Some(Blocker::ApiKeyAuthSchemeNotFound(product)),
+            Some(auth) if auth.state == AuthPolicyState::NotReady && self.has_credentials() => None,
+            _ => Some(Blocker::AuthSchemeNotFound(product)),
+        }
+    }
+}
+
+/// A kind that is not followed at the moment: something may have come since.
+fn unfollowed(sight: &Sight) -> Option<Doubt> {
+    (*sight != Sight::Current).then(|| Doubt::unseen("APIKeyRequest", sight))
+}

@@ -1,0 +1,177 @@
+//! What is known around routes: the routes, the policies, and what they are attached
+//! to. All that discovery reads.
+
+use devportal_api::foreign::{
+    AuthPolicy, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy, PolicyTarget,
+};
+use devportal_api::id::{GatewayId, PolicyId, RouteId};
+use devportal_mirror::table::Taken;
+use devportal_mirror::{Difference, Index, Kind, Scope, Table, Told};
+use kube::Resource;
+
+/// What a policy can be attached to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// An HTTPRoute.
+    Route(RouteId),
+    /// A Gateway.
+    Gateway(GatewayId),
+}
+
+impl Target {
+    /// The target of a policy, always in the policy's namespace; `None` for
+    /// kinds no product can wrap.
+    fn of_policy(policy: &PolicyId, target: &PolicyTarget) -> Option<Self> {
+        match (target.group.as_str(), target.kind.as_str()) {
+            (GATEWAY_GROUP, "HTTPRoute") => {
+                Some(Self::Route(RouteId::new(&policy.namespace, &target.name)))
+            }
+            (GATEWAY_GROUP, "Gateway") => Some(Self::Gateway(GatewayId::new(
+                &policy.namespace,
+                &target.name,
+            ))),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn of_parent(route: &RouteId, parent: &ParentRef) -> Option<Self> {
+        let is_gateway = parent.group.as_deref().unwrap_or(GATEWAY_GROUP) == GATEWAY_GROUP
+            && parent.kind.as_deref().unwrap_or("Gateway") == "Gateway";
+        let namespace = parent.namespace.as_deref().unwrap_or(&route.namespace);
+        is_gateway.then(|| Self::Gateway(GatewayId::new(namespace, &parent.name)))
+    }
+
+    fn namespace(&self) -> &str {
+        match self {
+            Self::Route(id) => &id.namespace,
+            Self::Gateway(id) => &id.namespace,
+        }
+    }
+}
+
+/// The Gateways a route hangs on.
+pub(crate) fn gateways_of(id: &RouteId, route: &HTTPRoute) -> Vec<Target> {
+    let parents = route.spec.parent_refs.iter();
+    parents
+        .filter_map(|parent| Target::of_parent(id, parent))
+        .collect()
+}
+
+/// A policy of one kind or the other.
+pub trait Policy: Kind<Id = PolicyId> {
+    /// What it is attached to.
+    fn target(kept: &Self::Kept) -> &PolicyTarget;
+}
+
+impl Policy for AuthPolicy {
+    fn target(kept: &Self::Kept) -> &PolicyTarget {
+        &kept.spec.target_ref
+    }
+}
+
+impl Policy for PlanPolicy {
+    fn target(kept: &Self::Kept) -> &PolicyTarget {
+        &kept.spec.target_ref
+    }
+}
+
+/// The policies of a kind, by what they are attached to.
+#[derive(Debug)]
+pub struct Policies<P: Policy> {
+    table: Table<P>,
+    by_target: Index<PolicyId, Target>,
+}
+
+impl<P: Policy> Default for Policies<P> {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            by_target: Index::default(),
+        }
+    }
+}
+
+impl<P: Policy> Policies<P> {
+    /// Takes an observation in. The targets it bears on, and whether the sight changed.
+    pub(crate) fn take(&mut self, told: Told<P>) -> (Vec<Target>, bool) {
+        let Taken {
+            differences,
+            sight_changed,
+        } = self.table.take(told);
+        let mut targets = Vec::new();
+        for Difference { id, old, new } in differences {
+            let target = |kept: &P::Kept| Target::of_policy(&id, P::target(kept));
+            let (old, new) = (old.as_ref().and_then(target), new.as_ref().and_then(target));
+            self.by_target.set(&id, new.clone());
+            targets.extend(old.into_iter().chain(new));
+        }
+        (targets, sight_changed)
+    }
+
+    /// The policies attached to a target.
+    pub(crate) fn at<'a>(
+        &'a self,
+        target: &Target,
+    ) -> impl Iterator<Item = (&'a PolicyId, &'a P::Kept)> {
+        let ids = self.by_target.referrers(target);
+        ids.filter_map(|id| Some((id, self.table.find(id)?)))
+    }
+
+    /// The policies and how sure is what is known of them.
+    pub fn table(&self) -> &Table<P> {
+        &self.table
+    }
+
+    /// What cannot be read of the policies at a target, or may be at it.
+    fn flaw_at(&self, targets: &[Target]) -> Option<String> {
+        let mut flawed = self.table.flawed();
+        let (id, flaw) = flawed.find(|(id, _)| match self.table.find(id) {
+            Some(_) => (self.by_target.targets(id)).any(|target| targets.contains(target)),
+            None => targets.iter().any(|it| it.namespace() == id.namespace),
+        })?;
+        Some(format!("{} {id}: {}", P::NAME, flaw.words()))
+    }
+}
+
+/// Everything around routes.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The routes.
+    pub routes: Table<HTTPRoute>,
+    /// Who may come in.
+    pub auth_policies: Policies<AuthPolicy>,
+    /// How often.
+    pub plan_policies: Policies<PlanPolicy>,
+}
+
+impl Surroundings {
+    /// The route, if it is there to stay.
+    pub(crate) fn find_route(&self, id: &RouteId) -> Option<&HTTPRoute> {
+        let route = self.routes.find(id).map(|it| &**it);
+        route.filter(|route| route.meta().deletion_timestamp.is_none())
+    }
+
+    /// Whether what does not show around a route is known not to be there: everything
+    /// is followed, and can be read.
+    pub(crate) fn is_sure(&self, id: &RouteId) -> bool {
+        let cluster = &Scope::Cluster;
+        let is_followed =
+            |sight: &devportal_mirror::Sight| matches!(sight, devportal_mirror::Sight::Current);
+        is_followed(self.routes.sight(cluster))
+            && is_followed(self.auth_policies.table.sight(cluster))
+            && self.unreadable(id).is_none()
+    }
+
+    /// What cannot be read around a route.
+    pub(crate) fn unreadable(&self, id: &RouteId) -> Option<String> {
+        if let Some(flaw) = self.routes.flaw(id) {
+            return Some(format!("HTTPRoute {id}: {}", flaw.words()));
+        }
+        let mut targets = vec![Target::Route(id.clone())];
+        if let Some(route) = self.find_route(id) {
+            targets.extend(gateways_of(id, route));
+        }
+        let auth = self.auth_policies.flaw_at(&targets);
+        auth.or_else(|| self.plan_policies.flaw_at(&targets))
+    }
+}

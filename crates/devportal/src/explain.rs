@@ -1,0 +1,113 @@
+//! `devportal explain NAMESPACE/NAME`: one key on one screen.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use devportal_api::id::KeyId;
+use devportal_controller::{Explanation, Held, Settings};
+
+/// How it is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+pub(crate) async fn run(key: &KeyId, output: Output) -> Result<()> {
+    let explanation = devportal_controller::explain(key, Settings::default()).await?;
+    match output {
+        Output::Table => print!("{}", table(&explanation)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
+        Output::Yaml => print!("{}", serde_yaml_ng::to_string(&explanation)?),
+    }
+    Ok(())
+}
+
+fn table(it: &Explanation) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, words: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name:<10} {words}");
+    };
+    line("Key", &it.key);
+    line("Stands", &it.standing);
+    line("Decision", it.ruling.as_deref().unwrap_or("none counts"));
+    if let Some(terms) = &it.terms {
+        let product = &terms.api_product_ref;
+        let namespace = product.namespace.as_deref().unwrap_or_default();
+        let until = match &terms.expires_at {
+            Some(at) => format!("until {}", at.0),
+            None => "without an end".to_owned(),
+        };
+        let (tier, user) = (&terms.plan_tier, &terms.requested_by.user_id);
+        line(
+            "Terms",
+            &format!(
+                "{namespace}/{}, tier {tier}, for {user}, {until}",
+                product.name
+            ),
+        );
+    }
+    if it.exceeded {
+        line(
+            "",
+            "the spec asks for more than was approved; the terms above hold until that is",
+        );
+    }
+    if it.writes.is_empty() {
+        line("To write", "nothing");
+    }
+    for (number, write) in it.writes.iter().enumerate() {
+        line(if number == 0 { "To write" } else { "" }, &held(write));
+    }
+    for (number, unseen) in it.unseen.iter().enumerate() {
+        line(if number == 0 { "Not seen" } else { "" }, unseen);
+    }
+    text
+}
+
+fn held(it: &Held) -> String {
+    let mut text = format!("{} ({})", it.target, it.group.to_lowercase());
+    if let Some(because) = &it.because {
+        let _ = write!(text, ": {because}");
+    }
+    if let Some(until) = &it.until {
+        let _ = write!(text, "; again at {until}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_screen_says_how_a_key_stands_and_what_is_not_written() {
+        let explanation = Explanation {
+            key: "consumer/reseller".into(),
+            standing: "Pending/AwaitingApproval: API key request is awaiting approval".into(),
+            ruling: None,
+            terms: None,
+            exceeded: false,
+            writes: vec![Held {
+                target: "APIKeyRequest toystore/consumer-reseller-6406d5f2".into(),
+                group: "Record".into(),
+                because: Some("exceeded quota (Forbidden)".into()),
+                until: None,
+            }],
+            unseen: vec!["PlanPolicy: the right to list and watch it is missing".into()],
+        };
+        assert_eq!(
+            table(&explanation),
+            "\
+Key        consumer/reseller
+Stands     Pending/AwaitingApproval: API key request is awaiting approval
+Decision   none counts
+To write   APIKeyRequest toystore/consumer-reseller-6406d5f2 (record): exceeded quota (Forbidden)
+Not seen   PlanPolicy: the right to list and watch it is missing
+"
+        );
+    }
+}

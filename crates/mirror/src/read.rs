@@ -1,0 +1,205 @@
+//! What is done with an object that does not parse?
+//!
+//! Its status is read field by field, so that one bad field costs no other. A spec
+//! is read whole or not at all: half a wish is another wish.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::kind::Version;
+
+/// What reading an object came to.
+#[derive(Clone, Debug)]
+pub enum Read<K> {
+    /// All of it.
+    Whole(Box<K>),
+    /// Not all of it: what could be read, and the rest.
+    Flawed(Option<Box<K>>, Arc<Flaw>),
+}
+
+/// What is known of an object although it cannot be read as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flaw {
+    /// The object's UID.
+    pub uid: String,
+    /// Which version of the object it is.
+    pub version: Version,
+    /// The generation of its spec.
+    pub generation: Option<i64>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// What cannot be read, as paths: `spec`, `status.reviewedAt`.
+    pub holes: Vec<String>,
+    /// The parser's words about the first of them.
+    pub why: String,
+    /// The spec and the status as they are.
+    pub raw: Value,
+}
+
+impl Flaw {
+    /// Whether the spec can be read as a whole.
+    pub fn has_spec(&self) -> bool {
+        !self.holes.iter().any(|it| it.starts_with(SPEC))
+    }
+
+    /// Whether a part of the status cannot be read.
+    pub fn has_status_hole(&self) -> bool {
+        self.holes.iter().any(|it| it.starts_with("status."))
+    }
+
+    /// Whether a field, such as `status.terms`, cannot be read.
+    pub fn has_hole(&self, path: &str) -> bool {
+        self.holes.iter().any(|it| it == path)
+    }
+
+    /// What cannot be read and why, for a person.
+    pub fn words(&self) -> String {
+        format!("{}: {}", self.holes.join(", "), self.why)
+    }
+}
+
+const SPEC: &str = "spec";
+
+/// Reads an object; `mend` is [`Kind::mend`](crate::Kind::mend).
+///
+/// # Errors
+///
+/// When it has no metadata: what the API server serves always has.
+pub fn read<K: DeserializeOwned>(
+    raw: Value,
+    mend: impl FnOnce(&mut Value) -> Option<&'static str>,
+) -> Result<(ObjectMeta, Read<K>), serde_json::Error> {
+    let meta = ObjectMeta::deserialize(raw.get("metadata").unwrap_or(&Value::Null))?;
+    let why = match K::deserialize(&raw) {
+        Ok(object) => return Ok((meta, Read::Whole(Box::new(object)))),
+        Err(why) => why.to_string(),
+    };
+    let mut flaw = Flaw {
+        uid: meta.uid.clone().unwrap_or_default(),
+        version: Version::of(meta.resource_version.as_deref()),
+        generation: meta.generation,
+        deleting: meta.deletion_timestamp.is_some(),
+        created: meta.creation_timestamp.as_ref().map(|at| at.0),
+        why,
+        ..Flaw::default()
+    };
+    let kept = salvage(&raw, mend, &mut flaw.holes);
+    if let Value::Object(mut object) = raw {
+        object.retain(|part, _| part == SPEC || part == "status" || part == "metadata");
+        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+            metadata.remove("managedFields");
+        }
+        flaw.raw = Value::Object(object);
+    }
+    Ok((meta, Read::Flawed(kept.map(Box::new), Arc::new(flaw))))
+}
+
+/// The object with those fields of its status that can be read; `None` when it is the
+/// spec that cannot. Notes what is missing.
+fn salvage<K: DeserializeOwned>(
+    raw: &Value,
+    mend: impl FnOnce(&mut Value) -> Option<&'static str>,
+    holes: &mut Vec<String>,
+) -> Option<K> {
+    let mut bare = raw.clone();
+    let fields = match bare.as_object_mut().and_then(|it| it.remove("status")) {
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    if K::deserialize(&bare).is_err() {
+        let mended = mend(&mut bare);
+        let Some(hole) = mended.filter(|_| K::deserialize(&bare).is_ok()) else {
+            holes.push(SPEC.to_owned());
+            return None;
+        };
+        holes.push(hole.to_owned());
+    }
+    let mut readable = Map::new();
+    for (name, value) in fields {
+        let one: Map<String, Value> = [(name.clone(), value.clone())].into_iter().collect();
+        bare["status"] = Value::Object(one);
+        if K::deserialize(&bare).is_ok() {
+            readable.insert(name, value);
+        } else {
+            holes.push(format!("status.{name}"));
+        }
+    }
+    bare["status"] = Value::Object(readable);
+    K::deserialize(&bare).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use devportal_api::{APIKey, APIKeyApproval};
+    use serde_json::json;
+
+    fn key() -> Value {
+        json!({
+            "metadata": {"name": "alice", "namespace": "consumer", "uid": "u", "resourceVersion": "7"},
+            "spec": {"apiProductRef": {"name": "games"}, "planTier": "gold",
+                "requestedBy": {"userId": "alice", "email": "a@example.com"}},
+            "status": {"canReadSecret": false, "reviewedAt": "2030-01-01T00:00:00Z"},
+        })
+    }
+
+    fn read_key(raw: Value) -> Read<APIKey> {
+        read(raw, |_| None).unwrap().1
+    }
+
+    #[test]
+    fn what_parses_is_read_whole() {
+        assert!(matches!(read_key(key()), Read::Whole(_)));
+    }
+
+    #[test]
+    fn one_bad_field_of_a_status_costs_no_other() {
+        let mut raw = key();
+        raw["status"]["reviewedAt"] = json!("2030-01-01T00:00:00+99:99");
+        let Read::Flawed(Some(kept), flaw) = read_key(raw) else {
+            panic!("a part of it can be read")
+        };
+        let status = kept.status.unwrap();
+        assert_eq!(status.can_read_secret, Some(false));
+        assert_eq!(status.reviewed_at, None);
+        assert_eq!(flaw.holes, ["status.reviewedAt"]);
+        assert!(flaw.has_spec());
+        assert_eq!(flaw.version, Version(7));
+    }
+
+    #[test]
+    fn of_a_spec_all_is_read_or_nothing() {
+        let mut raw = key();
+        raw["spec"]["expiresAt"] = json!("2030-01-01T00:00:00+99:99");
+        let Read::Flawed(None, flaw) = read_key(raw) else {
+            panic!("half a wish is another wish")
+        };
+        assert_eq!(flaw.holes, ["spec"]);
+        assert_eq!(flaw.uid, "u");
+    }
+
+    #[test]
+    fn a_denial_of_an_unreadable_moment_is_a_denial() {
+        let raw = json!({
+            "metadata": {"name": "d", "namespace": "owner", "creationTimestamp": "2030-01-01T00:00:00Z"},
+            "spec": {"apiKeyRequestRef": {"name": "r"}, "approved": false, "reviewedBy": "olivia",
+                "reviewedAt": "2030-01-01T00:00:00+99:99"},
+        });
+        let (_, read) = read::<APIKeyApproval>(raw, APIKeyApproval::mend).unwrap();
+        let Read::Flawed(Some(kept), flaw) = read else {
+            panic!("it can be read but for when")
+        };
+        assert!(!kept.spec.approved);
+        assert!(kept.spec.reviewed_at.0.to_string().starts_with("9999"));
+        assert_eq!(flaw.holes, ["spec.reviewedAt"]);
+        assert!(!flaw.has_spec());
+    }
+}

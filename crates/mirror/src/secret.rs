@@ -1,0 +1,252 @@
+//! What may be known of a Secret? Everything but its value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use devportal_api::name::{API_KEY_ENTRY, annotation};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sha2::{Digest, Sha256};
+
+use crate::kind::{Kept, Version};
+
+/// What is known of a Secret: everything but the value. Small, because there are two
+/// for each key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFacts {
+    /// The object's UID.
+    pub uid: Box<str>,
+    /// Which version of the object it is.
+    pub version: Version,
+    /// All labels.
+    pub labels: Pairs,
+    /// The annotations of ours and of Kuadrant's.
+    pub annotations: Pairs,
+    /// The UID of the APIKey that owns it, else of its controlling owner.
+    pub owner_uid: Option<Box<str>>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What the `api_key` entry holds.
+    pub value: ValueFacts,
+}
+
+impl Kept for SecretFacts {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+impl SecretFacts {
+    /// What the metadata alone tell: nothing of the value.
+    pub fn of_metadata(meta: &ObjectMeta) -> Self {
+        let owners = meta.owner_references.as_deref().unwrap_or_default();
+        let owner = owners
+            .iter()
+            .find(|owner| owner.kind == "APIKey")
+            .or_else(|| owners.iter().find(|owner| owner.controller == Some(true)));
+        let empty = BTreeMap::new();
+        let annotations = meta.annotations.as_ref().unwrap_or(&empty);
+        let ours = annotations
+            .iter()
+            .filter(|(name, _)| annotation::PREFIXES.iter().any(|it| name.starts_with(it)));
+        Self {
+            uid: meta.uid.clone().unwrap_or_default().into(),
+            version: Version::of(meta.resource_version.as_deref()),
+            labels: meta.labels.as_ref().unwrap_or(&empty).iter().collect(),
+            annotations: ours.collect(),
+            owner_uid: owner.map(|owner| owner.uid.as_str().into()),
+            deleting: meta.deletion_timestamp.is_some(),
+            value: ValueFacts::Unread,
+        }
+    }
+}
+
+/// What is known of a key's value without knowing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueFacts {
+    /// The entries were not read.
+    Unread,
+    /// The Secret has no `api_key` entry.
+    NoEntry,
+    /// The entry is there and empty.
+    Empty,
+    /// The entry holds a value.
+    Value {
+        /// Tells equal values from different ones; made with a salt that lives
+        /// as long as the process, so that it means nothing elsewhere.
+        fingerprint: Fingerprint,
+        /// Whether the value matches the Secret's digest annotation; `None`
+        /// when there is no such annotation (a brought key).
+        intact: Option<bool>,
+    },
+}
+
+/// A salted digest of a key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// Turns objects into what is kept of them. It has a salt of its own: fingerprints
+/// mean nothing to another process.
+#[derive(Clone)]
+pub struct Lens {
+    salt: [u8; 32],
+}
+
+/// Without the salt.
+impl fmt::Debug for Lens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lens")
+    }
+}
+
+impl Lens {
+    /// With a salt that must be random and told to nobody.
+    pub fn new(salt: [u8; 32]) -> Self {
+        Self { salt }
+    }
+
+    /// The facts of a Secret.
+    pub fn facts(&self, secret: &Secret) -> SecretFacts {
+        SecretFacts {
+            value: self.value(secret),
+            ..SecretFacts::of_metadata(&secret.metadata)
+        }
+    }
+
+    fn value(&self, secret: &Secret) -> ValueFacts {
+        let noted = secret.metadata.annotations.as_ref();
+        match value_of(secret) {
+            None => ValueFacts::NoEntry,
+            Some([]) => ValueFacts::Empty,
+            Some(value) => ValueFacts::Value {
+                fingerprint: self.fingerprint(value),
+                intact: noted
+                    .and_then(|it| it.get(annotation::DIGEST))
+                    .map(|at| *at == digest(value)),
+            },
+        }
+    }
+
+    /// Tells equal values from different ones.
+    pub fn fingerprint(&self, value: &[u8]) -> Fingerprint {
+        let salted = Sha256::new().chain_update(self.salt).chain_update(value);
+        Fingerprint(salted.finalize().into())
+    }
+}
+
+/// The value of a key, if the Secret has the entry.
+pub fn value_of(secret: &Secret) -> Option<&[u8]> {
+    let entry = secret.data.as_ref()?.get(API_KEY_ENTRY);
+    entry.map(|value| value.0.as_slice())
+}
+
+/// SHA-256, as the digest annotation has it. Only for generated values.
+pub fn digest(value: &[u8]) -> String {
+    hex::encode(Sha256::digest(value))
+}
+
+/// Labels or annotations in one allocation, where a map of strings takes two for each.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Pairs(Box<str>);
+
+/// Between names and values. What contains it is none of ours and is left out.
+const END: char = '\0';
+
+impl Pairs {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(it, _)| *it == name).map(|(_, it)| it)
+    }
+
+    /// Whether there is the name.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Names and values, in the order they came in.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut parts = self.0.split_terminator(END);
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Pairs {
+    fn from_iter<T: IntoIterator<Item = (N, V)>>(pairs: T) -> Self {
+        let mut text = String::new();
+        for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            if !name.contains(END) && !value.contains(END) {
+                for part in [name, value] {
+                    text.push_str(part);
+                    text.push(END);
+                }
+            }
+        }
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Pairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_value_is_not_remembered_where_an_annotation_repeats_it() {
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": "{\"api_key\": \"c2VjcmV0\"}",
+                annotation::PLAN: "gold",
+            }},
+            "data": {"api_key": "c2VjcmV0"},
+        }))
+        .unwrap();
+        let facts = Lens::new([7; 32]).facts(&secret);
+        assert_eq!(
+            facts.annotations,
+            [(annotation::PLAN, "gold")].into_iter().collect()
+        );
+    }
+
+    #[test]
+    fn pairs_are_what_was_put_in() {
+        let pairs: Pairs = [("a", "1"), ("b", ""), ("c", "x\0y")].into_iter().collect();
+        assert_eq!(pairs.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "")]);
+        assert_eq!(pairs.get("b"), Some(""));
+        assert!(!pairs.has("c"), "it would read as two");
+        assert_eq!(pairs.len(), 2);
+    }
+
+    #[test]
+    fn a_secret_of_the_first_generation_is_owned_without_a_controller() {
+        let meta: ObjectMeta = serde_json::from_value(json!({"ownerReferences": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "1", "controller": true},
+            {"apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey", "name": "k", "uid": "2"},
+        ]}))
+        .unwrap();
+        assert_eq!(
+            SecretFacts::of_metadata(&meta).owner_uid.as_deref(),
+            Some("2")
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! How does an object that does not parse come through a list? Beside the others,
+//! with what can be read of it.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use devportal_mirror::Kind;
+use devportal_mirror::read::{Read, read};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// An object and what reading it came to. Unlike kube's own guard it reads a status
+/// field by field.
+#[derive(Debug)]
+pub struct Guarded<K: Kind> {
+    meta: ObjectMeta,
+    /// What reading it came to.
+    pub read: Read<K::Object>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Clone for Guarded<K> {
+    fn clone(&self) -> Self {
+        Self {
+            meta: self.meta.clone(),
+            read: self.read.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Guarded<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Value::deserialize(deserializer)?;
+        let (meta, read) = read(raw, K::mend).map_err(D::Error::custom)?;
+        Ok(Self {
+            meta,
+            read,
+            kind: PhantomData,
+        })
+    }
+}
+
+impl<K: Kind> Resource for Guarded<K> {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::Object::kind(dt)
+    }
+
+    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::Object::group(dt)
+    }
+
+    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::Object::version(dt)
+    }
+
+    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::Object::plural(dt)
+    }
+
+    fn metadata_api() -> bool {
+        K::Object::metadata_api()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+}
