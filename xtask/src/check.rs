@@ -24,7 +24,7 @@ pub(crate) struct TestArguments {
 #[command(after_help = "\
 Examples:
   cargo xtask ci --fast    format, lints, purity and unit tests
-  cargo xtask ci           also generated files, licences and journeys")]
+  cargo xtask ci           also generated files, licences, journeys and planted bugs")]
 pub(crate) struct CiArguments {
     /// Leave out what needs the network or the stack.
     #[arg(long)]
@@ -57,7 +57,7 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
             ],
         ),
         Step::new(
-            "the core knows no runtime",
+            "the core, and the mirror it is built on, know no runtime",
             &[
                 "cargo",
                 "tree",
@@ -70,6 +70,10 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
             ],
         )
         .expecting(Expect::NotFound),
+        Step::new(
+            "planted bugs fit the code",
+            &["cargo", "xtask", "planted", "--check"],
+        ),
     ];
     if !arguments.fast {
         steps.push(Step::new(
@@ -80,6 +84,13 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
         fetch(progress).await?;
     }
     steps.extend(tests(arguments.fast));
+    if !arguments.fast {
+        // Each of these bugs is found within some tens of histories.
+        steps.push(Step::new(
+            "random tests find planted bugs",
+            &["cargo", "xtask", "planted", "--quick", "--cases", "400"],
+        ));
+    }
     all(&steps, progress).await
 }
 

@@ -7,6 +7,7 @@ mod down;
 mod env;
 mod generate;
 mod logs;
+mod planted;
 mod status;
 mod story;
 mod up;
@@ -71,6 +72,8 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Plant bugs, one at a time, and see whether the random tests find them.
+    Planted(planted::Arguments),
     /// Run every check that must pass before a merge.
     Ci(check::CiArguments),
 }
@@ -95,6 +98,7 @@ async fn main() -> ExitCode {
         Verb::Test(arguments) => check::test(&arguments).await,
         Verb::Bench { arguments } => bench::run(&arguments).await,
         Verb::Gen { check } => generate::run(check).map(|()| ExitCode::SUCCESS),
+        Verb::Planted(arguments) => planted::run(&arguments).await,
         Verb::Ci(arguments) => check::ci(&arguments).await,
     };
     match outcome {
