@@ -226,12 +226,8 @@ impl Engine {
 
     /// What has nothing left to write is not slowed down the next time.
     fn settle(&mut self, id: &Id, decision: &Decision) {
-        for group in Group::ALL {
-            if !decision.unsettled.contains(&group) {
-                let dirty = self.world.settle(id, group);
-                self.consider_all(dirty);
-            }
-        }
+        let dirty = self.world.settle(id, &decision.unsettled);
+        self.consider_all(dirty);
     }
 
     /// Begins to follow what an id needs from now on, and stops what it does not need

@@ -4,7 +4,7 @@
 //! to its request, holds up nothing else. A write that succeeds and has to be made
 //! again and again, because something undoes it, is slowed down like one that fails.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use devportal_api::condition::Refused;
@@ -127,13 +127,23 @@ impl Brakes {
         });
     }
 
-    /// A group has nothing left to write: what went wrong is forgotten.
-    pub(crate) fn settle(&mut self, id: &Id, group: Group) {
-        if let Some(groups) = self.of.get_mut(id) {
-            groups.remove(&group);
-            if groups.is_empty() {
-                self.of.remove(id);
+    /// What has nothing left to write: what went wrong is forgotten. Secrets that go and
+    /// are made in turns lead nowhere, so that giving access settles with taking it.
+    pub(crate) fn settle(&mut self, id: &Id, unsettled: &BTreeSet<Group>) {
+        let Some(groups) = self.of.get_mut(id) else {
+            return;
+        };
+        let is_turning = unsettled.contains(&Group::Revoke);
+        groups.retain(|group, brake| {
+            if *group == Group::Access && is_turning && !unsettled.contains(group) {
+                brake.failures = 0;
+                brake.failure = None;
+                return true;
             }
+            unsettled.contains(group)
+        });
+        if groups.is_empty() {
+            self.of.remove(id);
         }
     }
 
@@ -250,7 +260,14 @@ mod tests {
         assert_eq!(tried(&mut brakes, Group::Access, None), Some(FIRST));
         let why = brakes.hindrance(&id(), Group::Access);
         assert_eq!(why, Some(Hindrance::DoesNotStay));
-        brakes.settle(&id(), Group::Access);
+        brakes.settle(&id(), &[Group::Revoke].into());
+        let why = brakes.hindrance(&id(), Group::Access);
+        assert_eq!(
+            why,
+            Some(Hindrance::DoesNotStay),
+            "it goes and is made in turns"
+        );
+        brakes.settle(&id(), &[].into());
         assert_eq!(tried(&mut brakes, Group::Access, None), None);
     }
 

@@ -212,11 +212,14 @@ impl World {
         }
     }
 
-    /// Notes that a group of an id has nothing left to write.
-    pub fn settle(&mut self, id: &Id, group: Group) -> BTreeSet<Id> {
+    /// Notes which groups of an id have something left to write, and that the others
+    /// have not.
+    pub fn settle(&mut self, id: &Id, unsettled: &BTreeSet<Group>) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
-        self.brakes.settle(id, group);
-        self.records_tried(id, group, false, &mut dirty);
+        self.brakes.settle(id, unsettled);
+        if !unsettled.contains(&Group::Record) {
+            self.records_tried(id, Group::Record, false, &mut dirty);
+        }
         dirty
     }
 

@@ -21,7 +21,7 @@ impl World {
     /// A Secret that has lost our label. Those that note no key are none of ours.
     pub(super) fn stray_changed(&mut self, difference: Difference<Stray>, dirty: &mut Dirty) {
         let Difference { id, old, new } = difference;
-        let is_ours = |it: &&SecretFacts| it.annotations.has(annotation::KEY);
+        let is_ours = |it: &&SecretFacts| is_stray(it);
         let (old, new) = (old.as_ref().filter(is_ours), new.as_ref().filter(is_ours));
         if old.is_some() || new.is_some() {
             self.secret_changed(&id, old, new, dirty);
@@ -44,8 +44,7 @@ impl World {
     }
 
     fn find_stray(&self, id: &SecretId) -> Option<&SecretFacts> {
-        let facts = self.strays.find(id);
-        facts.filter(|it| it.annotations.has(annotation::KEY))
+        self.strays.find(id).filter(|it| is_stray(it))
     }
 
     pub(super) fn source_changed(&mut self, id: &SecretId, new: Source, dirty: &mut Dirty) {
@@ -90,6 +89,13 @@ impl World {
     pub fn find_source(&self, id: &SecretId) -> Option<&Source> {
         self.sources.get(id)
     }
+}
+
+/// Whether an unlabelled Secret is a credential still: it notes a key, or has the labels
+/// of the published controller. The source of a generated key has an owner.
+fn is_stray(facts: &SecretFacts) -> bool {
+    let is_labelled = facts.labels.has(label::KEY) && facts.labels.has(label::KEY_NAMESPACE);
+    facts.owner_uid.is_none() && (facts.annotations.has(annotation::KEY) || is_labelled)
 }
 
 /// The key an enforcement Secret belongs to: by annotation, or by the published

@@ -236,12 +236,8 @@ impl Simulation {
         };
         self.needs.insert(id.clone(), decision.needs.clone());
         self.follow();
-        for group in Group::ALL {
-            if !decision.unsettled.contains(&group) {
-                let dirty = self.world.settle(id, group);
-                self.dirty.extend(dirty);
-            }
-        }
+        let dirty = self.world.settle(id, &decision.unsettled);
+        self.dirty.extend(dirty);
         let mut outcomes: BTreeMap<Group, Option<Failure>> = BTreeMap::new();
         for write in &decision.writes {
             match self.carry_out(id, write) {

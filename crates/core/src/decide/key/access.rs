@@ -57,6 +57,8 @@ impl Case<'_> {
             Standing::Known(lifecycle) => lifecycle,
         };
         match lifecycle {
+            // A denial of version 0.1 whose record is yet to be written, or is refused.
+            _ if self.inheritance() == Some(false) => Course::Withdraw,
             Lifecycle::Approved(_) => Course::Issue,
             Lifecycle::Denied(_) | Lifecycle::Expired(_) => Course::Withdraw,
             // That nobody decided is no denial.
@@ -95,12 +97,7 @@ impl Case<'_> {
 
     /// The look for a decision that is taken for gone: none where it was seen to end.
     fn unless_decided(&self) -> Option<Presence> {
-        let status = self.key.status.as_ref();
-        let approval = status.and_then(|it| Some(&it.approved_terms.as_ref()?.approval));
-        let uid = approval
-            .and_then(|it| it.split_once('/'))
-            .map(|(uid, _)| uid);
-        if uid.is_some_and(|uid| self.world.approvals().has_ended(uid)) {
+        if self.has_decision_ended() {
             return None;
         }
         match self.request {
@@ -189,8 +186,18 @@ impl Case<'_> {
         let Standing::Doubtful(doubt) = standing else {
             return (Access::Settled(None), vec![]);
         };
-        let (writes, next) = credential::expired(self.id, self.world, self.now);
+        let (mut writes, next) = credential::retire(self.id, self.key, self.world, self.now);
         decision.wake(next);
+        // Until when the key is approved is known, or else each Secret says it itself.
+        if self.ruling.is_err() {
+            let (over, next) = credential::expired(self.id, self.world, self.now);
+            writes.extend(
+                over.into_iter()
+                    .filter(|it| !writes.contains(it))
+                    .collect::<Vec<_>>(),
+            );
+            decision.wake(next);
+        }
         (Access::Settled(Some(doubtful(doubt))), writes)
     }
 

@@ -50,15 +50,20 @@ impl Case<'_> {
     /// nothing is written over it.
     pub(super) fn awaits_inheritance(&self) -> bool {
         match self.inheritance() {
-            Some(true) => self.has_inherited_secret() || self.is_source_unread(),
+            Some(true) => {
+                let source = self.world.find_source(&self.key.source_secret());
+                let is_unread = matches!(source, None | Some(Source::Forbidden));
+                self.has_inherited_secret() || is_unread
+            }
             Some(false) => true,
             None => false,
         }
     }
 
-    fn inheritance(&self) -> Option<bool> {
+    /// What version 0.1 left, while no decision is known that took its place.
+    pub(super) fn inheritance(&self) -> Option<bool> {
         let status = self.key.status.as_ref()?;
-        let is_untouched = self.is_undecided() && mirrored(&status.conditions).is_none();
+        let is_untouched = self.ruling().is_none() && mirrored(&status.conditions).is_none();
         status.phase.filter(|_| is_untouched).and_then(is_approved)
     }
 

@@ -129,6 +129,7 @@ impl Case<'_> {
         let outgrown = self.ruling().filter(|_| self.terms.exceeded);
         let is_ours = outgrown.is_some_and(|ruling| ruling.name_any() == id.name);
         let is_due = (self.is_undecided() || is_ours)
+            && self.inheritance() != Some(false)
             && product.spec.approval_mode == ApprovalMode::Automatic
             && !self.is_source_unread()
             && self.blocker(product_id).is_none();

@@ -37,14 +37,46 @@ impl Case<'_> {
         // What was denied or is over is so, whatever else is not known.
         let is_final = matches!(decided, Lifecycle::Denied(_) | Lifecycle::Expired(_));
         match self.doubt() {
-            Some(doubt) if !is_final => return Standing::Doubtful(doubt),
-            Some(_) => return Standing::Known(decided),
+            Some(_) if is_final => return Standing::Known(decided),
+            Some(doubt) => {
+                return match self.removal() {
+                    Some(removed) => Standing::Known(removed),
+                    None => Standing::Doubtful(doubt),
+                };
+            }
             None => {}
         }
         match self.blocker(self.terms.product_id()) {
             Some(blocker) => Standing::Known(Lifecycle::Failed(blocker)),
             None => Standing::Known(decided),
         }
+    }
+
+    /// What was seen to be taken away, whatever else is not known: the decision, the
+    /// product, or the Secret of a brought key.
+    fn removal(&self) -> Option<Lifecycle> {
+        if self.is_undecided() && self.has_decision_ended() {
+            return Some(Lifecycle::Pending);
+        }
+        let product = self.terms.product_id();
+        let blocker = match self.world.products().look(&product) {
+            Found::Ended => Some(Blocker::ProductNotFound(product)),
+            Found::Present(it) if it.meta().deletion_timestamp.is_some() => {
+                Some(Blocker::ProductDeleting(product))
+            }
+            _ => self.missing_secret(),
+        };
+        blocker.map(Lifecycle::Failed)
+    }
+
+    /// Whether the approval that the status tells of was seen to end.
+    pub(super) fn has_decision_ended(&self) -> bool {
+        let status = self.key.status.as_ref();
+        let approval = status.and_then(|it| Some(&it.approved_terms.as_ref()?.approval));
+        let uid = approval
+            .and_then(|it| it.split_once('/'))
+            .map(|(uid, _)| uid);
+        uid.is_some_and(|uid| self.world.approvals().has_ended(uid))
     }
 
     /// What the standing rests on and is not known.

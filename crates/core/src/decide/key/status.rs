@@ -123,6 +123,8 @@ impl Case<'_> {
             can_read_secret: previous.can_read_secret,
             approved_terms: self.terms.approved.clone(),
             grace_until: match course {
+                // It is over, and not yet sure that nothing came.
+                Course::Hold(None) => previous.grace_until.clone(),
                 Course::Hold(until) => until.map(Time),
                 Course::Issue | Course::Suspend(_) | Course::Withdraw => None,
             },
