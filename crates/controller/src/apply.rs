@@ -100,7 +100,7 @@ impl Writer {
                 }
                 let held = self.delete::<Credential>(&id, &uid).await?;
                 Ok(match held {
-                    Some(object) => vec![told::<Credential>(object, &self.lens).into()],
+                    Some(object) => vec![told::<Credential>(object, &self.lens).answered().into()],
                     None => vec![
                         Told::<Credential>::Ended(id.clone(), uid.clone(), None).into(),
                         Told::<Stray>::Ended(id, uid, None).into(),
@@ -214,7 +214,9 @@ impl Writer {
         let made = api.create(&params, &new).await;
         let made = made.map_err(|error| classify(&error))?;
         let id = K::Id::named(&namespace, &name);
-        Ok(vec![Told::<K>::Is(id, K::keep(made, &self.lens)).into()])
+        Ok(vec![
+            Told::<K>::Answered(id, K::keep(made, &self.lens)).into(),
+        ])
     }
 
     /// Writes a status, and tells of the fields that the installed definition does not
@@ -245,7 +247,7 @@ impl Writer {
                 changes.push(Change::Unkept(K::NAME, field.clone()));
             }
         }
-        changes.push(told(object, &self.lens).into());
+        changes.push(told(object, &self.lens).answered().into());
         Ok(changes)
     }
 
@@ -256,7 +258,7 @@ impl Writer {
         Change: From<Told<K>>,
     {
         Ok(match self.answer::<K>(part, id, seen, patch).await? {
-            Ok(object) => vec![told(object, &self.lens).into()],
+            Ok(object) => vec![told(object, &self.lens).answered().into()],
             Err(()) => vec![gone::<K>(id, seen)],
         })
     }
@@ -294,7 +296,7 @@ impl Writer {
         }
         let held = self.delete::<K>(id, &uid).await?;
         Ok(match held {
-            Some(object) => vec![told(object, &self.lens).into()],
+            Some(object) => vec![told(object, &self.lens).answered().into()],
             None => vec![Told::<K>::Ended(id.clone(), uid, None).into()],
         })
     }

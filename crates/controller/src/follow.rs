@@ -184,7 +184,7 @@ impl Follow {
                 self.versions.remove(&id.name);
                 self.read(&id.name, unread).await;
             }
-            Told::Is(id, facts) => {
+            Told::Is(id, facts) | Told::Answered(id, facts) => {
                 if self.is_wanted(&id.name) {
                     self.read_if_changed(&id.name, &facts, unread).await;
                     listed.insert(id.name);

@@ -73,6 +73,21 @@ told! {
     Oidc(String, Result<String, String>),
 }
 
+impl Change {
+    /// What the API server answers to a write, not what a watch shows.
+    #[must_use]
+    pub fn answered(self) -> Self {
+        match self {
+            Self::Product(it) => Self::Product(it.answered()),
+            Self::Key(it) => Self::Key(it.answered()),
+            Self::Request(it) => Self::Request(it.answered()),
+            Self::Approval(it) => Self::Approval(it.answered()),
+            Self::Credential(it) => Self::Credential(it.answered()),
+            other => other,
+        }
+    }
+}
+
 /// What is known of a Secret that a key refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {

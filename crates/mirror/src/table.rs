@@ -227,6 +227,16 @@ impl<K: Kind> Table<K> {
                 };
                 differences.extend(self.put(id, entry));
             }
+            Told::Answered(id, kept) => {
+                // A list that goes on has shown it, or not, all the same.
+                let list = self.entries.get(&id).map_or(0, |it| it.list);
+                let entry = Entry {
+                    kept: Some(kept),
+                    flaw: None,
+                    list,
+                };
+                differences.extend(self.put(id, entry));
+            }
             Told::Flawed(id, kept, flaw) => {
                 self.advance(id.namespace(), flaw.version);
                 differences.extend(self.put_flawed(id, kept, flaw));
@@ -309,7 +319,7 @@ impl<K: Kind> Table<K> {
             && !is_news(live.version())
         {
             if live.uid() == new.uid() {
-                live.list = self.list;
+                live.list = live.list.max(new.list);
             }
             return None;
         }

@@ -113,6 +113,20 @@ fn what_a_list_does_not_show_has_ended_unless_it_is_newer_than_the_list() {
 }
 
 #[test]
+fn an_answer_during_a_list_does_not_keep_what_the_list_does_not_show() {
+    let mut table = table([is("a", 9)]);
+    table.take(Told::ListBegins(Scope::Cluster));
+    table.take(is("a", 10).answered());
+    assert_eq!(
+        table.version(&Scope::Cluster),
+        Version(0),
+        "no watch told of it"
+    );
+    table.take(Told::ListEnds(Scope::Cluster, Version(12)));
+    assert_eq!(uid_of(&table), None);
+}
+
+#[test]
 fn what_a_list_of_no_version_does_not_show_has_ended() {
     let mut table = table([is("a", 9)]);
     for told in listed(0) {

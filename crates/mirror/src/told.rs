@@ -17,6 +17,17 @@ pub enum Scope {
     Namespace(String),
 }
 
+impl<K: Kind> Told<K> {
+    /// What the API server answers to a write, not what a watch shows.
+    #[must_use]
+    pub fn answered(self) -> Self {
+        match self {
+            Self::Is(id, kept) => Self::Answered(id, kept),
+            other => other,
+        }
+    }
+}
+
 impl Scope {
     /// Whether what lies in a namespace is listed with this scope.
     pub fn covers(&self, namespace: &str) -> bool {
@@ -32,6 +43,8 @@ impl Scope {
 pub enum Told<K: Kind> {
     /// The object is there, as kept.
     Is(K::Id, K::Kept),
+    /// The same as the answer to a write of our own: no list shows it.
+    Answered(K::Id, K::Kept),
     /// The object is there, and not all of it can be read: what could be, and the rest.
     Flawed(K::Id, Option<K::Kept>, Arc<Flaw>),
     /// The object of this UID ended, when the kind was at this version.

@@ -41,7 +41,14 @@ impl Writer {
                     Some(value) if self.lens.fingerprint(value) == *expected => {
                         Zeroizing::new(value.to_vec())
                     }
-                    _ => return Ok(vec![self.seen(key, from, &new, secret.as_ref())]),
+                    _ if secret.is_none() && !is_source(key, from, &new) => {
+                        return Err(passing("the Secret to copy from is gone"));
+                    }
+                    _ => {
+                        let is_source = is_source(key, from, &new);
+                        let seen = self.secret_change(from.clone(), secret.as_ref(), is_source);
+                        return Ok(vec![seen]);
+                    }
                 }
             }
         };
@@ -112,28 +119,21 @@ impl Writer {
             .then(|| self.secret_change(id.clone(), Some(&have), is_source))
     }
 
-    /// The Secret to copy from is not what was decided on: tell what it is. It is the
-    /// one with the key's value, or for a generated key another one of the gateway's.
-    fn seen(
-        &self,
-        key: &KeyId,
-        from: &SecretId,
-        new: &NewSecret,
-        secret: Option<&Secret>,
-    ) -> Change {
-        let is_source = !new.generated || *from == name::generated_source(key);
-        self.secret_change(from.clone(), secret, is_source)
-    }
-
     /// A key's Secret is its source, or the gateway's.
     fn secret_change(&self, id: SecretId, secret: Option<&Secret>, is_source: bool) -> Change {
         let facts = secret.map(|it| self.lens.facts(it));
         match (facts, is_source) {
             (Some(facts), true) => Change::Source(id, Source::Is(facts)),
             (None, true) => Change::Source(id, Source::Gone(None)),
-            (Some(facts), false) => Told::<Credential>::Is(id, facts).into(),
+            (Some(facts), false) => Told::<Credential>::Answered(id, facts).into(),
             // The watch will tell of which object it was.
             (None, false) => Told::<Credential>::Ended(id, String::new(), None).into(),
         }
     }
+}
+
+/// Whether a Secret to copy from is the one with the key's value, rather than, for a
+/// generated key, another one of the gateway's.
+fn is_source(key: &KeyId, from: &SecretId, new: &NewSecret) -> bool {
+    !new.generated || *from == name::generated_source(key)
 }

@@ -286,7 +286,7 @@ impl Simulation {
                 // The watch may be ahead of the answer.
                 while self.dice.is_some() && self.roll(4) == 0 && self.deliver() {}
                 for seen in seen {
-                    self.note(seen.change);
+                    self.note(seen.change.answered());
                 }
                 Ok(())
             }
