@@ -336,7 +336,7 @@ impl Enforcement {
                 false,
                 "SecretsAltered",
                 format!(
-                    "The Secrets written to {namespace} for this key are altered by something else; no more are written"
+                    "The Secrets written to {namespace} for this key are altered by something else; they are made anew ever more rarely"
                 ),
             ),
             Self::RevocationRefused(refused) => (

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::KeyId;
 use crate::key::RequestedBy;
+use crate::name::annotation;
 
 /// APIKeyRequest shows an APIKey to the owner of the product it asks for.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +78,15 @@ pub struct APIKeyRequestStatus {
 }
 
 impl APIKeyRequest {
+    /// The UID of the key this request was made for: in the spec, or in an annotation,
+    /// which a definition without that field keeps.
+    pub fn key_uid(&self) -> Option<&str> {
+        let noted = self.metadata.annotations.as_ref();
+        let noted = noted.and_then(|it| it.get(annotation::KEY_UID));
+        let uid = self.spec.api_key_ref.uid.as_ref().or(noted);
+        uid.map(String::as_str)
+    }
+
     /// The key this request shadows.
     pub fn key_id(&self) -> KeyId {
         KeyId::new(

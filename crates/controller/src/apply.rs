@@ -8,7 +8,7 @@ mod secret;
 use std::time::Duration;
 
 use devportal_api::id::ObjectId;
-use devportal_api::name::LEGACY_FINALIZER;
+use devportal_api::name::{LEGACY_FINALIZER, annotation};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::brake::Failure;
 use devportal_core::change::Source;
@@ -17,12 +17,11 @@ use devportal_core::{Change, Group, Id, Write};
 use devportal_mirror::{Credential, Kind, Lens, Read, Stray, Told};
 use devportal_watch::{Guarded, told};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tracing::warn;
 
 use self::failure::{classify, passing};
 use self::patch::{object, part_patch, reference, to_value};
@@ -118,7 +117,10 @@ impl Writer {
             }
             Write::ApplyRequest { id, spec } => {
                 if seen.is_null() {
-                    let new = object(&id.namespace, &id.name, &spec, None)?;
+                    let mut new: APIKeyRequest = object(&id.namespace, &id.name, &spec, None)?;
+                    let uid = spec.api_key_ref.uid.clone();
+                    let noted = uid.map(|uid| (annotation::KEY_UID.to_owned(), uid));
+                    new.annotations_mut().extend(noted);
                     return self.create::<APIKeyRequest>(new).await;
                 }
                 let patch = part_patch("spec", seen, &spec)?;
@@ -219,8 +221,7 @@ impl Writer {
         ])
     }
 
-    /// Writes a status, and tells of the fields that the installed definition does not
-    /// keep.
+    /// Writes a status.
     async fn tell<K>(&self, id: &K::Id, seen: &Value, status: &impl Serialize) -> Answer
     where
         K: Kind,
@@ -228,39 +229,26 @@ impl Writer {
         Change: From<Told<K>>,
     {
         let patch = part_patch("status", seen, status)?;
-        let answer = self.answer::<K>(Part::Status, id, seen, patch).await?;
-        let Ok(object) = answer else {
-            return Ok(vec![gone::<K>(id, seen)]);
-        };
-        let mut changes = Vec::new();
-        if let Read::Whole(kept) = &object.read {
-            let kept = to_value(kept)?;
-            let meant = to_value(status)?;
-            let fields = meant.as_object().into_iter().flatten();
-            let unkept = fields.filter(|(field, _)| kept["status"].get(field).is_none());
-            for (field, _) in unkept {
-                warn!(
-                    kind = K::NAME,
-                    "the installed definition has no place for status.{field}; going on without: \
-                     install the definitions: devportal crds | kubectl apply --server-side -f -"
-                );
-                changes.push(Change::Unkept(K::NAME, field.clone()));
-            }
-        }
-        changes.push(told(object, &self.lens).answered().into());
-        Ok(changes)
+        self.patch::<K>(Part::Status, id, seen, patch).await
     }
 
     /// Patches an object that was seen, and no other of its name.
     async fn patch<K>(&self, part: Part, id: &K::Id, seen: &Value, patch: Value) -> Answer
     where
         K: Kind,
+        K::Object: Serialize,
         Change: From<Told<K>>,
     {
-        Ok(match self.answer::<K>(part, id, seen, patch).await? {
-            Ok(object) => vec![told(object, &self.lens).answered().into()],
-            Err(()) => vec![gone::<K>(id, seen)],
-        })
+        let sent = patch.clone();
+        let Ok(object) = self.answer::<K>(part, id, seen, patch).await? else {
+            return Ok(vec![gone::<K>(id, seen)]);
+        };
+        let mut changes = Vec::new();
+        if let Read::Whole(kept) = &object.read {
+            changes.extend(unkept::<K>(&sent, &to_value(kept)?));
+        }
+        changes.push(told(object, &self.lens).answered().into());
+        Ok(changes)
     }
 
     /// The patched object; an inner error when there is none any more.
@@ -322,6 +310,28 @@ impl Writer {
             Err(error) => return Err(classify(&error)),
         };
         Ok(held.filter(|it| it.meta().deletion_timestamp.is_some()))
+    }
+}
+
+/// What was sent and the answer does not have: the installed definition has no place for
+/// it.
+fn unkept<K: Kind>(sent: &Value, kept: &Value) -> Vec<Change> {
+    let mut paths = Vec::new();
+    for part in ["spec", "status"] {
+        missing(part, &sent[part], &kept[part], &mut paths);
+    }
+    let paths = paths.into_iter();
+    paths.map(|path| Change::Unkept(K::NAME, path)).collect()
+}
+
+fn missing(path: &str, sent: &Value, kept: &Value, paths: &mut Vec<String>) {
+    for (name, value) in sent.as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match kept.get(name) {
+            _ if value.is_null() => {}
+            None => paths.push(path),
+            Some(kept) => missing(&path, value, kept, paths),
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devportal_core::brake::{Failure, Hindrance};
+use devportal_core::world::Followed;
 use devportal_core::{Change, Decision, Group, Id, Need, Settings, World, Write, decide};
-use devportal_mirror::Scope;
+use devportal_mirror::{Scope, Trouble};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ use crate::follow::Follower;
 use crate::health::Readiness;
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
+use crate::vital::Vital;
 
 /// How many ids are written at a time. More write no faster where the API server is
 /// what is waited for, and make a revocation wait with them: in a burst of issues 16
@@ -35,6 +37,9 @@ const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 /// How long after more is seen of a kind everything is looked at again: an outage ends
 /// for all kinds at about one time.
 const REVIEW: Duration = Duration::from_millis(100);
+
+/// How long lists that fail are waited for at the start.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a writer reports.
 struct Done {
@@ -52,7 +57,9 @@ pub(crate) struct Engine {
     fetcher: Fetcher,
     /// Whether every kind was listed, or cannot be: nothing is decided before.
     has_begun: bool,
+    started: Instant,
     review_at: Option<Instant>,
+    vital: Vital,
     leads: watch::Receiver<bool>,
     ready: watch::Sender<Readiness>,
     kuadrant: watch::Sender<Option<String>>,
@@ -65,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) writer: Writer,
     pub(crate) follower: Follower,
     pub(crate) fetcher: Fetcher,
+    pub(crate) vital: Vital,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) ready: watch::Sender<Readiness>,
     pub(crate) kuadrant: watch::Sender<Option<String>>,
@@ -85,7 +93,9 @@ pub(crate) async fn run(
         follower: parts.follower,
         fetcher: parts.fetcher,
         has_begun: false,
+        started: Instant::now(),
         review_at: None,
+        vital: parts.vital,
         leads: parts.leads,
         ready: parts.ready,
         kuadrant: parts.kuadrant,
@@ -133,31 +143,37 @@ impl Engine {
     fn hear(&mut self, news: Change) {
         let dirty = self.world.observe(news);
         self.tell_kuadrant();
-        if self.world.take_review() {
-            self.notice_sight();
-        }
+        self.notice_sight();
         self.consider_all(dirty);
     }
 
     /// Of some kind more or less is seen than before.
     fn notice_sight(&mut self) {
-        let followed = self.world.followed();
-        let readiness = Readiness::of(&followed);
-        let has_answered = followed.iter().all(|it| it.sight.has_answered());
-        self.ready.send_if_modified(|told| {
-            let is_news = (self.has_begun || has_answered) && *told != readiness;
-            if is_news {
-                *told = readiness;
+        if self.world.take_sight_news() {
+            let followed = self.world.followed();
+            let readiness = Readiness::of(&followed);
+            let is_passing =
+                |it: &Followed| matches!(it.sight.trouble(), Some(Trouble::Failing(_)));
+            let has_answered = followed.iter().all(|it| it.sight.has_answered());
+            // One failure is no answer yet, and a doubt about everything no small word.
+            let is_patient = self.started.elapsed() < PATIENCE && followed.iter().any(is_passing);
+            if !self.has_begun && has_answered && !is_patient {
+                info!("every kind was listed, or cannot be; deciding");
+                self.has_begun = true;
+                self.review_at = Some(Instant::now());
             }
-            is_news
-        });
-        if self.has_begun {
+            let has_begun = self.has_begun;
+            self.ready.send_if_modified(|told| {
+                let is_news = has_begun && *told != readiness;
+                if is_news {
+                    *told = readiness;
+                }
+                is_news
+            });
+        }
+        if self.world.take_review() && self.has_begun {
             let at = Instant::now() + REVIEW;
             self.review_at.get_or_insert(at);
-        } else if has_answered {
-            info!("every kind was listed, or cannot be; deciding");
-            self.has_begun = true;
-            self.look_at_everything();
         }
     }
 
@@ -272,7 +288,7 @@ impl Engine {
             );
             let hands = Arc::clone(&self.writer);
             let done = self.done.clone();
-            tokio::spawn(async move {
+            self.vital.spawn("writes", async move {
                 let outcome = hands.apply(&id, writes).await;
                 // The engine is gone only when the process ends.
                 let _ = done.send(Done { id, outcome });
@@ -284,6 +300,15 @@ impl Engine {
         let Done { id, outcome } = report;
         let mut dirty = BTreeSet::new();
         for answer in outcome.answers {
+            if let Change::Unkept(kind, path) = &answer
+                && !self.world.is_unkept(kind, path)
+            {
+                warn!(
+                    kind,
+                    "the installed definition has no place for {path}; going on without. Install \
+                     the definitions, then restart: devportal crds | kubectl apply --server-side -f -"
+                );
+            }
             dirty.extend(self.world.observe(answer));
         }
         let now = Timestamp::now();
@@ -300,9 +325,7 @@ impl Engine {
             }
         }
         self.tell_kuadrant();
-        if self.world.take_review() {
-            self.notice_sight();
-        }
+        self.notice_sight();
         self.queue.done(&id);
         if self.has_begun {
             self.consider(id, Turn::Next);

@@ -92,8 +92,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
         engine::Parts {
             settings: options.settings,
             writer: Writer::new(client.clone(), lens.clone()),
-            follower: Follower::new(client, lens, news, vital),
+            follower: Follower::new(client, lens, news, vital.clone()),
             fetcher: Fetcher::new(config, documents)?,
+            vital,
             leads: leadership.leads.clone(),
             ready,
             kuadrant,
@@ -104,7 +105,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     tokio::select! {
         () = engine => anyhow::bail!("every watch has ended; this is a defect"),
         Some(task) = fallen.recv() => {
-            anyhow::bail!("the task that follows {task} panicked; this is a defect")
+            anyhow::bail!("the task of {task} panicked; this is a defect")
         }
         () = stop => info!("stopping"),
     }

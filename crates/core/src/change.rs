@@ -63,8 +63,8 @@ told! {
     /// Writes of a group were carried out, or one of them failed; a number from 0 to 1
     /// keeps those apart that failed together.
     Tried(Id, Group, Option<Failure>, Timestamp, f64),
-    /// The API server does not keep a field of a status: the installed definition
-    /// of this kind lacks it.
+    /// The API server does not keep a field, such as `status.terms`: the installed
+    /// definition of this kind lacks it.
     Unkept(&'static str, String),
     /// The answer to [`Need::OpenApi`](crate::Need::OpenApi).
     OpenApi(String, OpenApiAnswer),

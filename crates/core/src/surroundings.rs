@@ -92,12 +92,10 @@ impl<P: Policy> Default for Policies<P> {
 }
 
 impl<P: Policy> Policies<P> {
-    /// Takes an observation in. The targets it bears on, and whether the sight changed.
-    pub(crate) fn take(&mut self, told: Told<P>) -> (Vec<Target>, bool) {
-        let Taken {
-            differences,
-            sight_changed,
-        } = self.table.take(told);
+    /// Takes an observation in. The targets it bears on, and what became of the sight.
+    pub(crate) fn take(&mut self, told: Told<P>) -> (Vec<Target>, Taken<P>) {
+        let mut taken = self.table.take(told);
+        let differences = std::mem::take(&mut taken.differences);
         let mut targets = Vec::new();
         for Difference { id, old, new } in differences {
             let target = |kept: &P::Kept| Target::of_policy(&id, P::target(kept));
@@ -105,7 +103,7 @@ impl<P: Policy> Policies<P> {
             self.by_target.set(&id, new.clone());
             targets.extend(old.into_iter().chain(new));
         }
-        (targets, sight_changed)
+        (targets, taken)
     }
 
     /// The policies attached to a target.

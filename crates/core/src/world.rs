@@ -20,6 +20,9 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::table::Taken;
 use devportal_mirror::{Credential, Difference, Index, Kind, Stray, Table, Texts};
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, from_value, to_value};
 
 pub use self::sharing::Overlap;
 use self::sharing::Sharing;
@@ -54,7 +57,8 @@ pub struct World {
     oidc: HashMap<String, Result<String, String>>,
     brakes: Brakes,
     review_is_due: bool,
-    /// Fields of statuses that the API server drops, by kind.
+    sight_is_news: bool,
+    /// Fields that the API server drops, by kind, as `status.terms`.
     unkept: BTreeSet<(&'static str, String)>,
 
     keys_by_product: Index<KeyId, ProductId>,
@@ -105,6 +109,7 @@ impl World {
             oidc: HashMap::new(),
             brakes: Brakes::default(),
             review_is_due: false,
+            sight_is_news: false,
             unkept: BTreeSet::new(),
             keys_by_product: Index::default(),
             keys_by_source: Index::default(),
@@ -152,12 +157,14 @@ impl World {
                 self.follow(taken, Self::route_changed, &mut dirty);
             }
             Change::AuthPolicy(told) => {
-                let (targets, sight) = self.around.auth_policies.take(told);
-                self.policies_changed(&targets, sight, &mut dirty);
+                let (targets, taken) = self.around.auth_policies.take(told);
+                self.policies_changed(&targets, &mut dirty);
+                self.notice(&taken);
             }
             Change::PlanPolicy(told) => {
-                let (targets, sight) = self.around.plan_policies.take(told);
-                self.policies_changed(&targets, sight, &mut dirty);
+                let (targets, taken) = self.around.plan_policies.take(told);
+                self.policies_changed(&targets, &mut dirty);
+                self.notice(&taken);
             }
             Change::Kuadrant(told) => self.kuadrant_told(told, &mut dirty),
             Change::Credential(told) => {
@@ -192,13 +199,12 @@ impl World {
         changed: fn(&mut Self, Difference<K>, &mut Dirty),
         dirty: &mut Dirty,
     ) {
+        // Of an object that was never read it is not known whom it bears on.
         let is_blind = |it: &Difference<K>| it.old.is_none() && it.new.is_none();
-        let all = taken.sight_changed || taken.differences.iter().any(is_blind);
+        self.review_is_due |= taken.differences.iter().any(is_blind);
+        self.notice(&taken);
         for difference in taken.differences {
             changed(self, difference, dirty);
-        }
-        if all {
-            self.sight_changed();
         }
     }
 
@@ -302,12 +308,47 @@ impl World {
         self.brakes.hindrance(id, group)
     }
 
-    /// Whether the API server keeps a field of a kind's status.
-    pub(crate) fn keeps<K: Kind>(&self, field: &str) -> bool {
-        !self
-            .unkept
-            .iter()
-            .any(|(kind, it)| *kind == K::NAME && it == field)
+    /// Whether the API server keeps a field of a kind, such as `status.terms`.
+    pub(crate) fn keeps<K: Kind>(&self, path: &str) -> bool {
+        !self.unkept.contains(&(K::NAME, path.to_owned()))
+    }
+
+    /// Whether it is known already that the API server does not keep a field.
+    pub fn is_unkept(&self, kind: &'static str, path: &str) -> bool {
+        self.unkept.contains(&(kind, path.to_owned()))
+    }
+
+    /// A part of an object as the installed definition can hold it: what that has no
+    /// place for stays as it was.
+    pub(crate) fn fit<K: Kind, T>(&self, part: &str, wanted: T, have: Option<&T>) -> T
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let of_kind = self.unkept.iter().filter(|(kind, _)| *kind == K::NAME);
+        let fields = of_kind.filter_map(|(_, path)| path.strip_prefix(part)?.strip_prefix('.'));
+        let fields: Vec<&str> = fields.collect();
+        if fields.is_empty() {
+            return wanted;
+        }
+        let (Ok(mut fitted), Ok(have)) = (to_value(&wanted), to_value(have)) else {
+            return wanted;
+        };
+        for field in fields {
+            let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
+            let parent = match parent {
+                "" => String::new(),
+                parent => format!("/{}", parent.replace('.', "/")),
+            };
+            let before = have.pointer(&parent).and_then(|it| it.get(name));
+            let Some(Value::Object(place)) = fitted.pointer_mut(&parent) else {
+                continue;
+            };
+            match before {
+                Some(before) => drop(place.insert(name.to_owned(), before.clone())),
+                None => drop(place.remove(name)),
+            }
+        }
+        from_value(fitted).unwrap_or(wanted)
     }
 
     fn product_changed(&mut self, difference: Difference<APIProduct>, dirty: &mut Dirty) {

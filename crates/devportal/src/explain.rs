@@ -56,6 +56,9 @@ fn table(it: &Explanation) -> String {
             "the spec asks for more than was approved; the terms above hold until that is",
         );
     }
+    for (number, told) in it.told.iter().enumerate() {
+        line(if number == 0 { "Told" } else { "" }, told);
+    }
     if it.writes.is_empty() {
         line("To write", "nothing");
     }
@@ -91,6 +94,7 @@ mod tests {
             ruling: None,
             terms: None,
             exceeded: false,
+            told: vec!["Recorded=False WriteRefused: exceeded quota".into()],
             writes: vec![Held {
                 target: "APIKeyRequest toystore/consumer-reseller-6406d5f2".into(),
                 group: "Record".into(),
@@ -105,6 +109,7 @@ mod tests {
 Key        consumer/reseller
 Stands     Pending/AwaitingApproval: API key request is awaiting approval
 Decision   none counts
+Told       Recorded=False WriteRefused: exceeded quota
 To write   APIKeyRequest toystore/consumer-reseller-6406d5f2 (record): exceeded quota (Forbidden)
 Not seen   PlanPolicy: the right to list and watch it is missing
 "

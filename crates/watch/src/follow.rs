@@ -7,6 +7,7 @@
 //!
 //! [ADR 13]: https://github.com/kuadrant/devportal/blob/main/docs/adr/0013-unknown-is-not-gone.md
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use kube::api::{ListParams, WatchParams};
 use kube::core::WatchEvent;
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::mpsc::Sender;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::brief::brief;
@@ -28,6 +29,8 @@ use crate::pause::Pause;
 /// How long a page of a list may take, and the beginning of a watch: the connection
 /// may be gone without a word.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A stream that lived so long is a recovery.
+const SETTLED: Duration = Duration::from_secs(5);
 /// Seconds after which the API server ends a watch; it goes on in another at once.
 const WATCH_FOR: u32 = 290;
 
@@ -53,6 +56,7 @@ where
         source,
         news,
         trouble: None,
+        flawed: HashMap::new(),
         pause: Pause::default(),
     };
     // The one way out is that nobody listens any more.
@@ -184,6 +188,8 @@ struct Watch<K: Kind, T> {
     news: Sender<T>,
     /// What was told last.
     trouble: Option<Trouble>,
+    /// The objects that cannot be read, and what was logged of each.
+    flawed: HashMap<K::Id, String>,
     pause: Pause,
 }
 
@@ -212,6 +218,7 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
                         self.tell_of(object).await?;
                     }
                     if let Page::Last(version) = next {
+                        self.pause.reset();
                         self.recovered();
                         let ends = Told::ListEnds(self.source.scope.clone(), version);
                         self.tell(ends).await?;
@@ -244,9 +251,12 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
             self.tell(Told::Resumed(self.source.scope.clone())).await?;
         }
         pin_mut!(stream);
-        let mut is_idle = true;
+        let began = Instant::now();
         while let Some(event) = stream.next().await {
-            is_idle = false;
+            // A stream that opens and breaks at once is no recovery.
+            if began.elapsed() > SETTLED {
+                self.pause.reset();
+            }
             match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                     version = object.resource_version().unwrap_or(version);
@@ -272,11 +282,9 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
                 Err(error) => return self.go_on(error.into(), version).await,
             }
         }
-        if is_idle {
+        if began.elapsed() < SETTLED {
             // A server that ends every watch at once is not asked without a pause.
             sleep(self.pause.next(false, rand::random())).await;
-        } else {
-            self.pause.reset();
         }
         Some(Some(version))
     }
@@ -313,14 +321,25 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
     }
 
     fn recovered(&mut self) {
-        self.pause.reset();
         if self.trouble.take().is_some() {
             info!(kind = K::NAME, scope = %place(&self.source.scope), "followed again");
         }
     }
 
     async fn tell_of(&mut self, object: Guarded<K>) -> Option<()> {
-        self.tell(told(object, &self.source.lens)).await
+        let told = told(object, &self.source.lens);
+        match &told {
+            Told::Flawed(id, _, flaw) => {
+                let words = flaw.words();
+                if self.flawed.get(id) != Some(&words) {
+                    warn!(kind = K::NAME, %id, error = %words, "not all of this object can be read; what was known of it stands");
+                    self.flawed.insert(id.clone(), words);
+                }
+            }
+            Told::Is(id, _) if !self.flawed.is_empty() => drop(self.flawed.remove(id)),
+            _ => {}
+        }
+        self.tell(told).await
     }
 
     async fn tell(&self, told: Told<K>) -> Option<()> {

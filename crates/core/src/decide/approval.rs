@@ -72,8 +72,9 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let status = APIKeyApprovalStatus {
         observed_generation: generation,
         conditions: render(&[validity.fact()], &previous.conditions, generation, now),
-        terms: recorded.filter(|_| world.keeps::<APIKeyApproval>("terms")),
+        terms: recorded,
     };
+    let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
     let flaw = world.approvals().flaw(id);
     if status != previous || flaw.is_some_and(|it| it.has_status_hole()) {
         decision

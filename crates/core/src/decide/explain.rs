@@ -1,7 +1,7 @@
 //! Why is a key as it is, and why is something not written? The same facts that
 //! decisions are made of, for people.
 
-use devportal_api::condition::{Fact, Lifecycle};
+use devportal_api::condition::{Fact, Lifecycle, kind};
 use devportal_api::id::{ApprovalId, KeyId, RequestId};
 use devportal_api::key::ApprovedTerms;
 use devportal_mirror::{Found, Sight};
@@ -28,6 +28,9 @@ pub struct Explanation {
     pub terms: Option<ApprovedTerms>,
     /// Whether the spec asks for more than was approved.
     pub exceeded: bool,
+    /// What the controller told last, besides how the key stands: why a write is refused,
+    /// for one.
+    pub told: Vec<String>,
     /// What would be written now, and what holds it back if anything does.
     pub writes: Vec<Held>,
     /// The kinds that are not seen, or not followed at the moment, and why.
@@ -70,6 +73,7 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
         ruling: None,
         terms: None,
         exceeded: false,
+        told: told(id, world),
         writes: wish(&queued, world, now)
             .writes
             .iter()
@@ -105,6 +109,17 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
     explanation
 }
 
+/// The conditions that are no lifecycle.
+fn told(id: &KeyId, world: &World) -> Vec<String> {
+    let status = world.find_key(id).and_then(|key| key.status.as_ref());
+    let conditions = status.iter().flat_map(|it| &it.conditions);
+    let others =
+        conditions.filter(|it| [kind::ENFORCED, kind::RECORDED].contains(&it.type_.as_str()));
+    others
+        .map(|it| format!("{}={} {}: {}", it.type_, it.status, it.reason, it.message))
+        .collect()
+}
+
 fn held(id: &Id, group: Group, target: String, world: &World, now: Timestamp) -> Held {
     let until = world.brakes().until(id, group, now);
     let because = world.hindrance(id, group).map(|why| match why {
@@ -137,11 +152,6 @@ fn words(standing: &Standing) -> String {
 }
 
 fn sentence(lifecycle: &Lifecycle) -> String {
-    let Fact {
-        kind,
-        reason,
-        message,
-        ..
-    } = lifecycle.fact();
-    format!("{kind}/{reason}: {message}")
+    let fact: Fact = lifecycle.fact();
+    format!("{}/{}: {}", fact.kind, fact.reason, fact.message)
 }

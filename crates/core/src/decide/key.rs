@@ -65,7 +65,7 @@ fn forget(id: &KeyId, world: &World) -> Decision {
         credential::presence_of(id, uid_of(facts), world)
     });
     writes.extend(world.requests_of(id).filter_map(|request| {
-        let uid = request.spec.api_key_ref.uid.clone();
+        let uid = request.key_uid().map(str::to_owned);
         delete_request(request, credential::presence_of(id, uid, world))
     }));
     Decision {
@@ -103,10 +103,7 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World) -> Decision {
 /// goes, and nothing else changes.
 fn unreadable(id: &KeyId, flaw: &Flaw, world: &World, now: Timestamp) -> Decision {
     let mut decision = Decision::default();
-    let is_its = |request: &&APIKeyRequest| {
-        let uid = request.spec.api_key_ref.uid.as_deref();
-        uid.is_none_or(|uid| uid == flaw.uid)
-    };
+    let is_its = |request: &&APIKeyRequest| request.key_uid().is_none_or(|uid| uid == flaw.uid);
     let request = world.requests_of(id).find(is_its);
     let ruling = request.and_then(|request| ruling::find(request, world).ok().flatten());
     if ruling.is_some_and(|ruling| !ruling.spec.approved) {
@@ -254,9 +251,12 @@ pub(super) fn inspect<'a>(
 ) -> Option<(Case<'a>, Standing)> {
     let (key, flaw) = match world.keys().look(id) {
         Found::Present(key) => (key, None),
-        Found::Flawed(Some(key), flaw) => (key, Some(flaw)),
+        Found::Flawed(Some(key), flaw) if !flaw.deleting => (key, Some(flaw)),
         _ => return None,
     };
+    if key.meta().deletion_timestamp.is_some() {
+        return None;
+    }
     let case = Case::gather(id, key, flaw, world, now);
     let standing = case.standing();
     Some((case, standing))

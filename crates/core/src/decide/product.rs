@@ -26,9 +26,6 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         return decision;
     };
     let flaw = world.products().flaw(id);
-    if flaw.is_some_and(|it| !it.has_spec()) {
-        return decision;
-    }
     let previous = product.status.clone().unwrap_or_default();
 
     // What is not seen is as it was.
@@ -47,7 +44,9 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         }
     }
     let doubt = blind.first();
-    if let Some(what) = world.around().unreadable(&discover::route_of(product)) {
+    if let Some(flaw) = flaw.filter(|it| !it.has_spec()) {
+        facts.push(not_readable(&format!("APIProduct {id}: {}", flaw.words())));
+    } else if let Some(what) = world.around().unreadable(&discover::route_of(product)) {
         facts.push(not_readable(&what));
     } else if let Some(doubt) = doubt {
         facts.push(not_seen(&doubt.what, &doubt.why));
@@ -114,6 +113,7 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         },
         conditions,
     };
+    let status = world.fit::<APIProduct, _>("status", status, Some(&previous));
     if status != previous || flaw.is_some_and(|it| it.has_status_hole()) {
         decision
             .writes

@@ -89,7 +89,7 @@ pub(super) fn recorded(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
 /// Whether an approval is there that is yet to be tied to the request, or whose
 /// terms are yet to be recorded: until then the request stays as whoever decided saw it.
 pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
-    let may_be_recorded = world.keeps::<APIKeyApproval>("terms");
+    let may_be_recorded = world.keeps::<APIKeyApproval>("status.terms");
     world
         .approvals_of(&RequestId::of(request))
         .filter(|approval| approval.meta().deletion_timestamp.is_none())

@@ -21,17 +21,9 @@ impl World {
         self.rediscover_route(&id, dirty);
     }
 
-    pub(super) fn policies_changed(
-        &mut self,
-        targets: &[Target],
-        sight_changed: bool,
-        dirty: &mut Dirty,
-    ) {
+    pub(super) fn policies_changed(&mut self, targets: &[Target], dirty: &mut Dirty) {
         for target in targets {
             self.rediscover_target(target, dirty);
-        }
-        if sight_changed {
-            self.sight_changed();
         }
     }
 
@@ -41,9 +33,7 @@ impl World {
         if self.kuadrant_namespace() != before.as_deref() {
             dirty.extend(self.keys.ids().cloned().map(Id::Key));
         }
-        if taken.sight_changed {
-            self.sight_changed();
-        }
+        self.notice(&taken);
     }
 
     /// Where enforcement Secrets belong: the namespace of the oldest Kuadrant

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use devportal_mirror::table::Taken;
 use devportal_mirror::{Found, Kind, Scope, Sight, Table, Trouble};
 use kube::Resource;
 
@@ -57,12 +58,22 @@ impl World {
         }
     }
 
-    pub(super) fn sight_changed(&mut self) {
+    /// What became of the sight of a kind.
+    pub(super) fn notice<K: Kind>(&mut self, taken: &Taken<K>) {
+        self.sight_is_news |= taken.sight_changed;
+        if !taken.is_gain {
+            return;
+        }
         let is_away = |it: &Followed| matches!(it.sight.trouble(), Some(Trouble::Failing(_)));
         if !self.followed().iter().any(is_away) {
             self.brakes.release();
         }
         self.review_is_due = true;
+    }
+
+    /// Whether a kind is seen otherwise than before. Asked once.
+    pub fn take_sight_news(&mut self) -> bool {
+        std::mem::take(&mut self.sight_is_news)
     }
 
     /// Whether everything is to be looked at again, because more or less is known of a

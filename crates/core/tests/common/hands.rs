@@ -122,16 +122,32 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         }
         Write::ApplyRequest { id, spec } => {
             let known = world.find_request(id).and_then(ResourceExt::uid);
+            let pruned = cluster.pruned.contains(&("APIKeyRequest", "uid"));
+            let mut spec = spec.clone();
+            let uid = spec.api_key_ref.uid.clone();
+            if pruned {
+                spec.api_key_ref.uid = None;
+                spec.expires_at = None;
+            }
             let mut new = APIKeyRequest::new(&id.name, spec.clone());
             new.meta_mut().namespace = Some(id.namespace.clone());
+            let noted = uid.clone().map(|uid| (annotation::KEY_UID.to_owned(), uid));
+            new.annotations_mut().extend(noted);
             let name = pair(&id.namespace, &id.name);
             if let Some(Hole::Spec) = cluster.flawed.get(&("APIKeyRequest", name.clone())) {
                 cluster.flaw::<APIKeyRequest>(&name, None);
             }
-            let answer = put(cluster, known, new, |it| it.spec = spec.clone());
+            let mut answer = put(cluster, known, new, |it| it.spec = spec.clone());
             let made = cluster.requests.get(&name).and_then(ResourceExt::uid);
-            if let (Some(made), Some(key)) = (made, &spec.api_key_ref.uid) {
-                cluster.asked.insert(made, key.clone());
+            if let (Some(made), Some(key)) = (made, uid) {
+                cluster.asked.insert(made, key);
+            }
+            if let (Ok(seen), true) = (&mut answer, pruned) {
+                let lost = ["spec.apiKeyRef.uid", "spec.expiresAt"];
+                seen.extend(lost.map(|path| Seen {
+                    change: Change::Unkept("APIKeyRequest", path.to_owned()),
+                    object: ("unkept", name.clone()),
+                }));
             }
             answer
         }
@@ -233,7 +249,7 @@ fn tell<K: Kind>(
         *it = serde_json::from_value(raw).unwrap();
     })?;
     answer.extend(unkept.into_iter().map(|field| Seen {
-        change: Change::Unkept(K::NAME, field),
+        change: Change::Unkept(K::NAME, format!("status.{field}")),
         object: ("unkept", name.clone()),
     }));
     Ok(answer)

@@ -90,8 +90,8 @@ fn request<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyReq
         .requests
         .get(&pair(&id.namespace, &id.name))?;
     assert_eq!(
-        request.spec.api_key_ref.uid,
-        key.uid(),
+        request.key_uid(),
+        key.meta().uid.as_deref(),
         "a request of another key"
     );
     Some(request)
@@ -278,9 +278,9 @@ fn nothing_unexplained(simulation: &Simulation) {
         assert!(is_explained, "{name:?} outlives its key: {secret:?}");
     }
     for request in cluster.requests.values() {
-        let uid = request.spec.api_key_ref.uid.as_ref().unwrap();
+        let uid = request.key_uid().unwrap().to_owned();
         assert!(
-            live.contains(uid),
+            live.contains(&uid),
             "{} outlives its key",
             request.name_any()
         );

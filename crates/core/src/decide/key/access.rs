@@ -127,7 +127,7 @@ impl Case<'_> {
         let status = self.key.status.as_ref();
         let told = status.and_then(|status| status.grace_until.as_ref());
         // A definition that lacks the field leaves the condition to tell since when.
-        let failed = status.filter(|_| !self.world.keeps::<APIKey>("graceUntil"));
+        let failed = status.filter(|_| !self.world.keeps::<APIKey>("status.graceUntil"));
         let since = failed.and_then(|status| {
             let mut conditions = status.conditions.iter();
             conditions.find(|it| it.reason.ends_with("AuthSchemeNotFound"))

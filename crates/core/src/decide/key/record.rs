@@ -87,7 +87,7 @@ impl Case<'_> {
 
     /// The look for another key of the name that a request may be of.
     fn elsewhere(&self, request: &APIKeyRequest) -> Option<Presence> {
-        let uid = request.spec.api_key_ref.uid.clone();
+        let uid = request.key_uid().map(str::to_owned);
         let is_mine = uid.is_none() || uid == self.key.uid();
         if is_mine {
             return None;
@@ -103,7 +103,7 @@ impl Case<'_> {
 
     pub(super) fn request_spec(&self) -> APIKeyRequestSpec {
         let spec = &self.key.spec;
-        APIKeyRequestSpec {
+        let whole = APIKeyRequestSpec {
             api_product_ref: LocalApiProductRef {
                 name: spec.api_product_ref.name.clone(),
             },
@@ -116,7 +116,9 @@ impl Case<'_> {
                 uid: self.key.uid(),
             },
             expires_at: spec.expires_at.clone(),
-        }
+        };
+        let have = self.request.map(|request| &request.spec);
+        self.world.fit::<APIKeyRequest, _>("spec", whole, have)
     }
 
     /// On behalf of an automatic product: where nobody decided yet, or where
@@ -212,7 +214,7 @@ impl Case<'_> {
 /// Whether a request is this very key's: one of an earlier key of the same name
 /// is not.
 pub(super) fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
-    let uid = request.spec.api_key_ref.uid.as_deref();
+    let uid = request.key_uid();
     request.key_id() == *id && (uid.is_none() || uid == key.meta().uid.as_deref())
 }
 

@@ -58,7 +58,9 @@ impl Case<'_> {
         };
         status.conditions.clone_from(&conditions);
         status.credentials = credential::live(self.id, self.key, self.world);
-        self.trim(&mut status);
+        let status = self
+            .world
+            .fit::<APIKey, _>("status", status, Some(&previous));
         // What of a status cannot be read is written anew.
         let has_hole = self.flaw.is_some_and(Flaw::has_status_hole);
         if status != previous || has_hole {
@@ -129,20 +131,6 @@ impl Case<'_> {
                 Course::Issue | Course::Suspend(_) | Course::Withdraw => None,
             },
             ..APIKeyStatus::default()
-        }
-    }
-
-    /// Leaves out what the installed definition has no place for.
-    fn trim(&self, status: &mut APIKeyStatus) {
-        let keeps = |field| self.world.keeps::<APIKey>(field);
-        if !keeps("approvedTerms") {
-            status.approved_terms = None;
-        }
-        if !keeps("graceUntil") {
-            status.grace_until = None;
-        }
-        if !keeps("credentials") {
-            status.credentials = vec![];
         }
     }
 }

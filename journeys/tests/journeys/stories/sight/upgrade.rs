@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use devportal_api::{APIKey, APIKeyApproval};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
@@ -107,8 +107,23 @@ async fn publish(quiet: &Quiet) -> Result<()> {
     let of_status = |field: &str| format!("/properties/status/properties/{field}");
     let terms = of_status("terms");
     cut::<APIKeyApproval>(quiet, &[&terms]).await?;
-    let ours = ["approvedTerms", "graceUntil", "credentials"].map(of_status);
-    cut::<APIKey>(quiet, &ours.each_ref().map(String::as_str)).await?;
+    let lacking = [
+        "approvedTerms",
+        "graceUntil",
+        "credentials",
+        "phase",
+        "reviewedBy",
+        "reviewedAt",
+        "secretRef",
+        "canReadSecret",
+    ]
+    .map(of_status);
+    cut::<APIKey>(quiet, &lacking.each_ref().map(String::as_str)).await?;
+    let of_spec = [
+        "/properties/spec/properties/apiKeyRef/properties/uid",
+        "/properties/spec/properties/expiresAt",
+    ];
+    cut::<APIKeyRequest>(quiet, &of_spec).await?;
 
     quiet.request_key("trial").await?;
     quiet.decide("trial", "trial", true, APPROVED_AT).await?;
