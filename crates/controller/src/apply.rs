@@ -12,7 +12,6 @@ use devportal_api::name::{LEGACY_FINALIZER, annotation};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::brake::Failure;
 use devportal_core::change::Source;
-use devportal_core::decision::Presence;
 use devportal_core::{Change, Group, Id, Write};
 use devportal_mirror::{Credential, Kind, Lens, Read, Stray, Told};
 use devportal_watch::{Guarded, told};
@@ -54,6 +53,14 @@ pub(crate) struct Outcome {
 
 type Answer = Result<Vec<Change>, Failure>;
 
+/// What came of one write.
+enum Done {
+    Written(Vec<Change>),
+    /// What must not be there is.
+    Found(Vec<Change>),
+    Failed(Failure),
+}
+
 impl Writer {
     pub(crate) fn new(client: Client, lens: Lens) -> Self {
         Self { client, lens }
@@ -69,13 +76,17 @@ impl Writer {
         };
         for (write, seen) in writes {
             let (group, target) = (write.group(), write.target());
-            let answer = timeout(PATIENCE, self.write(id, write, &seen)).await;
+            let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;
             let failure = match answer {
-                Ok(Ok(answers)) => {
+                Ok(Done::Written(answers)) => {
                     outcome.answers.extend(answers);
                     None
                 }
-                Ok(Err(failure)) => Some(failure),
+                Ok(Done::Found(found)) => {
+                    outcome.answers.extend(found);
+                    Some(passing("what it was to go with is there"))
+                }
+                Ok(Done::Failed(failure)) => Some(failure),
                 Err(_) => Some(passing("the API server does not answer")),
             };
             let failure = failure.map(|failure| Failure { target, ..failure });
@@ -88,15 +99,28 @@ impl Writer {
         outcome
     }
 
+    /// Carries out one write, after the live look that it asks for.
+    async fn write_unless_found(&self, id: &Id, write: Write, seen: &Value) -> Done {
+        let found = match write.unless() {
+            None => Ok(vec![]),
+            Some(unless) => look(&self.client, &self.lens, unless).await,
+        };
+        match found {
+            Ok(found) if !found.is_empty() => return Done::Found(found),
+            Ok(_) => {}
+            Err(error) => return Done::Failed(classify(&error)),
+        }
+        match self.write(id, write, seen).await {
+            Ok(answers) => Done::Written(answers),
+            Err(failure) => Done::Failed(failure),
+        }
+    }
+
     /// Carries out one write. What it answers is what has become of the object.
     async fn write(&self, id: &Id, write: Write, seen: &Value) -> Answer {
         match write {
             Write::CreateSecret(secret) => self.create_secret(id, secret).await,
-            Write::DeleteCredential { id, uid, unless } => {
-                let found = self.look(unless.as_ref()).await?;
-                if !found.is_empty() {
-                    return Ok(found);
-                }
+            Write::DeleteCredential { id, uid, .. } => {
                 let held = self.delete::<Credential>(&id, &uid).await?;
                 Ok(match held {
                     Some(object) => vec![told::<Credential>(object, &self.lens).answered().into()],
@@ -127,10 +151,7 @@ impl Writer {
                 self.patch::<APIKeyRequest>(Part::Spec, &id, seen, patch)
                     .await
             }
-            Write::DeleteRequest { id, uid, unless } => {
-                self.delete_unless::<APIKeyRequest>(&id, uid, unless.as_ref())
-                    .await
-            }
+            Write::DeleteRequest { id, uid, .. } => self.remove::<APIKeyRequest>(&id, uid).await,
             Write::ApplyApproval { id, spec, owner } => {
                 if seen.is_null() {
                     let new = object(&id.namespace, &id.name, &spec, Some(&owner))?;
@@ -152,10 +173,7 @@ impl Writer {
                 self.patch::<APIKeyApproval>(Part::Spec, &id, seen, patch)
                     .await
             }
-            Write::DeleteApproval { id, uid, unless } => {
-                self.delete_unless::<APIKeyApproval>(&id, uid, unless.as_ref())
-                    .await
-            }
+            Write::DeleteApproval { id, uid, .. } => self.remove::<APIKeyApproval>(&id, uid).await,
             Write::ReleaseKey(id) => {
                 let finalizers = seen["metadata"]["finalizers"].as_array();
                 let others: Vec<_> = finalizers
@@ -181,16 +199,6 @@ impl Writer {
             }
             Write::ApprovalStatus(id, status) => {
                 self.tell::<APIKeyApproval>(&id, seen, &*status).await
-            }
-        }
-    }
-
-    async fn look(&self, unless: Option<&Presence>) -> Answer {
-        match unless {
-            None => Ok(vec![]),
-            Some(unless) => {
-                let found = look(&self.client, &self.lens, unless).await;
-                found.map_err(|error| classify(&error))
             }
         }
     }
@@ -273,15 +281,12 @@ impl Writer {
         }
     }
 
-    async fn delete_unless<K>(&self, id: &K::Id, uid: String, unless: Option<&Presence>) -> Answer
+    /// Deletes an object, and tells what became of it.
+    async fn remove<K>(&self, id: &K::Id, uid: String) -> Answer
     where
         K: Kind,
         Change: From<Told<K>>,
     {
-        let found = self.look(unless).await?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
         let held = self.delete::<K>(id, &uid).await?;
         Ok(match held {
             Some(object) => vec![told(object, &self.lens).answered().into()],

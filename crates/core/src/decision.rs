@@ -243,6 +243,16 @@ impl Write {
         }
     }
 
+    /// What must not be found first.
+    pub fn unless(&self) -> Option<&Presence> {
+        match self {
+            Self::DeleteCredential { unless, .. }
+            | Self::DeleteRequest { unless, .. }
+            | Self::DeleteApproval { unless, .. } => unless.as_ref(),
+            _ => None,
+        }
+    }
+
     /// What is written, for people: the kind and `namespace/name`.
     pub fn target(&self) -> String {
         match self {

@@ -219,9 +219,58 @@ fn an_approval_that_is_given_anew_leaves_a_generated_key_its_value() {
     assert_eq!(it.accepted("alice"), [value]);
 }
 
+#[test]
+fn what_was_seen_to_be_taken_away_goes_whatever_else_cannot_be_seen() {
+    let removals: [fn(&mut Simulation); 3] = [
+        |it| it.delete::<APIKeyApproval>(OWNER, "yes"),
+        |it| it.delete::<APIProduct>(OWNER, "games"),
+        |it| drop(it.cluster.delete_secret(&pair(CONSUMER, "own"))),
+    ];
+    for (number, remove) in removals.into_iter().enumerate() {
+        let mut it = Simulation::ready(product());
+        it.bring("own", Some("secret"));
+        it.create(key("alice").brought("own"));
+        it.settle();
+        it.create(approval("yes", "alice", true, at(1)));
+        it.settle();
+        it.restart_without(&["HTTPRoute", "AuthPolicy"]);
+        it.settle();
+        assert_eq!(it.accepted("alice"), ["secret"]);
+        remove(&mut it);
+        it.settle();
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new(), "{number}");
+    }
+}
+
+#[test]
+fn a_key_in_the_namespace_of_the_credentials_keeps_its_source() {
+    let mut it = Simulation::ready(product());
+    let mut near = key("alice");
+    near.meta_mut().namespace = Some(KUADRANT.into());
+    it.create(near);
+    it.settle();
+    let id = devportal_api::id::KeyId::new(KUADRANT, "alice");
+    let request = name::request(&id, &product_id("games"));
+    let mut yes = approval("yes", "alice", true, at(1));
+    yes.spec.api_key_request_ref.name = request.name;
+    it.create(yes);
+    it.settle();
+    assert_eq!(it.cluster.secrets.len(), 2, "a source and a credential");
+    it.wrote();
+    it.restart();
+    it.settle();
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+}
+
 /// A key as version 0.1 left it.
 fn inherited(phase: Phase) -> Simulation {
     let mut it = Simulation::ready(product());
+    leave_behind(&mut it, phase);
+    it.settle();
+    it
+}
+
+fn leave_behind(it: &mut Simulation, phase: Phase) {
     let mut old = key("alice");
     old.status = Some(APIKeyStatus {
         phase: Some(phase),
@@ -247,8 +296,6 @@ fn inherited(phase: Phase) -> Simulation {
             it.value = Some("of 0.1".into());
             it.ours = true;
         });
-    it.settle();
-    it
 }
 
 #[test]
@@ -273,6 +320,34 @@ fn a_key_of_the_first_version_goes_on_with_value_decision_and_reviewer() {
         it.cluster.secrets.values().all(|it| !it.ours),
         "nothing opens the API"
     );
+}
+
+#[test]
+fn a_decision_of_the_first_version_waits_for_what_cannot_be_seen() {
+    for phase in [Phase::Approved, Phase::Rejected] {
+        let mut it = Simulation::ready(product().automatic());
+        it.restart_without(&["APIKeyApproval"]);
+        leave_behind(&mut it, phase);
+        it.settle();
+        assert_eq!(it.key("alice").status.as_ref().unwrap().phase, Some(phase));
+        it.regain_all();
+        it.settle();
+        let says = if phase == Phase::Approved {
+            "Approved/Approved"
+        } else {
+            "Denied/Denied"
+        };
+        assert_eq!(it.says("alice")[0], says);
+    }
+}
+
+#[test]
+fn a_denial_of_the_first_version_holds_although_its_record_is_refused() {
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster.refused.insert("APIKeyRequest");
+    leave_behind(&mut it, Phase::Rejected);
+    it.settle();
+    assert!(it.cluster.secrets.values().all(|it| !it.ours));
 }
 
 #[test]

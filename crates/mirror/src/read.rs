@@ -61,7 +61,10 @@ impl Flaw {
 
     /// What cannot be read and why, for a person.
     pub fn words(&self) -> String {
-        format!("{}: {}", self.holes.join(", "), self.why)
+        /// The parser may quote what it read.
+        const LONGEST: usize = 200;
+        let why = &self.why[..self.why.floor_char_boundary(LONGEST)];
+        format!("{}: {why}", self.holes.join(", "))
     }
 }
 

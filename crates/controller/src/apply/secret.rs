@@ -41,13 +41,15 @@ impl Writer {
                     Some(value) if self.lens.fingerprint(value) == *expected => {
                         Zeroizing::new(value.to_vec())
                     }
-                    _ if secret.is_none() && !is_source(key, from, &new) => {
-                        return Err(passing("the Secret to copy from is gone"));
-                    }
                     _ => {
                         let is_source = is_source(key, from, &new);
-                        let seen = self.secret_change(from.clone(), secret.as_ref(), is_source);
-                        return Ok(vec![seen]);
+                        return match secret {
+                            Some(it) => Ok(vec![self.seen(from.clone(), &it, is_source)]),
+                            None if is_source => {
+                                Ok(vec![Change::Source(from.clone(), Source::Gone(None))])
+                            }
+                            None => Err(passing("the Secret to copy from is gone")),
+                        };
                     }
                 }
             }
@@ -73,7 +75,7 @@ impl Writer {
         match api.create(&PostParams::default(), &secret).await {
             Ok(made) => {
                 let is_source = new.owner.is_some();
-                Ok(vec![self.secret_change(new.id, Some(&made), is_source)])
+                Ok(vec![self.seen(new.id, &made, is_source)])
             }
             Err(error) => {
                 if let Some(ours) = self.find_ours(&error, &new.id, &secret).await {
@@ -115,19 +117,16 @@ impl Writer {
             .as_ref()
             .is_some_and(|it| it.get(label::ENFORCEMENT).is_some_and(|it| it == "true"));
         let is_source = new.metadata.owner_references.is_some();
-        (is_ours && (is_source || is_labelled))
-            .then(|| self.secret_change(id.clone(), Some(&have), is_source))
+        (is_ours && (is_source || is_labelled)).then(|| self.seen(id.clone(), &have, is_source))
     }
 
     /// A key's Secret is its source, or the gateway's.
-    fn secret_change(&self, id: SecretId, secret: Option<&Secret>, is_source: bool) -> Change {
-        let facts = secret.map(|it| self.lens.facts(it));
-        match (facts, is_source) {
-            (Some(facts), true) => Change::Source(id, Source::Is(facts)),
-            (None, true) => Change::Source(id, Source::Gone(None)),
-            (Some(facts), false) => Told::<Credential>::Answered(id, facts).into(),
-            // The watch will tell of which object it was.
-            (None, false) => Told::<Credential>::Ended(id, String::new(), None).into(),
+    fn seen(&self, id: SecretId, secret: &Secret, is_source: bool) -> Change {
+        let facts = self.lens.facts(secret);
+        if is_source {
+            Change::Source(id, Source::Is(facts))
+        } else {
+            Told::<Credential>::Answered(id, facts).into()
         }
     }
 }

@@ -150,11 +150,14 @@ impl Blind {
 /// The requests that the API server does not let be written: their owner would not
 /// know of them.
 fn refused(id: &ProductId, world: &World) -> Option<Fact> {
-    let (key, keys) = world.refused_of(id)?;
-    match world.hindrance(&Id::Key(key.clone()), Group::Record)? {
-        Hindrance::Failed(failure) => Some(failure.refused().of_product(keys)),
-        Hindrance::DoesNotStay => None,
-    }
+    let mut failures = world.refused_of(id).filter_map(|key| {
+        match world.hindrance(&Id::Key(key.clone()), Group::Record)? {
+            Hindrance::Failed(failure) => Some(failure.refused()),
+            Hindrance::DoesNotStay => None,
+        }
+    });
+    let first = failures.next()?;
+    Some(first.of_product(failures.count() + 1))
 }
 
 /// The state and the token endpoint; a failed refresh keeps the last endpoint.

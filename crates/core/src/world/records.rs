@@ -1,6 +1,6 @@
 //! What depends on requests and on the decisions about them?
 
-use devportal_api::id::{ApprovalId, RequestId};
+use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
 use devportal_api::{APIKeyApproval, APIKeyRequest};
 use devportal_mirror::Difference;
 use kube::{Resource, ResourceExt};
@@ -20,10 +20,7 @@ impl World {
     }
 
     /// The requests that claim to shadow a key.
-    pub fn requests_of<'a>(
-        &'a self,
-        key: &devportal_api::id::KeyId,
-    ) -> impl Iterator<Item = &'a APIKeyRequest> {
+    pub fn requests_of<'a>(&'a self, key: &KeyId) -> impl Iterator<Item = &'a APIKeyRequest> {
         self.requests_by_key
             .referrers(key)
             .filter_map(|id| self.find_request(id))
@@ -99,13 +96,8 @@ impl World {
         dirty.extend(touched.map(Id::Product));
     }
 
-    /// The first key of a product whose request is refused, and of how many.
-    pub(crate) fn refused_of(
-        &self,
-        product: &devportal_api::id::ProductId,
-    ) -> Option<(&devportal_api::id::KeyId, usize)> {
-        let mut keys = self.refused_by_product.referrers(product);
-        let first = keys.next()?;
-        Some((first, keys.count() + 1))
+    /// The keys of a product whose requests failed to be written.
+    pub(crate) fn refused_of<'a>(&'a self, product: &ProductId) -> impl Iterator<Item = &'a KeyId> {
+        self.refused_by_product.referrers(product)
     }
 }

@@ -2,7 +2,9 @@
 //! and real removal do.
 
 use devportal_api::APIKey;
-use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, whole_second};
+use devportal_api::condition::{
+    AuthPolicyState, Blocker, Enforcement, Lifecycle, Refused, whole_second,
+};
 use devportal_api::id::{ProductId, RequestId, SecretId};
 use devportal_mirror::{Found, Scope};
 use jiff::Timestamp;
@@ -146,7 +148,10 @@ impl Case<'_> {
         decision: &mut Decision,
     ) -> Access {
         let (access, writes) = match course {
-            Course::Withdraw => (Access::Settled(None), self.withdrawal(None, true)),
+            Course::Withdraw => (
+                Access::Settled(self.not_yet_gone()),
+                self.withdrawal(None, true),
+            ),
             Course::Suspend(unless) => (
                 Access::Settled(None),
                 self.withdrawal(unless.as_ref(), false),
@@ -179,6 +184,30 @@ impl Case<'_> {
             writes.extend(credential::withdraw_source(self.id, self.key, self.world));
         }
         writes
+    }
+
+    /// What keeps it from being said that all access is gone: nobody can look, or a
+    /// finalizer holds a Secret that the gateway goes on reading.
+    fn not_yet_gone(&self) -> Option<Enforcement> {
+        let held = (self.world.enforcement_of(self.id)).find(|(_, facts)| facts.deleting);
+        if let Some((id, _)) = held {
+            return Some(Enforcement::RevocationRefused(Refused {
+                target: format!("Secret {id}"),
+                reason: "Held".to_owned(),
+                message: "it is being deleted, and a finalizer holds it".to_owned(),
+            }));
+        }
+        let namespace = self.world.kuadrant_namespace()?;
+        self.unseen_secrets(namespace)
+    }
+
+    /// Why the enforcement Secrets cannot be listed, if they cannot.
+    fn unseen_secrets(&self, namespace: &str) -> Option<Enforcement> {
+        let credentials = self.world.credentials();
+        let sight = credentials.sight(&Scope::Namespace(namespace.to_owned()));
+        let trouble = sight.trouble().filter(|_| !sight.is_listed())?;
+        let what = format!("Enforcement Secrets in {namespace}");
+        Some(Enforcement::Unknown(what, trouble.to_string()))
     }
 
     /// In doubt the Secrets tell themselves when they end.
@@ -221,16 +250,11 @@ impl Case<'_> {
             return (Access::Waiting, vec![]);
         };
         if !self.world.credentials().is_listed(namespace) {
-            let scope = Scope::Namespace(namespace.to_owned());
-            let trouble = self.world.credentials().sight(&scope).trouble();
-            return match trouble {
-                None => (Access::Waiting, vec![]),
-                Some(trouble) => {
-                    let what = format!("Enforcement Secrets in {namespace}");
-                    let unknown = Enforcement::Unknown(what, trouble.to_string());
-                    (Access::Settled(Some(unknown)), vec![])
-                }
+            let access = match self.unseen_secrets(namespace) {
+                None => Access::Waiting,
+                unseen => Access::Settled(unseen),
             };
+            return (access, vec![]);
         }
         let Some(rule) = found.auth.key_rule.as_ref() else {
             // What is in place stays, until the policy is accepted again.

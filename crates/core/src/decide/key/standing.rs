@@ -128,8 +128,9 @@ impl Case<'_> {
         }
         let product = self.world.find_product(product)?;
         if let Some(what) = around.unreadable(&discover::route_of(product)) {
-            let (what, why) = what.split_once(": ").unwrap_or((&what, ""));
-            return Some(Doubt::unreadable(what, why));
+            // The words may quote a policy, which is the owner's.
+            let (what, _) = what.split_once(": ").unwrap_or((&what, ""));
+            return Some(Doubt::unreadable(what, "the APIProduct tells why"));
         }
         let policies = around.auth_policies.table();
         World::blind(&around.routes)
