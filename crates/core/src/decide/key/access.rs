@@ -65,21 +65,28 @@ impl Case<'_> {
             Lifecycle::Denied(_) | Lifecycle::Expired(_) => Course::Withdraw,
             // That nobody decided is no denial.
             Lifecycle::Pending => Course::Suspend(self.unless_decided()),
-            Lifecycle::Failed(_) if self.is_undecided() => Course::Suspend(self.unless_decided()),
-            Lifecycle::Failed(_) if !self.is_granted() => Course::Withdraw,
+            Lifecycle::Failed(_) if self.ruling().is_some() && !self.is_granted() => {
+                Course::Withdraw
+            }
             Lifecycle::Failed(blocker) => self.course_without(blocker),
         }
     }
 
-    /// What becomes of the Secrets of a granted key that lacks something.
+    /// What becomes of the Secrets of a key that lacks something, and that nobody denied.
     fn course_without(&self, missing: &Blocker) -> Course {
         match missing {
             _ if !self.has_credentials() => Course::Suspend(None),
-            Blocker::KuadrantNotFound => Course::Hold(None),
+            // These take access away whoever decided what.
+            Blocker::ProductDeleting(_)
+            | Blocker::SecretNotFound(_)
+            | Blocker::SecretEntryNotFound(_)
+            | Blocker::SecretEntryEmpty(_) => Course::Suspend(None),
             Blocker::ProductNotFound(product) => {
                 let is_seen = matches!(self.world.products().look(product), Found::Ended);
                 Course::Suspend((!is_seen).then(|| Presence::Product(product.clone())))
             }
+            _ if self.is_undecided() => Course::Suspend(self.unless_decided()),
+            Blocker::KuadrantNotFound => Course::Hold(None),
             Blocker::AuthSchemeNotFound(product) | Blocker::ApiKeyAuthSchemeNotFound(product) => {
                 let until = self.grace_until();
                 if self.now < until {
@@ -90,10 +97,6 @@ impl Case<'_> {
                     Course::Hold(None)
                 }
             }
-            Blocker::ProductDeleting(_)
-            | Blocker::SecretNotFound(_)
-            | Blocker::SecretEntryNotFound(_)
-            | Blocker::SecretEntryEmpty(_) => Course::Suspend(None),
         }
     }
 
