@@ -70,20 +70,25 @@ impl Flaw {
 
 const SPEC: &str = "spec";
 
-/// Reads an object; `mend` is [`Kind::mend`](crate::Kind::mend).
+/// Reads an object; `mend` is [`Kind::mend`](crate::Kind::mend). The metadata come apart
+/// where not all of it can be read.
 ///
 /// # Errors
 ///
 /// When it has no metadata: what the API server serves always has.
 pub fn read<K: DeserializeOwned>(
-    raw: Value,
+    mut raw: Value,
     mend: impl FnOnce(&mut Value) -> Option<&'static str>,
-) -> Result<(ObjectMeta, Read<K>), serde_json::Error> {
-    let meta = ObjectMeta::deserialize(raw.get("metadata").unwrap_or(&Value::Null))?;
+) -> Result<(Option<ObjectMeta>, Read<K>), serde_json::Error> {
+    // Nobody reads who manages which field, and it is half of an object.
+    if let Some(Value::Object(metadata)) = raw.get_mut("metadata") {
+        metadata.remove("managedFields");
+    }
     let why = match K::deserialize(&raw) {
-        Ok(object) => return Ok((meta, Read::Whole(Box::new(object)))),
+        Ok(object) => return Ok((None, Read::Whole(Box::new(object)))),
         Err(why) => why.to_string(),
     };
+    let meta = ObjectMeta::deserialize(raw.get("metadata").unwrap_or(&Value::Null))?;
     let mut flaw = Flaw {
         uid: meta.uid.clone().unwrap_or_default(),
         version: Version::of(meta.resource_version.as_deref()),
@@ -96,12 +101,9 @@ pub fn read<K: DeserializeOwned>(
     let kept = salvage(&raw, mend, &mut flaw.holes);
     if let Value::Object(mut object) = raw {
         object.retain(|part, _| part == SPEC || part == "status" || part == "metadata");
-        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
-            metadata.remove("managedFields");
-        }
         flaw.raw = Value::Object(object);
     }
-    Ok((meta, Read::Flawed(kept.map(Box::new), Arc::new(flaw))))
+    Ok((Some(meta), Read::Flawed(kept.map(Box::new), Arc::new(flaw))))
 }
 
 /// The object with those fields of its status that can be read; `None` when it is the

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::sync::LazyLock;
 
 use devportal_mirror::Kind;
 use devportal_mirror::read::{Read, read};
@@ -17,7 +18,8 @@ use serde_json::Value;
 /// field by field.
 #[derive(Debug)]
 pub struct Guarded<K: Kind> {
-    meta: ObjectMeta,
+    /// Of an object that does not parse as a whole.
+    meta: Option<Box<ObjectMeta>>,
     /// What reading it came to.
     pub read: Read<K::Object>,
     kind: PhantomData<K>,
@@ -38,7 +40,7 @@ impl<'de, K: Kind> Deserialize<'de> for Guarded<K> {
         let raw = Value::deserialize(deserializer)?;
         let (meta, read) = read(raw, K::mend).map_err(D::Error::custom)?;
         Ok(Self {
-            meta,
+            meta: meta.map(Box::new),
             read,
             kind: PhantomData,
         })
@@ -70,10 +72,20 @@ impl<K: Kind> Resource for Guarded<K> {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.meta
+        match (&self.meta, &self.read) {
+            (Some(meta), _) => meta,
+            (None, Read::Whole(object)) => object.meta(),
+            // What was read in part came with its metadata.
+            (None, Read::Flawed(..)) => &NOTHING,
+        }
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
+        match &mut self.read {
+            Read::Whole(object) => object.meta_mut(),
+            Read::Flawed(..) => self.meta.get_or_insert_default(),
+        }
     }
 }
+
+static NOTHING: LazyLock<ObjectMeta> = LazyLock::new(ObjectMeta::default);
