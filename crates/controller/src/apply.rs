@@ -241,44 +241,30 @@ impl Writer {
     }
 
     /// Patches an object that was seen, and no other of its name.
-    async fn patch<K>(&self, part: Part, id: &K::Id, seen: &Value, patch: Value) -> Answer
+    async fn patch<K>(&self, part: Part, id: &K::Id, seen: &Value, mut patch: Value) -> Answer
     where
         K: Kind,
         K::Object: Serialize,
         Change: From<Told<K>>,
     {
-        let sent = patch.clone();
-        let Ok(object) = self.answer::<K>(part, id, seen, patch).await? else {
-            return Ok(vec![gone::<K>(id, seen)]);
+        patch["metadata"]["uid"] = seen["metadata"]["uid"].clone();
+        let api = guarded::<K>(&self.client, id.namespace());
+        let (params, merge) = (PatchParams::default(), Patch::Merge(&patch));
+        let answer = match part {
+            Part::Spec => api.patch(id.name(), &params, &merge).await,
+            Part::Status => api.patch_status(id.name(), &params, &merge).await,
+        };
+        let object = match answer {
+            Ok(object) => object,
+            Err(error) if is_absence(&error, id.name()) => return Ok(vec![gone::<K>(id, seen)]),
+            Err(error) => return Err(classify(&error)),
         };
         let mut changes = Vec::new();
         if let Read::Whole(kept) = &object.read {
-            changes.extend(unkept::<K>(&sent, &to_value(kept)?));
+            changes.extend(unkept::<K>(&patch, &to_value(kept)?));
         }
         changes.push(told(object, &self.lens).answered().into());
         Ok(changes)
-    }
-
-    /// The patched object; an inner error when there is none any more.
-    async fn answer<K: Kind>(
-        &self,
-        part: Part,
-        id: &K::Id,
-        seen: &Value,
-        mut patch: Value,
-    ) -> Result<Result<Guarded<K>, ()>, Failure> {
-        patch["metadata"]["uid"] = seen["metadata"]["uid"].clone();
-        let api = guarded::<K>(&self.client, id.namespace());
-        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
-        let answer = match part {
-            Part::Spec => api.patch(id.name(), &params, &patch).await,
-            Part::Status => api.patch_status(id.name(), &params, &patch).await,
-        };
-        match answer {
-            Ok(object) => Ok(Ok(object)),
-            Err(error) if is_absence(&error, id.name()) => Ok(Err(())),
-            Err(error) => Err(classify(&error)),
-        }
     }
 
     /// Deletes an object, and tells what became of it.

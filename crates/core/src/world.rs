@@ -26,8 +26,8 @@ use serde_json::{Value, from_value, to_value};
 
 pub use self::sharing::Overlap;
 use self::sharing::Sharing;
+pub(crate) use self::sight::find_alive;
 pub use self::sight::{Doubt, Followed};
-pub(crate) use self::sight::{find_alive, is_not_installed};
 
 use crate::brake::{Brakes, Hindrance};
 use crate::change::{Change, OpenApiAnswer, Source};
@@ -310,7 +310,7 @@ impl World {
 
     /// Whether the API server keeps a field of a kind, such as `status.terms`.
     pub(crate) fn keeps<K: Kind>(&self, path: &str) -> bool {
-        !self.unkept.contains(&(K::NAME, path.to_owned()))
+        !self.is_unkept(K::NAME, path)
     }
 
     /// Whether it is known already that the API server does not keep a field.

@@ -7,7 +7,6 @@ use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{
     ApprovalId, KeyId, KuadrantId, ObjectId, PolicyId, ProductId, RequestId, RouteId, SecretId,
 };
-use devportal_api::name::label;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
@@ -246,5 +245,15 @@ impl Kind for Named {
     }
 }
 
-/// The selectors spell the label out.
-const _: () = assert!(label::ENFORCEMENT.len() == "devportal.kuadrant.io/enforcement".len());
+#[cfg(test)]
+mod tests {
+    use devportal_api::name::label;
+
+    use super::*;
+
+    #[test]
+    fn the_selectors_spell_the_enforcement_label_out() {
+        assert_eq!(Credential::SELECTOR, format!("{}=true", label::ENFORCEMENT));
+        assert_eq!(Stray::SELECTOR, format!("{}!=true", label::ENFORCEMENT));
+    }
+}

@@ -17,7 +17,7 @@ use crate::brake::Hindrance;
 use crate::change::OpenApiAnswer;
 use crate::decision::{Decision, Group, Id, Need, Write};
 use crate::discover;
-use crate::world::{Doubt, Overlap, World, find_alive, is_not_installed};
+use crate::world::{Doubt, Overlap, World, find_alive};
 
 pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision {
     let mut decision = Decision::default();
@@ -132,12 +132,10 @@ struct Blind {
 impl Blind {
     fn of(world: &World) -> Self {
         let around = world.around();
-        let (policies, plans) = (around.auth_policies.table(), around.plan_policies.table());
-        let is_there = |is_not_installed: bool| move |_: &Doubt| !is_not_installed;
         Self {
-            routes: World::blind(&around.routes).filter(is_there(is_not_installed(&around.routes))),
-            policies: World::blind(policies).filter(is_there(is_not_installed(policies))),
-            plans: World::blind(plans).filter(is_there(is_not_installed(plans))),
+            routes: World::unseen(&around.routes),
+            policies: World::unseen(around.auth_policies.table()),
+            plans: World::unseen(around.plan_policies.table()),
         }
     }
 

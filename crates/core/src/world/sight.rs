@@ -58,6 +58,12 @@ impl World {
         }
     }
 
+    /// [`Self::blind`], but for a kind that is not installed: there is nothing of it to see.
+    pub(crate) fn unseen<K: Kind>(table: &Table<K>) -> Option<Doubt> {
+        let trouble = table.sight(&Scope::Cluster).trouble();
+        Self::blind(table).filter(|_| trouble != Some(&Trouble::NotInstalled))
+    }
+
     /// What became of the sight of a kind.
     pub(super) fn notice<K: Kind>(&mut self, taken: &Taken<K>) {
         self.sight_is_news |= taken.sight_changed;
@@ -115,11 +121,6 @@ impl Doubt {
             unreadable: true,
         }
     }
-}
-
-/// Whether a kind is known not to be installed.
-pub(crate) fn is_not_installed<K: Kind>(table: &Table<K>) -> bool {
-    table.sight(&Scope::Cluster).trouble() == Some(&Trouble::NotInstalled)
 }
 
 /// Whether an object is there to stay.

@@ -14,7 +14,7 @@ use crate::brake::{Cause, Hindrance};
 use crate::decide::{after, credential, instant};
 use crate::decision::{Decision, Group, Presence, Write};
 use crate::discover::{self, Discovery};
-use crate::world::{Doubt, World, is_not_installed};
+use crate::world::{Doubt, World};
 
 /// What is to become of the Secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -289,7 +289,7 @@ impl Case<'_> {
             Enforcement::AuthPolicyNotEnforced
         } else if self.terms.exceeded {
             Enforcement::AwaitingReapproval
-        } else if let Some(doubt) = World::blind(plans).filter(|_| !is_not_installed(plans)) {
+        } else if let Some(doubt) = World::unseen(plans) {
             Enforcement::Unknown(doubt.what, doubt.why)
         } else if found.plans.is_empty() {
             Enforcement::NoPlans

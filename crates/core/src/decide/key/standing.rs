@@ -9,7 +9,7 @@ use kube::Resource;
 use super::{Case, ruling};
 use crate::change::Source;
 use crate::discover;
-use crate::world::{Doubt, World, is_not_installed};
+use crate::world::{Doubt, World};
 
 /// How a key stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +100,7 @@ impl Case<'_> {
                 return doubt;
             }
         }
-        let kuadrants = world.kuadrants();
-        if let Some(doubt) = World::blind(kuadrants).filter(|_| !is_not_installed(kuadrants)) {
+        if let Some(doubt) = World::unseen(world.kuadrants()) {
             return Some(doubt);
         }
         let product = self.terms.product_id();
@@ -132,10 +131,7 @@ impl Case<'_> {
             let (what, _) = what.split_once(": ").unwrap_or((&what, ""));
             return Some(Doubt::unreadable(what, "the APIProduct tells why"));
         }
-        let policies = around.auth_policies.table();
-        World::blind(&around.routes)
-            .filter(|_| !is_not_installed(&around.routes))
-            .or_else(|| World::blind(policies).filter(|_| !is_not_installed(policies)))
+        World::unseen(&around.routes).or_else(|| World::unseen(around.auth_policies.table()))
     }
 
     /// The first thing that is missing, in the order of the wire contract.
