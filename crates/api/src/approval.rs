@@ -42,6 +42,23 @@ pub struct APIKeyApprovalSpec {
     /// Why, for the requester to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Another tier than the request asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_tier: Option<String>,
+    /// An earlier end than the request asks for.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub expires_at: Option<Time>,
+    /// The terms that whoever decided was shown, as [`APIKeyRequest::terms`] writes
+    /// them: an approval counts for these and no others. Absent: for those that the
+    /// request had when the controller saw the approval.
+    ///
+    /// [`APIKeyRequest::terms`]: crate::APIKeyRequest::terms
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<String>,
 }
 
 /// Names an APIKeyRequest in the same namespace.

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, ResourceExt};
+use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::name;
 use crate::scheme::{AuthScheme, Limits};
 
 /// APIKey asks for access to an APIProduct.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "devportal.kuadrant.io",
     version = "v1alpha1",
@@ -29,6 +29,10 @@ use crate::scheme::{AuthScheme, Limits};
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
+#[x_kube(
+    validation = Rule::new("!has(self.delivery) || self.delivery != 'Once' || !has(self.secretRef) || !has(self.secretRef.name) || self.secretRef.name == ''").message("A key that is shown once is generated: leave secretRef out, or delivery"),
+    validation = Rule::new("(has(self.delivery) ? self.delivery : 'Secret') == (has(oldSelf.delivery) ? oldSelf.delivery : 'Secret')").message("How a key is delivered cannot be changed: ask for another key")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct APIKeySpec {
     /// The product to get access to.
@@ -38,6 +42,9 @@ pub struct APIKeySpec {
     /// generates the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
+    /// How a generated key reaches the consumer; absent: in a Secret of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
     /// The plan to be on.
     pub plan_tier: String,
     /// What the key is for, read by whoever approves.
@@ -55,6 +62,16 @@ pub struct APIKeySpec {
     /// Replaces a generated key by another, with a time in which both work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+}
+
+/// How a generated key reaches the consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Delivery {
+    /// In a Secret in the key's namespace.
+    #[default]
+    Secret,
+    /// A portal shows it, once. Its value is in no Secret but the gateway's.
+    Once,
 }
 
 /// When to replace a generated key.
@@ -153,7 +170,8 @@ pub struct APIKeyStatus {
     /// Where the consumer finds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
-    /// False once a portal has shown the key; written by portals only.
+    /// False once a portal has shown the key: portals set that, and the controller sets
+    /// it back when a key that is shown once has a new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = true))]
     pub can_read_secret: Option<bool>,
@@ -183,6 +201,10 @@ pub struct LiveCredential {
     pub id: String,
     /// The revision it was made for.
     pub revision: i64,
+    /// SHA-256 of a generated value, by which a portal tells which value it has shown. Of
+    /// 256 random bits it tells nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// When it ends because a newer one took its place.
     #[serde(
         default,
@@ -232,6 +254,24 @@ pub struct ApprovedTerms {
     /// The approval that covers these terms: its UID and generation, as
     /// `uid/generation`.
     pub approval: String,
+    /// What was asked for, where less was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<AskedTerms>,
+}
+
+/// What was asked for, where an approval grants something else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AskedTerms {
+    /// The tier.
+    pub plan_tier: String,
+    /// The expiry.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub expires_at: Option<Time>,
 }
 
 impl APIKey {
@@ -252,6 +292,11 @@ impl APIKey {
             .secret_ref
             .as_ref()
             .is_none_or(|secret| secret.name.is_empty())
+    }
+
+    /// Whether the key's value is in no Secret but the gateway's.
+    pub fn is_shown_once(&self) -> bool {
+        self.spec.delivery == Some(Delivery::Once) && self.is_generated()
     }
 
     /// Which value a generated key is to have.

@@ -52,6 +52,40 @@ pub struct APIProductSpec {
     /// Whether the product is shown in the catalog.
     #[serde(default)]
     pub publish_status: PublishStatus,
+    /// Who answers for the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<ProductOwner>,
+    /// Who sees the product in portals; absent: everyone who may see its namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+}
+
+/// Who answers for an API, as the organisation names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProductOwner {
+    /// A person or a team.
+    pub kind: OwnerKind,
+    /// The name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A person or a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OwnerKind {
+    /// A person.
+    User,
+    /// A team.
+    Group,
+}
+
+/// Who sees a product in portals. Kubernetes RBAC knows no such rule: whoever may read
+/// the namespace with `kubectl` sees the product there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Visibility {
+    /// The groups whose members see it; none: everyone does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 /// Who decides about access requests.

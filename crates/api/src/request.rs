@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::id::KeyId;
 use crate::key::RequestedBy;
@@ -85,6 +86,22 @@ impl APIKeyRequest {
         let noted = noted.and_then(|it| it.get(annotation::KEY_UID));
         let uid = self.spec.api_key_ref.uid.as_ref().or(noted);
         uid.map(String::as_str)
+    }
+
+    /// What is asked for, in one word: `sha256:` and 64 hexadecimal digits over product,
+    /// tier, requester, expiry and the key's UID. Another request for the same differs.
+    pub fn terms(&self) -> String {
+        let spec = &self.spec;
+        let terms = serde_json::json!([
+            self.metadata.namespace,
+            spec.api_product_ref.name,
+            spec.plan_tier,
+            spec.requested_by.user_id,
+            spec.requested_by.email,
+            spec.expires_at.as_ref().map(|it| it.0.to_string()),
+            self.key_uid(),
+        ]);
+        format!("sha256:{}", hex::encode(Sha256::digest(terms.to_string())))
     }
 
     /// The key this request shadows.

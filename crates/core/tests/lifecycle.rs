@@ -403,6 +403,7 @@ fn the_whole_status_of_a_working_key() {
         credentials: vec![devportal_api::key::LiveCredential {
             id: it.enforced("alice")[0].0.1.clone(),
             revision: 0,
+            digest: status.credentials[0].digest.clone(),
             ends_at: None,
         }],
     };

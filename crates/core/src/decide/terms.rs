@@ -117,6 +117,7 @@ fn shown(request: &APIKeyRequest, approval: String) -> ApprovedTerms {
         requested_by: spec.requested_by.clone(),
         expires_at: spec.expires_at.clone(),
         approval,
+        asked: None,
     }
 }
 
@@ -131,6 +132,7 @@ fn asked(key: &APIKey, approval: String) -> ApprovedTerms {
         requested_by: key.spec.requested_by.clone(),
         expires_at: key.spec.expires_at.clone(),
         approval,
+        asked: None,
     }
 }
 

@@ -54,6 +54,7 @@ pub fn key(name: &str) -> APIKey {
             namespace: Some(OWNER.into()),
         },
         secret_ref: None,
+        delivery: None,
         plan_tier: "gold".into(),
         use_case: None,
         requested_by: RequestedBy {
@@ -119,6 +120,8 @@ pub fn product_named(name: &str) -> APIProduct {
         documentation: None,
         contact: None,
         publish_status: PublishStatus::Published,
+        owner: None,
+        visibility: None,
     };
     let mut product = APIProduct::new(name, spec);
     product.meta_mut().namespace = Some(OWNER.into());
@@ -355,6 +358,9 @@ pub fn approval(name: &str, key: &str, approved: bool, reviewed_at: Timestamp) -
         reviewed_at: Time(reviewed_at),
         reason: None,
         message: None,
+        plan_tier: None,
+        expires_at: None,
+        terms: None,
     };
     let mut approval = APIKeyApproval::new(name, spec);
     approval.meta_mut().namespace = Some(OWNER.into());

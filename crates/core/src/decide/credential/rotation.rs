@@ -114,6 +114,7 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
         .map(|(id, facts)| LiveCredential {
             id: id.name.clone(),
             revision: revision_of(facts),
+            digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
             ends_at: (revision_of(facts) != key.revision())
                 .then(|| end_of(facts, &existing))
                 .flatten()

@@ -168,6 +168,9 @@ impl Case<'_> {
             reviewed_at: Time(verdict.reviewed_at),
             reason: Some(verdict.reason.to_owned()),
             message: verdict.message.map(str::to_owned),
+            plan_tier: None,
+            expires_at: None,
+            terms: None,
         };
         // Nothing is later than the end of time.
         let is_new = (self.world.find_approval(&id)).is_none_or(|it| it.spec != spec);
