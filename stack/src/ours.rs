@@ -30,6 +30,8 @@ pub(crate) const KUBECONFIG: &str = "KUBECONFIG";
 pub(crate) const DOCUMENTS: &str = "documents";
 /// The name of our controller's process.
 pub(crate) const CONTROLLER: &str = "controller";
+/// The name of the portal's server.
+pub(crate) const PORTAL: &str = "portal";
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -143,6 +145,28 @@ pub(crate) async fn start_controller(
             // Where its lease is.
             ("POD_NAMESPACE".into(), kuadrant::NAMESPACE.into()),
         ],
+        port: Some(port),
+        probe: Probe::Answers(loopback(port), "/readyz".into()),
+    };
+    core.start(launch, PATIENCE).await
+}
+
+pub(crate) async fn start_portal(
+    core: &Core,
+    name: &str,
+    program: PathBuf,
+    arguments: &[String],
+) -> Result<()> {
+    let port = core.choose_port(name)?;
+    let kubeconfig = Persona::Portal.kubeconfig(core.state_dir());
+    let launch = Launch {
+        name: name.into(),
+        program,
+        args: ["server".into(), format!("--address={}", loopback(port))]
+            .into_iter()
+            .chain(arguments.iter().cloned())
+            .collect(),
+        env: vec![(KUBECONFIG.into(), kubeconfig.display().to_string())],
         port: Some(port),
         probe: Probe::Answers(loopback(port), "/readyz".into()),
     };

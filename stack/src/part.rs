@@ -20,18 +20,21 @@ pub enum Part {
     Gateway,
     /// Our controller.
     Controller,
+    /// The portal's server.
+    Portal,
     /// The sample products, and a server for their OpenAPI documents.
     Sample,
 }
 
 impl Part {
     /// Every part, in the order of starting.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ControlPlane,
         Self::ControllerManager,
         Self::Kuadrant,
         Self::Gateway,
         Self::Controller,
+        Self::Portal,
         Self::Sample,
     ];
 
@@ -43,6 +46,7 @@ impl Part {
             Self::Kuadrant => "kuadrant",
             Self::Gateway => "gateway",
             Self::Controller => "controller",
+            Self::Portal => "portal",
             Self::Sample => "sample",
         }
     }
@@ -58,7 +62,7 @@ impl Part {
                 Program::PlanPolicy,
             ],
             Self::Gateway => &[Program::Envoy],
-            Self::Controller | Self::Sample => &[],
+            Self::Controller | Self::Portal | Self::Sample => &[],
         }
     }
 }

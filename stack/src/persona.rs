@@ -83,6 +83,18 @@ impl Persona {
         }
     }
 
+    /// Their token, as their kubeconfig has it.
+    pub(crate) fn token(self, state_dir: &Path) -> Result<String> {
+        let text = fs::read_to_string(self.kubeconfig(state_dir))?;
+        let config: serde_json::Value = serde_yaml_ng::from_str(&text)?;
+        let users = config["users"].as_array().into_iter().flatten();
+        let mut mine = users.filter(|it| it["name"] == self.name());
+        let token = mine.find_map(|it| it["user"]["token"].as_str());
+        token
+            .map(str::to_owned)
+            .with_context(|| format!("the kubeconfig of {} has no token", self.name()))
+    }
+
     /// Where their kubeconfig is.
     pub fn kubeconfig(self, state_dir: &Path) -> PathBuf {
         state_dir

@@ -100,6 +100,16 @@ impl Stack {
         self.url_of(ours::CONTROLLER)
     }
 
+    /// Where the portal's server answers, with [`Part::Portal`].
+    pub fn portal_url(&self) -> Option<String> {
+        self.url_of(ours::PORTAL)
+    }
+
+    /// The token of a persona, for a portal.
+    pub fn token(&self, persona: Persona) -> Result<String> {
+        persona.token(&self.core.options.state_dir)
+    }
+
     fn url_of(&self, name: &str) -> Option<String> {
         self.core
             .find_port(name)
@@ -127,6 +137,13 @@ impl Stack {
         let program = first.launch.program.clone();
         let arguments = &self.core.options.controller_arguments;
         ours::start_controller(&self.core, name, program, arguments).await
+    }
+
+    /// Starts one more of the portal's servers, and tells where it answers.
+    pub async fn add_portal(&self, name: &str, arguments: &[String]) -> Result<String> {
+        let program = self.core.find_process(ours::PORTAL)?.launch.program.clone();
+        ours::start_portal(&self.core, name, program, arguments).await?;
+        self.url_of(name).context("it has a port")
     }
 
     /// A free loopback port, remembered under a name.
@@ -206,7 +223,8 @@ async fn bring_up(core: &Core) -> Result<()> {
     } else {
         None
     };
-    let devportal = if options.has(Part::Controller) {
+    let ours = [Part::Controller, Part::Portal];
+    let devportal = if ours.iter().any(|part| options.has(*part)) {
         Some(ours::binary(options.devportal.as_deref(), progress).await?)
     } else {
         None
@@ -251,17 +269,7 @@ async fn bring_up(core: &Core) -> Result<()> {
             .await?;
     }
     if let Some(binary) = devportal {
-        progress
-            .step(
-                "our controller",
-                ours::start_controller(
-                    core,
-                    ours::CONTROLLER,
-                    binary,
-                    &options.controller_arguments,
-                ),
-            )
-            .await?;
+        start_ours(core, binary).await?;
     }
     if options.has(Part::Sample) {
         progress.step("sample", ours::apply_sample(core)).await?;
@@ -272,6 +280,20 @@ async fn bring_up(core: &Core) -> Result<()> {
         }
     }
     core.change(|state| state.phase = Phase::Running)
+}
+
+async fn start_ours(core: &Core, binary: PathBuf) -> Result<()> {
+    let (options, progress) = (&core.options, core.options.progress);
+    if options.has(Part::Controller) {
+        let (program, arguments) = (binary.clone(), &options.controller_arguments);
+        let start = ours::start_controller(core, ours::CONTROLLER, program, arguments);
+        progress.step("our controller", start).await?;
+    }
+    if options.has(Part::Portal) {
+        let start = ours::start_portal(core, ours::PORTAL, binary, &[]);
+        progress.step("the portal's server", start).await?;
+    }
+    Ok(())
 }
 
 const CONTROL_PLANE: [&str; 2] = [control_plane::ETCD, control_plane::API_SERVER];

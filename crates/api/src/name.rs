@@ -46,6 +46,8 @@ pub mod label {
     /// What Authorino watches Secrets by; without it a key could work but not
     /// be revoked.
     pub const MANAGED_BY: &str = "authorino.kuadrant.io/managed-by";
+    /// On a namespace, ours: keys can be asked for in it, `true`.
+    pub const CONSUMERS: &str = "devportal.kuadrant.io/consumers";
     /// The value of [`MANAGED_BY`].
     pub const MANAGED_BY_AUTHORINO: &str = "authorino";
 }
@@ -77,6 +79,9 @@ pub mod annotation {
     /// The labels of an enforcement Secret that it has for the AuthPolicy's
     /// selector, separated by commas; others may have added more.
     pub const SELECTED_BY: &str = "devportal.kuadrant.io/selected-by";
+    /// On an HTTPRoute: owners are offered it, `true`. The first generation's name, and
+    /// ours.
+    pub const EXPOSE: [&str; 2] = ["backstage.io/expose", "devportal.kuadrant.io/expose"];
     /// SHA-256 of a *generated* value (256 random bits, so that the digest
     /// tells nothing), by which tampering shows. Never set for brought keys.
     pub const DIGEST: &str = "devportal.kuadrant.io/api-key-sha256";
@@ -110,6 +115,16 @@ pub fn phase_approval(request: &RequestId) -> ApprovalId {
     ApprovalId::new(
         &request.namespace,
         format!("{}{PHASE_SUFFIX}", request.name),
+    )
+}
+
+/// The approval in which somebody decides through the portal. `basis` is any text that
+/// differs between two decisions that may both be made.
+pub fn decision(request: &RequestId, basis: &str) -> ApprovalId {
+    let suffix = format!("decision-{}", hash8(basis));
+    ApprovalId::new(
+        &request.namespace,
+        with_suffix(&request.name, &suffix, NAME_MAX),
     )
 }
 
@@ -238,6 +253,7 @@ mod tests {
         for make in [
             |k: &KeyId, p: &ProductId| auto_approval(&request(k, p)).name,
             |k: &KeyId, p: &ProductId| phase_approval(&request(k, p)).name,
+            |k: &KeyId, p: &ProductId| decision(&request(k, p), "x").name,
             |k: &KeyId, _: &ProductId| enforcement_secret(k, "kuadrant-system").name,
             |k: &KeyId, _: &ProductId| revised_enforcement_secret(k, "kuadrant-system", "x").name,
             |k: &KeyId, _: &ProductId| generated_source(k).name,

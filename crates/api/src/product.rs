@@ -100,7 +100,9 @@ pub enum ApprovalMode {
 }
 
 /// Whether consumers see the product.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum PublishStatus {
     /// Hidden: the owner is still working on it.
     #[default]

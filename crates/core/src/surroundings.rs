@@ -93,7 +93,7 @@ impl<P: Policy> Default for Policies<P> {
 
 impl<P: Policy> Policies<P> {
     /// Takes an observation in. The targets it bears on, and what became of the sight.
-    pub(crate) fn take(&mut self, told: Told<P>) -> (Vec<Target>, Taken<P>) {
+    pub fn take(&mut self, told: Told<P>) -> (Vec<Target>, Taken<P>) {
         let mut taken = self.table.take(told);
         let differences = std::mem::take(&mut taken.differences);
         let mut targets = Vec::new();

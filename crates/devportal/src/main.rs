@@ -26,6 +26,7 @@ use crate::explain::Output;
   devportal crds | kubectl apply --server-side -f -
   devportal controller
   devportal controller --leader-elect --health-probe-bind-address=:8081
+  devportal server --address=:8080
   devportal explain consumer/reseller"
 )]
 struct Arguments {
@@ -37,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Turn APIProducts, APIKeys and approvals into credentials.
     Controller(ControllerArguments),
+    /// Serve the portal's HTTP API, on which user interfaces are built.
+    Server(ServerArguments),
     /// Tell why a key is as it is, and why something is not written.
     Explain(ExplainArguments),
     /// Print the definitions of the four kinds, for `kubectl apply`.
@@ -73,6 +76,40 @@ struct ControllerArguments {
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Whoever asks sends a token that the cluster accepts, or a portal's own with
+Impersonate-User, Impersonate-Group and Impersonate-Extra-devportal.kuadrant.io%2Femail.
+What they see and may do is the cluster's RBAC; the API is described at /openapi.json.
+It speaks plain HTTP: TLS is ended in front of it.
+
+Environment:
+  RUST_LOG   what to log, for example info or devportal_server=debug
+
+Examples:
+  devportal server
+  devportal server --address=:8080 --routes=annotated
+  curl localhost:8080/v1/me -H \"Authorization: Bearer $TOKEN\""
+)]
+struct ServerArguments {
+    /// Where it answers; `:PORT` means every interface.
+    #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
+    address: SocketAddr,
+    /// Which routes owners are offered to publish: all that they may see, or those
+    /// annotated `devportal.kuadrant.io/expose: "true"`.
+    #[arg(long, value_enum, default_value_t = Routes::All)]
+    routes: Routes,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Routes {
+    All,
+    Annotated,
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +197,17 @@ async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Crds => print_definitions(),
         Command::Explain(arguments) => explain::run(&arguments.key, arguments.output).await,
+        Command::Server(arguments) => {
+            log(arguments.log_format)?;
+            let options = devportal_server::Options {
+                address: arguments.address,
+                routes: match arguments.routes {
+                    Routes::All => devportal_server::Routes::All,
+                    Routes::Annotated => devportal_server::Routes::Annotated,
+                },
+            };
+            devportal_server::run(options, stop_signal()?).await
+        }
         Command::Controller(arguments) => {
             log(arguments.log_format)?;
             let options = devportal_controller::Options {

@@ -11,9 +11,10 @@ pub mod selector;
 
 use devportal_api::APIProduct;
 use devportal_api::condition::{AuthPolicyState, PlanPolicyState, RouteState};
-use devportal_api::foreign::HTTPRoute;
+use devportal_api::foreign::{HTTPRoute, Kuadrant};
 use devportal_api::id::{ProductId, RouteId};
 use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, Limits, Plan};
+use devportal_mirror::Table;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
@@ -64,7 +65,7 @@ impl Discovery {
 }
 
 /// The route a product wraps.
-pub(crate) fn route_of(product: &APIProduct) -> RouteId {
+pub fn route_of(product: &APIProduct) -> RouteId {
     RouteId::new(
         ProductId::of(product).namespace,
         &product.spec.target_ref.name,
@@ -84,20 +85,37 @@ pub(crate) fn openapi_url(product: &APIProduct) -> Option<String> {
 
 /// Looks around a product's route.
 pub fn discover(product: &APIProduct, around: &Surroundings) -> Discovery {
-    let id = route_of(product);
-    let route = around.find_route(&id);
-    let (plan_policy, plans) = plan::discover(around, &id, route);
+    look_around(&route_of(product), around)
+}
+
+/// Looks around a route, whether or not a product wraps it.
+pub fn look_around(id: &RouteId, around: &Surroundings) -> Discovery {
+    let route = around.find_route(id);
+    let (plan_policy, plans) = plan::discover(around, id, route);
     Discovery {
-        auth: auth::discover(around, &id, route),
+        auth: auth::discover(around, id, route),
         plan_policy,
         plans,
         hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),
         route: match route {
-            None => RouteState::NotFound(id),
-            Some(route) if is_accepted(route) => RouteState::Accepted(id),
-            Some(_) => RouteState::NotAccepted(id),
+            None => RouteState::NotFound(id.clone()),
+            Some(route) if is_accepted(route) => RouteState::Accepted(id.clone()),
+            Some(_) => RouteState::NotAccepted(id.clone()),
         },
     }
+}
+
+/// Where enforcement Secrets belong: the namespace of the oldest Kuadrant resource that
+/// is not being deleted.
+pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
+    kuadrants
+        .iter()
+        .filter(|(_, kuadrant)| kuadrant.meta().deletion_timestamp.is_none())
+        .min_by_key(|(id, kuadrant)| {
+            let created = kuadrant.meta().creation_timestamp.as_ref();
+            (created.map(|at| at.0), *id)
+        })
+        .map(|(id, _)| id.namespace.as_str())
 }
 
 /// Whether any Gateway controller accepted the route for any of its parents.

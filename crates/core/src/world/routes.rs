@@ -5,7 +5,6 @@ use std::sync::Arc;
 use devportal_api::foreign::{HTTPRoute, Kuadrant};
 use devportal_api::id::{ProductId, RouteId};
 use devportal_mirror::{Difference, Told};
-use kube::Resource;
 
 use super::{Dirty, World, gateways_of};
 use crate::change::OpenApiAnswer;
@@ -39,16 +38,7 @@ impl World {
     /// Where enforcement Secrets belong: the namespace of the oldest Kuadrant
     /// resource that is not being deleted.
     pub fn kuadrant_namespace(&self) -> Option<&str> {
-        self.kuadrants
-            .iter()
-            .filter(|(_, kuadrant)| kuadrant.meta().deletion_timestamp.is_none())
-            .min_by_key(|(id, kuadrant)| {
-                (
-                    kuadrant.meta().creation_timestamp.as_ref().map(|at| at.0),
-                    *id,
-                )
-            })
-            .map(|(id, _)| id.namespace.as_str())
+        discover::kuadrant_namespace(&self.kuadrants)
     }
 
     /// What came of fetching an OpenAPI document; `None` before the first

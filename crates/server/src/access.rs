@@ -1,0 +1,143 @@
+//! What may somebody do? What the API server says, asked as themselves.
+//!
+//! Who sees what is decided by namespace, never by object: first whether they may
+//! everywhere, then in each namespace that holds anything.
+
+use std::collections::BTreeSet;
+
+use devportal_api::GROUP;
+use devportal_api::foreign::GATEWAY_GROUP;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+
+use crate::caller::{Mark, Me};
+use crate::kubernetes::Kubernetes;
+use crate::problem::Problem;
+use crate::remember::Memory;
+
+/// Something that can be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Right {
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    subresource: &'static str,
+}
+
+const fn right(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right {
+        verb,
+        group,
+        resource,
+        subresource: "",
+    }
+}
+
+pub(crate) const SEE_PRODUCTS: Right = right("list", GROUP, "apiproducts");
+pub(crate) const EDIT_PRODUCTS: Right = right("update", GROUP, "apiproducts");
+pub(crate) const MAKE_PRODUCTS: Right = right("create", GROUP, "apiproducts");
+pub(crate) const SEE_KEYS: Right = right("list", GROUP, "apikeys");
+pub(crate) const ASK_FOR_KEYS: Right = right("create", GROUP, "apikeys");
+pub(crate) const SEE_REQUESTS: Right = right("list", GROUP, "apikeyrequests");
+pub(crate) const DECIDE: Right = right("create", GROUP, "apikeyapprovals");
+pub(crate) const SEE_ROUTES: Right = right("list", GATEWAY_GROUP, "httproutes");
+pub(crate) const EDIT_ROUTES: Right = right("update", GATEWAY_GROUP, "httproutes");
+/// To be shown the value of a key: nothing that Kubernetes itself does.
+pub(crate) const REVEAL: Right = Right {
+    subresource: "reveal",
+    ..right("create", GROUP, "apikeys")
+};
+
+/// Where somebody may do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    Everywhere,
+    In(BTreeSet<String>),
+}
+
+impl Places {
+    pub(crate) fn has(&self, namespace: &str) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::In(namespaces) => namespaces.contains(namespace),
+        }
+    }
+
+    pub(crate) fn is_nowhere(&self) -> bool {
+        matches!(self, Self::In(namespaces) if namespaces.is_empty())
+    }
+}
+
+/// What was said about rights.
+pub(crate) struct Access(Memory<(Mark, Right, String), bool>);
+
+/// How many questions are under way at a time, for one who asks.
+const AT_A_TIME: usize = 16;
+
+impl Access {
+    pub(crate) fn new() -> Self {
+        Self(Memory::new())
+    }
+
+    /// Whether somebody may do something in a namespace; `""` is all of them.
+    pub(crate) async fn may(
+        &self,
+        kubernetes: &Kubernetes,
+        me: &Me,
+        right: Right,
+        namespace: &str,
+    ) -> Result<bool, Problem> {
+        let question = (me.person.mark, right, namespace.to_owned());
+        let ask = ask(kubernetes, me, right, namespace);
+        self.0.recall(question, ask).await
+    }
+
+    /// Where somebody may do something, of the namespaces given.
+    pub(crate) async fn places(
+        &self,
+        kubernetes: &Kubernetes,
+        me: &Me,
+        right: Right,
+        namespaces: BTreeSet<String>,
+    ) -> Result<Places, Problem> {
+        if self.may(kubernetes, me, right, "").await? {
+            return Ok(Places::Everywhere);
+        }
+        let allowed = stream::iter(namespaces)
+            .map(|namespace| async move {
+                let is_allowed = self.may(kubernetes, me, right, &namespace).await?;
+                Ok::<_, Problem>(is_allowed.then_some(namespace))
+            })
+            .buffer_unordered(AT_A_TIME)
+            .try_filter_map(|it| async move { Ok(it) });
+        Ok(Places::In(allowed.try_collect().await?))
+    }
+}
+
+/// Asks now, whatever is remembered.
+pub(crate) async fn ask(
+    kubernetes: &Kubernetes,
+    me: &Me,
+    right: Right,
+    namespace: &str,
+) -> Result<bool, Problem> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                group: some(right.group),
+                verb: some(right.verb),
+                resource: some(right.resource),
+                subresource: some(right.subresource),
+                namespace: some(namespace),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let review = kubernetes.review(&me.caller, &review).await?;
+    Ok(review.status.is_some_and(|it| it.allowed))
+}

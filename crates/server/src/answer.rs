@@ -1,0 +1,360 @@
+//! In which form is asked and answered? Everything that is wrong about a request is a
+//! [`Problem`], also where it is the form that is wrong.
+
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented, StatusCode as Status};
+use aide::{OperationInput, OperationOutput};
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use devportal_api::id::ObjectId;
+use devportal_api::name::is_object_name;
+use devportal_mirror::Version;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::problem::Problem;
+
+/// Wraps an extractor of axum's, whose refusals are plain text.
+macro_rules! extractor {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        pub(crate) struct $name<T>(pub(crate) T);
+
+        impl<S, T> FromRequestParts<S> for $name<T>
+        where
+            S: Send + Sync,
+            axum::extract::$name<T>: FromRequestParts<S>,
+            <axum::extract::$name<T> as FromRequestParts<S>>::Rejection: std::fmt::Display,
+        {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let found = axum::extract::$name::<T>::from_request_parts(parts, state).await;
+                let axum::extract::$name(found) =
+                    found.map_err(|why| Problem::invalid(why.to_string()))?;
+                Ok(Self(found))
+            }
+        }
+
+        impl<T: JsonSchema> OperationInput for $name<T> {
+            fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+                axum::extract::$name::<T>::operation_input(context, operation);
+            }
+        }
+    };
+}
+
+extractor!(
+    /// What the address names.
+    Path
+);
+extractor!(
+    /// What comes after the question mark.
+    Query
+);
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S, T> FromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let found = Json::<T>::from_request(request, state).await;
+        let Json(found) = found.map_err(|why| {
+            let detail = why.body_text();
+            Problem::new(why.status(), "Invalid", detail)
+        })?;
+        Ok(Self(found))
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Body<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Json::<T>::operation_input(context, operation);
+    }
+}
+
+/// An object, as an address names it.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Named {
+    /// The object's namespace.
+    namespace: String,
+    /// The object's name.
+    name: String,
+}
+
+impl Named {
+    /// # Errors
+    ///
+    /// When no object can have the name, so that no other path is made of it.
+    pub(crate) fn id<I: ObjectId>(&self) -> Result<I, Problem> {
+        if is_namespace(&self.namespace) && is_object_name(&self.name) {
+            Ok(I::named(&self.namespace, &self.name))
+        } else {
+            Err(Problem::not_found("what the address names"))
+        }
+    }
+}
+
+pub(crate) fn is_namespace(text: &str) -> bool {
+    const LONGEST: usize = 63;
+    is_object_name(text) && text.len() <= LONGEST && !text.contains('.')
+}
+
+/// A name in a body, as the field that it is in.
+pub(crate) fn checked_namespace(field: &str, text: &str) -> Result<(), Problem> {
+    let problem = || Problem::of_field(field, "a namespace is lower-case letters, digits and -");
+    is_namespace(text).then_some(()).ok_or_else(problem)
+}
+
+/// The same of an object's name.
+pub(crate) fn checked_name(field: &str, text: &str) -> Result<(), Problem> {
+    let problem = || {
+        Problem::of_field(
+            field,
+            "a name is lower-case letters, digits, - and ., at most 253 characters",
+        )
+    };
+    is_object_name(text).then_some(()).ok_or_else(problem)
+}
+
+/// Some rows of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct List<T> {
+    /// The rows, in order.
+    pub(crate) items: Vec<T>,
+    /// What to send as `after` for the next rows; absent: there are no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+}
+
+/// How many rows a list has, unless said otherwise.
+pub(crate) const ROWS: usize = 50;
+/// How many it may have.
+const MOST_ROWS: usize = 200;
+
+/// How many rows are wanted.
+pub(crate) fn limit(wanted: Option<usize>) -> Result<usize, Problem> {
+    match wanted {
+        None => Ok(ROWS),
+        Some(1..=MOST_ROWS) => Ok(wanted.unwrap_or(ROWS)),
+        Some(_) => Err(Problem::invalid(format!("limit is 1 to {MOST_ROWS}"))),
+    }
+}
+
+/// Where a page ended, opaque to whoever asks.
+pub(crate) fn cursor<R: Serialize, I: ObjectId>((rank, id): &(R, I)) -> String {
+    let place = serde_json::json!([rank, id.namespace(), id.name()]);
+    URL_SAFE_NO_PAD.encode(place.to_string())
+}
+
+/// # Errors
+///
+/// When it is none of ours.
+pub(crate) fn place<R: DeserializeOwned, I: ObjectId>(cursor: &str) -> Result<(R, I), Problem> {
+    let read = || {
+        let text = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (rank, namespace, name): (R, String, String) = serde_json::from_slice(&text).ok()?;
+        Some((rank, I::named(&namespace, &name)))
+    };
+    read().ok_or_else(|| Problem::invalid("after is none of the cursors that lists give as next"))
+}
+
+/// An object with its version, by which a later change is tied to what was seen.
+pub(crate) struct Versioned<T>(pub(crate) T, pub(crate) Version);
+
+impl<T> Versioned<T> {
+    fn tag(&self) -> HeaderValue {
+        let tag = format!("\"{}\"", self.1.0);
+        HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Versioned<T> {
+    fn into_response(self) -> Response {
+        let tag = self.tag();
+        ([(header::ETAG, tag)], Json(self.0)).into_response()
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Versioned<T> {
+    type Inner = T;
+
+    fn operation_response(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Option<Documented> {
+        Json::<T>::operation_response(context, operation)
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<Status>, Documented)> {
+        Json::<T>::inferred_responses(context, operation)
+    }
+}
+
+/// Something that was made.
+pub(crate) struct Created<T>(pub(crate) Versioned<T>);
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, self.0).into_response()
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Created<T> {
+    type Inner = T;
+
+    fn operation_response(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Option<Documented> {
+        Json::<T>::operation_response(context, operation)
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<Status>, Documented)> {
+        let response = Self::operation_response(context, operation);
+        let created = Status::Code(StatusCode::CREATED.as_u16());
+        response
+            .into_iter()
+            .map(|it| (Some(created.clone()), it))
+            .collect()
+    }
+}
+
+/// The version that `If-Match` asks for.
+///
+/// # Errors
+///
+/// When it is none that an ETag had.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(tag) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = tag.to_str().ok().and_then(|it| {
+        let version = it.strip_prefix('"')?.strip_suffix('"')?;
+        let is_version = !version.is_empty() && version.bytes().all(|it| it.is_ascii_digit());
+        is_version.then(|| version.to_owned())
+    });
+    match text {
+        Some(version) => Ok(Some(version)),
+        None => Err(Problem::invalid(
+            "If-Match is the ETag of an earlier answer",
+        )),
+    }
+}
+
+/// The conflict that `If-Match` is there for.
+pub(crate) fn stale_if_conflict(problem: Problem) -> Problem {
+    if problem.code() == StatusCode::CONFLICT && problem.title == "Conflict" {
+        let detail = "it has changed since you looked: look again, then decide again";
+        return Problem::new(StatusCode::PRECONDITION_FAILED, "Changed", detail);
+    }
+    problem
+}
+
+/// A request that may be sent again without being carried out twice: what it makes is
+/// named after it, and notes what it was made from.
+pub(crate) struct Idempotency {
+    /// Of whose request, and which.
+    which: String,
+    /// The same, and what was asked for.
+    whole: String,
+}
+
+/// The annotation that notes which request made an object.
+pub(crate) const MADE_BY_REQUEST: &str = "devportal.kuadrant.io/request-sha256";
+
+impl Idempotency {
+    /// From the header `Idempotency-Key`, where it is there.
+    pub(crate) fn of(headers: &HeaderMap, user: &str, body: &impl Serialize) -> Option<Self> {
+        let key = headers.get("idempotency-key")?.as_bytes();
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        let hash = |parts: &[&[u8]]| {
+            let mut hash = Sha256::new();
+            for part in parts {
+                hash.update(part.len().to_be_bytes());
+                hash.update(part);
+            }
+            hex::encode(hash.finalize())
+        };
+        Some(Self {
+            which: hash(&[user.as_bytes(), key]),
+            whole: hash(&[user.as_bytes(), key, &body]),
+        })
+    }
+
+    /// Ends the name of what it makes.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.which[..10]
+    }
+
+    /// What is noted on the object.
+    pub(crate) fn note(&self) -> &str {
+        &self.whole
+    }
+
+    /// Whether an object was made by this very request.
+    pub(crate) fn made<K: kube::Resource>(&self, object: &K) -> bool {
+        let annotations = object.meta().annotations.as_ref();
+        annotations.and_then(|it| it.get(MADE_BY_REQUEST)) == Some(&self.whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devportal_api::id::KeyId;
+
+    #[test]
+    fn a_cursor_leads_back_to_its_place_and_nothing_else_is_one() {
+        let here = (-7_i64, KeyId::new("ns", "name"));
+        assert_eq!(place(&cursor(&here)).unwrap(), here);
+        for text in ["", "?", "bm9uZQ", &cursor(&("text", KeyId::new("", "")))] {
+            assert!(place::<i64, KeyId>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_objects_only() {
+        for (namespace, name) in [
+            ("ns", ".."),
+            ("..", "name"),
+            ("ns", "a/../b"),
+            ("ns", ""),
+            ("a.b", "name"),
+            ("ns", "name?x=1"),
+        ] {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            assert!(Named { namespace, name }.id::<KeyId>().is_err());
+        }
+    }
+
+    #[test]
+    fn the_same_request_of_another_person_is_another() {
+        let mut headers = HeaderMap::new();
+        headers.insert("idempotency-key", HeaderValue::from_static("k"));
+        let of = |user, body: &str| Idempotency::of(&headers, user, &body).unwrap();
+        assert_eq!(of("a", "x").note(), of("a", "x").note());
+        assert_ne!(of("a", "x").suffix(), of("b", "x").suffix());
+        assert_eq!(of("a", "x").suffix(), of("a", "y").suffix());
+        assert_ne!(of("a", "x").note(), of("a", "y").note());
+    }
+}

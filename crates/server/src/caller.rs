@@ -1,0 +1,269 @@
+//! Who is asking? Whoever the API server says that the headers are of.
+//!
+//! The token and the `Impersonate-*` headers are posted to it as they came, with a
+//! SelfSubjectReview: it checks the token *and* the right to impersonate, and answers
+//! who that is. There is no list of trusted callers here, and no second check.
+
+use std::sync::Arc;
+
+use aide::OperationInput;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use sha2::{Digest, Sha256};
+
+use crate::App;
+use crate::kubernetes::Kubernetes;
+use crate::problem::Problem;
+use crate::remember::Memory;
+
+/// Where a person's e-mail address is told.
+pub(crate) const EMAIL: &str = "devportal.kuadrant.io/email";
+
+/// SHA-256 of something long.
+pub(crate) type Mark = [u8; 32];
+
+/// What is passed on to the API server.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    headers: HeaderMap,
+    mark: Mark,
+    /// When the token ends, where it tells.
+    until: Option<Timestamp>,
+}
+
+impl Caller {
+    /// # Errors
+    ///
+    /// When there is no token.
+    fn of(all: &HeaderMap) -> Result<Self, Problem> {
+        let authorization = all.get(header::AUTHORIZATION);
+        let token = authorization.and_then(bearer);
+        let (Some(authorization), Some(token)) = (authorization, token) else {
+            return Err(Problem::unauthenticated());
+        };
+        let mut headers = HeaderMap::new();
+        let mut authorization = authorization.clone();
+        authorization.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, authorization);
+        for (name, value) in all.iter().filter(|(name, _)| is_passed_on(name)) {
+            headers.append(name, value.clone());
+        }
+        let mut hash = Sha256::new();
+        for (name, value) in &headers {
+            for part in [name.as_str().as_bytes(), value.as_bytes()] {
+                hash.update(part.len().to_be_bytes());
+                hash.update(part);
+            }
+        }
+        Ok(Self {
+            until: expiry(token),
+            headers,
+            mark: hash.finalize().into(),
+        })
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+fn bearer(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
+    is_bearer.then(|| token.trim())
+}
+
+fn is_passed_on(name: &HeaderName) -> bool {
+    name.as_str().starts_with("impersonate-")
+}
+
+/// When a JSON Web Token ends. Nothing is believed for it: an answer about it is only
+/// not remembered for longer.
+fn expiry(token: &str) -> Option<Timestamp> {
+    let payload = token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let payload: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    Timestamp::from_second(payload.get("exp")?.as_i64()?).ok()
+}
+
+/// A person, as the API server knows them.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) user: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) email: Option<String>,
+    /// Of all of that.
+    pub(crate) mark: Mark,
+}
+
+impl Person {
+    fn of(review: SelfSubjectReview) -> Result<Self, Problem> {
+        let info = review
+            .status
+            .and_then(|it| it.user_info)
+            .unwrap_or_default();
+        let user = info.username.unwrap_or_default();
+        // An account that lost the headers on the way would act as itself.
+        if user.is_empty() || user.starts_with("system:") {
+            return Err(Problem::forbidden(format!(
+                "{user:?} is no person: send the person's own token, or Impersonate-User with \
+                 the account's"
+            )));
+        }
+        if user.chars().any(char::is_control) {
+            return Err(Problem::forbidden(
+                "the user's name has control characters: nobody could tell it from another",
+            ));
+        }
+        let mut groups = info.groups.unwrap_or_default();
+        groups.sort();
+        let email = info.extra.and_then(|mut it| it.remove(EMAIL)?.pop());
+        let mark = Sha256::digest(format!("{user:?}{groups:?}{email:?}")).into();
+        Ok(Self {
+            user,
+            groups,
+            email,
+            mark,
+        })
+    }
+
+    pub(crate) fn is_in(&self, group: &str) -> bool {
+        self.groups.binary_search_by(|it| (**it).cmp(group)).is_ok()
+    }
+}
+
+/// The door: who headers are of.
+pub(crate) struct Door(Memory<Mark, Arc<Person>>);
+
+impl Door {
+    pub(crate) fn new() -> Self {
+        Self(Memory::new())
+    }
+
+    /// # Errors
+    ///
+    /// When the API server does not know the token, or does not let it act for whom it
+    /// names; when that is no person.
+    pub(crate) async fn admit(
+        &self,
+        kubernetes: &Kubernetes,
+        caller: &Caller,
+    ) -> Result<Arc<Person>, Problem> {
+        if caller.until.is_some_and(|until| until <= Timestamp::now()) {
+            return Err(Problem::unauthenticated());
+        }
+        let ask = async {
+            let review = SelfSubjectReview::default();
+            let review = kubernetes.review(caller, &review).await?;
+            Person::of(review).map(Arc::new)
+        };
+        self.0.recall(caller.mark, ask).await
+    }
+}
+
+/// Whoever asks, and what of their request is passed on.
+pub(crate) struct Me {
+    pub(crate) caller: Caller,
+    pub(crate) person: Arc<Person>,
+}
+
+impl FromRequestParts<App> for Me {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::of(&parts.headers)?;
+        let person = app.door.admit(&app.kubernetes, &caller).await?;
+        Ok(Self { caller, person })
+    }
+}
+
+impl OperationInput for Me {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::authentication::v1::{SelfSubjectReviewStatus, UserInfo};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn person(user: &str) -> Result<Person, Problem> {
+        Person::of(SelfSubjectReview {
+            status: Some(SelfSubjectReviewStatus {
+                user_info: Some(UserInfo {
+                    username: Some(user.to_owned()),
+                    groups: Some(vec!["b".into(), "a".into()]),
+                    ..UserInfo::default()
+                }),
+            }),
+            ..SelfSubjectReview::default()
+        })
+    }
+
+    #[test]
+    fn the_token_and_who_it_speaks_for_are_passed_on_and_nothing_else() {
+        let caller = Caller::of(&headers(&[
+            ("authorization", "Bearer t"),
+            ("impersonate-user", "alice"),
+            ("impersonate-group", "a"),
+            ("impersonate-group", "b"),
+            ("cookie", "secret"),
+        ]))
+        .unwrap();
+        assert_eq!(caller.headers().len(), 4);
+        assert!(!caller.headers().contains_key("cookie"));
+    }
+
+    #[test]
+    fn without_a_token_nobody_is_asked() {
+        for pairs in [
+            &[][..],
+            &[("impersonate-user", "alice")],
+            &[("authorization", "Basic YTpi")],
+            &[("authorization", "Bearer ")],
+        ] {
+            assert_eq!(Caller::of(&headers(pairs)).unwrap_err().status, 401);
+        }
+    }
+
+    #[test]
+    fn the_same_token_for_another_person_is_another_caller() {
+        let of = |user| {
+            let pairs = [("authorization", "Bearer t"), ("impersonate-user", user)];
+            Caller::of(&headers(&pairs)).unwrap().mark
+        };
+        assert_ne!(of("alice"), of("bob"));
+        assert_eq!(of("alice"), of("alice"));
+    }
+
+    #[test]
+    fn a_service_is_no_person() {
+        for user in [
+            "",
+            "system:anonymous",
+            "system:serviceaccount:backstage:backstage",
+            "alice\u{7}",
+        ] {
+            assert_eq!(person(user).unwrap_err().status, 403, "{user:?}");
+        }
+        assert!(person("backstage:user:default/alice").unwrap().is_in("a"));
+    }
+
+    #[test]
+    fn a_token_that_tells_when_it_ends_is_not_remembered_beyond_that() {
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"exp": 1700000000}"#);
+        let end = Timestamp::from_second(1_700_000_000).unwrap();
+        assert_eq!(expiry(&format!("h.{payload}.s")), Some(end));
+        assert_eq!(expiry("opaque"), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! Is the server alive, and is what it shows complete and fresh?
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use devportal_mirror::Sight;
+
+use crate::App;
+
+/// Ready is who has listed everything. What is out of date is told and shown all the
+/// same: another replica would see no more.
+pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, String) {
+    let known = app.store.read();
+    let mut is_ready = true;
+    let mut lines = Vec::new();
+    for (kind, sight) in known.sights() {
+        // Without the kinds of others everything else is shown.
+        let is_ours = kind.starts_with("API");
+        is_ready &= sight.is_listed() || (!is_ours && sight.has_answered());
+        match sight {
+            Sight::Current => {}
+            Sight::Unlisted => lines.push(format!("{kind}: still listing")),
+            Sight::Blind(why) => lines.push(format!("{kind}: not seen: {why}")),
+            Sight::Stale(why, since) => {
+                lines.push(format!("{kind}: not followed since {since:.0}: {why}"));
+            }
+        }
+    }
+    let (status, word) = if is_ready {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    lines.insert(0, word.to_owned());
+    (status, lines.join("\n") + "\n")
+}
+
+/// Says on every answer that is read from the mirror since when it may be out of date.
+pub(crate) async fn tell_staleness(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_read = request.method() == Method::GET;
+    let mut response = next.run(request).await;
+    let since = app.store.read().stale_since().filter(|_| is_read);
+    let since = since.and_then(|at| HeaderValue::from_str(&format!("{at:.0}")).ok());
+    if let Some(since) = since {
+        response
+            .headers_mut()
+            .insert("devportal-stale-since", since);
+    }
+    response
+}

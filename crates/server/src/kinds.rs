@@ -1,0 +1,201 @@
+//! By what are products, keys, requests and routes listed, ordered and searched?
+
+use std::sync::Arc;
+
+use devportal_api::condition::kind;
+use devportal_api::foreign::HTTPRoute;
+use devportal_api::id::{KeyId, ObjectId, ProductId, RequestId, RouteId};
+use devportal_api::key::RequestedBy;
+use devportal_api::product::PublishStatus;
+use devportal_api::{APIKey, APIKeyRequest, APIProduct};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::shelf::{Place, Shelved, Topic, places};
+
+/// How a key, or the request for it, stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub(crate) enum State {
+    /// Nobody has decided.
+    Pending,
+    /// The key works, or is about to.
+    Approved,
+    /// The newest decision is a denial.
+    Denied,
+    /// It was approved, and its time is over.
+    Expired,
+    /// Something is missing; the message says what.
+    Failed,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Denied,
+        Self::Expired,
+        Self::Failed,
+    ];
+
+    /// What the conditions say, with the one that says it. Before the controller has
+    /// seen a key it is pending.
+    pub(crate) fn of(conditions: &[Condition]) -> (Self, Option<&Condition>) {
+        let of = |it: &Condition| match it.type_.as_str() {
+            kind::FAILED => Some(Self::Failed),
+            kind::DENIED => Some(Self::Denied),
+            kind::EXPIRED => Some(Self::Expired),
+            kind::APPROVED => Some(Self::Approved),
+            kind::PENDING => Some(Self::Pending),
+            _ => None,
+        };
+        let found = conditions
+            .iter()
+            .filter(|it| it.status == "True")
+            .find_map(|it| Some((of(it)?, Some(it))));
+        found.unwrap_or((Self::Pending, None))
+    }
+}
+
+/// The condition that says whether the gateway enforces a key.
+pub(crate) fn enforced(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|it| it.type_ == kind::ENFORCED)
+}
+
+pub(crate) fn conditions_of_key(key: &APIKey) -> &[Condition] {
+    key.status.as_ref().map_or(&[], |it| &it.conditions)
+}
+
+pub(crate) fn conditions_of_request(request: &APIKeyRequest) -> &[Condition] {
+    request.status.as_ref().map_or(&[], |it| &it.conditions)
+}
+
+/// When something was created, in seconds.
+fn created<K: Resource>(object: &K) -> i64 {
+    let at = object.meta().creation_timestamp.as_ref();
+    at.map_or(0, |at| at.0.as_second())
+}
+
+impl Shelved for APIProduct {
+    type State = PublishStatus;
+    /// The name that people read, in lower case.
+    type Rank = String;
+    const STATES: &'static [PublishStatus] = &[PublishStatus::Draft, PublishStatus::Published];
+
+    fn first() -> String {
+        String::new()
+    }
+
+    fn places(id: &ProductId, product: &Arc<Self>) -> Vec<Place<PublishStatus, String>> {
+        let rank = product.spec.display_name.to_lowercase();
+        let state = product.spec.publish_status;
+        places(&id.namespace, [Topic::Anything], state, &rank)
+    }
+
+    fn text(id: &ProductId, product: &Arc<Self>) -> String {
+        let spec = &product.spec;
+        let team = spec.contact.as_ref().and_then(|it| it.team.as_deref());
+        let texts = [
+            Some(id.namespace.as_str()),
+            Some(id.name.as_str()),
+            Some(spec.display_name.as_str()),
+            spec.description.as_deref(),
+            spec.owner.as_ref().map(|it| it.name.as_str()),
+            team,
+        ];
+        let texts = texts.into_iter().flatten();
+        let tags = spec.tags.iter().map(String::as_str);
+        texts.chain(tags).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Shelved for APIKey {
+    type State = State;
+    /// The newest first.
+    type Rank = i64;
+    const STATES: &'static [State] = &State::ALL;
+
+    fn first() -> i64 {
+        i64::MIN
+    }
+
+    fn places(id: &KeyId, key: &Arc<Self>) -> Vec<Place<State, i64>> {
+        let conditions = conditions_of_key(key);
+        let state = State::of(conditions).0;
+        let rank = -created(&**key);
+        let enforced = enforced(conditions);
+        let unenforced = enforced.filter(|it| it.status != "True");
+        let topics = [Topic::Anything, Topic::Product(key.product_id())];
+        let topics = topics
+            .into_iter()
+            .chain(unenforced.map(|_| Topic::Unenforced));
+        places(&id.namespace, topics, state, &rank)
+    }
+
+    fn text(id: &KeyId, key: &Arc<Self>) -> String {
+        let spec = &key.spec;
+        let use_case = spec.use_case.as_deref().unwrap_or_default();
+        let RequestedBy { user_id, email } = &spec.requested_by;
+        let product = &spec.api_product_ref.name;
+        let KeyId { namespace, name } = id;
+        let tier = &spec.plan_tier;
+        [namespace, name, product, tier, user_id, email, use_case].join("\n")
+    }
+}
+
+impl Shelved for APIKeyRequest {
+    type State = State;
+    /// The oldest first: who has waited longest.
+    type Rank = i64;
+    const STATES: &'static [State] = &State::ALL;
+
+    fn first() -> i64 {
+        i64::MIN
+    }
+
+    fn places(id: &RequestId, request: &Arc<Self>) -> Vec<Place<State, i64>> {
+        let state = State::of(conditions_of_request(request)).0;
+        let rank = created(&**request);
+        let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
+        let topics = [Topic::Anything, Topic::Product(product)];
+        places(&id.namespace, topics, state, &rank)
+    }
+
+    fn text(id: &RequestId, request: &Arc<Self>) -> String {
+        let spec = &request.spec;
+        let RequestedBy { user_id, email } = &spec.requested_by;
+        let key = &spec.api_key_ref;
+        let product = &spec.api_product_ref.name;
+        let texts: [&str; 8] = [
+            id.namespace(),
+            product,
+            &spec.plan_tier,
+            user_id,
+            email,
+            &spec.use_case,
+            &key.namespace,
+            &key.name,
+        ];
+        texts.join("\n")
+    }
+}
+
+impl Shelved for HTTPRoute {
+    type State = ();
+    type Rank = ();
+    const STATES: &'static [()] = &[()];
+
+    fn first() {}
+
+    fn places(id: &RouteId, _: &Arc<Self>) -> Vec<Place<(), ()>> {
+        places(&id.namespace, [Topic::Anything], (), &())
+    }
+
+    fn text(id: &RouteId, route: &Arc<Self>) -> String {
+        let hostnames = route.spec.hostnames.join("\n");
+        format!("{}\n{}\n{hostnames}", id.namespace, id.name)
+    }
+}

@@ -1,0 +1,183 @@
+//! How is the API server asked and written to? As whoever asks us: their headers are
+//! passed on, so that its rights, admission and audit log are about the person.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Request, header};
+use devportal_api::id::ObjectId;
+use devportal_mirror::{Kept, Kind, Lens, Told, Version};
+use devportal_watch::{Guarded, told};
+use kube::api::{DeleteParams, GetParams, PatchParams, PostParams, Preconditions};
+use kube::client::ClientBuilder;
+use kube::config::AuthInfo;
+use kube::core::Request as Path;
+use kube::{Client, Config, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The API server, as somebody.
+#[derive(Clone)]
+pub(crate) struct Kubernetes {
+    /// Without any account: what is asked has the caller's headers only.
+    bare: Client,
+    /// As the server's own account.
+    pub(crate) own: Client,
+    pub(crate) lens: Lens,
+}
+
+impl Kubernetes {
+    /// # Errors
+    ///
+    /// When the configuration is of no use.
+    pub(crate) fn new(config: Config, lens: Lens) -> anyhow::Result<Self> {
+        let mut bare = config.clone();
+        // A client certificate would speak before any header.
+        bare.auth_info = AuthInfo::default();
+        bare.headers.clear();
+        Ok(Self {
+            bare: ClientBuilder::try_from(bare)?.build(),
+            own: Client::try_from(config)?,
+            lens,
+        })
+    }
+
+    /// Sends a request as the caller.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        mut request: Request<Vec<u8>>,
+    ) -> Result<T, Problem> {
+        let headers: &HeaderMap = caller.headers();
+        for (name, value) in headers {
+            request.headers_mut().append(name, value.clone());
+        }
+        match timeout(PATIENCE, self.bare.request(request)).await {
+            Ok(answer) => answer.map_err(|error| Problem::of_kubernetes(&error)),
+            Err(_) => Err(Problem::unavailable(
+                "the API server does not answer; try again in a moment",
+            )),
+        }
+    }
+
+    /// Asks the API server to review something: nothing is kept.
+    pub(crate) async fn review<K>(&self, caller: &Caller, review: &K) -> Result<K, Problem>
+    where
+        K: Resource<DynamicType = ()> + serde::Serialize + DeserializeOwned,
+    {
+        let path = Path::new(K::url_path(&(), None));
+        let request = path.create(&PostParams::default(), body(review)?);
+        self.send(caller, checked(request)?).await
+    }
+
+    pub(crate) async fn get<K: Kind>(
+        &self,
+        caller: &Caller,
+        id: &K::Id,
+    ) -> Result<K::Object, Problem> {
+        let request = path::<K>(id.namespace()).get(id.name(), &GetParams::default());
+        self.send(caller, checked(request)?).await
+    }
+
+    /// Creates an object. What the API server does not know it refuses.
+    pub(crate) async fn create<K: Kind>(
+        &self,
+        caller: &Caller,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<Written<K>, Problem> {
+        let path = K::Object::url_path(&(), Some(namespace));
+        let request = Request::post(format!("{path}?fieldValidation=Strict"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body(object)?);
+        self.written(caller, checked(request)?).await
+    }
+
+    /// Patches an object (RFC 7386).
+    pub(crate) async fn patch<K: Kind>(
+        &self,
+        caller: &Caller,
+        id: &K::Id,
+        patch: &Value,
+    ) -> Result<Written<K>, Problem> {
+        let params = PatchParams::default().validation_strict();
+        let patch = kube::api::Patch::Merge(patch);
+        let request = path::<K>(id.namespace()).patch(id.name(), &params, &patch);
+        self.written(caller, checked(request)?).await
+    }
+
+    /// Deletes an object, of a version where one is given. What became of the one of this
+    /// UID: it may be held.
+    pub(crate) async fn delete<K: Kind>(
+        &self,
+        caller: &Caller,
+        id: &K::Id,
+        uid: &str,
+        version: Option<String>,
+    ) -> Result<Told<K>, Problem> {
+        let params = DeleteParams {
+            preconditions: version.map(|it| Preconditions {
+                resource_version: Some(it),
+                uid: Some(uid.to_owned()),
+            }),
+            ..DeleteParams::default()
+        };
+        let request = path::<K>(id.namespace()).delete(id.name(), &params);
+        let answer: Value = self.send(caller, checked(request)?).await?;
+        let held = serde_json::from_value::<Guarded<K>>(answer).ok();
+        let held = held.filter(|it| it.meta().deletion_timestamp.is_some());
+        Ok(match held {
+            Some(object) => told(object, &self.lens).answered(),
+            None => Told::Ended(id.clone(), uid.to_owned(), None),
+        })
+    }
+
+    async fn written<K: Kind>(
+        &self,
+        caller: &Caller,
+        request: Request<Vec<u8>>,
+    ) -> Result<Written<K>, Problem> {
+        let object: Guarded<K> = self.send(caller, request).await?;
+        Ok(Written {
+            id: K::Id::named(&object.namespace().unwrap_or_default(), &object.name_any()),
+            told: told(object, &self.lens).answered(),
+        })
+    }
+}
+
+/// What the API server answered to a write.
+pub(crate) struct Written<K: Kind> {
+    pub(crate) id: K::Id,
+    pub(crate) told: Told<K>,
+}
+
+impl<K: Kind> Written<K> {
+    /// Which version of the object was written.
+    pub(crate) fn version(&self) -> Version {
+        match &self.told {
+            Told::Answered(_, kept) => kept.version(),
+            Told::Flawed(_, _, flaw) => flaw.version,
+            _ => Version::default(),
+        }
+    }
+}
+
+fn path<K: Kind>(namespace: &str) -> Path {
+    Path::new(K::Object::url_path(&(), Some(namespace)))
+}
+
+fn body(object: &impl serde::Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(object).map_err(|error| Problem::invalid(error.to_string()))
+}
+
+fn checked<E: std::fmt::Display>(
+    request: Result<Request<Vec<u8>>, E>,
+) -> Result<Request<Vec<u8>>, Problem> {
+    request.map_err(|error| Problem::invalid(error.to_string()))
+}

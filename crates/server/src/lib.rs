@@ -1,0 +1,185 @@
+//! The portal's server: what people see, and what they do, over HTTP.
+//!
+//! ```text
+//! request ─► caller: who is that? ─► access: what may they see? ─► resource ─► store
+//!                                                                     │
+//!                                      the API server, as the person ◄┘ writes
+//! ```
+//!
+//! It holds no rule of the domain and no power of its own: reads come from a mirror, of
+//! what the API server says that the person may see; writes carry the person's headers.
+//!
+//! | to change | edit |
+//! |---|---|
+//! | who somebody is | [`caller`] |
+//! | what somebody may see and do | [`access`] |
+//! | how long an answer of the API server stands | [`remember`] |
+//! | what is mirrored | [`store`] |
+//! | by what a kind is listed, ordered and searched | [`kinds`], [`shelf`] |
+//! | how the API server is written to | [`kubernetes`] |
+//! | the form of requests, answers and refusals | [`answer`], [`problem`] |
+//! | a resource: its rows, details and actions | [`resource`] |
+//! | the routes and their documentation | [`document`] |
+
+mod access;
+mod answer;
+mod caller;
+mod document;
+mod health;
+mod kinds;
+mod kubernetes;
+mod problem;
+mod remember;
+mod resource;
+mod shelf;
+mod store;
+mod trace;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use devportal_mirror::Lens;
+use devportal_watch::brief;
+use kube::Config;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::access::{Access, Places, Right};
+use crate::caller::{Door, Me};
+pub use crate::document::openapi;
+use crate::kubernetes::Kubernetes;
+use crate::problem::Problem;
+use crate::remember::Memory;
+use crate::shelf::{Shelf, Shelved};
+use crate::store::{Known, Store};
+
+/// How the server is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether owners see every route, or only those that are annotated for it.
+    pub routes: Routes,
+}
+
+/// Which routes are offered to owners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routes {
+    /// Every one in namespaces that they may look at.
+    #[default]
+    All,
+    /// Those that a platform engineer has annotated.
+    Annotated,
+}
+
+/// What every request needs.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) kubernetes: Kubernetes,
+    pub(crate) door: Door,
+    pub(crate) access: Access,
+    pub(crate) store: Store,
+    /// The namespaces in which keys can be asked for.
+    pub(crate) consumers: Memory<(), BTreeSet<String>>,
+    pub(crate) routes: Routes,
+    /// True when the server stops: streams end by themselves.
+    pub(crate) stops: watch::Receiver<bool>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Where somebody may do something, of the namespaces that hold anything of a kind.
+    pub(crate) async fn places<K: Shelved>(
+        &self,
+        me: &Me,
+        right: Right,
+        shelf: fn(&Known) -> &Shelf<K>,
+    ) -> Result<Places, Problem> {
+        self.places_of(me, right, self.store.namespaces(shelf))
+            .await
+    }
+
+    /// The same, of the namespaces given.
+    pub(crate) async fn places_of(
+        &self,
+        me: &Me,
+        right: Right,
+        namespaces: BTreeSet<String>,
+    ) -> Result<Places, Problem> {
+        let access = &self.access;
+        access.places(&self.kubernetes, me, right, namespaces).await
+    }
+
+    /// Whether somebody may do something in a namespace.
+    pub(crate) async fn may(
+        &self,
+        me: &Me,
+        right: Right,
+        namespace: &str,
+    ) -> Result<bool, Problem> {
+        let access = &self.access;
+        access.may(&self.kubernetes, me, right, namespace).await
+    }
+}
+
+/// Serves until `stop` is done.
+///
+/// # Errors
+///
+/// When the API server cannot be reached at the start, or the address is taken.
+pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let config = Config::infer().await.context(
+        "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
+    )?;
+    let cluster = config.cluster_url.clone();
+    let lens = Lens::new(rand::random());
+    let kubernetes = Kubernetes::new(config, lens.clone())?;
+    let version = kubernetes.own.apiserver_version().await.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot talk to the API server at {cluster}: {}; is it running, and is the kubeconfig right?",
+            brief(&error)
+        )
+    })?;
+    info!(server = %cluster, version = %version.git_version, "connected");
+    let listener = TcpListener::bind(options.address).await.with_context(|| {
+        format!(
+            "cannot listen on {}; choose another with --address",
+            options.address
+        )
+    })?;
+    let (stopping, stops) = watch::channel(false);
+    let app = App(Arc::new(Parts {
+        door: Door::new(),
+        access: Access::new(),
+        store: Store::new(),
+        consumers: Memory::new(),
+        routes: options.routes,
+        stops,
+        kubernetes,
+    }));
+    info!(address = %listener.local_addr()?, "serving");
+    let served =
+        axum::serve(listener, document::router(app.clone())).with_graceful_shutdown(async move {
+            stop.await;
+            info!("stopping");
+            stopping.send_replace(true);
+        });
+    tokio::select! {
+        served = served.into_future() => served.context("serving failed"),
+        () = app.store.follow(&app.kubernetes.own, &lens) => {
+            anyhow::bail!("a watch has ended; this is a defect")
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! How is a request refused? With `application/problem+json` (RFC 9457), in the API
+//! server's own words where it was the API server that refused.
+
+use std::fmt;
+
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use devportal_watch::brief;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::trace;
+
+/// Why a request was refused.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// The HTTP status, again.
+    pub(crate) status: u16,
+    /// The kind of problem in one word, for programs: `NotFound`, `Forbidden`,
+    /// `ShownAlready` …
+    pub(crate) title: String,
+    /// What is wrong and what to do next, for people.
+    pub(crate) detail: String,
+    /// The fields that are wrong, in the API server's words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) causes: Vec<Cause>,
+    /// Which request this was, in the log of the server too.
+    pub(crate) request_id: String,
+}
+
+/// What is wrong with a field.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Cause {
+    /// The field, such as `spec.targetRef.name`.
+    pub(crate) field: String,
+    /// In one word, for programs.
+    pub(crate) reason: String,
+    /// For people.
+    pub(crate) message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, title: &str, detail: impl Into<String>) -> Self {
+        Self {
+            status: status.as_u16(),
+            title: title.to_owned(),
+            detail: detail.into(),
+            causes: vec![],
+            request_id: trace::request_id(),
+        }
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Invalid", detail)
+    }
+
+    /// One field is wrong.
+    pub(crate) fn of_field(field: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Invalid",
+            format!("{field}: {message}"),
+        );
+        problem.causes.push(Cause {
+            field: field.to_owned(),
+            reason: "FieldValueInvalid".to_owned(),
+            message,
+        });
+        problem
+    }
+
+    /// The same for what is not there and for what is not to be seen.
+    pub(crate) fn not_found(what: impl fmt::Display) -> Self {
+        let detail = format!("{what} does not exist, or you may not see it");
+        Self::new(StatusCode::NOT_FOUND, "NotFound", detail)
+    }
+
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", detail)
+    }
+
+    pub(crate) fn conflict(title: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, title, detail)
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "the API server does not accept the token, or there is none: \
+                      send Authorization: Bearer TOKEN";
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail)
+    }
+
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail)
+    }
+
+    /// What the API server answered, or that it does not.
+    pub(crate) fn of_kubernetes(error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::unavailable(format!(
+                "the API server cannot be reached: {}; try again in a moment",
+                brief(error)
+            ));
+        };
+        let code = match StatusCode::from_u16(status.code) {
+            Ok(StatusCode::UNAUTHORIZED) => return Self::unauthenticated(),
+            Ok(code) if code.is_client_error() => code,
+            _ => {
+                return Self::unavailable(format!(
+                    "the API server cannot answer: {}; try again in a moment",
+                    status.message
+                ));
+            }
+        };
+        let mut problem = Self::new(code, &status.reason, &status.message);
+        let causes = status.details.iter().flat_map(|it| &it.causes);
+        problem.causes = causes
+            .map(|cause| Cause {
+                field: cause.field.clone(),
+                reason: cause.reason.clone(),
+                message: cause.message.clone(),
+            })
+            .collect();
+        problem
+    }
+
+    pub(crate) fn code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Whether nobody answered, so that what was known before may stand in.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.code() == StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let code = self.code();
+        let mut response = (code, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        match code {
+            StatusCode::UNAUTHORIZED => {
+                let scheme = HeaderValue::from_static("Bearer");
+                headers.insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let seconds = HeaderValue::from_static("2");
+                headers.insert(header::RETRY_AFTER, seconds);
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl OperationOutput for Problem {
+    type Inner = Self;
+
+    fn operation_response(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Option<Documented> {
+        let mut response = Json::<Self>::operation_response(context, operation)?;
+        let content = std::mem::take(&mut response.content);
+        response.content = content
+            .into_values()
+            .map(|body| ("application/problem+json".to_owned(), body))
+            .collect();
+        Some(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_refusal_of_the_api_server_keeps_its_words_and_fields() {
+        let status: Status = serde_json::from_value(serde_json::json!({
+            "code": 422, "reason": "Invalid", "message": "APIProduct \"toys\" is invalid",
+            "details": {"causes": [
+                {"field": "spec.targetRef", "reason": "FieldValueInvalid", "message": "Invalid targetRef.kind"}
+            ]},
+        }))
+        .unwrap();
+        let problem = Problem::of_kubernetes(&kube::Error::Api(status.boxed()));
+        assert_eq!(problem.status, 422);
+        assert_eq!(problem.causes[0].field, "spec.targetRef");
+        assert_eq!(problem.causes[0].message, "Invalid targetRef.kind");
+    }
+
+    #[test]
+    fn a_fault_of_the_api_server_is_no_fault_of_ours() {
+        let status = Status::failure("etcd is gone", "InternalError").with_code(500);
+        let problem = Problem::of_kubernetes(&kube::Error::Api(status.boxed()));
+        assert!(problem.is_outage());
+    }
+}

@@ -1,0 +1,397 @@
+//! Keys: what somebody asked for, and what became of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::NoContent;
+use devportal_api::id::{KeyId, ProductId};
+use devportal_api::key::{Delivery, LiveCredential, RequestedBy};
+use devportal_api::scheme::{Credentials, Limits};
+use devportal_api::{APIKey, GROUP, VERSION};
+use devportal_mirror::{Kept, Told as News};
+use kube::ResourceExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Reference, Search, Told, list, products, said};
+use crate::App;
+use crate::access::SEE_KEYS;
+use crate::answer::{
+    Body, Created, Idempotency, List, MADE_BY_REQUEST, Named, Path, Query, Versioned, checked_name,
+    checked_namespace, if_match, stale_if_conflict,
+};
+use crate::caller::Me;
+use crate::kinds::{State as KeyState, conditions_of_key, enforced};
+use crate::problem::Problem;
+use crate::shelf::{Shelved, Topic};
+use crate::store::listed;
+
+/// Which keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct KeySearch {
+    /// Of one namespace.
+    namespace: Option<String>,
+    /// To one product, as `namespace/name`.
+    product: Option<String>,
+    /// That stand so; absent: all.
+    state: Option<KeyState>,
+    /// `true`: those that were approved and that the gateway does not enforce.
+    unenforced: Option<bool>,
+    /// Words that name, product, tier, requester or use case have, in any case.
+    q: Option<String>,
+    /// How many rows, 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<usize>,
+    /// The `next` of the rows before.
+    after: Option<String>,
+}
+
+/// A key, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyRow {
+    namespace: String,
+    name: String,
+    product: Reference,
+    /// The tier that holds: the granted one, or before a decision the one asked for.
+    tier: String,
+    /// The tier that was asked for.
+    asked_tier: String,
+    state: KeyState,
+    /// Why it stands so, and what is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    requested_by: RequestedBy,
+    /// When it ends, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    delivery: Delivery,
+    /// Whether its value waits to be shown, once.
+    can_reveal: bool,
+    /// Whether the gateway enforces it, and why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enforced: Option<Told>,
+    created: String,
+}
+
+/// All of a key, but its value.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Key {
+    #[serde(flatten)]
+    row: KeyRow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    use_case: Option<String>,
+    /// Where the API is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<String>,
+    /// Where the key goes in a request; absent: `Authorization: Bearer KEY`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<Credentials>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
+    /// The Secret with the value, of a key that is delivered so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// Which values the gateway accepts: two while a rotation is under way.
+    values: Vec<LiveValue>,
+    conditions: Vec<Told>,
+}
+
+/// A value that the gateway accepts.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LiveValue {
+    /// Which one: a rotation makes the next.
+    revision: i64,
+    /// When it ends because a newer one took its place, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+}
+
+/// A key to ask for.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewKey {
+    /// Where: a namespace of the consumer's own team.
+    namespace: String,
+    /// Absent: one is made from the product's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    product: Reference,
+    plan_tier: String,
+    /// What it is for, read by whoever decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    use_case: Option<String>,
+    /// When it is to end, RFC 3339; absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// Absent: `Once`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<Delivery>,
+    /// Where to reach the requester, if the cluster does not know that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+}
+
+/// How a key is replaced by another.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRotation {
+    /// How long the value before goes on, such as `2h` or `0s`; absent: two hours.
+    overlap: Option<String>,
+}
+
+pub(crate) async fn all(
+    State(app): State<App>,
+    me: Me,
+    Query(search): Query<KeySearch>,
+) -> Result<Json<List<KeyRow>>, Problem> {
+    let sees = app.places::<APIKey>(&me, SEE_KEYS, |it| &it.keys).await?;
+    let topic = match (&search.product, search.unenforced) {
+        (Some(_), Some(true)) => {
+            return Err(Problem::invalid(
+                "ask for product or for unenforced, not for both",
+            ));
+        }
+        (Some(product), _) => Topic::Product(product_id(product)?),
+        (None, Some(true)) => Topic::Unenforced,
+        (None, _) => Topic::Anything,
+    };
+    let states = search.state.map_or(APIKey::STATES.to_vec(), |it| vec![it]);
+    let wanted = Search {
+        namespace: search.namespace.as_deref(),
+        words: search.q.as_deref(),
+        limit: search.limit,
+        after: search.after.as_deref(),
+    };
+    let wanted = wanted.of::<APIKey>(&sees, &topic, states)?;
+    let known = app.store.read();
+    let page = listed(&known.keys)?.page(&wanted, |_, _| true);
+    Ok(Json(list(page, |id, key| row(id, key))))
+}
+
+pub(super) fn product_id(text: &str) -> Result<ProductId, Problem> {
+    match text.split_once('/') {
+        Some((namespace, name)) => Ok(ProductId::new(namespace, name)),
+        None => Err(Problem::invalid("product is namespace/name")),
+    }
+}
+
+pub(crate) async fn one(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+) -> Result<Versioned<Key>, Problem> {
+    let id = named.id()?;
+    let key = find(&app, &me, &id).await?;
+    Ok(detail(&id, &key))
+}
+
+/// # Errors
+///
+/// When there is no such key, or none that this person sees.
+pub(super) async fn find(app: &App, me: &Me, id: &KeyId) -> Result<Arc<APIKey>, Problem> {
+    let sees = app.may(me, SEE_KEYS, &id.namespace).await?;
+    let known = app.store.read();
+    let key = listed(&known.keys)?.table.find(id).filter(|_| sees);
+    key.cloned()
+        .ok_or_else(|| Problem::not_found(format!("APIKey {id}")))
+}
+
+pub(crate) async fn create(
+    State(app): State<App>,
+    me: Me,
+    headers: HeaderMap,
+    Body(new): Body<NewKey>,
+) -> Result<Created<Key>, Problem> {
+    checked_namespace("namespace", &new.namespace)?;
+    if let Some(name) = &new.name {
+        checked_name("name", name)?;
+    }
+    let product = ProductId::new(&new.product.namespace, &new.product.name);
+    products::find(&app, &me, &product).await?;
+    let Some(email) = me.person.email.clone().or_else(|| new.email.clone()) else {
+        return Err(Problem::of_field(
+            "email",
+            "the cluster knows none of yours: give one",
+        ));
+    };
+    let idempotency = Idempotency::of(&headers, &me.person.user, &new);
+    let mut metadata = json!({});
+    let name = match (&new.name, &idempotency) {
+        (Some(name), _) => Some(name.clone()),
+        (None, Some(it)) => Some(format!("{}-{}", stem(&product.name), it.suffix())),
+        (None, None) => None,
+    };
+    match &name {
+        Some(name) => metadata["name"] = json!(name),
+        None => metadata["generateName"] = json!(format!("{}-", stem(&product.name))),
+    }
+    if let Some(it) = &idempotency {
+        metadata["annotations"] = json!({MADE_BY_REQUEST: it.note()});
+    }
+    let object = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "APIKey",
+        "metadata": metadata,
+        "spec": without_nulls(json!({
+            "apiProductRef": new.product,
+            "planTier": new.plan_tier,
+            "useCase": new.use_case,
+            "expiresAt": new.expires_at,
+            "delivery": new.delivery.unwrap_or(Delivery::Once),
+            "requestedBy": {"userId": me.person.user, "email": email},
+        })),
+    });
+    let made = app
+        .kubernetes
+        .create::<APIKey>(&me.caller, &new.namespace, &object);
+    let id = match (made.await, idempotency, name) {
+        (Ok(written), _, _) => {
+            app.store.take(written.told);
+            written.id
+        }
+        (Err(problem), Some(it), Some(name)) if problem.code() == StatusCode::CONFLICT => {
+            let id = KeyId::new(&new.namespace, name);
+            let there = app.kubernetes.get::<APIKey>(&me.caller, &id).await?;
+            if !it.made(&there) {
+                return Err(problem);
+            }
+            app.store
+                .take(News::<APIKey>::Answered(id.clone(), Arc::new(there)));
+            id
+        }
+        (Err(problem), _, _) => return Err(problem),
+    };
+    let key = app.store.read().keys.table.find(&id).cloned();
+    let key = key.ok_or_else(|| Problem::not_found(format!("APIKey {id}")))?;
+    Ok(Created(detail(&id, &key)))
+}
+
+/// What a name begins with that is made for somebody: short enough for what is added.
+fn stem(product: &str) -> &str {
+    const LONGEST: usize = 200;
+    let stem = product.get(..LONGEST).unwrap_or(product);
+    stem.trim_end_matches(['-', '.'])
+}
+
+fn without_nulls(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
+pub(crate) async fn delete(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+) -> Result<NoContent, Problem> {
+    let id = named.id()?;
+    let key = find(&app, &me, &id).await?;
+    let version = if_match(&headers)?;
+    let (caller, uid) = (&me.caller, Kept::uid(&key));
+    let deleted = app.kubernetes.delete::<APIKey>(caller, &id, uid, version);
+    app.store.take(deleted.await.map_err(stale_if_conflict)?);
+    Ok(NoContent)
+}
+
+/// Makes a new value; the one before goes on for a while.
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+    Body(rotation): Body<NewRotation>,
+) -> Result<Versioned<Key>, Problem> {
+    let id = named.id()?;
+    let key = find(&app, &me, &id).await?;
+    if !key.is_generated() {
+        return Err(Problem::conflict(
+            "Brought",
+            "this key's value is in a Secret of your own: change it there",
+        ));
+    }
+    let version = if_match(&headers)?.or_else(|| key.resource_version());
+    let patch = json!({
+        "metadata": {"resourceVersion": version},
+        "spec": {"rotation": {"revision": key.revision() + 1, "overlap": rotation.overlap}},
+    });
+    let written = app.kubernetes.patch::<APIKey>(&me.caller, &id, &patch);
+    app.store
+        .take(written.await.map_err(stale_if_conflict)?.told);
+    let key = app
+        .store
+        .read()
+        .keys
+        .table
+        .find(&id)
+        .cloned()
+        .unwrap_or(key);
+    Ok(detail(&id, &key))
+}
+
+/// The value that stays, of those that open the API now.
+pub(super) fn current(key: &APIKey) -> Option<&LiveCredential> {
+    let live = &key.status.as_ref()?.credentials;
+    live.iter().rev().find(|it| it.revision == key.revision())
+}
+
+/// Whether a value waits to be shown.
+pub(super) fn can_reveal(key: &APIKey) -> bool {
+    let is_shown = key.status.as_ref().and_then(|it| it.can_read_secret) == Some(false);
+    let is_there = current(key).is_some_and(|it| it.digest.is_some());
+    key.is_shown_once() && is_there && !is_shown
+}
+
+fn row(id: &KeyId, key: &APIKey) -> KeyRow {
+    let conditions = conditions_of_key(key);
+    let (state, told) = KeyState::of(conditions);
+    let status = key.status.as_ref();
+    let approved = status.and_then(|it| it.approved_terms.as_ref());
+    let asked = &key.spec.plan_tier;
+    let expires_at = match approved {
+        Some(terms) => terms.expires_at.as_ref(),
+        None => key.spec.expires_at.as_ref(),
+    };
+    KeyRow {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        product: Reference::to(&key.product_id()),
+        tier: approved.map_or(asked, |it| &it.plan_tier).clone(),
+        asked_tier: asked.clone(),
+        state,
+        message: told.map(|it| it.message.clone()),
+        requested_by: key.spec.requested_by.clone(),
+        expires_at: expires_at.map(|it| it.0.to_string()),
+        delivery: key.spec.delivery.unwrap_or_default(),
+        can_reveal: can_reveal(key),
+        enforced: enforced(conditions).map(Told::from),
+        created: super::created(key),
+    }
+}
+
+fn detail(id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
+    let status = key.status.clone().unwrap_or_default();
+    let values = status.credentials.iter().map(|it| LiveValue {
+        revision: it.revision,
+        ends_at: it.ends_at.as_ref().map(|at| at.0.to_string()),
+    });
+    let detail = Key {
+        row: row(id, key),
+        use_case: said(key.spec.use_case.as_ref()),
+        hostname: status.api_hostname,
+        credentials: status.auth_scheme.and_then(|it| it.credentials),
+        limits: status.limits,
+        secret: status.secret_ref.map(|it| it.name),
+        values: values.collect(),
+        conditions: status.conditions.iter().map(Told::from).collect(),
+    };
+    Versioned(detail, key.version())
+}

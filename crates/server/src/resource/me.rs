@@ -1,0 +1,108 @@
+//! Who am I, and what may I do at all?
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use devportal_api::name::label;
+use devportal_api::{APIKey, APIKeyRequest};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::App;
+use crate::access::{ASK_FOR_KEYS, DECIDE, MAKE_PRODUCTS, Places, SEE_KEYS, SEE_REQUESTS};
+use crate::caller::Me;
+use crate::kinds::State as KeyState;
+use crate::problem::Problem;
+use crate::resource::marks;
+use crate::shelf::Topic;
+use crate::store::listed;
+
+/// Whoever asks.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Myself {
+    /// As the cluster knows them.
+    user: String,
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// Where keys can be asked for.
+    request_in: Vec<String>,
+    /// What to ask the platform team for, where they cannot be anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+    /// Where routes can be published.
+    publish_in: Vec<String>,
+    /// Whether there are keys to see, anywhere.
+    sees_keys: bool,
+    /// Whether there are requests to see, anywhere.
+    sees_requests: bool,
+    /// Whether there are requests to decide on, anywhere.
+    decides: bool,
+    /// How many requests wait for a decision.
+    pending_requests: usize,
+}
+
+pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, Problem> {
+    let consumers = consumers(&app).await?;
+    let with_routes = app.store.namespaces(|it| &it.routes);
+    let (request, publish, keys, requests, decide) = tokio::try_join!(
+        app.places_of(&me, ASK_FOR_KEYS, consumers.clone()),
+        app.places_of(&me, MAKE_PRODUCTS, with_routes.clone()),
+        app.places::<APIKey>(&me, SEE_KEYS, |it| &it.keys),
+        app.places::<APIKeyRequest>(&me, SEE_REQUESTS, |it| &it.requests),
+        app.places::<APIKeyRequest>(&me, DECIDE, |it| &it.requests),
+    )?;
+    let known = app.store.read();
+    let shelf = listed(&known.requests)?;
+    let waiting = marks(&requests, None, &Topic::Anything);
+    let waiting = waiting.iter().map(|it| shelf.count(it, KeyState::Pending));
+    let request_in = of(&request, consumers);
+    let person = &me.person;
+    Ok(Json(Myself {
+        advice: request_in.is_empty().then(|| advice(&person.user)),
+        request_in,
+        publish_in: of(&publish, with_routes),
+        sees_keys: !keys.is_nowhere(),
+        sees_requests: !requests.is_nowhere(),
+        decides: !decide.is_nowhere(),
+        pending_requests: waiting.sum(),
+        user: person.user.clone(),
+        groups: person.groups.clone(),
+        email: person.email.clone(),
+    }))
+}
+
+fn of(places: &Places, namespaces: BTreeSet<String>) -> Vec<String> {
+    let namespaces = namespaces.into_iter();
+    namespaces.filter(|it| places.has(it)).collect()
+}
+
+/// The namespaces that a platform engineer has labelled for consumers.
+async fn consumers(app: &App) -> Result<BTreeSet<String>, Problem> {
+    let ask = async {
+        let api: Api<Namespace> = Api::all(app.kubernetes.own.clone());
+        let selector = format!("{}=true", label::CONSUMERS);
+        let found = api
+            .list_metadata(&ListParams::default().labels(&selector))
+            .await;
+        let found = found.map_err(|it| Problem::of_kubernetes(&it))?;
+        Ok(found.items.iter().map(ResourceExt::name_any).collect())
+    };
+    app.consumers.recall((), ask).await
+}
+
+fn advice(user: &str) -> String {
+    format!(
+        "You may ask for keys nowhere yet. Ask your platform team for a namespace:\n\
+         kubectl label namespace TEAM {}=true\n\
+         kubectl create rolebinding devportal-consumer -n TEAM \
+         --clusterrole=devportal-consumer --user='{}'",
+        label::CONSUMERS,
+        user.replace('\'', r"'\''")
+    )
+}

@@ -1,0 +1,153 @@
+//! What is there to see and to do?
+
+pub(crate) mod events;
+pub(crate) mod keys;
+pub(crate) mod me;
+pub(crate) mod products;
+pub(crate) mod requests;
+pub(crate) mod reveal;
+pub(crate) mod routes;
+
+use devportal_api::id::ObjectId;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::access::Places;
+use crate::answer::{List, cursor, limit, place};
+use crate::problem::Problem;
+use crate::shelf::{Mark, Page, Shelved, Topic, Wanted};
+
+/// What every list can be asked.
+#[derive(Debug, Default)]
+struct Search<'a> {
+    namespace: Option<&'a str>,
+    words: Option<&'a str>,
+    limit: Option<usize>,
+    after: Option<&'a str>,
+}
+
+/// The longest text that is searched for, in bytes.
+const LONGEST_WORDS: usize = 200;
+
+impl Search<'_> {
+    /// What is looked for, where somebody may see it.
+    ///
+    /// # Errors
+    ///
+    /// When what is asked for is malformed.
+    fn of<K: Shelved>(
+        &self,
+        sees: &Places,
+        topic: &Topic,
+        states: Vec<K::State>,
+    ) -> Result<Wanted<K>, Problem>
+    where
+        K::Rank: serde::de::DeserializeOwned,
+    {
+        let words = self.words.unwrap_or_default().to_lowercase();
+        if words.len() > LONGEST_WORDS {
+            return Err(Problem::invalid(format!(
+                "q is at most {LONGEST_WORDS} bytes"
+            )));
+        }
+        Ok(Wanted {
+            marks: marks(sees, self.namespace, topic),
+            states,
+            words,
+            after: self.after.map(place::<K::Rank, K::Id>).transpose()?,
+            limit: limit(self.limit)?,
+        })
+    }
+}
+
+/// Under what is looked, of what somebody may see.
+fn marks(sees: &Places, namespace: Option<&str>, topic: &Topic) -> Vec<Mark> {
+    let mark = |namespace: Option<String>| Mark {
+        namespace,
+        topic: topic.clone(),
+    };
+    match (sees, namespace) {
+        (sees, Some(namespace)) if sees.has(namespace) => vec![mark(Some(namespace.to_owned()))],
+        (_, Some(_)) => vec![],
+        (Places::Everywhere, None) => vec![mark(None)],
+        (Places::In(namespaces), None) => {
+            let namespaces = namespaces.iter().cloned();
+            namespaces.map(|it| mark(Some(it))).collect()
+        }
+    }
+}
+
+/// A page as it is answered.
+fn list<K: Shelved, R>(page: Page<'_, K>, row: impl Fn(&K::Id, &K::Kept) -> R) -> List<R>
+where
+    K::Rank: Serialize,
+{
+    List {
+        items: page
+            .rows
+            .into_iter()
+            .map(|(id, kept)| row(id, kept))
+            .collect(),
+        next: page.next.as_ref().map(cursor),
+    }
+}
+
+/// Names an object.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reference {
+    /// The object's namespace.
+    pub(crate) namespace: String,
+    /// The object's name.
+    pub(crate) name: String,
+}
+
+impl Reference {
+    fn to<I: ObjectId>(id: &I) -> Self {
+        Self {
+            namespace: id.namespace().to_owned(),
+            name: id.name().to_owned(),
+        }
+    }
+}
+
+/// What is true, or not, and why.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Told {
+    /// The condition's type.
+    pub(crate) kind: String,
+    /// Whether it is true.
+    pub(crate) holds: bool,
+    /// Why, in one word for programs.
+    pub(crate) reason: String,
+    /// Why, for people.
+    pub(crate) message: String,
+    /// Since when, RFC 3339.
+    pub(crate) since: String,
+}
+
+impl From<&Condition> for Told {
+    fn from(condition: &Condition) -> Self {
+        Self {
+            kind: condition.type_.clone(),
+            holds: condition.status == "True",
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+            since: condition.last_transition_time.0.to_string(),
+        }
+    }
+}
+
+fn created<K: Resource>(object: &K) -> String {
+    let at = object.meta().creation_timestamp.as_ref();
+    at.map_or_else(|| Timestamp::UNIX_EPOCH.to_string(), |at| at.0.to_string())
+}
+
+/// A text that is empty says nothing.
+fn said(text: Option<&String>) -> Option<String> {
+    text.filter(|it| !it.trim().is_empty()).cloned()
+}

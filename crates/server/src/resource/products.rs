@@ -1,0 +1,468 @@
+//! Products: the catalog, and what owners do with them.
+
+use std::sync::Arc;
+
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{MediaType, Operation, Response as Documented, StatusCode as Status};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, NoContent, Response};
+use devportal_api::id::ProductId;
+use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
+use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
+use devportal_api::{APIProduct, APIProductSpec, GROUP, VERSION};
+use devportal_mirror::Kept;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Search, Told, list};
+use crate::App;
+use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
+use crate::answer::{
+    Body, Created, Idempotency, List, MADE_BY_REQUEST, Named, Path, Query, Versioned, checked_name,
+    checked_namespace, if_match, stale_if_conflict,
+};
+use crate::caller::{Me, Person};
+use crate::kinds::State as KeyState;
+use crate::kubernetes::Written;
+use crate::problem::Problem;
+use crate::shelf::{Mark, Shelved, Topic};
+use crate::store::{Known, listed};
+
+/// Which products.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ProductSearch {
+    /// Of one namespace.
+    namespace: Option<String>,
+    /// Drafts, or what is published; absent: both.
+    status: Option<PublishStatus>,
+    /// Words that name, description, tags, owner or namespace have, in any case.
+    q: Option<String>,
+    /// How many rows, 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<usize>,
+    /// The `next` of the rows before.
+    after: Option<String>,
+}
+
+/// A product in the catalog.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProductRow {
+    namespace: String,
+    name: String,
+    display_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    tags: Vec<String>,
+    publish_status: PublishStatus,
+    approval_mode: ApprovalMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<ProductOwner>,
+    /// The team to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
+    /// The tiers that can be asked for, in the order of the PlanPolicy.
+    tiers: Vec<String>,
+    /// What is not as it should be; empty: all is well.
+    problems: Vec<Told>,
+    /// How many ask for it and have it; for those only who may see the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Counts>,
+    /// When it was made, RFC 3339.
+    created: String,
+}
+
+/// How many keys a product has, by how they stand.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Counts {
+    pending: usize,
+    approved: usize,
+    denied: usize,
+    expired: usize,
+    failed: usize,
+}
+
+/// All of a product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Product {
+    namespace: String,
+    name: String,
+    /// As its owner wrote it.
+    spec: APIProductSpec,
+    /// Where the API is reached.
+    hostnames: Vec<String>,
+    /// The plans that can be asked for, with their limits.
+    plans: Vec<Plan>,
+    /// How to authenticate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_scheme: Option<DiscoveredAuthScheme>,
+    /// Where clients of OpenID Connect get tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint: Option<String>,
+    /// Whether there is an OpenAPI document, at `…/openapi`.
+    has_openapi: bool,
+    /// What the controller found out.
+    conditions: Vec<Told>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Counts>,
+    may: MayWithProduct,
+    created: String,
+}
+
+/// What whoever asks may do with a product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MayWithProduct {
+    /// Edit, publish, withdraw and delete it.
+    edit: bool,
+    /// See who asks for it.
+    see_requests: bool,
+}
+
+/// A product to make.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewProduct {
+    /// Where: the namespace of its route.
+    namespace: String,
+    name: String,
+    /// As in an APIProduct. What the API server does not know it refuses.
+    #[schemars(with = "APIProductSpec")]
+    spec: Value,
+}
+
+/// What is to be otherwise about a product: a JSON merge patch (RFC 7386).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductPatch {
+    /// The fields of the spec that change; `null` takes one away. To publish:
+    /// `{"publishStatus": "Published"}`.
+    spec: serde_json::Map<String, Value>,
+}
+
+/// Who sees a product: whoever sees the requests for it, in any state; of others those
+/// whom it is published for.
+fn shows(product: &APIProduct, id: &ProductId, insiders: &Places, person: &Person) -> bool {
+    let spec = &product.spec;
+    let groups = spec.visibility.as_ref().map_or(&[][..], |it| &it.groups);
+    let is_for = groups.is_empty() || groups.iter().any(|it| person.is_in(it));
+    let is_public = spec.publish_status == PublishStatus::Published && is_for;
+    insiders.has(&id.namespace) || is_public
+}
+
+/// What somebody sees of products.
+struct Sees {
+    products: Places,
+    insiders: Places,
+}
+
+impl Sees {
+    async fn of(app: &App, me: &Me) -> Result<Self, Problem> {
+        let (products, insiders) = tokio::try_join!(
+            app.places::<APIProduct>(me, SEE_PRODUCTS, |it| &it.products),
+            app.places::<APIProduct>(me, SEE_REQUESTS, |it| &it.products),
+        )?;
+        Ok(Self { products, insiders })
+    }
+}
+
+/// # Errors
+///
+/// When there is no such product, or none that this person sees.
+pub(crate) async fn find(app: &App, me: &Me, id: &ProductId) -> Result<Arc<APIProduct>, Problem> {
+    let (sees, is_insider) = tokio::try_join!(
+        app.may(me, SEE_PRODUCTS, &id.namespace),
+        app.may(me, SEE_REQUESTS, &id.namespace),
+    )?;
+    let insiders = Places::In(
+        is_insider
+            .then(|| id.namespace.clone())
+            .into_iter()
+            .collect(),
+    );
+    let known = app.store.read();
+    let product = listed(&known.products)?.table.find(id);
+    let product = product.filter(|it| sees && shows(it, id, &insiders, &me.person));
+    product
+        .cloned()
+        .ok_or_else(|| Problem::not_found(format!("APIProduct {id}")))
+}
+
+pub(crate) async fn all(
+    State(app): State<App>,
+    me: Me,
+    Query(search): Query<ProductSearch>,
+) -> Result<Json<List<ProductRow>>, Problem> {
+    let sees = Sees::of(&app, &me).await?;
+    let states = match search.status {
+        Some(status) => vec![status],
+        None => APIProduct::STATES.to_vec(),
+    };
+    let wanted = Search {
+        namespace: search.namespace.as_deref(),
+        words: search.q.as_deref(),
+        limit: search.limit,
+        after: search.after.as_deref(),
+    };
+    let wanted = wanted.of::<APIProduct>(&sees.products, &Topic::Anything, states)?;
+    let known = app.store.read();
+    let page = listed(&known.products)?.page(&wanted, |id, product| {
+        shows(product, id, &sees.insiders, &me.person)
+    });
+    let rows = list(page, |id, product| {
+        let is_insider = sees.insiders.has(&id.namespace);
+        row(id, product, is_insider.then(|| counts(&known, id)))
+    });
+    Ok(Json(rows))
+}
+
+pub(crate) async fn one(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+) -> Result<Versioned<Product>, Problem> {
+    let id = named.id::<ProductId>()?;
+    let product = find(&app, &me, &id).await?;
+    detail(&app, &me, &id, &product).await
+}
+
+/// The OpenAPI document, as the controller fetched it.
+pub(crate) async fn openapi(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+) -> Result<Document, Problem> {
+    let id = named.id::<ProductId>()?;
+    find(&app, &me, &id).await?;
+    // The mirror keeps no texts.
+    let product = app.kubernetes.get::<APIProduct>(&me.caller, &id).await?;
+    let text = product.status.and_then(|it| it.openapi).map(|it| it.raw);
+    let absent = || Problem::not_found(format!("an OpenAPI document of APIProduct {id}"));
+    text.filter(|it| !it.is_empty())
+        .map(Document)
+        .ok_or_else(absent)
+}
+
+/// The text of a document: somebody else's words.
+pub(crate) struct Document(String);
+
+impl OperationOutput for Document {
+    type Inner = String;
+
+    fn operation_response(_: &mut GenContext, _: &mut Operation) -> Option<Documented> {
+        let kinds = ["application/json", "application/yaml"];
+        let content = kinds.map(|kind| (kind.to_owned(), MediaType::default()));
+        Some(Documented {
+            description: "The text of the document, as it was fetched.".to_owned(),
+            content: content.into_iter().collect(),
+            ..Documented::default()
+        })
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<Status>, Documented)> {
+        let response = Self::operation_response(context, operation);
+        let ok = Status::Code(StatusCode::OK.as_u16());
+        response
+            .into_iter()
+            .map(|it| (Some(ok.clone()), it))
+            .collect()
+    }
+}
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        let is_json = self.0.trim_start().starts_with('{');
+        let kind = if is_json {
+            "application/json"
+        } else {
+            "application/yaml"
+        };
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("default-src 'none'; sandbox"),
+            ),
+        ];
+        (headers, self.0).into_response()
+    }
+}
+
+pub(crate) async fn create(
+    State(app): State<App>,
+    me: Me,
+    headers: HeaderMap,
+    Body(new): Body<NewProduct>,
+) -> Result<Created<Product>, Problem> {
+    checked_namespace("namespace", &new.namespace)?;
+    checked_name("name", &new.name)?;
+    let idempotency = Idempotency::of(&headers, &me.person.user, &new);
+    let mut object = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "APIProduct",
+        "metadata": {"name": new.name},
+        "spec": new.spec,
+    });
+    if let Some(it) = &idempotency {
+        object["metadata"]["annotations"] = json!({MADE_BY_REQUEST: it.note()});
+    }
+    let id = ProductId::new(&new.namespace, &new.name);
+    let made = app
+        .kubernetes
+        .create::<APIProduct>(&me.caller, &new.namespace, &object);
+    match made.await {
+        Ok(written) => take(&app, written),
+        Err(problem) => {
+            let Some(it) = idempotency.filter(|_| problem.code() == StatusCode::CONFLICT) else {
+                return Err(problem);
+            };
+            let there = app.kubernetes.get::<APIProduct>(&me.caller, &id).await?;
+            if !it.made(&there) {
+                return Err(problem);
+            }
+        }
+    }
+    let product = written(&app, &id)?;
+    detail(&app, &me, &id, &product).await.map(Created)
+}
+
+pub(crate) async fn edit(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+    Body(patch): Body<ProductPatch>,
+) -> Result<Versioned<Product>, Problem> {
+    let id = named.id::<ProductId>()?;
+    find(&app, &me, &id).await?;
+    let mut object = json!({"spec": patch.spec});
+    if let Some(version) = if_match(&headers)? {
+        object["metadata"] = json!({"resourceVersion": version});
+    }
+    let written_object = app.kubernetes.patch::<APIProduct>(&me.caller, &id, &object);
+    take(&app, written_object.await.map_err(stale_if_conflict)?);
+    let product = written(&app, &id)?;
+    detail(&app, &me, &id, &product).await
+}
+
+/// Deletes a product, and with it the keys to it.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+    headers: HeaderMap,
+) -> Result<NoContent, Problem> {
+    let id = named.id::<ProductId>()?;
+    let product = find(&app, &me, &id).await?;
+    let version = if_match(&headers)?;
+    let (caller, uid) = (&me.caller, product.uid());
+    let deleted = app
+        .kubernetes
+        .delete::<APIProduct>(caller, &id, uid, version);
+    app.store.take(deleted.await.map_err(stale_if_conflict)?);
+    Ok(NoContent)
+}
+
+fn take(app: &App, written: Written<APIProduct>) {
+    app.store.take(written.told);
+}
+
+fn written(app: &App, id: &ProductId) -> Result<Arc<APIProduct>, Problem> {
+    let known = app.store.read();
+    let product = known.products.table.find(id).cloned();
+    product.ok_or_else(|| Problem::not_found(format!("APIProduct {id}")))
+}
+
+fn row(id: &ProductId, product: &APIProduct, keys: Option<Counts>) -> ProductRow {
+    let spec = &product.spec;
+    let status = product.status.as_ref();
+    ProductRow {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        display_name: spec.display_name.clone(),
+        description: spec.description.clone(),
+        version: spec.version.clone(),
+        tags: spec.tags.clone(),
+        publish_status: spec.publish_status,
+        approval_mode: spec.approval_mode,
+        owner: spec.owner.clone(),
+        team: spec.contact.as_ref().and_then(|it| it.team.clone()),
+        tiers: status.map_or(vec![], |it| {
+            let plans = it.discovered_plans.iter();
+            plans.map(|plan| plan.tier.clone()).collect()
+        }),
+        problems: status.map_or(vec![], |it| {
+            let conditions = it.conditions.iter().filter(|it| is_problem(it));
+            conditions.map(Told::from).collect()
+        }),
+        keys,
+        created: super::created(product),
+    }
+}
+
+/// That an API has no OpenID Connect is no fault of it.
+fn is_problem(it: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> bool {
+    use devportal_api::condition::kind;
+    match it.type_.as_str() {
+        kind::SELECTOR_SHARED => it.status == "True",
+        _ => it.status != "True" && it.reason != "NoOIDCAuth",
+    }
+}
+
+fn counts(known: &Known, id: &ProductId) -> Counts {
+    let mark = Mark {
+        namespace: None,
+        topic: Topic::Product(id.clone()),
+    };
+    let count = |state| known.requests.count(&mark, state);
+    Counts {
+        pending: count(KeyState::Pending),
+        approved: count(KeyState::Approved),
+        denied: count(KeyState::Denied),
+        expired: count(KeyState::Expired),
+        failed: count(KeyState::Failed),
+    }
+}
+
+async fn detail(
+    app: &App,
+    me: &Me,
+    id: &ProductId,
+    product: &Arc<APIProduct>,
+) -> Result<Versioned<Product>, Problem> {
+    let (edit, see_requests) = tokio::try_join!(
+        app.may(me, EDIT_PRODUCTS, &id.namespace),
+        app.may(me, SEE_REQUESTS, &id.namespace),
+    )?;
+    let known = app.store.read();
+    let status = product.status.clone().unwrap_or_default();
+    let route = devportal_core::discover::route_of(product);
+    let route = known.routes.table.find(&route);
+    let detail = Product {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        spec: product.spec.clone(),
+        hostnames: route.map_or(vec![], |it| it.spec.hostnames.clone()),
+        plans: status.discovered_plans,
+        auth_scheme: status.discovered_auth_scheme,
+        token_endpoint: status.oidc_discovery.map(|it| it.token_endpoint),
+        has_openapi: status.openapi.is_some(),
+        conditions: status.conditions.iter().map(Told::from).collect(),
+        keys: see_requests.then(|| counts(&known, id)),
+        may: MayWithProduct { edit, see_requests },
+        created: super::created(&**product),
+    };
+    Ok(Versioned(detail, product.version()))
+}

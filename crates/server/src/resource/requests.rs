@@ -1,0 +1,279 @@
+//! Requests: who asks an owner for access, and what the owner decides.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use devportal_api::id::{ProductId, RequestId};
+use devportal_api::key::RequestedBy;
+use devportal_api::name;
+use devportal_api::scheme::Limits;
+use devportal_api::{APIKeyApproval, APIKeyRequest, GROUP, VERSION};
+use devportal_core::discover::{look_around, route_of};
+use devportal_mirror::Kept;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::keys::product_id;
+use super::{Reference, Search, Told, list, said};
+use crate::App;
+use crate::access::{DECIDE, SEE_REQUESTS};
+use crate::answer::{Body, Created, List, Named, Path, Query, Versioned};
+use crate::caller::Me;
+use crate::kinds::{State as RequestState, conditions_of_request, enforced};
+use crate::problem::Problem;
+use crate::shelf::{Shelved, Topic};
+use crate::store::{Known, listed};
+
+/// Which requests.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RequestSearch {
+    /// Of one namespace.
+    namespace: Option<String>,
+    /// For one product, as `namespace/name`.
+    product: Option<String>,
+    /// That stand so; absent: all.
+    state: Option<RequestState>,
+    /// Words that product, tier, requester, key or use case have, in any case.
+    q: Option<String>,
+    /// How many rows, 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<usize>,
+    /// The `next` of the rows before.
+    after: Option<String>,
+}
+
+/// A request, who has waited longest first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RequestRow {
+    namespace: String,
+    name: String,
+    product: Reference,
+    /// The tier that is asked for.
+    tier: String,
+    requested_by: RequestedBy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    use_case: Option<String>,
+    /// The key that the request is for.
+    key: Reference,
+    /// Until when it is asked for, RFC 3339; absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    state: RequestState,
+    /// Why it stands so: who decided, and their words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// Whether the gateway enforces it, and why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enforced: Option<Told>,
+    created: String,
+}
+
+/// All of a request.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Request {
+    #[serde(flatten)]
+    row: RequestRow,
+    /// What the tier allows; absent where it is in no plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
+    /// The terms that this shows. An approval sends them back, so that it counts for
+    /// them and no others.
+    terms: String,
+    conditions: Vec<Told>,
+    /// Whether whoever asks may decide.
+    may_decide: bool,
+}
+
+/// A decision, also one that takes access away again.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewDecision {
+    /// True gives access, false denies it or takes it away.
+    approved: bool,
+    /// The `terms` of the request as it was shown; to approve without them is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<String>,
+    /// Why, for the requester to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// Another tier than is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_tier: Option<String>,
+    /// An earlier end than is asked for, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+/// A decision that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Decision {
+    /// The APIKeyApproval that holds it.
+    approval: Reference,
+    approved: bool,
+    reviewed_by: String,
+    /// When, RFC 3339.
+    reviewed_at: String,
+}
+
+pub(crate) async fn all(
+    State(app): State<App>,
+    me: Me,
+    Query(search): Query<RequestSearch>,
+) -> Result<Json<List<RequestRow>>, Problem> {
+    let sees = app.places::<APIKeyRequest>(&me, SEE_REQUESTS, |it| &it.requests);
+    let sees = sees.await?;
+    let topic = match &search.product {
+        Some(product) => Topic::Product(product_id(product)?),
+        None => Topic::Anything,
+    };
+    let states = search
+        .state
+        .map_or(APIKeyRequest::STATES.to_vec(), |it| vec![it]);
+    let wanted = Search {
+        namespace: search.namespace.as_deref(),
+        words: search.q.as_deref(),
+        limit: search.limit,
+        after: search.after.as_deref(),
+    };
+    let wanted = wanted.of::<APIKeyRequest>(&sees, &topic, states)?;
+    let known = app.store.read();
+    let page = listed(&known.requests)?.page(&wanted, |_, _| true);
+    Ok(Json(list(page, |id, request| row(id, request))))
+}
+
+pub(crate) async fn one(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+) -> Result<Versioned<Request>, Problem> {
+    let id = named.id()?;
+    let request = find(&app, &me, &id).await?;
+    let may_decide = app.may(&me, DECIDE, &id.namespace).await?;
+    let known = app.store.read();
+    let detail = Request {
+        row: row(&id, &request),
+        limits: limits(&known, &id, &request),
+        terms: request.terms(),
+        conditions: conditions_of_request(&request)
+            .iter()
+            .map(Told::from)
+            .collect(),
+        may_decide,
+    };
+    Ok(Versioned(detail, request.version()))
+}
+
+async fn find(app: &App, me: &Me, id: &RequestId) -> Result<Arc<APIKeyRequest>, Problem> {
+    let sees = app.may(me, SEE_REQUESTS, &id.namespace).await?;
+    let known = app.store.read();
+    let request = listed(&known.requests)?.table.find(id).filter(|_| sees);
+    request
+        .cloned()
+        .ok_or_else(|| Problem::not_found(format!("APIKeyRequest {id}")))
+}
+
+/// Decides: as the person, in their name. To take access away is to deny what was
+/// approved.
+pub(crate) async fn decide(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+    Body(new): Body<NewDecision>,
+) -> Result<Created<Decision>, Problem> {
+    let id = named.id()?;
+    let request = find(&app, &me, &id).await?;
+    if new.approved {
+        let shown = new.terms.as_ref().ok_or_else(|| {
+            Problem::of_field(
+                "terms",
+                "to approve is to say what was shown: send the request's terms",
+            )
+        })?;
+        if *shown != request.terms() {
+            return Err(Problem::conflict(
+                "TermsChanged",
+                "what is asked for has changed since it was shown: look again, then decide",
+            ));
+        }
+    }
+    let reviewed_at = Timestamp::now().to_string();
+    // Who decides on the same version makes an object of the same name: of two at once
+    // one learns that the other was first.
+    let basis = format!("{}/{}/{}", request.uid(), request.version().0, new.approved);
+    let approval = name::decision(&id, &basis);
+    let mut spec = json!({
+        "apiKeyRequestRef": {"name": id.name},
+        "reviewedBy": me.person.user,
+        "reviewedAt": reviewed_at,
+    });
+    merge(&mut spec, &new);
+    let object = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "APIKeyApproval",
+        "metadata": {"name": approval.name},
+        "spec": spec,
+    });
+    let made = app
+        .kubernetes
+        .create::<APIKeyApproval>(&me.caller, &id.namespace, &object);
+    let made = made.await.map_err(|problem| {
+        if problem.code() == StatusCode::CONFLICT {
+            let detail = "somebody has just decided so on this request: look at it again";
+            return Problem::conflict("DecidedAlready", detail);
+        }
+        problem
+    })?;
+    let decision = Decision {
+        approval: Reference::to(&made.id),
+        approved: new.approved,
+        reviewed_by: me.person.user.clone(),
+        reviewed_at,
+    };
+    Ok(Created(Versioned(decision, made.version())))
+}
+
+fn merge(spec: &mut serde_json::Value, new: &NewDecision) {
+    let fields = serde_json::to_value(new).unwrap_or_default();
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        spec[name] = value.clone();
+    }
+}
+
+/// What the tier that is asked for allows, around the product's route now.
+fn limits(known: &Known, id: &RequestId, request: &APIKeyRequest) -> Option<Limits> {
+    let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
+    let product = known.products.table.find(&product)?;
+    let found = look_around(&route_of(product), &known.around);
+    found.limits(&request.spec.plan_tier).cloned()
+}
+
+fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
+    let spec = &request.spec;
+    let conditions = conditions_of_request(request);
+    let (state, told) = RequestState::of(conditions);
+    RequestRow {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        product: Reference {
+            namespace: id.namespace.clone(),
+            name: spec.api_product_ref.name.clone(),
+        },
+        tier: spec.plan_tier.clone(),
+        requested_by: spec.requested_by.clone(),
+        use_case: said(Some(&spec.use_case)),
+        key: Reference::to(&request.key_id()),
+        expires_at: spec.expires_at.as_ref().map(|it| it.0.to_string()),
+        state,
+        message: told.map(|it| it.message.clone()),
+        enforced: enforced(conditions).map(Told::from),
+        created: super::created(request),
+    }
+}

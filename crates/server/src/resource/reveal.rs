@@ -1,0 +1,227 @@
+//! A key's value is shown once, to whoever claims it first.
+//!
+//! The value is read, then claimed, then shown. The claim is a status patch of the very
+//! version that said that the value waits: of a hundred who ask at once one gets it. A
+//! value that cannot be read is not lost by trying.
+
+use std::sync::Arc;
+
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented, StatusCode as Status};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use devportal_api::APIKey;
+use devportal_api::id::{KeyId, SecretId};
+use devportal_api::name::annotation;
+use devportal_api::scheme::Credentials;
+use devportal_mirror::Kind;
+use devportal_mirror::secret::{digest, value_of};
+use devportal_watch::{Guarded, brief, told};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Api, Resource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::keys::{can_reveal, current, find};
+use crate::App;
+use crate::access::{REVEAL, ask};
+use crate::answer::{Named, Path};
+use crate::caller::Me;
+use crate::kinds::{State as KeyState, conditions_of_key};
+use crate::problem::Problem;
+
+/// A key's value, the only time that it is shown.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Revealed {
+    /// The value. Whoever has it is let in.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    value: Zeroizing<String>,
+    /// Where the API is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<String>,
+    /// Where the key goes in a request; absent: `Authorization: Bearer KEY`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<Credentials>,
+}
+
+fn exposed<S: Serializer>(value: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value)
+}
+
+impl IntoResponse for Revealed {
+    fn into_response(self) -> Response {
+        // Every answer is `no-store` unless it says otherwise.
+        Json(self).into_response()
+    }
+}
+
+impl OperationOutput for Revealed {
+    type Inner = Self;
+
+    fn operation_response(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Option<Documented> {
+        Json::<Self>::operation_response(context, operation)
+    }
+
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<Status>, Documented)> {
+        Json::<Self>::inferred_responses(context, operation)
+    }
+}
+
+/// How often a claim is made anew because something else of the key changed.
+const TRIES: usize = 5;
+
+pub(crate) async fn reveal(
+    State(app): State<App>,
+    me: Me,
+    Path(named): Path<Named>,
+) -> Result<Revealed, Problem> {
+    let id: KeyId = named.id()?;
+    let mut key = find(&app, &me, &id).await?;
+    // Asked anew: what is shown cannot be taken back.
+    if !ask(&app.kubernetes, &me, REVEAL, &id.namespace).await? {
+        return Err(Problem::forbidden(format!(
+            "you may not be shown keys of namespace {}: that takes the verb create on \
+             apikeys/reveal",
+            id.namespace
+        )));
+    }
+    for _ in 0..TRIES {
+        let secret = waiting(&app, &id, &key)?;
+        let value = read(&app, &key, &secret).await?;
+        match claim(&app, &id, &key).await {
+            Ok(()) => {
+                note(&app, &me, &key).await;
+                let status = key.status.clone().unwrap_or_default();
+                return Ok(Revealed {
+                    value,
+                    hostname: status.api_hostname,
+                    credentials: status.auth_scheme.and_then(|it| it.credentials),
+                });
+            }
+            Err(problem) if problem.code() == StatusCode::CONFLICT => {
+                key = look(&app, &id).await?;
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Err(Problem::conflict(
+        "Changing",
+        "the key is changing: try again in a moment",
+    ))
+}
+
+/// The Secret of the value that waits to be shown.
+///
+/// # Errors
+///
+/// When none does: says why.
+fn waiting(app: &App, id: &KeyId, key: &APIKey) -> Result<SecretId, Problem> {
+    if !key.is_shown_once() {
+        let secret = key.source_secret().name;
+        return Err(Problem::conflict(
+            "DeliveredInSecret",
+            format!(
+                "this key is not shown but delivered, in Secret {secret} of {}",
+                id.namespace
+            ),
+        ));
+    }
+    let (state, told) = KeyState::of(conditions_of_key(key));
+    if state != KeyState::Approved {
+        let why = told.map_or("nobody has decided yet", |it| it.message.as_str());
+        return Err(Problem::conflict("NotApproved", why));
+    }
+    let namespace = app.store.read().kuadrant_namespace().map(str::to_owned);
+    match (current(key), namespace) {
+        (Some(it), Some(namespace)) if can_reveal(key) => Ok(SecretId::new(namespace, &it.id)),
+        (Some(_), Some(_)) => Err(Problem::new(
+            StatusCode::GONE,
+            "ShownAlready",
+            "the value was shown already, and is shown once only: rotate the key for a new one",
+        )),
+        _ => Err(Problem::conflict(
+            "NotReady",
+            "the value is being made: try again in a moment",
+        )),
+    }
+}
+
+/// The value, if it is the one that the status tells of.
+async fn read(app: &App, key: &APIKey, id: &SecretId) -> Result<Zeroizing<String>, Problem> {
+    let api: Api<Secret> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
+    let secret = api.get(&id.name).await.map_err(|error| {
+        warn!(secret = %id, error = %brief(&error), "a key's value cannot be read");
+        Problem::unavailable("the value cannot be read at the moment: try again later")
+    })?;
+    let of_key = secret.annotations().get(annotation::KEY_UID);
+    let is_its = of_key.is_some() && of_key == key.meta().uid.as_ref();
+    let wanted = current(key).and_then(|it| it.digest.as_ref());
+    let value = value_of(&secret).filter(|it| is_its && Some(&digest(it)) == wanted);
+    let text = value.and_then(|it| std::str::from_utf8(it).ok());
+    text.map(|it| Zeroizing::new(it.to_owned())).ok_or_else(|| {
+        Problem::conflict(
+            "Changing",
+            "the value is being replaced: try again in a moment",
+        )
+    })
+}
+
+/// Says that the value was shown, of the version of the key that said that it waits.
+async fn claim(app: &App, id: &KeyId, key: &APIKey) -> Result<(), Problem> {
+    let api: Api<Guarded<APIKey>> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
+    let patch = json!({
+        "metadata": {"uid": key.uid(), "resourceVersion": key.resource_version()},
+        "status": {"canReadSecret": false},
+    });
+    let (params, merge) = (PatchParams::default(), Patch::Merge(&patch));
+    let patched = api.patch_status(&id.name, &params, &merge).await;
+    let patched = patched.map_err(|it| Problem::of_kubernetes(&it))?;
+    app.store
+        .take(told(patched, &app.kubernetes.lens).answered());
+    Ok(())
+}
+
+/// The key as it is now, past the mirror.
+async fn look(app: &App, id: &KeyId) -> Result<Arc<APIKey>, Problem> {
+    let api: Api<APIKey> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
+    let key = api.get(&id.name).await;
+    let key = key.map_err(|it| Problem::of_kubernetes(&it))?;
+    Ok(APIKey::keep(key, &app.kubernetes.lens))
+}
+
+/// Tells who was shown the value, on the key. That it cannot be told hides nothing: the
+/// audit log has the person's own question whether they may.
+async fn note(app: &App, me: &Me, key: &APIKey) {
+    let reporter = Reporter {
+        controller: "devportal.kuadrant.io/server".to_owned(),
+        instance: None,
+    };
+    let recorder = Recorder::new(app.kubernetes.own.clone(), reporter);
+    let event = Event {
+        type_: EventType::Normal,
+        reason: "Revealed".to_owned(),
+        note: Some(format!("The key's value was shown to {}", me.person.user)),
+        action: "Reveal".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = recorder.publish(&event, &key.object_ref(&())).await {
+        let key = KeyId::of(key);
+        warn!(%key, error = %brief(&error), "no Event tells that a key was shown");
+    }
+}

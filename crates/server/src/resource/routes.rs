@@ -1,0 +1,162 @@
+//! Routes: what can be published, and what is around each.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use devportal_api::condition::{Attachment, AuthPolicyState, PlanPolicyState, RouteState};
+use devportal_api::foreign::HTTPRoute;
+use devportal_api::id::RouteId;
+use devportal_api::name::annotation;
+use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
+use devportal_core::discover::look_around;
+use kube::ResourceExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Reference, Search, list};
+use crate::access::{EDIT_ROUTES, SEE_ROUTES};
+use crate::answer::{List, Query};
+use crate::caller::Me;
+use crate::problem::Problem;
+use crate::shelf::{Shelved, Topic};
+use crate::store::{Known, listed};
+use crate::{App, Routes};
+
+/// Which routes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RouteSearch {
+    /// Of one namespace.
+    namespace: Option<String>,
+    /// Words that name, namespace or hostnames have, in any case.
+    q: Option<String>,
+    /// How many rows, 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<usize>,
+    /// The `next` of the rows before.
+    after: Option<String>,
+}
+
+/// A route, and what a product on it would find.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RouteRow {
+    namespace: String,
+    name: String,
+    hostnames: Vec<String>,
+    /// Whether a Gateway has accepted it.
+    accepted: bool,
+    /// Whether owners are offered it.
+    exposed: bool,
+    auth_policy: Policy,
+    /// How consumers would authenticate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_scheme: Option<DiscoveredAuthScheme>,
+    plan_policy: Policy,
+    /// What consumers could ask for, with the limits.
+    plans: Vec<Plan>,
+    /// The products that are on it already.
+    products: Vec<Reference>,
+}
+
+/// A policy around a route.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Policy {
+    /// Whether there is one that holds.
+    found: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Reference>,
+    /// What it is attached to: `HTTPRoute`, or a `Gateway` above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<String>,
+    /// Why not, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl Policy {
+    fn attached(it: &Attachment) -> Self {
+        Self {
+            found: true,
+            policy: Some(Reference::to(&it.policy)),
+            on: Some(it.target_kind.clone()),
+            message: None,
+        }
+    }
+
+    fn missing(message: &str) -> Self {
+        Self {
+            found: false,
+            policy: None,
+            on: None,
+            message: Some(message.to_owned()),
+        }
+    }
+}
+
+pub(crate) async fn all(
+    State(app): State<App>,
+    me: Me,
+    Query(search): Query<RouteSearch>,
+) -> Result<Json<List<RouteRow>>, Problem> {
+    let (sees, runs) = tokio::try_join!(
+        app.places::<HTTPRoute>(&me, SEE_ROUTES, |it| &it.routes),
+        app.places::<HTTPRoute>(&me, EDIT_ROUTES, |it| &it.routes),
+    )?;
+    let wanted = Search {
+        namespace: search.namespace.as_deref(),
+        words: search.q.as_deref(),
+        limit: search.limit,
+        after: search.after.as_deref(),
+    };
+    let states = HTTPRoute::STATES.to_vec();
+    let wanted = wanted.of::<HTTPRoute>(&sees, &Topic::Anything, states)?;
+    let known = app.store.read();
+    // Who runs the routes sees those that owners are not offered, too.
+    let page = listed(&known.routes)?.page(&wanted, |id, route| {
+        is_exposed(&app, route) || runs.has(&id.namespace)
+    });
+    Ok(Json(list(page, |id, route| row(&app, &known, id, route))))
+}
+
+fn is_exposed(app: &App, route: &HTTPRoute) -> bool {
+    let names = annotation::EXPOSE;
+    let annotations = route.annotations();
+    let is_annotated = || {
+        names
+            .iter()
+            .any(|it| annotations.get(*it).is_some_and(|it| it == "true"))
+    };
+    app.routes == Routes::All || is_annotated()
+}
+
+fn row(app: &App, known: &Known, id: &RouteId, route: &Arc<HTTPRoute>) -> RouteRow {
+    let found = look_around(id, &known.around);
+    let auth_policy = match &found.auth.state {
+        AuthPolicyState::Found(it) => Policy::attached(it),
+        AuthPolicyState::NotReady => Policy::missing("AuthPolicy not accepted or not enforced"),
+        AuthPolicyState::NotFound => Policy::missing("no AuthPolicy: anyone gets in"),
+    };
+    let plan_policy = match &found.plan_policy {
+        PlanPolicyState::Found(it) => Policy::attached(it),
+        PlanPolicyState::NotFound => Policy::missing("no PlanPolicy: nothing is limited"),
+    };
+    RouteRow {
+        namespace: id.namespace.clone(),
+        name: id.name.clone(),
+        hostnames: route.spec.hostnames.clone(),
+        accepted: matches!(found.route, RouteState::Accepted(_)),
+        exposed: is_exposed(app, route),
+        auth_policy,
+        auth_scheme: found.auth.scheme,
+        plan_policy,
+        plans: found.plans,
+        products: known
+            .products_by_route
+            .referrers(id)
+            .map(Reference::to)
+            .collect(),
+    }
+}

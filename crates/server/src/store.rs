@@ -1,0 +1,264 @@
+//! What is known of the cluster, and how fresh is it? One mirror for everyone who asks;
+//! who may see what of it is decided per request.
+
+use std::collections::BTreeSet;
+use std::sync::{RwLock, RwLockReadGuard};
+
+use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::id::{ObjectId, ProductId, RouteId};
+use devportal_api::{APIKey, APIKeyRequest, APIProduct};
+use devportal_core::discover::{kuadrant_namespace, route_of};
+use devportal_core::surroundings::Surroundings;
+use devportal_mirror::table::Taken;
+use devportal_mirror::{Index, Journal, Kind, Lens, Scope, Sight, Table, Told};
+use devportal_watch::{Source, watch};
+use jiff::Timestamp;
+use kube::Client;
+use tokio::sync::{mpsc, watch as signal};
+use tracing::error;
+
+use crate::problem::Problem;
+use crate::shelf::{Shelf, Shelved};
+
+/// How many changes whoever lost the connection can catch up with.
+const REMEMBERED: usize = 10_000;
+/// News that may wait to be heard; watches pause beyond that.
+const BACKLOG: usize = 1024;
+
+/// Everything that is shown.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) products: Shelf<APIProduct>,
+    pub(crate) keys: Shelf<APIKey>,
+    pub(crate) requests: Shelf<APIKeyRequest>,
+    pub(crate) routes: Shelf<HTTPRoute>,
+    pub(crate) around: Surroundings,
+    pub(crate) products_by_route: Index<ProductId, RouteId>,
+    kuadrants: Table<Kuadrant>,
+    pub(crate) journal: Journal,
+}
+
+macro_rules! news {
+    ($($name:ident),*) => {
+        /// One observation.
+        pub(crate) enum News {
+            $($name(Told<$name>),)*
+        }
+
+        $(impl From<Told<$name>> for News {
+            fn from(told: Told<$name>) -> Self {
+                Self::$name(told)
+            }
+        })*
+    };
+}
+
+news!(
+    APIProduct,
+    APIKey,
+    APIKeyRequest,
+    HTTPRoute,
+    AuthPolicy,
+    PlanPolicy,
+    Kuadrant
+);
+
+impl Known {
+    fn new() -> Self {
+        Self {
+            products: Shelf::default(),
+            keys: Shelf::default(),
+            requests: Shelf::default(),
+            routes: Shelf::default(),
+            around: Surroundings::default(),
+            products_by_route: Index::default(),
+            kuadrants: Table::default(),
+            journal: Journal::new(REMEMBERED),
+        }
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::APIProduct(told) => {
+                let taken = self.products.take(told);
+                for it in &taken.differences {
+                    let route = it.new.as_ref().map(|product| route_of(product));
+                    self.products_by_route.set(&it.id, route);
+                }
+                note(&mut self.journal, &taken);
+            }
+            News::APIKey(told) => note(&mut self.journal, &self.keys.take(told)),
+            News::APIKeyRequest(told) => note(&mut self.journal, &self.requests.take(told)),
+            News::HTTPRoute(told) => {
+                self.around.routes.take(told.clone());
+                note(&mut self.journal, &self.routes.take(told));
+            }
+            News::AuthPolicy(told) => drop(self.around.auth_policies.take(told)),
+            News::PlanPolicy(told) => drop(self.around.plan_policies.take(told)),
+            News::Kuadrant(told) => drop(self.kuadrants.take(told)),
+        }
+    }
+
+    /// Where enforcement Secrets are.
+    pub(crate) fn kuadrant_namespace(&self) -> Option<&str> {
+        kuadrant_namespace(&self.kuadrants)
+    }
+
+    /// How sure is what is shown, by kind.
+    pub(crate) fn sights(&self) -> [(&'static str, &Sight); 7] {
+        fn sight<K: Kind>(table: &Table<K>) -> (&'static str, &Sight) {
+            (K::NAME, table.sight(&Scope::Cluster))
+        }
+        [
+            sight(&self.products.table),
+            sight(&self.keys.table),
+            sight(&self.requests.table),
+            sight(&self.routes.table),
+            sight(self.around.auth_policies.table()),
+            sight(self.around.plan_policies.table()),
+            sight(&self.kuadrants),
+        ]
+    }
+
+    /// Since when something of it may be out of date.
+    pub(crate) fn stale_since(&self) -> Option<Timestamp> {
+        let since = self
+            .sights()
+            .into_iter()
+            .filter_map(|(_, sight)| match sight {
+                Sight::Stale(_, since) => Some(*since),
+                _ => None,
+            });
+        since.min()
+    }
+}
+
+fn note<K: Kind>(journal: &mut Journal, taken: &Taken<K>) {
+    for it in &taken.differences {
+        journal.note(K::NAME, it.id.namespace(), it.id.name(), it.new.is_none());
+    }
+}
+
+/// A shelf that can be shown from: what was never listed is not empty.
+///
+/// # Errors
+///
+/// When the kind is not listed.
+pub(crate) fn listed<K: Shelved>(shelf: &Shelf<K>) -> Result<&Shelf<K>, Problem> {
+    let sight = shelf.table.sight(&Scope::Cluster);
+    if sight.is_listed() {
+        return Ok(shelf);
+    }
+    let why = match sight.trouble() {
+        Some(trouble) => trouble.to_string(),
+        None => "still listing".to_owned(),
+    };
+    Err(Problem::unavailable(format!(
+        "{}s are not seen: {why}",
+        K::NAME
+    )))
+}
+
+/// The mirror, shared.
+pub(crate) struct Store {
+    known: RwLock<Known>,
+    /// Tells the journal from those of other replicas, and of this one before.
+    pub(crate) journal: String,
+    /// The number of the last change.
+    pub(crate) changed: signal::Sender<u64>,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        Self {
+            known: RwLock::new(Known::new()),
+            journal: hex::encode(rand::random::<[u8; 4]>()),
+            changed: signal::Sender::new(0),
+        }
+    }
+
+    /// What is known now. Not to be held while waiting for anything.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Known> {
+        // A writer that panicked ends the process.
+        self.known.read().unwrap_or_else(|it| it.into_inner())
+    }
+
+    /// Takes news in: of a watch, or the answer to a write, so that a read that follows
+    /// shows nothing older.
+    pub(crate) fn take(&self, news: impl Into<News>) {
+        let mut known = self.known.write().unwrap_or_else(|it| it.into_inner());
+        known.take(news.into());
+        let last = known.journal.last();
+        drop(known);
+        self.changed.send_if_modified(|it| {
+            let is_news = *it != last;
+            *it = last;
+            is_news
+        });
+    }
+
+    /// Follows every kind for ever. Ends when that cannot go on.
+    pub(crate) async fn follow(&self, client: &Client, lens: &Lens) {
+        let (news, mut heard) = mpsc::channel(BACKLOG);
+        let mut tasks = tokio::task::JoinSet::new();
+        {
+            let mut everywhere = Everywhere {
+                client,
+                lens,
+                news: &news,
+                tasks: &mut tasks,
+            };
+            everywhere.follow::<APIProduct>();
+            everywhere.follow::<APIKey>();
+            everywhere.follow::<APIKeyRequest>();
+            everywhere.follow::<HTTPRoute>();
+            everywhere.follow::<AuthPolicy>();
+            everywhere.follow::<PlanPolicy>();
+            everywhere.follow::<Kuadrant>();
+        }
+        loop {
+            tokio::select! {
+                Some(news) = heard.recv() => self.take(news),
+                Some(ended) = tasks.join_next() => {
+                    error!(error = ?ended.err(), "a watch has ended, which is a defect");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The namespaces in which there is anything of a kind.
+    pub(crate) fn namespaces<K: Shelved>(
+        &self,
+        shelf: impl Fn(&Known) -> &Shelf<K>,
+    ) -> BTreeSet<String> {
+        let known = self.read();
+        shelf(&known)
+            .table
+            .namespaces()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+struct Everywhere<'a> {
+    client: &'a Client,
+    lens: &'a Lens,
+    news: &'a mpsc::Sender<News>,
+    tasks: &'a mut tokio::task::JoinSet<()>,
+}
+
+impl Everywhere<'_> {
+    fn follow<K: Kind>(&mut self)
+    where
+        News: From<Told<K>>,
+    {
+        let source = Source {
+            client: self.client.clone(),
+            scope: Scope::Cluster,
+            lens: self.lens.clone(),
+        };
+        self.tasks
+            .spawn(watch::<K, News>(source, self.news.clone()));
+    }
+}
