@@ -331,5 +331,16 @@ async fn a_namespace_with_keys_requests_and_approvals_can_be_deleted(
         })
         .await?;
     }
+    // And not with the rights of an administrator, whom no policy keeps from anything.
+    let log = std::fs::read_to_string(open.stage.stack.audit_log())?;
+    let cleaned = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .any(|entry| {
+            entry["user"]["username"] == attempts::NAMESPACE_CONTROLLER.user
+                && entry["objectRef"]["resource"] == "apikeyrequests"
+                && entry["objectRef"]["namespace"] == open.name
+        });
+    ensure!(cleaned, "who emptied the namespace?");
     Ok(())
 }
