@@ -149,7 +149,8 @@ pub(crate) async fn start_controller_manager(core: &Core) -> Result<()> {
             ("bind-address", "127.0.0.1"),
             ("secure-port", &port.to_string()),
             ("leader-elect", "false"),
-            ("use-service-account-credentials", "false"),
+            // As in a cluster: each of its controllers with an account of its own.
+            ("use-service-account-credentials", "true"),
             (
                 "service-account-private-key-file",
                 &key.display().to_string(),

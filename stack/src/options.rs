@@ -14,6 +14,8 @@ pub struct Options {
     /// Whether to apply the CRDs of Kuadrant and the Gateway API. They are
     /// applied in any case with [`Part::Kuadrant`].
     pub foreign_crds: bool,
+    /// Whether to apply our admission policies.
+    pub policies: bool,
     /// Our binary; built with cargo when not given.
     pub devportal: Option<PathBuf>,
     /// Arguments of our controller beyond those the stack gives it.
@@ -29,6 +31,7 @@ impl Options {
             state_dir: state_dir.into(),
             parts: Part::ALL.to_vec(),
             foreign_crds: true,
+            policies: true,
             devportal: None,
             controller_arguments: Vec::new(),
             progress: Progress::default(),

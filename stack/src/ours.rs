@@ -6,9 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api,
-    api::{ApiResource, DynamicObject, ListParams},
+    Api, Client,
+    api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -33,6 +34,9 @@ pub(crate) const CONTROLLER: &str = "controller";
 /// The name of the portal's server.
 pub(crate) const PORTAL: &str = "portal";
 
+/// The name that the last of the admission policies refuses.
+const CANARY: &str = "devportal-policies-in-force";
+
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The root of the repository.
@@ -46,7 +50,7 @@ pub(crate) async fn apply_crds(core: &Core, crds: Vec<Value>) -> Result<()> {
     apply::crds(&client, crds).await
 }
 
-/// Applies our CRDs and access rules, and Kuadrant's namespace.
+/// Applies our CRDs, access rules and admission policies, and Kuadrant's namespace.
 pub(crate) async fn prepare(core: &Core) -> Result<()> {
     let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
     let deploy = repository().join("deploy");
@@ -55,7 +59,61 @@ pub(crate) async fn prepare(core: &Core) -> Result<()> {
     });
     apply::objects(&client, &[namespace]).await?;
     apply::crds(&client, apply::read_folder(&deploy.join("crds"), &[])?).await?;
-    apply::objects(&client, &apply::read_folder(&deploy.join("rbac"), &[])?).await
+    apply::objects(&client, &apply::read_folder(&deploy.join("rbac"), &[])?).await?;
+    if !core.options.policies {
+        return Ok(());
+    }
+    apply::objects(&client, &apply::read_folder(&deploy.join("policies"), &[])?).await?;
+    policies_in_force(&client).await
+}
+
+/// Waits until the API server acts on the admission policies applied so far, which it
+/// does up to a second later. It takes in policies in the order of their writes, and so
+/// their bindings: one more, which refuses a name, stands for all before it.
+async fn policies_in_force(client: &Client) -> Result<()> {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": CANARY},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"],
+                "operations": ["CREATE"],
+            }]},
+            "validations": [{
+                "expression": format!("object.metadata.name != '{CANARY}'"), "message": CANARY,
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": CANARY},
+        "spec": {"policyName": CANARY, "validationActions": ["Deny"]},
+    });
+    apply::objects(client, &[policy, binding]).await?;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), kuadrant::NAMESPACE);
+    let map = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(CANARY.into()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    };
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let begun = tokio::time::Instant::now();
+    loop {
+        match maps.create(&dry_run, &map).await {
+            Err(kube::Error::Api(status)) if status.message.contains(CANARY) => return Ok(()),
+            Err(error) => return Err(error.into()),
+            Ok(_) if begun.elapsed() > PATIENCE => {
+                bail!("the admission policies were not in force within {PATIENCE:?}")
+            }
+            Ok(_) => tokio::time::sleep(Duration::from_millis(25)).await,
+        }
+    }
 }
 
 /// Our binary: the one given, else built now.

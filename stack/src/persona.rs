@@ -30,11 +30,13 @@ pub enum Persona {
     Controller,
     /// The portal API, with the rights it has in a cluster.
     Portal,
+    /// Backstage's back end, with the rights it has in a cluster.
+    Backstage,
 }
 
 impl Persona {
     /// Everyone.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ClusterAdmin,
         Self::Consumer,
         Self::OtherConsumer,
@@ -43,6 +45,7 @@ impl Persona {
         Self::PlatformEngineer,
         Self::Controller,
         Self::Portal,
+        Self::Backstage,
     ];
 
     /// The name of the context and of the kubeconfig.
@@ -56,6 +59,7 @@ impl Persona {
             Self::PlatformEngineer => "petra",
             Self::Controller => "controller",
             Self::Portal => "portal",
+            Self::Backstage => "backstage",
         }
     }
 
@@ -64,6 +68,7 @@ impl Persona {
         match self {
             Self::Controller => "system:serviceaccount:kuadrant-system:devportal-controller",
             Self::Portal => "system:serviceaccount:kuadrant-system:devportal-server",
+            Self::Backstage => "system:serviceaccount:backstage:devportal-backstage",
             other => other.name(),
         }
     }
@@ -80,6 +85,7 @@ impl Persona {
                 "system:serviceaccounts",
                 "system:serviceaccounts:kuadrant-system",
             ],
+            Self::Backstage => &["system:serviceaccounts", "system:serviceaccounts:backstage"],
         }
     }
 

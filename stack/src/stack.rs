@@ -253,7 +253,7 @@ async fn bring_up(core: &Core) -> Result<()> {
             .await?;
     }
     progress
-        .step("our CRDs and access rules", ours::prepare(core))
+        .step("our CRDs, access rules and policies", ours::prepare(core))
         .await?;
     if options.has(Part::Kuadrant) {
         progress

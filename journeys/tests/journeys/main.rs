@@ -6,6 +6,7 @@
 //! their own. Run some with `cargo test -p devportal-journeys -- PART_OF_A_NAME`,
 //! for example `-- gateway::`.
 
+mod person;
 mod quiet;
 mod rights;
 mod shop;

@@ -6,6 +6,8 @@ mod decisions;
 mod faults;
 mod gateway;
 mod generated;
+mod names;
+mod portal;
 mod product;
 mod quiet;
 mod replicas;
@@ -47,6 +49,8 @@ pub(crate) fn all() -> Vec<Story> {
         brought::stories(),
         decisions::stories(),
         faults::stories(),
+        names::stories(),
+        portal::stories(),
         product::stories(),
         quiet::stories(),
         replicas::stories(),
