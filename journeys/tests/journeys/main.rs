@@ -7,6 +7,7 @@
 //! for example `-- gateway::`.
 
 mod person;
+mod portal;
 mod quiet;
 mod rights;
 mod shop;

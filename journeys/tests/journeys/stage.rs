@@ -39,6 +39,7 @@ impl Stage {
             Part::Kuadrant,
             Part::Gateway,
             Part::Controller,
+            Part::Portal,
         ]);
         let stack = Stack::start(options).await?;
         let admin = stack.client(Persona::ClusterAdmin).await?;
@@ -62,10 +63,13 @@ impl Stage {
 
     /// The ends of the logs, for a failed run.
     pub(crate) fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.stack.log("controller")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = &lines[lines.len().saturating_sub(60)..];
-        format!("the end of the controller's log:\n{}", tail.join("\n"))
+        let tails = ["controller", "portal"].map(|name| {
+            let log = fs::read_to_string(self.stack.log(name)).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(60)..];
+            format!("the end of the {name}'s log:\n{}", tail.join("\n"))
+        });
+        tails.join("\n\n")
     }
 
     /// The log of our controller so far.
