@@ -366,3 +366,27 @@ pub fn approval(name: &str, key: &str, approved: bool, reviewed_at: Timestamp) -
     approval.meta_mut().namespace = Some(OWNER.into());
     approval
 }
+
+pub trait ApprovalAdjectives: Sized {
+    fn granting(self, tier: &str) -> Self;
+    fn until(self, at: Timestamp) -> Self;
+    /// Of whoever was shown these terms.
+    fn of_terms(self, terms: String) -> Self;
+}
+
+impl ApprovalAdjectives for APIKeyApproval {
+    fn granting(mut self, tier: &str) -> Self {
+        self.spec.plan_tier = Some(tier.into());
+        self
+    }
+
+    fn until(mut self, at: Timestamp) -> Self {
+        self.spec.expires_at = Some(Time(at));
+        self
+    }
+
+    fn of_terms(mut self, terms: String) -> Self {
+        self.spec.terms = Some(terms);
+        self
+    }
+}

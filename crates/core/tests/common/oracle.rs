@@ -107,6 +107,14 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         .filter(|it| it.request_id().namespace == request.namespace().unwrap())
         .filter(|it| it.request_id().name == request.name_any())
         .collect();
+    // An approval of other terms than are asked for is no decision, unless it was noted
+    // what it covers when they were asked for.
+    approvals.retain(|it| {
+        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
+        let terms = it.spec.terms.as_ref().filter(|_| it.spec.approved);
+        let is_noted = simulation.cluster.covered.contains_key(&mark);
+        is_noted || terms.is_none_or(|terms| *terms == request.terms())
+    });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());
         assert_eq!(
