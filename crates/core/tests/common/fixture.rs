@@ -9,7 +9,7 @@ use devportal_api::foreign::{
     PolicyStatus, PolicyTarget, RouteParentStatus, Strategy,
 };
 use devportal_api::id::{KeyId, ProductId, RequestId};
-use devportal_api::key::{ApiProductRef, RequestedBy, SecretRef};
+use devportal_api::key::{ApiProductRef, Delivery, RequestedBy, SecretRef};
 use devportal_api::product::{ApprovalMode, PublishStatus, TargetRef};
 use devportal_api::scheme::{ApiKeyAuthentication, JwtAuthentication, Limits, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeySpec, APIProduct, APIProductSpec, name};
@@ -71,6 +71,7 @@ pub fn key(name: &str) -> APIKey {
 
 pub trait KeyAdjectives: Sized {
     fn brought(self, secret: &str) -> Self;
+    fn shown_once(self) -> Self;
     fn on_tier(self, tier: &str) -> Self;
     fn expiring(self, at: Timestamp) -> Self;
     fn asking_for(self, product: &str) -> Self;
@@ -80,6 +81,11 @@ impl KeyAdjectives for APIKey {
     fn brought(mut self, secret: &str) -> Self {
         let name = secret.into();
         self.spec.secret_ref = Some(SecretRef { name });
+        self
+    }
+
+    fn shown_once(mut self) -> Self {
+        self.spec.delivery = Some(Delivery::Once);
         self
     }
 
