@@ -290,6 +290,33 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
     let ends = [&terms.expires_at, &key.spec.expires_at];
     let end = ends.into_iter().flatten().map(|at| at.0.to_string()).min();
     assert_eq!(secret.annotations.get(annotation::EXPIRES_AT), end.as_ref());
+    let conditions = &key.status.as_ref().unwrap().conditions;
+    let waits = conditions
+        .iter()
+        .any(|it| it.reason == "AwaitingReapproval");
+    assert_eq!(waits, asks_for_more(key, terms), "{terms:?} {:?}", key.spec);
+}
+
+/// Whether a key asks for what was neither granted nor known to whoever granted less.
+fn asks_for_more(key: &APIKey, terms: &ApprovedTerms) -> bool {
+    let spec = &key.spec;
+    let product = key.product_id();
+    let reference = &terms.api_product_ref;
+    let is_same = spec.requested_by == terms.requested_by
+        && product.name == reference.name
+        && Some(&product.namespace) == reference.namespace.as_ref();
+    let granted = (&terms.plan_tier, &terms.expires_at);
+    let asked = terms.asked.as_ref();
+    let asked = asked.map(|it| (&it.plan_tier, &it.expires_at));
+    let is_within = [Some(granted), asked]
+        .into_iter()
+        .flatten()
+        .any(|(tier, until)| {
+            let until = until.as_ref().map(|at| at.0);
+            let ends = spec.expires_at.as_ref().map(|at| at.0);
+            *tier == spec.plan_tier && until.is_none_or(|until| ends.is_some_and(|at| at <= until))
+        });
+    !(is_same && is_within)
 }
 
 /// The value of a key that is shown once is only where the gateway reads it, one for each
