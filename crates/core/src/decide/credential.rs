@@ -263,13 +263,16 @@ impl Recipe<'_> {
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
     }
 
-    /// Where the value of a key that is shown once is. What opens another product goes at
-    /// once, and its value with it.
+    /// Where the value of a key that is shown once is: of several copies the newest stays.
+    /// What opens another product goes at once, and its value with it.
     fn find_only(&self) -> Option<(SecretId, Fingerprint)> {
         let product = self.product().to_string();
+        let of_product =
+            |facts: &SecretFacts| facts.annotations.get(annotation::PRODUCT) == Some(&product);
         self.of_current()
-            .filter(|(_, facts)| facts.annotations.get(annotation::PRODUCT) == Some(&product))
-            .find_map(|(id, facts)| Some((id.clone(), intact_fingerprint(facts)?)))
+            .filter(|(_, facts)| of_product(facts) && intact_fingerprint(facts).is_some())
+            .max_by_key(|(_, facts)| facts.version)
+            .and_then(|(id, facts)| Some((id.clone(), intact_fingerprint(facts)?)))
     }
 
     /// The enforcement Secrets of the current revision.
