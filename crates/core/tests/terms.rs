@@ -280,9 +280,12 @@ fn an_approved_move_to_another_product_closes_the_one_before_at_once() {
     assert_eq!(games(&it), 0);
 }
 
+/// The tier that was asked for, and until when.
+type Asked = (String, Option<String>);
+
 /// The tier, and until when, as the key's status tells what was approved and what was
 /// asked for where that is more.
-fn approved(it: &Simulation) -> (String, Option<String>, Option<(String, Option<String>)>) {
+fn approved(it: &Simulation) -> (String, Option<String>, Option<Asked>) {
     let terms = it.key("alice").status.clone().unwrap().approved_terms;
     let terms = terms.unwrap();
     let time = |at: Option<Time>| at.map(|at| at.0.to_string());
@@ -351,7 +354,7 @@ fn whoever_was_granted_less_waits_only_where_they_ask_for_something_else_again()
         assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
     }
     change(&mut it, |key| {
-        *key = key.clone().on_tier("gold").expiring(at(900))
+        *key = key.clone().on_tier("gold").expiring(at(900));
     });
     assert_eq!(it.says("alice"), WORKING, "less time is covered");
     let expiry = Some(at(900).to_string());

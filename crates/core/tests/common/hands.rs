@@ -268,7 +268,7 @@ fn prune(part: &mut Value, path: &[&str]) -> bool {
     match (part, path) {
         (Value::Array(items), _) => {
             let dropped = items.iter_mut().map(|it| prune(it, path));
-            dropped.fold(false, |any, it| any || it)
+            dropped.filter(|it| *it).count() > 0
         }
         (Value::Object(place), [name]) => place.remove(*name).is_some(),
         (Value::Object(place), [name, rest @ ..]) => {
