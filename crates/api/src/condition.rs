@@ -666,6 +666,8 @@ pub enum Validity {
     RequestNotFound(RequestId),
     /// Its request is going away.
     RequestDeleting(RequestId),
+    /// It was given for other terms than its request has.
+    TermsChanged(RequestId),
 }
 
 impl Validity {
@@ -689,6 +691,12 @@ impl Validity {
                 false,
                 "APIKeyRequestDeleting",
                 format!("Referenced APIKeyRequest {id} is being deleted"),
+            ),
+            Self::TermsChanged(id) => Fact::new(
+                kind::VALID,
+                false,
+                "TermsChanged",
+                format!("APIKeyRequest {id} has changed since it was reviewed: review it again"),
             ),
         }
     }

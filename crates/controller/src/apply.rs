@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use self::failure::{classify, passing};
-use self::patch::{object, part_patch, reference, to_value};
+use self::patch::{is_offer, object, part_patch, reference, to_value};
 use crate::read::{guarded, is_absence, look};
 
 /// What a patch is for: the status is written through a door of its own.
@@ -193,7 +193,14 @@ impl Writer {
                 })
             }
             Write::ProductStatus(id, status) => self.tell::<APIProduct>(&id, seen, &*status).await,
-            Write::KeyStatus(id, status) => self.tell::<APIKey>(&id, seen, &*status).await,
+            Write::KeyStatus(id, status) => {
+                let mut patch = part_patch("status", seen, &*status)?;
+                if is_offer(seen, &patch) {
+                    let version = seen["metadata"]["resourceVersion"].clone();
+                    patch["metadata"] = json!({"resourceVersion": version});
+                }
+                self.patch::<APIKey>(Part::Status, &id, seen, patch).await
+            }
             Write::RequestStatus(id, status) => {
                 self.tell::<APIKeyRequest>(&id, seen, &*status).await
             }
@@ -224,9 +231,9 @@ impl Writer {
         let made = api.create(&params, &new).await;
         let made = made.map_err(|error| classify(&error))?;
         let id = K::Id::named(&namespace, &name);
-        Ok(vec![
-            Told::<K>::Answered(id, K::keep(made, &self.lens)).into(),
-        ])
+        let mut changes = unkept::<K>(&to_value(&new)?, &to_value(&made)?);
+        changes.push(Told::<K>::Answered(id, K::keep(made, &self.lens)).into());
+        Ok(changes)
     }
 
     /// Writes a status.
@@ -316,6 +323,11 @@ fn unkept<K: Kind>(sent: &Value, kept: &Value) -> Vec<Change> {
 }
 
 fn missing(path: &str, sent: &Value, kept: &Value, paths: &mut Vec<String>) {
+    if let (Value::Array(sent), Value::Array(kept)) = (sent, kept) {
+        for (sent, kept) in sent.iter().zip(kept) {
+            missing(path, sent, kept, paths);
+        }
+    }
     for (name, value) in sent.as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
         match kept.get(name) {

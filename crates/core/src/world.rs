@@ -334,19 +334,8 @@ impl World {
             return wanted;
         };
         for field in fields {
-            let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
-            let parent = match parent {
-                "" => String::new(),
-                parent => format!("/{}", parent.replace('.', "/")),
-            };
-            let before = have.pointer(&parent).and_then(|it| it.get(name));
-            let Some(Value::Object(place)) = fitted.pointer_mut(&parent) else {
-                continue;
-            };
-            match before {
-                Some(before) => drop(place.insert(name.to_owned(), before.clone())),
-                None => drop(place.remove(name)),
-            }
+            let path: Vec<&str> = field.split('.').collect();
+            keep(&mut fitted, &have, &path);
         }
         from_value(fitted).unwrap_or(wanted)
     }
@@ -393,6 +382,27 @@ impl World {
                 .cloned()
                 .map(Id::Key),
         );
+    }
+}
+
+/// Gives a field the value it had; in a list, of every item.
+fn keep(wanted: &mut Value, have: &Value, path: &[&str]) {
+    match (wanted, path) {
+        (Value::Array(items), _) => {
+            for (at, item) in items.iter_mut().enumerate() {
+                keep(item, &have[at], path);
+            }
+        }
+        (Value::Object(place), [name]) => match have.get(name) {
+            Some(before) => drop(place.insert((*name).to_owned(), before.clone())),
+            None => drop(place.remove(*name)),
+        },
+        (Value::Object(place), [name, rest @ ..]) => {
+            if let Some(part) = place.get_mut(*name) {
+                keep(part, &have[*name], rest);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -13,6 +13,8 @@ mod common;
 #[cfg(test)]
 mod credential;
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod lifecycle;

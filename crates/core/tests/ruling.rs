@@ -5,6 +5,7 @@ use devportal_api::{APIKey, APIKeyRequest};
 use jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
+use crate::common::chance::Fault;
 use crate::common::*;
 
 fn asked() -> Simulation {
@@ -213,4 +214,127 @@ fn a_request_whose_name_was_taken_is_made_once_the_name_is_free() {
     let made = it.request("alice").unwrap();
     assert_eq!(made.spec, taken.spec);
     oracle::check(&it);
+}
+
+/// What the approval `yes` says of itself.
+fn valid(it: &Simulation) -> (String, String, String) {
+    let yes = &it.cluster.approvals[&(OWNER.into(), "yes".into())];
+    let valid = yes.status.as_ref().unwrap().conditions[0].clone();
+    (valid.status, valid.reason, valid.message)
+}
+
+fn set_tier(it: &mut Simulation, tier: &str) {
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = tier.into());
+    it.settle();
+    oracle::check(it);
+}
+
+#[test]
+fn an_approval_of_the_terms_that_are_asked_for_counts() {
+    let mut it = asked();
+    let terms = it.request("alice").unwrap().terms();
+    it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(valid(&it).1, "Valid");
+    set_tier(&mut it, "silver");
+    let waits = ["Approved/Approved", "!Enforced/AwaitingReapproval"];
+    assert_eq!(it.says("alice"), waits, "it goes on under the old terms");
+    assert_eq!(valid(&it).1, "Valid");
+}
+
+#[test]
+fn an_approval_of_other_terms_does_not_count_says_so_and_holds_nothing_back() {
+    let mut it = asked();
+    let terms = it.request("alice").unwrap().terms();
+    set_tier(&mut it, "silver");
+    it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
+    let request = it.request("alice").unwrap().name_any();
+    let message =
+        format!("APIKeyRequest owner/{request} has changed since it was reviewed: review it again");
+    assert_eq!(valid(&it), ("False".into(), "TermsChanged".into(), message));
+    let told = devportal_core::decide::explain(&key_id("alice"), &it.world, it.cluster.now).told;
+    assert!(
+        told.iter().any(|it| it.contains("TermsChanged")),
+        "{told:?}"
+    );
+
+    set_tier(&mut it, "unknown");
+    assert_eq!(it.request("alice").unwrap().spec.plan_tier, "unknown");
+    assert_eq!(it.says("alice"), PENDING);
+    set_tier(&mut it, "gold");
+    assert_eq!(it.says("alice"), APPROVED, "what was reviewed is asked for");
+    assert_eq!(valid(&it).1, "Valid");
+}
+
+#[test]
+fn an_approval_of_other_terms_leaves_the_one_before_in_force() {
+    let mut it = asked();
+    it.create(approval("first", "alice", true, at(0)));
+    it.settle();
+    it.create(approval("yes", "alice", true, at(10)).of_terms("sha256:other".into()));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(valid(&it).1, "TermsChanged");
+}
+
+#[test]
+fn a_denial_counts_whatever_terms_it_was_about() {
+    let no = approval("no", "alice", false, at(0)).of_terms("sha256:other".into());
+    assert_eq!(after([no]), DENIED);
+}
+
+#[test]
+fn an_edited_approval_is_to_be_of_the_terms_that_are_asked_for_by_then() {
+    let mut it = asked();
+    let terms = it.request("alice").unwrap().terms();
+    it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
+    it.settle();
+    set_tier(&mut it, "silver");
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.reviewed_at.0 = at(20));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
+    assert_eq!(valid(&it).1, "TermsChanged");
+}
+
+#[test]
+fn an_approval_of_an_earlier_key_s_terms_does_not_count_for_a_later_one() {
+    let mut it = asked();
+    let terms = it.request("alice").unwrap().terms();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.create(key("alice"));
+    it.settle();
+    it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
+}
+
+/// Whenever the request changes after it was shown, and whatever was written by then:
+/// either the approval came first and covers what was shown, or it does not count.
+#[test]
+fn an_edit_that_races_with_an_approval_of_its_terms_is_not_approved() {
+    for crash in 0..6 {
+        for steps in 0..8 {
+            let mut it = asked();
+            let terms = it.request("alice").unwrap().terms();
+            it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+            it.fault_at = Some((it.writes.len() + crash, Fault::Unanswered));
+            for _ in 0..steps {
+                it.step();
+            }
+            it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
+            it.settle();
+            oracle::check(&it);
+            let covered = it.key("alice").status.clone().unwrap().approved_terms;
+            assert!(covered.is_none_or(|it| it.plan_tier == "gold"));
+        }
+    }
 }

@@ -4,6 +4,7 @@ use devportal_api::foreign::{AuthPolicy, PlanPolicy};
 use devportal_api::name::{annotation, label};
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIProduct};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::common::chance::Fault;
 use crate::common::*;
@@ -277,4 +278,95 @@ fn an_approved_move_to_another_product_closes_the_one_before_at_once() {
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
     assert_eq!(games(&it), 0);
+}
+
+/// The tier that was asked for, and until when.
+type Asked = (String, Option<String>);
+
+/// The tier, and until when, as the key's status tells what was approved and what was
+/// asked for where that is more.
+fn approved(it: &Simulation) -> (String, Option<String>, Option<Asked>) {
+    let terms = it.key("alice").status.clone().unwrap().approved_terms;
+    let terms = terms.unwrap();
+    let time = |at: Option<Time>| at.map(|at| at.0.to_string());
+    let asked = terms.asked.map(|it| (it.plan_tier, time(it.expires_at)));
+    (terms.plan_tier, time(terms.expires_at), asked)
+}
+
+fn granted(approval: APIKeyApproval) -> Simulation {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.settle();
+    it.create(approval);
+    it.settle();
+    oracle::check(&it);
+    it
+}
+
+#[test]
+fn another_tier_may_be_granted_than_was_asked_for_and_the_key_works_under_it() {
+    let it = granted(approval("yes", "alice", true, at(0)).granting("silver"));
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    let limits = it.key("alice").status.as_ref().unwrap().limits.clone();
+    assert_eq!(limits, Some(plan("silver", 100).limits));
+    let asked = Some(("gold".to_owned(), None));
+    assert_eq!(approved(&it), ("silver".into(), None, asked));
+}
+
+#[test]
+fn less_time_may_be_granted_than_was_asked_for_and_never_more() {
+    let mut it = granted(approval("yes", "alice", true, at(0)).until(at(500)));
+    assert_eq!(it.says("alice"), WORKING);
+    let (_, _, expiry) = terms(&it);
+    assert_eq!(expiry, Some(at(500).to_string()));
+    it.cluster.now = at(500);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+
+    let mut it = Simulation::ready(product());
+    it.create(key("alice").expiring(at(300)));
+    it.create(approval("yes", "alice", true, at(0)).until(at(500)));
+    it.settle();
+    assert_eq!(
+        approved(&it),
+        ("gold".into(), Some(at(300).to_string()), None)
+    );
+}
+
+#[test]
+fn a_grant_of_what_was_asked_for_is_a_whole_one() {
+    let it = granted(approval("yes", "alice", true, at(0)).granting("gold"));
+    assert_eq!(approved(&it), ("gold".into(), None, None));
+}
+
+#[test]
+fn whoever_was_granted_less_waits_only_where_they_ask_for_something_else_again() {
+    let partial = || approval("yes", "alice", true, at(0)).granting("silver");
+    let mut it = granted(partial());
+    for (tier, says) in [
+        ("silver", WORKING),
+        ("gold", WORKING),
+        ("platinum", WAITING),
+    ] {
+        change(&mut it, |key| key.spec.plan_tier = tier.into());
+        assert_eq!(it.says("alice"), says, "{tier}");
+        assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    }
+    change(&mut it, |key| {
+        *key = key.clone().on_tier("gold").expiring(at(900));
+    });
+    assert_eq!(it.says("alice"), WORKING, "less time is covered");
+    let expiry = Some(at(900).to_string());
+    assert_eq!(terms(&it), ("silver".into(), "alice".into(), expiry));
+}
+
+#[test]
+fn an_edited_grant_is_a_new_one() {
+    let mut it = granted(approval("yes", "alice", true, at(0)).granting("silver"));
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.plan_tier = None);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(terms(&it), gold());
+    assert_eq!(approved(&it), ("gold".into(), None, None));
 }

@@ -44,6 +44,9 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         Some(request) if request.meta().deletion_timestamp.is_some() => {
             Validity::RequestDeleting(request_id)
         }
+        Some(request) if ruling::is_outdated(approval, request, world) => {
+            Validity::TermsChanged(request_id)
+        }
         Some(request) => {
             if ruling::owning_request(approval).is_none() {
                 let owner = ruling::owner_reference(request);

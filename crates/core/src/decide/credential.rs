@@ -8,6 +8,9 @@
 //!
 //! A rotation gives a generated key a new value. The successor notes how long the
 //! credential before it goes on working; nobody has to remember it.
+//!
+//! A key that is shown once has no source: its value is generated into an enforcement
+//! Secret, and those after it are copies of that.
 
 mod rotation;
 mod withdrawal;
@@ -16,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use devportal_api::APIKey;
-use devportal_api::condition::Enforcement;
+use devportal_api::condition::{Enforcement, Refused};
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
@@ -77,15 +80,22 @@ impl Recipe<'_> {
     /// The next step towards one enforcement Secret that says what was approved,
     /// and one for each value that a rotation lets go on for a while.
     pub(super) fn next(&self) -> Step {
-        let (source, fingerprint) = match self.source() {
-            Ok(found) => found,
-            Err(step) => return step,
+        let found = if self.key.is_shown_once() {
+            self.find_only()
+        } else {
+            match self.source() {
+                Ok(found) => Some(found),
+                Err(step) => return step,
+            }
         };
         let (labels, annotations) = match self.marks() {
             Ok(marks) => marks,
             Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why)),
         };
         let existing: Vec<_> = self.world.credentials_of(self.id).collect();
+        let Some((source, fingerprint)) = found else {
+            return self.generate(&existing, labels, annotations);
+        };
         let wanted = self.wanted(source, fingerprint, &existing);
         let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
             id.namespace == self.namespace
@@ -145,9 +155,9 @@ impl Recipe<'_> {
         let mut wanted = vec![Wanted {
             from: source,
             value: current,
-            place: rotation::place(self.key, existing, current, self.now),
+            place: rotation::place(self.key, existing, Some(current), self.now),
         }];
-        for (id, facts) in rotation::retiring(existing, current, self.now) {
+        for (id, facts) in rotation::retiring(self.key, existing, current, self.now) {
             if let Some(value) = intact_fingerprint(facts)
                 && wanted.iter().all(|other| other.value != value)
             {
@@ -170,6 +180,38 @@ impl Recipe<'_> {
             value: ValueSource::CopyOf(wanted.from.clone(), wanted.value),
             generated: self.key.is_generated(),
         })
+    }
+
+    /// A new value for a key that is shown once, straight into the Secret that the
+    /// gateway reads. A revision has one name to be generated under, and what else there
+    /// is of it goes first: whatever answer is lost, no two values of one are accepted.
+    fn generate(
+        &self,
+        existing: &[(&SecretId, &SecretFacts)],
+        labels: Marks,
+        mut annotations: Marks,
+    ) -> Step {
+        let revision = self.key.revision();
+        let of_revision = self.world.enforcement_of(self.id).filter(|(_, facts)| {
+            rotation::revision_of(facts) == revision && self.is_of_this_key(facts)
+        });
+        let of_revision: Vec<_> = of_revision.collect();
+        if let Some((id, _)) = of_revision.iter().find(|(_, facts)| facts.deleting) {
+            return Step::Stuck(held(id));
+        }
+        if !of_revision.is_empty() {
+            return Step::Write(of_revision.into_iter().map(delete).collect());
+        }
+        annotations.extend(rotation::place(self.key, existing, None, self.now));
+        let place = format!("{}/{revision}", self.key.uid().unwrap_or_default());
+        Step::Write(vec![Write::CreateSecret(NewSecret {
+            id: name::revised_enforcement_secret(self.id, self.namespace, &place),
+            labels,
+            annotations,
+            owner: None,
+            value: ValueSource::Generate,
+            generated: true,
+        })])
     }
 
     /// The Secret that holds the value, put in place where it is ours to make.
@@ -217,14 +259,29 @@ impl Recipe<'_> {
 
     /// An enforcement Secret of the current revision that nobody tampered with.
     fn enforced(&self) -> Option<(&SecretId, Fingerprint)> {
-        self.world
-            .credentials_of(self.id)
-            .filter(|(_, facts)| {
-                rotation::revision_of(facts) == self.key.revision()
-                    && may_be_generated(facts)
-                    && self.is_of_this_key(facts)
-            })
+        self.of_current()
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
+    }
+
+    /// Where the value of a key that is shown once is: of several copies the newest stays.
+    /// What opens another product goes at once, and its value with it.
+    fn find_only(&self) -> Option<(SecretId, Fingerprint)> {
+        let product = self.product().to_string();
+        let of_product =
+            |facts: &SecretFacts| facts.annotations.get(annotation::PRODUCT) == Some(&product);
+        self.of_current()
+            .filter(|(_, facts)| of_product(facts) && intact_fingerprint(facts).is_some())
+            .max_by_key(|(_, facts)| facts.version)
+            .and_then(|(id, facts)| Some((id.clone(), intact_fingerprint(facts)?)))
+    }
+
+    /// The enforcement Secrets of the current revision.
+    fn of_current(&self) -> impl Iterator<Item = (&SecretId, &SecretFacts)> {
+        self.world.credentials_of(self.id).filter(|(_, facts)| {
+            rotation::revision_of(facts) == self.key.revision()
+                && may_be_generated(facts)
+                && self.is_of_this_key(facts)
+        })
     }
 
     /// Not of an earlier one of the same name. The published controller notes no UID.
@@ -276,10 +333,7 @@ impl Recipe<'_> {
     /// Labels and annotations of the enforcement Secret.
     fn marks(&self) -> Result<(Marks, Marks), String> {
         let terms = self.terms;
-        let product = ProductId::new(
-            terms.api_product_ref.namespace.clone().unwrap_or_default(),
-            &terms.api_product_ref.name,
-        );
+        let product = self.product();
         let mut labels = selector::labels_for(&product);
         labels.extend(
             [
@@ -315,6 +369,13 @@ impl Recipe<'_> {
         Ok((labels, annotations))
     }
 
+    /// The product whose API is opened.
+    fn product(&self) -> ProductId {
+        let reference = &self.terms.api_product_ref;
+        let namespace = reference.namespace.clone();
+        ProductId::new(namespace.unwrap_or_default(), &reference.name)
+    }
+
     fn identity(&self) -> Marks {
         [
             (annotation::KEY.to_owned(), self.id.to_string()),
@@ -325,6 +386,15 @@ impl Recipe<'_> {
         ]
         .into()
     }
+}
+
+/// How it reads that a Secret is to go and the gateway reads it still.
+pub(super) fn held(id: &SecretId) -> Enforcement {
+    Enforcement::RevocationRefused(Refused {
+        target: format!("Secret {id}"),
+        reason: "Held".to_owned(),
+        message: "it is being deleted, and a finalizer holds it".to_owned(),
+    })
 }
 
 /// Whether a Secret's annotations say what is wanted. Those that bind the

@@ -1,11 +1,13 @@
 //! Why is a key as it is, and why is something not written? The same facts that
 //! decisions are made of, for people.
 
+use devportal_api::APIKeyApproval;
 use devportal_api::condition::{Fact, Lifecycle, kind};
 use devportal_api::id::{ApprovalId, KeyId, RequestId};
 use devportal_api::key::ApprovedTerms;
 use devportal_mirror::{Found, Sight};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
 use super::key::{Standing, inspect};
@@ -29,7 +31,7 @@ pub struct Explanation {
     /// Whether the spec asks for more than was approved.
     pub exceeded: bool,
     /// What the controller told last, besides how the key stands: why a write is refused,
-    /// for one.
+    /// or why a decision does not count.
     pub told: Vec<String>,
     /// What would be written now, and what holds it back if anything does.
     pub writes: Vec<Held>,
@@ -97,7 +99,11 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
         explanation.terms = Some(case.terms.in_force.clone());
         let requests: Vec<_> = world.requests_of(id).map(RequestId::of).collect();
         let approvals = requests.iter().flat_map(|it| world.approvals_of(it));
-        for approval in approvals.map(|it| Id::Approval(ApprovalId::of(it))) {
+        let approvals: Vec<_> = approvals.collect();
+        explanation
+            .told
+            .extend(approvals.iter().filter_map(|it| invalid(it)));
+        for approval in approvals.iter().map(|it| Id::Approval(ApprovalId::of(*it))) {
             let writes = wish(&approval, world, now).writes;
             explanation.writes.extend(
                 writes
@@ -115,9 +121,19 @@ fn told(id: &KeyId, world: &World) -> Vec<String> {
     let conditions = status.iter().flat_map(|it| &it.conditions);
     let others =
         conditions.filter(|it| [kind::ENFORCED, kind::RECORDED].contains(&it.type_.as_str()));
-    others
-        .map(|it| format!("{}={} {}: {}", it.type_, it.status, it.reason, it.message))
-        .collect()
+    others.map(line).collect()
+}
+
+/// Why a decision does not count, where it says so.
+fn invalid(approval: &APIKeyApproval) -> Option<String> {
+    let mut conditions = approval.status.as_ref()?.conditions.iter();
+    let invalid = conditions.find(|it| it.type_ == kind::VALID && it.status == "False")?;
+    let id = ApprovalId::of(approval);
+    Some(format!("APIKeyApproval {id}: {}", line(invalid)))
+}
+
+fn line(it: &Condition) -> String {
+    format!("{}={} {}: {}", it.type_, it.status, it.reason, it.message)
 }
 
 fn held(id: &Id, group: Group, target: String, world: &World, now: Timestamp) -> Held {

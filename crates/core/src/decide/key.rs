@@ -11,6 +11,7 @@
 //! | status | what the key and its request say | [`status`] |
 
 mod access;
+mod delivery;
 mod inherit;
 mod record;
 mod standing;
@@ -85,7 +86,7 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World) -> Decision {
         .writes
         .extend(requests.filter_map(|request| delete_request(request, None)));
     if let Some(key) = key {
-        decision.needs.insert(Need::Secret(key.source_secret()));
+        decision.needs.extend(source_need(key));
         let source = credential::withdraw_source(id, key, world);
         decision.writes.extend(source);
         let is_held = key
@@ -97,6 +98,11 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World) -> Decision {
         }
     }
     decision
+}
+
+/// The Secret that the value of a key comes from is to be read.
+fn source_need(key: &APIKey) -> Option<Need> {
+    access::find_source_id(key).map(Need::Secret)
 }
 
 /// Of a key whose spec was never read only this is certain: what was denied or is over
@@ -174,9 +180,7 @@ impl<'a> Case<'a> {
 
     fn decide(&self) -> Decision {
         let mut decision = Decision::default();
-        decision
-            .needs
-            .insert(Need::Secret(self.key.source_secret()));
+        decision.needs.extend(source_need(self.key));
 
         let standing = self.standing();
         let course = self.course(&standing);

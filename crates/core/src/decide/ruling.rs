@@ -10,7 +10,7 @@ use devportal_mirror::{Flaw, Found};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
-use super::after;
+use super::{after, terms};
 use crate::decision::Owner;
 use crate::world::{Doubt, World};
 
@@ -27,7 +27,7 @@ pub(super) fn find<'a>(
     let id = RequestId::of(request);
     let newest = world
         .approvals_of(&id)
-        .filter(|approval| counts(approval, request))
+        .filter(|approval| counts(approval, request, world))
         .max_by_key(|approval| {
             let created = approval.meta().creation_timestamp.as_ref().map(|at| at.0);
             (
@@ -81,7 +81,7 @@ fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -
 /// A decision counts for the request it was made about, not for a later one of
 /// the same name: nothing is granted before the approval is tied to its
 /// request. A denial need not wait.
-fn counts(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
     let is_tied = match owning_request(approval) {
         Some(owner) => request.meta().uid.as_deref() == Some(owner),
         None => !approval.spec.approved,
@@ -89,6 +89,23 @@ fn counts(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
         && is_tied
+        && !is_outdated(approval, request, world)
+}
+
+/// Whether an approval is one of other terms than its request has. Once it is noted on
+/// the approval what it covers, it does not matter any more what is asked for.
+pub(super) fn is_outdated(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    world: &World,
+) -> bool {
+    let is_tied = owning_request(approval) == request.meta().uid.as_deref();
+    let is_noted = is_tied
+        && (terms::recorded(approval).is_some()
+            || terms::is_unreadable(&ApprovalId::of(approval), world));
+    let shown = approval.spec.terms.as_ref();
+    let shown = shown.filter(|_| approval.spec.approved && !is_noted);
+    shown.is_some_and(|shown| *shown != request.terms())
 }
 
 /// Whether we may write an approval of this name about a request: one of an

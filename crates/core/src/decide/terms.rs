@@ -3,10 +3,11 @@
 //! The terms are recorded in the approval's status when it is first seen, and nothing
 //! changes them after: neither a later decision that is taken back, nor what is asked
 //! for meanwhile. A spec that asks for more than they cover waits for a new decision,
-//! and the key goes on under the old terms meanwhile.
+//! and the key goes on under the old terms meanwhile. So it does where less was granted
+//! than asked for, and there nothing waits: whoever decided knew what was asked.
 
 use devportal_api::id::{ApprovalId, ProductId, RequestId};
-use devportal_api::key::{ApiProductRef, ApprovedTerms};
+use devportal_api::key::{ApiProductRef, ApprovedTerms, AskedTerms};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
@@ -48,16 +49,11 @@ pub(super) fn of(
     };
     let asked = asked(key, ruling::mark(approval));
     let bound = covered(approval, request, Some(key));
-    let exceeded = !covers(&bound, &asked);
+    let exceeded = !covers(&bound, &asked) && !was_answered(&bound, &asked);
     Terms {
-        in_force: if exceeded {
-            let expires_at = earlier(bound.expires_at.clone(), asked.expires_at);
-            ApprovedTerms {
-                expires_at,
-                ..bound.clone()
-            }
-        } else {
-            asked
+        in_force: ApprovedTerms {
+            expires_at: earlier(bound.expires_at.clone(), asked.expires_at),
+            ..bound.clone()
         },
         approved: Some(bound),
         exceeded,
@@ -77,7 +73,7 @@ pub(super) fn covered(
         .and_then(|key| key.status.as_ref()?.approved_terms.as_ref())
         .filter(|terms| terms.approval == mark);
     let recorded = recorded(approval).or(on_key).cloned();
-    recorded.unwrap_or_else(|| shown(request, mark))
+    recorded.unwrap_or_else(|| granted(approval, request))
 }
 
 /// The terms that were recorded in an approval's status, for the decision as it is now.
@@ -94,6 +90,7 @@ pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
         .approvals_of(&RequestId::of(request))
         .filter(|approval| approval.meta().deletion_timestamp.is_none())
         .filter(|approval| approval.spec.approved)
+        .filter(|approval| !ruling::is_outdated(approval, request, world))
         .any(|approval| {
             let is_recorded = recorded(approval).is_some() || !may_be_recorded;
             ruling::owning_request(approval).is_none() || !is_recorded
@@ -106,18 +103,28 @@ pub(super) fn is_unreadable(id: &ApprovalId, world: &World) -> bool {
     flaw.is_some_and(|it| !it.has_spec() || it.has_hole("status.terms"))
 }
 
-fn shown(request: &APIKeyRequest, approval: String) -> ApprovedTerms {
+/// What was asked for, as far as the approval grants it: another tier, or less time.
+fn granted(approval: &APIKeyApproval, request: &APIKeyRequest) -> ApprovedTerms {
     let spec = &request.spec;
+    let asked = AskedTerms {
+        plan_tier: spec.plan_tier.clone(),
+        expires_at: spec.expires_at.clone(),
+    };
+    let tier = approval.spec.plan_tier.as_ref();
+    let granted = AskedTerms {
+        plan_tier: tier.unwrap_or(&asked.plan_tier).clone(),
+        expires_at: earlier(asked.expires_at.clone(), approval.spec.expires_at.clone()),
+    };
     ApprovedTerms {
         api_product_ref: ApiProductRef {
             name: spec.api_product_ref.name.clone(),
             namespace: request.namespace(),
         },
-        plan_tier: spec.plan_tier.clone(),
+        plan_tier: granted.plan_tier.clone(),
         requested_by: spec.requested_by.clone(),
-        expires_at: spec.expires_at.clone(),
-        approval,
-        asked: None,
+        expires_at: granted.expires_at.clone(),
+        approval: ruling::mark(approval),
+        asked: (asked != granted).then_some(asked),
     }
 }
 
@@ -142,6 +149,18 @@ fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
         (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
         (a, b) => a.or(b),
     }
+}
+
+/// Whether what is asked for is what whoever decided knew of, and granted less.
+fn was_answered(approved: &ApprovedTerms, asked: &ApprovedTerms) -> bool {
+    approved.asked.as_ref().is_some_and(|then| {
+        let then = ApprovedTerms {
+            plan_tier: then.plan_tier.clone(),
+            expires_at: then.expires_at.clone(),
+            ..approved.clone()
+        };
+        covers(&then, asked)
+    })
 }
 
 /// An earlier expiry than approved is covered; a later one, or none, is not.

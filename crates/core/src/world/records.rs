@@ -49,8 +49,10 @@ impl World {
         dirty.extend(keys);
         self.requests_by_key
             .set(&id, new.as_ref().map(|request| request.key_id()));
-        let facts =
-            |request: &APIKeyRequest| (request.uid(), request.meta().deletion_timestamp.is_some());
+        let facts = |request: &APIKeyRequest| {
+            let is_leaving = request.meta().deletion_timestamp.is_some();
+            (request.uid(), is_leaving, request.terms())
+        };
         if old.as_deref().map(facts) != new.as_deref().map(facts) {
             let approvals = self.approvals_by_request.referrers(&id);
             dirty.extend(approvals.cloned().map(Id::Approval));

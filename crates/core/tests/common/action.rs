@@ -20,6 +20,7 @@ const TIERS: [&str; 3] = ["gold", "silver", "unknown"];
 #[derive(Clone, Debug)]
 pub enum Action {
     CreateKey(usize, bool, Option<i64>),
+    CreateShownOnce(usize, Option<i64>),
     DeleteKey(usize),
     RecreateKey(usize),
     ChangeTier(usize, usize),
@@ -38,6 +39,12 @@ pub enum Action {
     SetKuadrant(bool, bool),
     Decide(usize, usize, bool, i64),
     ReDecide(usize, usize, bool),
+    /// Somebody opens the page of a key.
+    Look(usize),
+    /// Approves what was looked at, or whatever is asked for; all of it, or less.
+    Grant(usize, usize, bool, Option<usize>, Option<i64>),
+    /// Asks for the value on a page that may be old.
+    Claim(usize),
     DropDecision(usize, usize),
     DropRequest(usize),
     Bring(usize, Option<u8>),
@@ -61,6 +68,11 @@ pub fn any_action() -> impl Strategy<Value = Action> {
     let soon = proptest::option::of(1..600_i64);
     prop_oneof![
         4 => (k.clone(), any::<bool>(), soon.clone()).prop_map(|(k, b, e)| A::CreateKey(k, b, e)),
+        3 => (k.clone(), soon.clone()).prop_map(|(k, e)| A::CreateShownOnce(k, e)),
+        4 => k.clone().prop_map(A::Look),
+        4 => (k.clone(), 0..2_usize, prop::bool::weighted(0.7), prop::option::of(t.clone()), soon.clone())
+            .prop_map(|(k, n, s, t, e)| A::Grant(k, n, s, t, e)),
+        4 => k.clone().prop_map(A::Claim),
         2 => k.clone().prop_map(A::DeleteKey),
         2 => k.clone().prop_map(A::RecreateKey),
         2 => (k.clone(), t).prop_map(|(k, t)| A::ChangeTier(k, t)),
@@ -133,6 +145,21 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
             }
             cluster.create(new);
         }
+        Action::CreateShownOnce(k, expiry) => {
+            let mut new = key(KEYS[k]).shown_once();
+            new.spec.expires_at = later(expiry);
+            cluster.create(new);
+        }
+        Action::Look(k) => cluster.look(&key_name(k)),
+        Action::Claim(k) => drop(cluster.claim(&key_name(k))),
+        Action::Grant(k, n, is_shown, tier, expiry) => {
+            let mut new = approval(&format!("{}-{n}", KEYS[k]), KEYS[k], true, now);
+            new.spec.plan_tier = tier.map(|t| TIERS[t].into());
+            new.spec.expires_at = later(expiry);
+            let shown = cluster.portal.terms.get(&key_name(k));
+            new.spec.terms = shown.filter(|_| is_shown).cloned();
+            cluster.create(new);
+        }
         Action::DeleteKey(k) => drop(cluster.delete::<APIKey>(&key_name(k))),
         Action::RecreateKey(k) => {
             if let Some(old) = cluster.keys.get(&key_name(k)).cloned() {
@@ -153,7 +180,8 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
         })),
         Action::SwitchSource(k) => drop(cluster.edit::<APIKey>(&key_name(k), |it| {
             let was = it.spec.secret_ref.take();
-            if was.is_none() {
+            // The definition lets no key that is shown once be brought.
+            if was.is_none() && it.spec.delivery.is_none() {
                 *it = it.clone().brought(&own_name(k).1);
             }
         })),
@@ -207,6 +235,8 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
         }
         Action::SetKuadrant(second, is_there) => {
             let namespace = if second { "other-kuadrant" } else { KUADRANT };
+            // What was left where it was may be in force again when it moves back.
+            cluster.portal.leave_behind();
             if is_there {
                 cluster.create(kuadrant_in(namespace));
             } else {

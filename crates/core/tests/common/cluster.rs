@@ -19,6 +19,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
+use super::portal::Portal;
+
 /// Namespace and name.
 pub type Name = (String, String);
 pub type Table<K> = BTreeMap<Name, K>;
@@ -122,6 +124,8 @@ pub struct Cluster {
     pub flawed: BTreeMap<(&'static str, Name), Hole>,
     /// Kinds that the API server lets nobody write.
     pub refused: BTreeSet<&'static str>,
+    /// What a portal saw and showed.
+    pub portal: Portal,
     /// Status fields that the installed definitions lack, by kind.
     pub pruned: Vec<(&'static str, &'static str)>,
 }

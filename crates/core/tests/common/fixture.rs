@@ -9,7 +9,7 @@ use devportal_api::foreign::{
     PolicyStatus, PolicyTarget, RouteParentStatus, Strategy,
 };
 use devportal_api::id::{KeyId, ProductId, RequestId};
-use devportal_api::key::{ApiProductRef, RequestedBy, SecretRef};
+use devportal_api::key::{ApiProductRef, Delivery, RequestedBy, SecretRef};
 use devportal_api::product::{ApprovalMode, PublishStatus, TargetRef};
 use devportal_api::scheme::{ApiKeyAuthentication, JwtAuthentication, Limits, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeySpec, APIProduct, APIProductSpec, name};
@@ -71,6 +71,7 @@ pub fn key(name: &str) -> APIKey {
 
 pub trait KeyAdjectives: Sized {
     fn brought(self, secret: &str) -> Self;
+    fn shown_once(self) -> Self;
     fn on_tier(self, tier: &str) -> Self;
     fn expiring(self, at: Timestamp) -> Self;
     fn asking_for(self, product: &str) -> Self;
@@ -80,6 +81,11 @@ impl KeyAdjectives for APIKey {
     fn brought(mut self, secret: &str) -> Self {
         let name = secret.into();
         self.spec.secret_ref = Some(SecretRef { name });
+        self
+    }
+
+    fn shown_once(mut self) -> Self {
+        self.spec.delivery = Some(Delivery::Once);
         self
     }
 
@@ -365,4 +371,28 @@ pub fn approval(name: &str, key: &str, approved: bool, reviewed_at: Timestamp) -
     let mut approval = APIKeyApproval::new(name, spec);
     approval.meta_mut().namespace = Some(OWNER.into());
     approval
+}
+
+pub trait ApprovalAdjectives: Sized {
+    fn granting(self, tier: &str) -> Self;
+    fn until(self, at: Timestamp) -> Self;
+    /// Of whoever was shown these terms.
+    fn of_terms(self, terms: String) -> Self;
+}
+
+impl ApprovalAdjectives for APIKeyApproval {
+    fn granting(mut self, tier: &str) -> Self {
+        self.spec.plan_tier = Some(tier.into());
+        self
+    }
+
+    fn until(mut self, at: Timestamp) -> Self {
+        self.spec.expires_at = Some(Time(at));
+        self
+    }
+
+    fn of_terms(mut self, terms: String) -> Self {
+        self.spec.terms = Some(terms);
+        self
+    }
 }

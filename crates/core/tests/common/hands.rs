@@ -3,18 +3,20 @@
 //! * What is updated or deleted must still have the UID the World knows.
 //! * What is created must not exist.
 //! * No object gets a second controlling owner: the API server refuses that.
-//! * `canReadSecret` belongs to portals and is left as it is.
+//! * `canReadSecret` belongs to portals and is left as it is, but where another value is
+//!   to be shown once: that is told of the version that was seen.
 
-use devportal_api::id::SecretId;
+use devportal_api::id::{KeyId, SecretId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::annotation;
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIKeyStatus, APIProduct};
 use devportal_core::brake::{Cause, Failure};
 use devportal_core::decision::{NewSecret, Owner, Presence, ValueSource};
 use devportal_core::{Change, World, Write};
 use devportal_mirror::{Told, Version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
+use serde_json::Value;
 
 use super::cluster::{
     self, Admission, Cluster, Hole, Kind, Name, Seen, deleted, digest, enforcement, fingerprint,
@@ -194,12 +196,17 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         }
         Write::KeyStatus(id, status) => {
             cover(cluster, status.approved_terms.as_ref());
-            let known = world.find_key(id).and_then(ResourceExt::uid);
+            let seen = world.find_key(id);
+            let known = seen.and_then(ResourceExt::uid);
             let name = pair(&id.namespace, &id.name);
+            offer(cluster, world, id, &name, status)?;
+            let before = seen.and_then(|it| it.status.clone()).unwrap_or_default();
             tell::<APIKey>(cluster, &name, known.as_deref(), |it| {
                 let shown = it.status.as_ref().and_then(|it| it.can_read_secret);
                 let mut status = status.as_ref().clone();
-                status.can_read_secret = shown;
+                if status.can_read_secret == before.can_read_secret {
+                    status.can_read_secret = shown;
+                }
                 it.status = Some(status);
             })
         }
@@ -211,9 +218,10 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             })
         }
         Write::ApprovalStatus(id, status) => {
+            let name = pair(&id.namespace, &id.name);
+            reviewed(cluster, &name, status.terms.as_ref());
             cover(cluster, status.terms.as_ref());
             let known = world.find_approval(id).and_then(ResourceExt::uid);
-            let name = pair(&id.namespace, &id.name);
             tell::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| {
                 it.status = Some(status.as_ref().clone());
             })
@@ -241,8 +249,8 @@ fn tell<K: Kind>(
         }
         let mut raw = serde_json::to_value(&*it).unwrap();
         for (_, field) in pruned.iter().filter(|(kind, _)| *kind == K::NAME) {
-            let status = raw["status"].as_object_mut();
-            if status.is_some_and(|it| it.remove(*field).is_some()) {
+            let path: Vec<_> = field.split('.').collect();
+            if prune(&mut raw["status"], &path) {
                 unkept.push((*field).to_owned());
             }
         }
@@ -253,6 +261,21 @@ fn tell<K: Kind>(
         object: ("unkept", name.clone()),
     }));
     Ok(answer)
+}
+
+/// Drops a field, in a list of every item; whether there was one.
+fn prune(part: &mut Value, path: &[&str]) -> bool {
+    match (part, path) {
+        (Value::Array(items), _) => {
+            let dropped = items.iter_mut().map(|it| prune(it, path));
+            dropped.filter(|it| *it).count() > 0
+        }
+        (Value::Object(place), [name]) => place.remove(*name).is_some(),
+        (Value::Object(place), [name, rest @ ..]) => {
+            place.get_mut(*name).is_some_and(|it| prune(it, rest))
+        }
+        _ => false,
+    }
 }
 
 pub fn pair(namespace: &str, name: &str) -> Name {
@@ -353,6 +376,74 @@ fn cover(cluster: &mut Cluster, terms: Option<&ApprovedTerms>) {
     }
 }
 
+/// An approval of certain terms covers those, or less of them, and no others.
+fn reviewed(cluster: &Cluster, approval: &Name, covered: Option<&ApprovedTerms>) {
+    let (Some(approval), Some(covered)) = (cluster.approvals.get(approval), covered) else {
+        return;
+    };
+    let id = approval.request_id();
+    let request = cluster.requests.get(&pair(&id.namespace, &id.name));
+    let (Some(terms), Some(request)) = (&approval.spec.terms, request) else {
+        return;
+    };
+    let is_its =
+        (approval.owner_references().iter()).all(|it| Some(&it.uid) == request.uid().as_ref());
+    if !is_its {
+        return;
+    }
+    let mut request = request.clone();
+    request
+        .spec
+        .api_product_ref
+        .name
+        .clone_from(&covered.api_product_ref.name);
+    request.spec.requested_by = covered.requested_by.clone();
+    let asked = covered.asked.clone();
+    let tier = asked.as_ref().map(|it| it.plan_tier.clone());
+    request.spec.plan_tier = tier.unwrap_or_else(|| covered.plan_tier.clone());
+    request.spec.expires_at = match asked {
+        Some(asked) => asked.expires_at,
+        None => covered.expires_at.clone(),
+    };
+    assert_eq!(
+        *terms,
+        request.terms(),
+        "other terms are approved than were shown"
+    );
+}
+
+/// What works of a key that is shown once is told of the version that was seen.
+fn offer(
+    cluster: &mut Cluster,
+    world: &World,
+    id: &KeyId,
+    name: &Name,
+    status: &APIKeyStatus,
+) -> Result<(), Failure> {
+    let seen = world.find_key(id).filter(|it| it.is_shown_once());
+    let Some(seen) = seen else { return Ok(()) };
+    let told = seen.status.as_ref().map(|it| &it.credentials);
+    let is_offer = match told {
+        Some(told) => *told != status.credentials,
+        None => !status.credentials.is_empty(),
+    };
+    if !is_offer {
+        return Ok(());
+    }
+    let version = match world.keys().flaw(id) {
+        Some(flaw) => flaw.version,
+        None => Version::of(seen.meta().resource_version.as_deref()),
+    };
+    let key = cluster.keys.get(name);
+    let have = key.map(|it| Version::of(it.meta().resource_version.as_deref()));
+    if have != Some(version) {
+        return Err(passing("the object has been modified"));
+    }
+    let key = key.cloned();
+    cluster.note_told(key.as_ref(), &status.credentials);
+    Ok(())
+}
+
 fn delete_secret(cluster: &mut Cluster, id: &SecretId, uid: &str) {
     let name = pair(&id.namespace, &id.name);
     if let Some(secret) = cluster.secrets.get(&name).filter(|it| it.uid == uid) {
@@ -409,6 +500,13 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
             }
         }
     }
+    let uid = new.annotations.get(annotation::KEY_UID);
+    let mut keys = cluster.keys.values().filter(|it| it.is_shown_once());
+    let is_shown_once = keys.any(|it| it.uid().as_ref() == uid);
+    assert!(
+        !is_shown_once || new.owner.is_none(),
+        "{name:?} holds a value that is nowhere but where the gateway reads it"
+    );
     if new.owner.is_none() {
         // Also for a moment: no access but by a decision about this very key.
         let uid = &new.annotations[annotation::KEY_UID];

@@ -7,6 +7,7 @@ pub mod fault;
 pub mod fixture;
 pub mod hands;
 pub mod oracle;
+pub mod portal;
 pub mod sight;
 pub mod simulation;
 mod stage;

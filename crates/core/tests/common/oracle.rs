@@ -1,6 +1,8 @@
 //! What always holds once nothing is left to do: the invariants, told a second
 //! time and from the objects alone.
 
+use std::collections::BTreeMap;
+
 use devportal_api::condition::{AuthPolicyState, kind};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::ApprovedTerms;
@@ -9,8 +11,10 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_core::decide;
 use kube::{Resource, ResourceExt};
 
-use super::cluster::Name;
+use super::cluster::{Name, Secret};
+use super::fixture::CONSUMER;
 use super::hands::pair;
+use super::portal::offered;
 use super::simulation::Simulation;
 
 /// Checks a cluster at rest.
@@ -20,6 +24,7 @@ pub fn check(simulation: &Simulation) {
     for key in simulation.cluster.keys.values() {
         one_lifecycle(simulation, key);
         credentials(simulation, key);
+        shown_once(simulation, key);
     }
     nothing_unexplained(simulation);
 }
@@ -107,6 +112,14 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         .filter(|it| it.request_id().namespace == request.namespace().unwrap())
         .filter(|it| it.request_id().name == request.name_any())
         .collect();
+    // An approval of other terms than are asked for is no decision, unless it was noted
+    // what it covers when they were asked for.
+    approvals.retain(|it| {
+        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
+        let terms = it.spec.terms.as_ref().filter(|_| it.spec.approved);
+        let is_noted = simulation.cluster.covered.contains_key(&mark);
+        is_noted || terms.is_none_or(|terms| *terms == request.terms())
+    });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());
         assert_eq!(
@@ -214,6 +227,14 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
         assert_eq!(enforced, vec![], "{} is not granted", key.name_any());
         return;
     }
+    let granted = &ruling(simulation, key).unwrap().spec;
+    let covered = terms(simulation, key).unwrap();
+    let tier = granted.plan_tier.as_ref();
+    assert!(tier.is_none_or(|tier| *tier == covered.plan_tier));
+    let until = granted.expires_at.as_ref().map(|at| at.0);
+    let covered = covered.expires_at.as_ref().map(|at| at.0);
+    assert!(until.is_none_or(|until| covered.is_some_and(|at| at <= until)));
+
     let product = product_of(simulation, key);
     let found = simulation.world.find_discovery(&product);
     let is_ready = found.is_some_and(|it| matches!(it.auth.state, AuthPolicyState::Found(_)));
@@ -229,13 +250,15 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
         return;
     }
     let terms = terms(simulation, key).unwrap();
-    let source = simulation
-        .cluster
-        .secrets
-        .get(&source_name(key))
-        .expect("a source");
+    let is_current = |secret: &Secret| {
+        if key.is_shown_once() {
+            return revision(secret) == key.revision();
+        }
+        let source = simulation.cluster.secrets.get(&source_name(key));
+        secret.value == source.expect("a source").value
+    };
     let (current, replaced): (Vec<_>, Vec<_>) =
-        (enforced.iter()).partition(|(_, secret)| secret.value == source.value);
+        (enforced.iter()).partition(|(_, secret)| is_current(secret));
     for (name, _) in &replaced {
         let is_going_on = enforced.iter().any(|(other, secret)| {
             let until = secret.annotations.get(annotation::OVERLAP_UNTIL);
@@ -264,6 +287,76 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
         key.meta().uid.as_ref()
     );
     assert_eq!(secret.labels.get(label::PRODUCT), Some(&product.name));
+    let ends = [&terms.expires_at, &key.spec.expires_at];
+    let end = ends.into_iter().flatten().map(|at| at.0.to_string()).min();
+    assert_eq!(secret.annotations.get(annotation::EXPIRES_AT), end.as_ref());
+    let conditions = &key.status.as_ref().unwrap().conditions;
+    let waits = conditions
+        .iter()
+        .any(|it| it.reason == "AwaitingReapproval");
+    assert_eq!(waits, asks_for_more(key, terms), "{terms:?} {:?}", key.spec);
+}
+
+/// Whether a key asks for what was neither granted nor known to whoever granted less.
+fn asks_for_more(key: &APIKey, terms: &ApprovedTerms) -> bool {
+    let spec = &key.spec;
+    let product = key.product_id();
+    let reference = &terms.api_product_ref;
+    let is_same = spec.requested_by == terms.requested_by
+        && product.name == reference.name
+        && Some(&product.namespace) == reference.namespace.as_ref();
+    let granted = (&terms.plan_tier, &terms.expires_at);
+    let asked = terms.asked.as_ref();
+    let asked = asked.map(|it| (&it.plan_tier, &it.expires_at));
+    let is_within = [Some(granted), asked]
+        .into_iter()
+        .flatten()
+        .any(|(tier, until)| {
+            let until = until.as_ref().map(|at| at.0);
+            let ends = spec.expires_at.as_ref().map(|at| at.0);
+            *tier == spec.plan_tier && until.is_none_or(|until| ends.is_some_and(|at| at <= until))
+        });
+    !(is_same && is_within)
+}
+
+/// The value of a key that is shown once is only where the gateway reads it, one for each
+/// revision; and it can be shown unless it was, or was to be once already.
+fn shown_once(simulation: &Simulation, key: &APIKey) {
+    if !key.is_shown_once() {
+        return;
+    }
+    let cluster = &simulation.cluster;
+    let status = key.status.as_ref().expect("a status");
+    assert_eq!(status.secret_ref, None);
+    let enforced = simulation.in_sight(&key.name_any());
+    let mut values = BTreeMap::new();
+    for (name, secret) in &enforced {
+        let value = values.entry(revision(secret)).or_insert(&secret.value);
+        assert_eq!(
+            *value, &secret.value,
+            "{name:?}: two values of one revision"
+        );
+        let elsewhere = cluster.secrets.iter().find(|(other, it)| {
+            it.value == secret.value && (!it.is_enforcement() || other.0 == CONSUMER)
+        });
+        assert_eq!(elsewhere, None, "the value of {name:?} is elsewhere, too");
+    }
+    let is_current = |(_, secret): &&(&Name, &Secret)| revision(secret) == key.revision();
+    let Some((_, current)) = enforced.iter().find(is_current) else {
+        return;
+    };
+    let digest = &current.annotations[annotation::DIGEST];
+    let is_told = simulation.world.kuadrant_namespace().is_none() || offered(key) == Some(digest);
+    assert!(is_told, "{digest} is not told: {status:?}");
+    assert!(
+        cluster.portal.was_offered(digest) || status.can_read_secret == Some(true),
+        "{digest} can never be shown"
+    );
+}
+
+fn revision(secret: &Secret) -> i64 {
+    let noted = secret.annotations.get(annotation::REVISION);
+    noted.map_or(0, |it| it.parse().unwrap())
 }
 
 /// No credential and no request without its key.

@@ -3,6 +3,7 @@
 
 mod brought;
 mod decisions;
+mod delivery;
 mod faults;
 mod gateway;
 mod generated;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Story> {
         gateway::stories(),
         brought::stories(),
         decisions::stories(),
+        delivery::stories(),
         faults::stories(),
         names::stories(),
         portal::stories(),

@@ -31,11 +31,12 @@ const OF_ROTATION: [&str; 3] = [
 const MOST: usize = 31;
 
 /// What the Secret of the current value says of its revision, and of the
-/// values before it when it is to take their place.
+/// values before it when it is to take their place. One that is yet to be generated has
+/// no fingerprint.
 pub(super) fn place(
     key: &APIKey,
     existing: &[(&SecretId, &SecretFacts)],
-    current: Fingerprint,
+    current: Option<Fingerprint>,
     now: Timestamp,
 ) -> Marks {
     let mut marks = Marks::new();
@@ -48,7 +49,7 @@ pub(super) fn place(
     }
     let same = existing
         .iter()
-        .find(|(_, it)| fingerprint_of(it) == Some(current));
+        .find(|(_, it)| current.is_some() && fingerprint_of(it) == current);
     let has_predecessor = existing
         .iter()
         .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
@@ -132,6 +133,7 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
 
 /// The Secrets of values that go on for a while, the newest first.
 pub(super) fn retiring<'a>(
+    key: &APIKey,
     existing: &[(&'a SecretId, &'a SecretFacts)],
     current: Fingerprint,
     now: Timestamp,
@@ -139,6 +141,7 @@ pub(super) fn retiring<'a>(
     let mut retiring: Vec<_> = existing
         .iter()
         .filter(|(_, facts)| fingerprint_of(facts) != Some(current))
+        .filter(|(_, facts)| revision_of(facts) != key.revision())
         .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
         .copied()
         .collect();

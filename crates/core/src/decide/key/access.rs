@@ -2,9 +2,7 @@
 //! and real removal do.
 
 use devportal_api::APIKey;
-use devportal_api::condition::{
-    AuthPolicyState, Blocker, Enforcement, Lifecycle, Refused, whole_second,
-};
+use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, whole_second};
 use devportal_api::id::{ProductId, RequestId, SecretId};
 use devportal_mirror::{Found, Scope};
 use jiff::Timestamp;
@@ -194,11 +192,7 @@ impl Case<'_> {
     fn not_yet_gone(&self) -> Option<Enforcement> {
         let held = (self.world.enforcement_of(self.id)).find(|(_, facts)| facts.deleting);
         if let Some((id, _)) = held {
-            return Some(Enforcement::RevocationRefused(Refused {
-                target: format!("Secret {id}"),
-                reason: "Held".to_owned(),
-                message: "it is being deleted, and a finalizer holds it".to_owned(),
-            }));
+            return Some(credential::held(id));
         }
         let namespace = self.world.kuadrant_namespace()?;
         self.unseen_secrets(namespace)
@@ -302,7 +296,8 @@ impl Case<'_> {
 
     /// Whether an answer about the source is still to come.
     pub(super) fn is_source_unread(&self) -> bool {
-        self.world.find_source(&self.key.source_secret()).is_none()
+        let source = find_source_id(self.key);
+        source.is_some_and(|it| self.world.find_source(&it).is_none())
     }
 
     /// What keeps the writes from being made, for some time already.
@@ -335,6 +330,12 @@ impl Case<'_> {
             }
         }
     }
+}
+
+/// Where the value of a key comes from; a key that is shown once has it in no Secret but
+/// the gateway's.
+pub(super) fn find_source_id(key: &APIKey) -> Option<SecretId> {
+    (!key.is_shown_once()).then(|| key.source_secret())
 }
 
 /// How a doubt reads on a key.

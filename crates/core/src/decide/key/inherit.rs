@@ -52,7 +52,7 @@ impl Case<'_> {
         match self.inheritance() {
             Some(true) => {
                 let source = self.world.find_source(&self.key.source_secret());
-                let is_unread = matches!(source, None | Some(Source::Forbidden));
+                let is_unread = self.is_source_unread() || source == Some(&Source::Forbidden);
                 self.has_inherited_secret() || is_unread
             }
             Some(false) => true,

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::Resource;
 
 use super::access::{Course, doubtful};
-use super::{Case, Standing, credential, ruling};
+use super::{Case, Standing, ruling};
 use crate::change::Source;
 use crate::decision::{Decision, Write};
 use crate::world::{Doubt, World};
@@ -57,7 +57,8 @@ impl Case<'_> {
             Standing::Doubtful(_) => previous.clone(),
         };
         status.conditions.clone_from(&conditions);
-        status.credentials = credential::live(self.id, self.key, self.world);
+        status.credentials = self.credentials();
+        status.can_read_secret = self.can_read(&status.credentials);
         let status = self
             .world
             .fit::<APIKey, _>("status", status, Some(&previous));
@@ -122,7 +123,6 @@ impl Case<'_> {
                 name: source.name,
                 key: API_KEY_ENTRY.to_owned(),
             }),
-            can_read_secret: previous.can_read_secret,
             approved_terms: self.terms.approved.clone(),
             grace_until: match course {
                 // It is over, and not yet sure that nothing came.

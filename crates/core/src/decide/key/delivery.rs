@@ -1,0 +1,67 @@
+//! May a portal show the value of a key?
+//!
+//! A key that is shown once is shown by whoever sets `status.canReadSecret` to false in
+//! the version of the status that told of the value. Which values were told before is
+//! in the status as well: no value is told anew.
+
+use devportal_api::APIKey;
+use devportal_api::key::LiveCredential;
+
+use super::Case;
+use crate::decide::credential;
+
+impl Case<'_> {
+    /// What opens the API now. Of a key that is shown once it stays as it was told while
+    /// nobody sees it: otherwise it would come back as news.
+    pub(super) fn credentials(&self) -> Vec<LiveCredential> {
+        let namespace = self.world.kuadrant_namespace();
+        let is_seen = namespace.is_some_and(|it| self.world.credentials().is_listed(it));
+        if self.key.is_shown_once() && !is_seen {
+            return self.told();
+        }
+        credential::live(self.id, self.key, self.world)
+    }
+
+    /// Whether a portal may read the value: what a portal wrote, but for another value
+    /// of a key that is shown once. One that a rotation brings back was there to be shown
+    /// before.
+    pub(super) fn can_read(&self, live: &[LiveCredential]) -> Option<bool> {
+        let status = self.key.status.as_ref();
+        let before = status.and_then(|status| status.can_read_secret);
+        let is_current = |it: &&LiveCredential| it.revision == self.key.revision();
+        let current = live.last().filter(is_current);
+        let Some(current) = current.and_then(|it| it.digest.as_deref()) else {
+            return before;
+        };
+        let is_kept = ["status.credentials", "status.credentials.digest"]
+            .iter()
+            .all(|field| self.world.keeps::<APIKey>(field));
+        if !self.key.is_shown_once() || !is_kept {
+            return before;
+        }
+        let told = self.told();
+        let mut told = told.iter().rev().map(|it| it.digest.as_deref());
+        if told.next() == Some(Some(current)) {
+            return before;
+        }
+        Some(told.all(|it| it != Some(current)))
+    }
+
+    /// The credentials that the status tells of, also where a time of theirs cannot be
+    /// read.
+    fn told(&self) -> Vec<LiveCredential> {
+        let flaw = self.flaw.filter(|it| it.has_hole("status.credentials"));
+        let Some(flaw) = flaw else {
+            let status = self.key.status.as_ref();
+            return status.map_or_else(Vec::new, |it| it.credentials.clone());
+        };
+        let told = flaw.raw.pointer("/status/credentials");
+        let told = told.and_then(|it| it.as_array()).into_iter().flatten();
+        told.filter_map(|it| {
+            let mut it = it.clone();
+            it.as_object_mut()?.remove("endsAt");
+            serde_json::from_value(it).ok()
+        })
+        .collect()
+    }
+}
