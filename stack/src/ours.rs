@@ -192,6 +192,7 @@ pub(crate) async fn start_controller(
         args: [
             "controller".into(),
             format!("--health-probe-bind-address={}", loopback(port)),
+            "--refuse-own-approvals".into(),
         ]
         .into_iter()
         .chain(arguments.iter().cloned())

@@ -668,6 +668,8 @@ pub enum Validity {
     RequestDeleting(RequestId),
     /// It was given for other terms than its request has.
     TermsChanged(RequestId),
+    /// It is by whoever asks.
+    OwnRequest(RequestId),
 }
 
 impl Validity {
@@ -697,6 +699,14 @@ impl Validity {
                 false,
                 "TermsChanged",
                 format!("APIKeyRequest {id} has changed since it was reviewed: review it again"),
+            ),
+            Self::OwnRequest(id) => Fact::new(
+                kind::VALID,
+                false,
+                "OwnRequest",
+                format!(
+                    "APIKeyRequest {id} is the reviewer's own: somebody else has to approve it"
+                ),
             ),
         }
     }

@@ -79,6 +79,9 @@ pub mod annotation {
     /// The labels of an enforcement Secret that it has for the AuthPolicy's
     /// selector, separated by commas; others may have added more.
     pub const SELECTED_BY: &str = "devportal.kuadrant.io/selected-by";
+    /// On an approval, ours: whoever decided may approve requests of their own, `true`. The
+    /// admission policies let those write it who hold `decide-own`.
+    pub const DECIDES_OWN: &str = "devportal.kuadrant.io/decides-own";
     /// On an HTTPRoute: owners are offered it, `true`. The first generation's name, and
     /// ours.
     pub const EXPOSE: [&str; 2] = ["backstage.io/expose", "devportal.kuadrant.io/expose"];

@@ -7,4 +7,7 @@ pub struct Settings {
     /// generation of the API. Whoever may patch the status of keys then decides
     /// about them, and writes any reviewer they like.
     pub phase_decides: bool,
+    /// Whether nobody approves their own request, but who is let by the admission
+    /// policies.
+    pub refuses_own: bool,
 }

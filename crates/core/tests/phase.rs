@@ -8,6 +8,7 @@ use crate::common::*;
 
 const DECIDES: Settings = Settings {
     phase_decides: true,
+    refuses_own: false,
 };
 const APPROVED: [&str; 2] = ["Approved/Approved", "Enforced/Enforced"];
 const DENIED: [&str; 1] = ["Denied/Denied"];

@@ -1,7 +1,9 @@
 //! Of all decisions about a request, which one counts.
 
 use devportal_api::APIKeyApproval;
+use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyRequest};
+use devportal_core::Settings;
 use jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
 
@@ -337,4 +339,69 @@ fn an_edit_that_races_with_an_approval_of_its_terms_is_not_approved() {
             assert!(covered.is_none_or(|it| it.plan_tier == "gold"));
         }
     }
+}
+
+/// A key of Olga's own, with her approval of it.
+fn own(settings: Settings, may_decide_own: bool) -> Simulation {
+    let mut it = Simulation::ready(product()).set(settings);
+    it.create(key("olga"));
+    it.settle();
+    let mut yes = approval("yes", "olga", true, at(0));
+    if may_decide_own {
+        let annotations = yes.annotations_mut();
+        annotations.insert(annotation::DECIDES_OWN.into(), "true".into());
+    }
+    it.create(yes);
+    it.settle();
+    oracle::check(&it);
+    it
+}
+
+const REFUSES_OWN: Settings = Settings {
+    phase_decides: false,
+    refuses_own: true,
+};
+
+#[test]
+fn an_approval_of_one_s_own_request_counts_as_published() {
+    assert_eq!(own(Settings::default(), false).says("olga"), APPROVED);
+}
+
+#[test]
+fn where_that_is_refused_an_approval_of_one_s_own_request_does_not_count_and_says_so() {
+    let it = own(REFUSES_OWN, false);
+    assert_eq!(it.says("olga"), PENDING);
+    assert_eq!(valid(&it).1, "OwnRequest");
+    // Whoever else decides is heard.
+    let mut it = it;
+    let mut other = approval("other", "olga", true, at(-5));
+    other.spec.reviewed_by = "olivia".into();
+    it.create(other);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("olga"), APPROVED);
+}
+
+#[test]
+fn an_approval_of_one_s_own_request_that_came_before_it_does_not_count_either() {
+    let mut it = Simulation::ready(product()).set(REFUSES_OWN);
+    it.create(approval("yes", "olga", true, at(0)));
+    it.settle();
+    it.create(key("olga"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("olga"), PENDING);
+}
+
+#[test]
+fn who_may_decide_on_their_own_request_is_heard() {
+    assert_eq!(own(REFUSES_OWN, true).says("olga"), APPROVED);
+}
+
+#[test]
+fn one_may_deny_oneself() {
+    let mut it = own(REFUSES_OWN, false);
+    it.create(approval("no", "olga", false, at(1)));
+    it.settle();
+    assert_eq!(it.says("olga"), DENIED);
 }

@@ -73,6 +73,11 @@ struct ControllerArguments {
     /// them, under any reviewer's name.
     #[arg(long)]
     phase_decides: bool,
+    /// Let no approval count that is by the requester themself, but where the admission
+    /// policies let them: they hold `decide-own`. Without those policies a reviewer may
+    /// write any name.
+    #[arg(long)]
+    refuse_own_approvals: bool,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -215,6 +220,7 @@ async fn run(arguments: Arguments) -> Result<()> {
                 leader_elect: arguments.leader_elect,
                 settings: devportal_controller::Settings {
                     phase_decides: arguments.phase_decides,
+                    refuses_own: arguments.refuse_own_approvals,
                 },
             };
             devportal_controller::run(options, stop_signal()?).await

@@ -42,6 +42,8 @@ pub(crate) const SEE_KEYS: Right = right("list", GROUP, "apikeys");
 pub(crate) const ASK_FOR_KEYS: Right = right("create", GROUP, "apikeys");
 pub(crate) const SEE_REQUESTS: Right = right("list", GROUP, "apikeyrequests");
 pub(crate) const DECIDE: Right = right("create", GROUP, "apikeyapprovals");
+/// To approve a request of one's own: nothing that Kubernetes itself does.
+pub(crate) const DECIDE_OWN: Right = right("decide-own", GROUP, "apikeyrequests");
 pub(crate) const SEE_ROUTES: Right = right("list", GATEWAY_GROUP, "httproutes");
 pub(crate) const EDIT_ROUTES: Right = right("update", GATEWAY_GROUP, "httproutes");
 /// To be shown the value of a key: nothing that Kubernetes itself does.

@@ -117,13 +117,13 @@ impl Problem {
                 ));
             }
         };
-        let mut problem = Self::new(code, &status.reason, &status.message);
+        let mut problem = Self::new(code, &status.reason, readable(&status.message));
         let causes = status.details.iter().flat_map(|it| &it.causes);
         problem.causes = causes
             .map(|cause| Cause {
                 field: cause.field.clone(),
                 reason: cause.reason.clone(),
-                message: cause.message.clone(),
+                message: readable(&cause.message),
             })
             .collect();
         problem
@@ -137,6 +137,19 @@ impl Problem {
     pub(crate) fn is_outage(&self) -> bool {
         self.code() == StatusCode::SERVICE_UNAVAILABLE
     }
+}
+
+/// A message without the whole object that the API server may quote in it: what is wrong
+/// comes after that.
+fn readable(message: &str) -> String {
+    const LONGEST: usize = 500;
+    if message.len() <= LONGEST {
+        return message.to_owned();
+    }
+    let words = message
+        .rfind("\": ")
+        .map_or(message, |at| &message[at + 3..]);
+    words[..words.floor_char_boundary(LONGEST)].to_owned()
 }
 
 impl IntoResponse for Problem {
@@ -198,6 +211,17 @@ mod tests {
         assert_eq!(problem.status, 422);
         assert_eq!(problem.causes[0].field, "spec.targetRef");
         assert_eq!(problem.causes[0].message, "Invalid targetRef.kind");
+    }
+
+    #[test]
+    fn a_quoted_object_is_left_out_of_what_is_wrong_with_it() {
+        let object = "{\\\"a\\\": 1}".repeat(100);
+        let message = format!(
+            "is invalid: patch: Invalid value: \"{object}\": unknown field \"spec.colour\""
+        );
+        assert_eq!(readable(&message), "unknown field \"spec.colour\"");
+        assert_eq!(readable("short"), "short");
+        assert_eq!(readable(&"ä".repeat(1000)).len(), 500);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! headers that say who they are, or with a token of their own.
 
 use anyhow::{Context, Result, ensure};
-use devportal_stack::Persona;
+use devportal_stack::{Persona, Stack};
+use kube::Client;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, apply};
 use crate::wait::until;
 
 /// Somebody at the portal.
@@ -43,8 +44,18 @@ impl Reply {
 impl Visitor {
     /// Somebody who comes through Backstage.
     pub(crate) fn new(stage: &Stage, user: &str, groups: &[&str]) -> Result<Self> {
-        let url = stage.stack.portal_url().context("no portal")?;
-        let token = stage.stack.token(Persona::Backstage)?;
+        Self::on(&stage.stack, &stage.http, user, groups)
+    }
+
+    /// The same on another stack.
+    pub(crate) fn on(
+        stack: &Stack,
+        http: &reqwest::Client,
+        user: &str,
+        groups: &[&str],
+    ) -> Result<Self> {
+        let url = stack.portal_url().context("no portal")?;
+        let token = stack.token(Persona::Backstage)?;
         let mut headers = vec![
             ("Authorization".to_owned(), format!("Bearer {token}")),
             ("Impersonate-User".to_owned(), user.to_owned()),
@@ -53,10 +64,12 @@ impl Visitor {
                 format!("{user}@example.com"),
             ),
         ];
-        let groups = groups.iter().map(|it| ("Impersonate-Group".to_owned(), (*it).to_owned()));
+        let groups = groups
+            .iter()
+            .map(|it| ("Impersonate-Group".to_owned(), (*it).to_owned()));
         headers.extend(groups);
         Ok(Self {
-            http: stage.http.clone(),
+            http: http.clone(),
             url,
             headers,
         })
@@ -107,7 +120,8 @@ impl Visitor {
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Reply> {
-        self.send(self.request(Method::PATCH, path).json(body)).await
+        self.send(self.request(Method::PATCH, path).json(body))
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<Reply> {
@@ -139,7 +153,7 @@ impl Visitor {
 
 /// Binds one of the shipped roles to a user or a group, in a namespace or everywhere.
 pub(crate) async fn bind(
-    stage: &Stage,
+    client: &Client,
     namespace: Option<&str>,
     role: &str,
     (kind, subject): (&str, &str),
@@ -158,6 +172,6 @@ pub(crate) async fn bind(
     if let Some(namespace) = namespace {
         object["metadata"]["namespace"] = json!(namespace);
     }
-    stage.apply(&object).await?;
+    apply(client, &object).await?;
     Ok(())
 }

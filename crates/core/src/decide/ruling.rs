@@ -3,8 +3,9 @@
 //! The newest `reviewedAt` decides, then the newest creation, and a denial wins
 //! a tie.
 
-use devportal_api::condition::{Review, whole_second};
+use devportal_api::condition::{Review, Validity, whole_second};
 use devportal_api::id::{ApprovalId, RequestId};
+use devportal_api::name::annotation;
 use devportal_api::{APIKeyApproval, APIKeyRequest};
 use devportal_mirror::{Flaw, Found};
 use jiff::{SignedDuration, Timestamp};
@@ -89,23 +90,35 @@ fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> 
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
         && is_tied
-        && !is_outdated(approval, request, world)
+        && objection(approval, request, world).is_none()
 }
 
-/// Whether an approval is one of other terms than its request has. Once it is noted on
-/// the approval what it covers, it does not matter any more what is asked for.
-pub(super) fn is_outdated(
+/// Why an approval does not count for a request that it names. Once it is noted on the
+/// approval what it covers, it counts, whatever is asked for or chosen later.
+pub(super) fn objection(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
     world: &World,
-) -> bool {
+) -> Option<Validity> {
+    let id = RequestId::of(request);
     let is_tied = owning_request(approval) == request.meta().uid.as_deref();
     let is_noted = is_tied
         && (terms::recorded(approval).is_some()
             || terms::is_unreadable(&ApprovalId::of(approval), world));
+    if !approval.spec.approved || is_noted {
+        return None;
+    }
     let shown = approval.spec.terms.as_ref();
-    let shown = shown.filter(|_| approval.spec.approved && !is_noted);
-    shown.is_some_and(|shown| *shown != request.terms())
+    if shown.is_some_and(|shown| *shown != request.terms()) {
+        return Some(Validity::TermsChanged(id));
+    }
+    let is_own = approval.spec.reviewed_by == request.spec.requested_by.user_id;
+    let may_decide_own = approval
+        .annotations()
+        .get(annotation::DECIDES_OWN)
+        .is_some_and(|it| it == "true");
+    let is_refused = is_own && world.settings().refuses_own && !may_decide_own;
+    is_refused.then_some(Validity::OwnRequest(id))
 }
 
 /// Whether we may write an approval of this name about a request: one of an

@@ -90,7 +90,7 @@ pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
         .approvals_of(&RequestId::of(request))
         .filter(|approval| approval.meta().deletion_timestamp.is_none())
         .filter(|approval| approval.spec.approved)
-        .filter(|approval| !ruling::is_outdated(approval, request, world))
+        .filter(|approval| ruling::objection(approval, request, world).is_none())
         .any(|approval| {
             let is_recorded = recorded(approval).is_some() || !may_be_recorded;
             ruling::owning_request(approval).is_none() || !is_recorded

@@ -41,7 +41,8 @@ fn same_as_rebuilt(simulation: &Simulation) {
     if simulation.remembers_an_earlier_place() {
         return;
     }
-    let mut rebuilt = Simulation::of(simulation.cluster.clone());
+    let rebuilt = Simulation::of(simulation.cluster.clone());
+    let mut rebuilt = rebuilt.set(simulation.world.settings());
     rebuilt.settle();
     assert_eq!(
         rebuilt.wrote(),

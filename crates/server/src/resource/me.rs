@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use devportal_api::name::label;
-use devportal_api::{APIKey, APIKeyRequest};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -37,11 +36,11 @@ pub(crate) struct Myself {
     advice: Option<String>,
     /// Where routes can be published.
     publish_in: Vec<String>,
-    /// Whether there are keys to see, anywhere.
+    /// Whether they may see keys, anywhere.
     sees_keys: bool,
-    /// Whether there are requests to see, anywhere.
+    /// Whether they may see requests, anywhere.
     sees_requests: bool,
-    /// Whether there are requests to decide on, anywhere.
+    /// Whether they may decide on requests, anywhere.
     decides: bool,
     /// How many requests wait for a decision.
     pending_requests: usize,
@@ -50,12 +49,16 @@ pub(crate) struct Myself {
 pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, Problem> {
     let consumers = consumers(&app).await?;
     let with_routes = app.store.namespaces(|it| &it.routes);
+    let mut with_keys = app.store.namespaces(|it| &it.keys);
+    with_keys.extend(consumers.iter().cloned());
+    let mut with_requests = app.store.namespaces(|it| &it.requests);
+    with_requests.extend(app.store.namespaces(|it| &it.products));
     let (request, publish, keys, requests, decide) = tokio::try_join!(
         app.places_of(&me, ASK_FOR_KEYS, consumers.clone()),
         app.places_of(&me, MAKE_PRODUCTS, with_routes.clone()),
-        app.places::<APIKey>(&me, SEE_KEYS, |it| &it.keys),
-        app.places::<APIKeyRequest>(&me, SEE_REQUESTS, |it| &it.requests),
-        app.places::<APIKeyRequest>(&me, DECIDE, |it| &it.requests),
+        app.places_of(&me, SEE_KEYS, with_keys),
+        app.places_of(&me, SEE_REQUESTS, with_requests.clone()),
+        app.places_of(&me, DECIDE, with_requests),
     )?;
     let known = app.store.read();
     let shelf = listed(&known.requests)?;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use devportal_api::id::{ProductId, RequestId};
 use devportal_api::key::RequestedBy;
-use devportal_api::name;
+use devportal_api::name::{self, annotation};
 use devportal_api::scheme::Limits;
 use devportal_api::{APIKeyApproval, APIKeyRequest, GROUP, VERSION};
 use devportal_core::discover::{look_around, route_of};
@@ -20,7 +20,7 @@ use serde_json::json;
 use super::keys::product_id;
 use super::{Reference, Search, Told, list, said};
 use crate::App;
-use crate::access::{DECIDE, SEE_REQUESTS};
+use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
 use crate::answer::{Body, Created, List, Named, Path, Query, Versioned};
 use crate::caller::Me;
 use crate::kinds::{State as RequestState, conditions_of_request, enforced};
@@ -204,6 +204,14 @@ pub(crate) async fn decide(
             ));
         }
     }
+    let is_own = request.spec.requested_by.user_id == me.person.user;
+    if new.approved && is_own && !app.may(&me, DECIDE_OWN, &id.namespace).await? {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "OwnRequest",
+            "this request is your own: somebody else has to approve it",
+        ));
+    }
     let reviewed_at = Timestamp::now().to_string();
     // Who decides on the same version makes an object of the same name: of two at once
     // one learns that the other was first.
@@ -215,12 +223,15 @@ pub(crate) async fn decide(
         "reviewedAt": reviewed_at,
     });
     merge(&mut spec, &new);
-    let object = json!({
+    let mut object = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "APIKeyApproval",
         "metadata": {"name": approval.name},
         "spec": spec,
     });
+    if new.approved && is_own {
+        object["metadata"]["annotations"] = json!({annotation::DECIDES_OWN: "true"});
+    }
     let made = app
         .kubernetes
         .create::<APIKeyApproval>(&me.caller, &id.namespace, &object);

@@ -7,7 +7,7 @@ mod outage;
 mod people;
 mod reveal;
 
-use super::{Story, stories};
+use super::Story;
 
 pub(crate) fn stories() -> Vec<Story> {
     [

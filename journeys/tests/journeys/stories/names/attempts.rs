@@ -30,10 +30,8 @@ pub(super) const NAMESPACE_CONTROLLER: Person =
 const GARBAGE_COLLECTOR: Person =
     person("system:serviceaccount:kube-system:generic-garbage-collector");
 
-const OWN: &str = "is your own ('alice'). Somebody else has to decide";
-const BEFOREHAND: &str = "made beforehand. Delete it: kubectl delete apikeyapproval";
-/// Refusals that rest on objects other than the one at hand.
-pub(super) const LAGGING: [&str; 2] = [OWN, BEFOREHAND];
+const DECIDES_OWN: &str = "devportal.kuadrant.io/decides-own";
+const OWN: &str = "nobody approves their own request: somebody else has to decide";
 const CONTROLLERS: &str = "APIKeyRequests are written by the controller alone";
 const RESERVED: &str = "kept for the controller's own approvals. Choose another name";
 
@@ -212,77 +210,52 @@ fn reviewers(open: &Open) -> Vec<Attempt> {
 }
 
 fn own(open: &Open) -> Vec<Attempt> {
-    let create = |key, approved, by| {
-        create(
-            open.name,
-            "apikeyapprovals",
-            open.approval("own", key, approved, by),
-        )
+    let create = |key, approved, by, says: bool| {
+        let mut approval = open.approval("own", key, approved, by);
+        if says {
+            approval["metadata"]["annotations"] = json!({DECIDES_OWN: "true"});
+        }
+        create(open.name, "apikeyapprovals", approval)
     };
     let denial = format!("{}-denial", open.request_name("mine"));
-    let turn = json!({"spec": {"approved": true, "reviewedBy": "alice"}});
-    let turn = merge(open.name, "apikeyapprovals", &denial, turn);
-    let request =
-        |key, by| super::attempts::create(open.name, "apikeyrequests", open.request(key, by));
+    let change = |patch| merge(open.name, "apikeyapprovals", &denial, patch);
+    let annotate = change(json!({"metadata": {"annotations": {DECIDES_OWN: "true"}}}));
     vec![
+        // That it does not count is told by the controller.
         (
             ALICE,
             "approves her own request",
-            create("mine", true, "alice"),
-            Refused(403, OWN),
-        ),
-        (
-            ALICE,
-            "turns olivia's denial into her approval",
-            turn,
-            Refused(403, OWN),
-        ),
-        (
-            ALICE,
-            "denies her own request",
-            create("mine", false, "alice"),
+            create("mine", true, "alice", false),
             Allowed,
         ),
         (
             ALICE,
-            "approves adam's request",
-            create("adams", true, "alice"),
-            Allowed,
+            "approves her own request and says that she may",
+            create("mine", true, "alice", true),
+            Refused(403, OWN),
+        ),
+        (
+            ALICE,
+            "says of olivia's decision that it may be her own",
+            annotate,
+            Refused(403, OWN),
         ),
         (
             BACK_END,
-            "approves alice's request for alice",
-            create("mine", true, "alice"),
+            "approves alice's request for alice and says that she may",
+            create("mine", true, "alice", true),
             Refused(403, OWN),
         ),
         (
             ADAM,
-            "approves his own request",
-            create("adams", true, "adam"),
+            "approves his own request and says that he may",
+            create("adams", true, "adam", true),
             Allowed,
         ),
         (
             ALICE,
             "approves a request that is not there yet",
-            create("to-come", true, "alice"),
-            Allowed,
-        ),
-        (
-            CONTROLLER,
-            "writes a request that its requester approved",
-            request("early", "alice"),
-            Refused(403, BEFOREHAND),
-        ),
-        (
-            CONTROLLER,
-            "writes a request that olivia approved",
-            request("later", "alice"),
-            Allowed,
-        ),
-        (
-            CONTROLLER,
-            "writes a request that nobody approved",
-            request("to-come", "alice"),
+            create("to-come", true, "alice", false),
             Allowed,
         ),
     ]

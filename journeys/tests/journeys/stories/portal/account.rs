@@ -103,7 +103,7 @@ async fn the_portals_account_can_act_for_people_on_our_kinds_and_on_nothing_else
     }
     for (verb, resource, part, allowed) in [
         ("create", "apikeys", "", true),
-        ("create", "apikeys", "reveal", false),
+        ("create", "apikeys", "reveal", true),
         ("list", "apikeyrequests", "", false),
     ] {
         let review = Ask::new(

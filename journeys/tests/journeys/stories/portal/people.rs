@@ -10,7 +10,7 @@ use super::super::stories;
 use crate::portal::{Visitor, bind};
 use crate::shop::Shop;
 use crate::stage::Stage;
-use crate::wait::{throughout, until};
+use crate::wait::throughout;
 
 stories![
     four_people_share_an_api_and_each_sees_and_does_what_is_theirs,
@@ -38,7 +38,10 @@ impl Town {
         let other = format!("{}-other", shop.name);
         for (namespace, labels) in [
             (&other, json!({})),
-            (&shop.dev, json!({"devportal.kuadrant.io/consumers": "true"})),
+            (
+                &shop.dev,
+                json!({"devportal.kuadrant.io/consumers": "true"}),
+            ),
         ] {
             let object = json!({
                 "apiVersion": "v1", "kind": "Namespace",
@@ -52,7 +55,9 @@ impl Town {
         .map(serde::Deserialize::deserialize)
         .collect::<Result<_, _>>()?;
         let petras = roles.iter().find(|it| it["kind"] == "ClusterRole");
-        stage.apply(petras.context("Petra's role is in the sample")?).await?;
+        stage
+            .apply(petras.context("Petra's role is in the sample")?)
+            .await?;
         for (namespace, role, (kind, subject)) in [
             (None, "devportal-catalog", group("consumers")),
             (Some(&shop.dev), "devportal-consumer", group("consumers")),
@@ -61,7 +66,13 @@ impl Town {
             (None, "devportal-admin", group("admins")),
             (None, "devportal-platform-engineer", group("engineers")),
         ] {
-            bind(stage, namespace.map(String::as_str), role, (kind, &subject)).await?;
+            bind(
+                &stage.admin,
+                namespace.map(String::as_str),
+                role,
+                (kind, &subject),
+            )
+            .await?;
         }
         let visitor = |name: &str, role: &str| Visitor::new(stage, name, &[&team(role)]);
         let town = Self {
@@ -75,13 +86,17 @@ impl Town {
         // The roles are new: until the API server knows the last of them.
         let name = &town.shop.name;
         town.petra
-            .until("Petra sees the route", &format!("/v1/routes?namespace={name}"), |it| {
-                it["items"].as_array().is_some_and(|it| !it.is_empty())
-            })
+            .until(
+                "Petra sees the route",
+                &format!("/v1/routes?namespace={name}"),
+                |it| it["items"].as_array().is_some_and(|it| !it.is_empty()),
+            )
             .await?;
         town.olivia
             .until("Olivia may publish", "/v1/me", |it| {
-                it["publishIn"].as_array().is_some_and(|it| it.contains(&json!(name)))
+                it["publishIn"]
+                    .as_array()
+                    .is_some_and(|it| it.contains(&json!(name)))
             })
             .await?;
         Ok(town)
@@ -104,8 +119,12 @@ impl Town {
         }
         let new = json!({"namespace": name, "name": name, "spec": whole});
         self.olivia.post("/v1/products", &new).await?.expect(201)?;
-        self.shop.product_says("AuthPolicyDiscovered", "True").await?;
-        self.shop.product_says("PlanPolicyDiscovered", "True").await?;
+        self.shop
+            .product_says("AuthPolicyDiscovered", "True")
+            .await?;
+        self.shop
+            .product_says("PlanPolicyDiscovered", "True")
+            .await?;
         Ok(())
     }
 
@@ -126,7 +145,9 @@ impl Town {
         let path = format!("/v1/requests?namespace={}&q={name}", self.shop.name);
         let found = self
             .olivia
-            .until("the request is there", &path, |it| it["items"][0].is_object())
+            .until("the request is there", &path, |it| {
+                it["items"][0].is_object()
+            })
             .await?;
         let row = &found["items"][0];
         let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
@@ -142,7 +163,10 @@ impl Town {
         for (field, value) in more.as_object().into_iter().flatten() {
             decision[field] = value.clone();
         }
-        let decided = self.olivia.post(&format!("{path}/decision"), &decision).await?;
+        let decided = self
+            .olivia
+            .post(&format!("{path}/decision"), &decision)
+            .await?;
         decided.expect(201)?;
         Ok(())
     }
@@ -150,9 +174,14 @@ impl Town {
     /// Waits until a key's value waits, and has it shown to Alice.
     pub(super) async fn reveal(&self, key: &str) -> Result<String> {
         self.alice
-            .until("the value waits to be shown", key, |it| it["canReveal"] == true)
+            .until("the value waits to be shown", key, |it| {
+                it["canReveal"] == true
+            })
             .await?;
-        let shown = self.alice.post(&format!("{key}/reveal"), &json!({})).await?;
+        let shown = self
+            .alice
+            .post(&format!("{key}/reveal"), &json!({}))
+            .await?;
         ensure!(shown.headers["cache-control"] == "no-store");
         let shown = shown.expect(200)?;
         let value = shown["value"].as_str().context("a value is shown")?;
@@ -174,35 +203,66 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
     let routes = format!("/v1/routes?namespace={}", town.shop.name);
     let route = olivia
         .until("the route shows its plans", &routes, |it| {
-            it["items"][0]["plans"].as_array().is_some_and(|it| it.len() == 2)
+            it["items"][0]["plans"]
+                .as_array()
+                .is_some_and(|it| it.len() == 2)
         })
         .await?;
-    ensure!(route["items"][0]["hostnames"] == json!([town.shop.hostname()]), "{route}");
+    ensure!(
+        route["items"][0]["hostnames"] == json!([town.shop.hostname()]),
+        "{route}"
+    );
     town.publish(json!({"publishStatus": "Draft"})).await?;
     alice.get(&town.product()).await?.expect(404)?;
     let published = json!({"spec": {"publishStatus": "Published"}});
-    olivia.patch(&town.product(), &published).await?.expect(200)?;
+    olivia
+        .patch(&town.product(), &published)
+        .await?
+        .expect(200)?;
 
     // Alice finds it, asks for Gold; Olivia approves Silver.
     let found = alice.list("/v1/products?q=toys").await?;
-    ensure!(found.iter().any(|it| it["name"] == *town.shop.name), "{found:?}");
+    ensure!(
+        found.iter().any(|it| it["name"] == *town.shop.name),
+        "{found:?}"
+    );
     let key = town.ask("gold").await?;
-    alice.post(&format!("{key}/reveal"), &json!({})).await?.expect(409)?;
+    alice
+        .post(&format!("{key}/reveal"), &json!({}))
+        .await?
+        .expect(409)?;
     let granted = json!({"planTier": "silver", "message": "Silver will do"});
     town.approve(&key, granted).await?;
 
     // She is shown it once, calls, and is limited as granted.
     let first = town.reveal(&key).await?;
-    alice.post(&format!("{key}/reveal"), &json!({})).await?.expect(410)?;
+    alice
+        .post(&format!("{key}/reveal"), &json!({}))
+        .await?
+        .expect(410)?;
     let shown = alice.get(&key).await?.expect(200)?;
-    ensure!(shown["tier"] == "silver" && shown["askedTier"] == "gold", "{shown}");
-    ensure!(shown["message"].as_str().is_some_and(|it| it.contains("Silver will do")), "{shown}");
-    ensure!(!shown.to_string().contains(&first), "the value is shown twice");
+    ensure!(
+        shown["tier"] == "silver" && shown["askedTier"] == "gold",
+        "{shown}"
+    );
+    ensure!(
+        shown["message"]
+            .as_str()
+            .is_some_and(|it| it.contains("Silver will do")),
+        "{shown}"
+    );
+    ensure!(
+        !shown.to_string().contains(&first),
+        "the value is shown twice"
+    );
     town.shop.gateway_answers(&first, 200).await?;
     town.shop.gateway_answers(&first, 429).await?;
 
     // She rotates without a 401.
-    alice.post(&format!("{key}/rotate"), &json!({"overlap": "1h"})).await?.expect(200)?;
+    alice
+        .post(&format!("{key}/rotate"), &json!({"overlap": "1h"}))
+        .await?
+        .expect(200)?;
     let second = town.reveal(&key).await?;
     ensure!(first != second);
     throughout(Duration::from_secs(1), async || {
@@ -215,7 +275,10 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
     // Olivia takes it away again.
     let (request, _) = town.request_for(&key).await?;
     let denied = json!({"approved": false, "message": "found in a repository"});
-    olivia.post(&format!("{request}/decision"), &denied).await?.expect(201)?;
+    olivia
+        .post(&format!("{request}/decision"), &denied)
+        .await?
+        .expect(201)?;
     town.shop.gateway_answers(&first, 401).await?;
     town.shop.gateway_answers(&second, 401).await?;
 
@@ -223,10 +286,16 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
     let other = town.ask("silver").await?;
     let (request, seen) = town.request_for(&other).await?;
     let approved = json!({"approved": true, "terms": seen["terms"]});
-    town.adam.post(&format!("{request}/decision"), &approved).await?.expect(201)?;
+    town.adam
+        .post(&format!("{request}/decision"), &approved)
+        .await?
+        .expect(201)?;
     town.reveal(&other).await?;
     let described = json!({"spec": {"description": "Toys, by the dozen"}});
-    town.adam.patch(&town.product(), &described).await?.expect(200)?;
+    town.adam
+        .patch(&town.product(), &described)
+        .await?
+        .expect(200)?;
 
     // Petra sees what is not enforced.
     let unlimited = town.ask("platinum").await?;
@@ -238,14 +307,23 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
             it["items"][0]["enforced"]["reason"] == "UnknownTier"
         })
         .await?;
-    ensure!(seen["items"].as_array().is_some_and(|it| it.len() == 1), "{seen}");
+    ensure!(
+        seen["items"].as_array().is_some_and(|it| it.len() == 1),
+        "{seen}"
+    );
 
     // Another owner sees none of it.
     ensure!(town.oscar.list("/v1/requests").await?.is_empty());
     ensure!(town.oscar.list("/v1/keys").await?.is_empty());
     town.oscar.get(&request).await?.expect(404)?;
-    town.oscar.post(&format!("{request}/decision"), &denied).await?.expect(404)?;
-    town.oscar.patch(&town.product(), &published).await?.expect(404)?;
+    town.oscar
+        .post(&format!("{request}/decision"), &denied)
+        .await?
+        .expect(404)?;
+    town.oscar
+        .patch(&town.product(), &published)
+        .await?
+        .expect(404)?;
     town.oscar.delete(&town.product()).await?.expect(404)?;
     everyone_is_named(&town)
 }
@@ -254,7 +332,9 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
 /// made here.
 fn everyone_is_named(town: &Town) -> Result<()> {
     let log = std::fs::read_to_string(town.shop.stage.stack.audit_log())?;
-    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let entries = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let namespaces = [&town.shop.name, &town.shop.dev];
     let (mut people, mut reveals) = (std::collections::BTreeSet::new(), 0);
     for entry in entries {
@@ -281,7 +361,10 @@ fn everyone_is_named(town: &Town) -> Result<()> {
     }
     let everyone = ["adam", "alice", "olivia"].map(str::to_owned);
     ensure!(everyone.iter().all(|it| people.contains(it)), "{people:?}");
-    ensure!(reveals == 3, "three values were shown, and {reveals} claims made");
+    ensure!(
+        reveals == 3,
+        "three values were shown, and {reveals} claims made"
+    );
     Ok(())
 }
 
@@ -336,11 +419,20 @@ async fn a_request_that_is_sent_twice_is_carried_out_once(stage: Arc<Stage>) -> 
     let again = send("gold").await?.expect(201)?;
     ensure!(first["name"] == again["name"], "{again}");
     send("silver").await?.expect(409)?;
-    let keys = town.alice.list(&format!("/v1/keys?namespace={}", town.shop.dev)).await?;
+    let keys = town
+        .alice
+        .list(&format!("/v1/keys?namespace={}", town.shop.dev))
+        .await?;
     ensure!(keys.len() == 1, "{keys:?}");
     // Without the header each is a request of its own.
-    town.alice.post("/v1/keys", &new("gold")).await?.expect(201)?;
-    let keys = town.alice.list(&format!("/v1/keys?namespace={}", town.shop.dev)).await?;
+    town.alice
+        .post("/v1/keys", &new("gold"))
+        .await?
+        .expect(201)?;
+    let keys = town
+        .alice
+        .list(&format!("/v1/keys?namespace={}", town.shop.dev))
+        .await?;
     ensure!(keys.len() == 2, "{keys:?}");
     Ok(())
 }
@@ -366,7 +458,10 @@ async fn who_listens_hears_of_what_they_may_see_and_goes_on_where_they_were(
     // A place that nobody knows any more is said so.
     let mut lost = Listener::new(&town.alice, Some("elsewhere-7")).await?;
     lost.until("event: reset").await?;
-    ensure!(!oscars.heard_within(Duration::from_secs(1), &name).await?, "Oscar heard of it");
+    ensure!(
+        !oscars.heard_within(Duration::from_secs(1), &name).await?,
+        "Oscar heard of it"
+    );
     Ok(())
 }
 
@@ -397,7 +492,11 @@ impl Listener {
     pub(super) async fn until(&mut self, words: &str) -> Result<String> {
         let limit = Duration::from_secs(20);
         let is_heard = self.heard_within(limit, words).await?;
-        ensure!(is_heard, "{words:?} was not heard within {limit:?}: {}", self.text);
+        ensure!(
+            is_heard,
+            "{words:?} was not heard within {limit:?}: {}",
+            self.text
+        );
         Ok(self.text.clone())
     }
 
@@ -412,7 +511,10 @@ impl Listener {
                     return Ok(false);
                 };
                 self.text.push_str(&String::from_utf8_lossy(&chunk));
-                let ids = self.text.lines().filter_map(|line| line.strip_prefix("id: "));
+                let ids = self
+                    .text
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("id: "));
                 self.last = ids.last().map(str::to_owned);
             }
         };

@@ -1,0 +1,315 @@
+//! What is sent to the portal that nobody should send?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use devportal_stack::Persona;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::super::stories;
+use super::people::{Listener, Town};
+use crate::portal::Visitor;
+use crate::shop::Shop;
+use crate::stage::Stage;
+use crate::wait::until;
+
+stories![
+    nobody_gets_in_who_is_no_person,
+    what_is_malformed_is_refused_and_harms_nobody,
+    texts_that_hide_or_turn_what_is_read_are_refused,
+    of_two_owners_who_decide_at_once_one_learns_of_the_other,
+    who_may_no_longer_is_shut_out_in_seconds_also_in_mid_stream,
+];
+
+/// Every address, with the method it takes.
+const EVERYWHERE: [(&str, &str); 16] = [
+    ("GET", "/v1/me"),
+    ("GET", "/v1/products"),
+    ("POST", "/v1/products"),
+    ("GET", "/v1/products/a/b"),
+    ("PATCH", "/v1/products/a/b"),
+    ("DELETE", "/v1/products/a/b"),
+    ("GET", "/v1/products/a/b/openapi"),
+    ("GET", "/v1/routes"),
+    ("GET", "/v1/keys"),
+    ("POST", "/v1/keys"),
+    ("GET", "/v1/keys/a/b"),
+    ("POST", "/v1/keys/a/b/reveal"),
+    ("POST", "/v1/keys/a/b/rotate"),
+    ("GET", "/v1/requests"),
+    ("POST", "/v1/requests/a/b/decision"),
+    ("GET", "/v1/events"),
+];
+
+async fn nobody_gets_in_who_is_no_person(stage: Arc<Stage>) -> Result<()> {
+    let bearer = |who| Ok::<_, anyhow::Error>(format!("Bearer {}", stage.stack.token(who)?));
+    let backstage = bearer(Persona::Backstage)?;
+    let (portal, alice) = (bearer(Persona::Portal)?, bearer(Persona::Consumer)?);
+    let service = "system:serviceaccount:kuadrant-system:devportal-controller";
+    let callers: [(&str, Vec<(&str, &str)>, u16); 12] = [
+        ("nobody", vec![], 401),
+        (
+            "a wrong token",
+            vec![("Authorization", "Bearer wrong")],
+            401,
+        ),
+        ("another scheme", vec![("Authorization", "Basic YTpi")], 401),
+        (
+            "a name without a token",
+            vec![("Impersonate-User", "alice")],
+            401,
+        ),
+        (
+            "Backstage that lost the headers",
+            vec![("Authorization", &backstage)],
+            403,
+        ),
+        ("our own account", vec![("Authorization", &portal)], 403),
+        (
+            "Alice as Olivia",
+            vec![("Authorization", &alice), ("Impersonate-User", "olivia")],
+            403,
+        ),
+        (
+            "our own account as Alice",
+            vec![("Authorization", &portal), ("Impersonate-User", "alice")],
+            403,
+        ),
+        (
+            "a group and no user",
+            vec![
+                ("Authorization", &backstage),
+                ("Impersonate-Group", "api-admins"),
+            ],
+            403,
+        ),
+        (
+            "a master of everything",
+            vec![
+                ("Authorization", &backstage),
+                ("Impersonate-User", "alice"),
+                ("Impersonate-Group", "system:masters"),
+            ],
+            403,
+        ),
+        (
+            "a service account",
+            vec![("Authorization", &backstage), ("Impersonate-User", service)],
+            403,
+        ),
+        (
+            "a part of Kubernetes",
+            vec![
+                ("Authorization", &backstage),
+                ("Impersonate-User", "system:kube-controller-manager"),
+            ],
+            403,
+        ),
+    ];
+    for (who, headers, expected) in &callers {
+        let visitor = Visitor::with_headers(&stage, headers)?;
+        for (method, path) in EVERYWHERE {
+            let request = visitor.request(method.parse()?, path).json(&json!({}));
+            let reply = visitor.send(request).await?;
+            // The API server says of headers that make no sense that they are bad.
+            let is_refused = reply.status == *expected || (*expected == 403 && reply.status == 400);
+            ensure!(is_refused, "{who} at {method} {path}: {reply:?}");
+            ensure!(reply.headers["content-type"] == "application/problem+json");
+            ensure!(reply.body["requestId"].is_string(), "{reply:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn what_is_malformed_is_refused_and_harms_nobody(stage: Arc<Stage>) -> Result<()> {
+    let town = Town::settle(Shop::prepare(stage, "malformed").await?).await?;
+    town.publish(json!({})).await?;
+    let alice = &town.alice;
+    for path in [
+        "/v1/keys/a/..",
+        "/v1/keys/a/%2e%2e%2f%2e%2e%2fsecrets",
+        "/v1/keys/a/b%2f..%2fc",
+        "/v1/keys/a/b%3fwatch=true",
+        "/v1/keys/a/b%00",
+        "/v1/products/A/b",
+        "/v1/products/a.b/c",
+        "/v1/requests/a/%ff",
+        "/v1/nothing",
+        "/",
+    ] {
+        let reply = alice.get(path).await?;
+        ensure!([400, 404].contains(&reply.status), "{path}: {reply:?}");
+        ensure!(
+            reply.headers["content-type"] == "application/problem+json",
+            "{path}"
+        );
+    }
+    for (query, words) in [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=many", "limit"),
+        ("after=nonsense", "after"),
+        ("colour=red", "colour"),
+        ("state=Lost", "Lost"),
+        ("product=toys", "namespace/name"),
+    ] {
+        let reply = alice.get(&format!("/v1/keys?{query}")).await?;
+        let body = reply.expect(400).with_context(|| query.to_owned())?;
+        ensure!(
+            body["detail"].as_str().is_some_and(|it| it.contains(words)),
+            "{query}: {body}"
+        );
+    }
+    let large = "x".repeat(10 << 20);
+    let sent = alice
+        .request(Method::POST, "/v1/keys")
+        .json(&json!({"namespace": large}));
+    // It may be cut off while it is sent: what matters is that it is not read.
+    if let Ok(reply) = alice.send(sent).await {
+        ensure!(reply.status == 413, "{reply:?}");
+    }
+    for body in [
+        "",
+        "null",
+        "[]",
+        "{",
+        "\u{feff}{}",
+        r#"{"namespace": 1}"#,
+        r#"{"surprise": 1}"#,
+    ] {
+        let request = alice.request(Method::POST, "/v1/keys");
+        let request = request
+            .header("Content-Type", "application/json")
+            .body(body);
+        let reply = alice.send(request).await?;
+        ensure!([400, 422].contains(&reply.status), "{body:?}: {reply:?}");
+    }
+    let plain = alice.request(Method::POST, "/v1/keys").body("namespace=a");
+    alice.send(plain).await?.expect(415)?;
+    // What the API server does not know is not lost without a word.
+    let unknown = json!({"spec": {"colour": "red"}});
+    let reply = town
+        .olivia
+        .patch(&town.product(), &unknown)
+        .await?
+        .expect(422)?;
+    ensure!(
+        reply["detail"]
+            .as_str()
+            .is_some_and(|it| it.contains("colour")),
+        "{reply}"
+    );
+    alice.get("/v1/me").await?.expect(200)?;
+    Ok(())
+}
+
+async fn texts_that_hide_or_turn_what_is_read_are_refused(stage: Arc<Stage>) -> Result<()> {
+    let town = Town::settle(Shop::prepare(stage, "texts").await?).await?;
+    town.publish(json!({})).await?;
+    let key = town.ask("gold").await?;
+    let (request, seen) = town.request_for(&key).await?;
+    let shop = &town.shop.name;
+    for text in [
+        "a\u{0}b",
+        "a\u{1b}[31mb",
+        "a\u{202e}b",
+        "a\u{2066}b",
+        "a\u{85}b",
+    ] {
+        for field in ["displayName", "description", "version"] {
+            let patch = json!({"spec": {field: text}});
+            let reply = town.olivia.patch(&town.product(), &patch).await?;
+            ensure!(
+                [400, 422].contains(&reply.status),
+                "{field} {text:?}: {reply:?}"
+            );
+        }
+        let decision = json!({"approved": true, "terms": seen["terms"], "message": text});
+        let reply = town
+            .olivia
+            .post(&format!("{request}/decision"), &decision)
+            .await?;
+        ensure!(
+            [400, 422].contains(&reply.status),
+            "message {text:?}: {reply:?}"
+        );
+        for field in ["planTier", "useCase"] {
+            let mut new = json!({
+                "namespace": town.shop.dev, "planTier": "gold", "useCase": "to play",
+                "product": {"namespace": shop, "name": shop},
+            });
+            new[field] = json!(text);
+            let reply = town.alice.post("/v1/keys", &new).await?;
+            ensure!(
+                [400, 422].contains(&reply.status),
+                "{field} {text:?}: {reply:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn of_two_owners_who_decide_at_once_one_learns_of_the_other(stage: Arc<Stage>) -> Result<()> {
+    let town = Town::settle(Shop::prepare(stage, "at-once").await?).await?;
+    town.publish(json!({})).await?;
+    let key = town.ask("gold").await?;
+    let (request, seen) = town.request_for(&key).await?;
+    let path = format!("{request}/decision");
+    let approve = |tier: &str| json!({"approved": true, "terms": seen["terms"], "planTier": tier});
+    let (silver, gold) = (approve("silver"), approve("gold"));
+    let (first, second) = tokio::join!(
+        town.olivia.post(&path, &silver),
+        town.adam.post(&path, &gold),
+    );
+    let mut statuses = [first?.status, second?.status];
+    statuses.sort_unstable();
+    ensure!(statuses == [201, 409], "{statuses:?}");
+    Ok(())
+}
+
+async fn who_may_no_longer_is_shut_out_in_seconds_also_in_mid_stream(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let town = Town::settle(Shop::prepare(Arc::clone(&stage), "no-longer").await?).await?;
+    town.publish(json!({})).await?;
+    let key = town.ask("gold").await?;
+    let mut listener = Listener::new(&town.alice, None).await?;
+    let group = format!("consumers-of-{}", town.shop.name);
+    stage
+        .delete(
+            "rbac.authorization.k8s.io",
+            "v1",
+            "RoleBinding",
+            &town.shop.dev,
+            &format!("devportal-consumer-{group}"),
+        )
+        .await?;
+    until("Alice does not see the key any more", async || {
+        let reply = town.alice.get(&key).await?;
+        Ok(if reply.status == 404 {
+            Ok(())
+        } else {
+            Err(reply)
+        })
+    })
+    .await?;
+    town.alice
+        .post(&format!("{key}/reveal"), &json!({}))
+        .await?
+        .expect(404)?;
+    let (request, seen) = town.request_for(&key).await?;
+    let decision = json!({"approved": true, "terms": seen["terms"]});
+    town.olivia
+        .post(&format!("{request}/decision"), &decision)
+        .await?
+        .expect(201)?;
+    let name: &str = key.rsplit('/').next().unwrap_or_default();
+    let heard = listener
+        .heard_within(Duration::from_secs(2), &format!("\"{name}\""))
+        .await?;
+    ensure!(!heard, "Alice hears of a key that she may not see");
+    ensure!(matches!(seen["terms"], Value::String(_)));
+    Ok(())
+}
