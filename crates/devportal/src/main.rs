@@ -65,7 +65,7 @@ struct ControllerArguments {
     /// Share the work between replicas: only the holder of the lease writes.
     #[arg(long)]
     leader_elect: bool,
-    /// Where /healthz and /readyz answer; `:PORT` means every interface.
+    /// Where /healthz and /readyz answer; `:PORT` means every IPv4 interface.
     #[arg(long, default_value = "127.0.0.1:8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
     /// Take a patched `status.phase` of a key as a decision, as clients of the
@@ -99,7 +99,7 @@ Examples:
   curl localhost:8080/v1/me -H \"Authorization: Bearer $TOKEN\""
 )]
 struct ServerArguments {
-    /// Where it answers; `:PORT` means every interface.
+    /// Where it answers; `:PORT` means every IPv4 interface.
     #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
     address: SocketAddr,
     /// Which routes owners are offered to publish: all that they may see, or those

@@ -92,7 +92,7 @@ impl Access {
         namespace: &str,
     ) -> Result<bool, Problem> {
         let question = (me.person.mark, right, namespace.to_owned());
-        let ask = ask(kubernetes, me, right, namespace);
+        let ask = ask(kubernetes, me, right, namespace, "");
         self.0.recall(question, ask).await
     }
 
@@ -118,12 +118,13 @@ impl Access {
     }
 }
 
-/// Asks now, whatever is remembered.
+/// Asks now, whatever is remembered, of one object where a name is given.
 pub(crate) async fn ask(
     kubernetes: &Kubernetes,
     me: &Me,
     right: Right,
     namespace: &str,
+    name: &str,
 ) -> Result<bool, Problem> {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let review = SelfSubjectAccessReview {
@@ -134,6 +135,7 @@ pub(crate) async fn ask(
                 resource: some(right.resource),
                 subresource: some(right.subresource),
                 namespace: some(namespace),
+                name: some(name),
                 ..ResourceAttributes::default()
             }),
             ..SelfSubjectAccessReviewSpec::default()

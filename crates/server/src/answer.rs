@@ -5,7 +5,8 @@ use aide::generate::GenContext;
 use aide::openapi::{Operation, Response as Documented, StatusCode as Status};
 use aide::{OperationInput, OperationOutput};
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -61,7 +62,25 @@ extractor!(
 );
 
 /// A JSON body.
+#[derive(Default)]
 pub(crate) struct Body<T>(pub(crate) T);
+
+/// A body that may be left out.
+impl<S, T> OptionalFromRequest<S> for Body<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        let body = <Self as FromRequest<S>>::from_request(request, state).await?;
+        Ok(Some(body))
+    }
+}
 
 impl<S, T> FromRequest<S> for Body<T>
 where
@@ -71,7 +90,7 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let found = Json::<T>::from_request(request, state).await;
+        let found = <Json<T> as FromRequest<S>>::from_request(request, state).await;
         let Json(found) = found.map_err(|why| {
             let detail = why.body_text();
             Problem::new(why.status(), "Invalid", detail)
@@ -243,7 +262,7 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
 ///
 /// # Errors
 ///
-/// When it is none that an ETag had.
+/// When it is none that an `ETag` had.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(tag) = headers.get(header::IF_MATCH) else {
         return Ok(None);
@@ -264,10 +283,14 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// The conflict that `If-Match` is there for.
 pub(crate) fn stale_if_conflict(problem: Problem) -> Problem {
     if problem.code() == StatusCode::CONFLICT && problem.title == "Conflict" {
-        let detail = "it has changed since you looked: look again, then decide again";
-        return Problem::new(StatusCode::PRECONDITION_FAILED, "Changed", detail);
+        return changed();
     }
     problem
+}
+
+pub(crate) fn changed() -> Problem {
+    let detail = "it has changed since you looked: look again, then decide again";
+    Problem::new(StatusCode::PRECONDITION_FAILED, "Changed", detail)
 }
 
 /// A request that may be sent again without being carried out twice: what it makes is

@@ -1,7 +1,7 @@
 //! Who is asking? Whoever the API server says that the headers are of.
 //!
 //! The token and the `Impersonate-*` headers are posted to it as they came, with a
-//! SelfSubjectReview: it checks the token *and* the right to impersonate, and answers
+//! `SelfSubjectReview`: it checks the token *and* the right to impersonate, and answers
 //! who that is. There is no list of trusted callers here, and no second check.
 
 use std::sync::Arc;

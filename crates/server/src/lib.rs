@@ -105,10 +105,9 @@ impl App {
         &self,
         me: &Me,
         right: Right,
-        shelf: fn(&Known) -> &Shelf<K>,
+        of: fn(&Known) -> &Shelf<K>,
     ) -> Result<Places, Problem> {
-        self.places_of(me, right, self.store.namespaces(shelf))
-            .await
+        self.places_of(me, right, self.store.namespaces(of)).await
     }
 
     /// The same, of the namespaces given.

@@ -36,9 +36,11 @@ pub(crate) struct Problem {
 /// What is wrong with a field.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Cause {
-    /// The field, such as `spec.targetRef.name`.
+    /// The field, such as `spec.targetRef.name`, where it is one that is wrong.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) field: String,
     /// In one word, for programs.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
     /// For people.
     pub(crate) message: String,
@@ -121,7 +123,8 @@ impl Problem {
         let causes = status.details.iter().flat_map(|it| &it.causes);
         problem.causes = causes
             .map(|cause| Cause {
-                field: cause.field.clone(),
+                // What is wrong as a whole has this in the field's place.
+                field: cause.field.replace("<nil>", ""),
                 reason: cause.reason.clone(),
                 message: readable(&cause.message),
             })
@@ -184,8 +187,8 @@ impl OperationOutput for Problem {
         operation: &mut Operation,
     ) -> Option<Documented> {
         let mut response = Json::<Self>::operation_response(context, operation)?;
-        let content = std::mem::take(&mut response.content);
-        response.content = content
+        let bodies = std::mem::take(&mut response.content);
+        response.content = bodies
             .into_values()
             .map(|body| ("application/problem+json".to_owned(), body))
             .collect();

@@ -1,22 +1,24 @@
 //! What is known of the cluster, and how fresh is it? One mirror for everyone who asks;
 //! who may see what of it is decided per request.
 
-use std::collections::BTreeSet;
-use std::sync::{RwLock, RwLockReadGuard};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ObjectId, ProductId, RouteId};
+use devportal_api::product::PublishStatus;
 use devportal_api::{APIKey, APIKeyRequest, APIProduct};
 use devportal_core::discover::{kuadrant_namespace, route_of};
 use devportal_core::surroundings::Surroundings;
 use devportal_mirror::table::Taken;
-use devportal_mirror::{Index, Journal, Kind, Lens, Scope, Sight, Table, Told};
+use devportal_mirror::{Difference, Index, Journal, Kind, Lens, Scope, Sight, Table, Told};
 use devportal_watch::{Source, watch};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch as signal};
 use tracing::error;
 
+use crate::caller::Person;
 use crate::problem::Problem;
 use crate::shelf::{Shelf, Shelved};
 
@@ -36,6 +38,36 @@ pub(crate) struct Known {
     pub(crate) products_by_route: Index<ProductId, RouteId>,
     kuadrants: Table<Kuadrant>,
     pub(crate) journal: Journal,
+    /// For whom products were, before and after the changes of them that the journal has.
+    audiences: BTreeMap<u64, (Audience, Audience)>,
+}
+
+/// For whom a product is that is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Nobody,
+    Everybody,
+    Groups(Vec<String>),
+}
+
+impl Audience {
+    pub(crate) fn of(product: &APIProduct) -> Self {
+        let spec = &product.spec;
+        let groups = spec.visibility.as_ref().map_or(&[][..], |it| &it.groups);
+        match spec.publish_status {
+            PublishStatus::Draft => Self::Nobody,
+            PublishStatus::Published if groups.is_empty() => Self::Everybody,
+            PublishStatus::Published => Self::Groups(groups.to_vec()),
+        }
+    }
+
+    pub(crate) fn has(&self, person: &Person) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Everybody => true,
+            Self::Groups(groups) => groups.iter().any(|it| person.is_in(it)),
+        }
+    }
 }
 
 macro_rules! news {
@@ -74,6 +106,7 @@ impl Known {
             products_by_route: Index::default(),
             kuadrants: Table::default(),
             journal: Journal::new(REMEMBERED),
+            audiences: BTreeMap::new(),
         }
     }
 
@@ -84,8 +117,22 @@ impl Known {
                 for it in &taken.differences {
                     let route = it.new.as_ref().map(|product| route_of(product));
                     self.products_by_route.set(&it.id, route);
+                    let audience = |product: &Option<Arc<APIProduct>>| {
+                        product.as_deref().map_or(Audience::Nobody, Audience::of)
+                    };
+                    let number = note_one(&mut self.journal, it);
+                    let audiences = (audience(&it.old), audience(&it.new));
+                    self.audiences.insert(number, audiences);
                 }
-                note(&mut self.journal, &taken);
+                let last = self.journal.last();
+                let forgotten = |it: &u64| it + REMEMBERED as u64 <= last;
+                while self
+                    .audiences
+                    .first_key_value()
+                    .is_some_and(|(it, _)| forgotten(it))
+                {
+                    self.audiences.pop_first();
+                }
             }
             News::APIKey(told) => note(&mut self.journal, &self.keys.take(told)),
             News::APIKeyRequest(told) => note(&mut self.journal, &self.requests.take(told)),
@@ -97,6 +144,11 @@ impl Known {
             News::PlanPolicy(told) => drop(self.around.plan_policies.take(told)),
             News::Kuadrant(told) => drop(self.kuadrants.take(told)),
         }
+    }
+
+    /// For whom the product was, before and after a change of it.
+    pub(crate) fn audiences(&self, number: u64) -> Option<&(Audience, Audience)> {
+        self.audiences.get(&number)
     }
 
     /// Where enforcement Secrets are.
@@ -135,8 +187,12 @@ impl Known {
 
 fn note<K: Kind>(journal: &mut Journal, taken: &Taken<K>) {
     for it in &taken.differences {
-        journal.note(K::NAME, it.id.namespace(), it.id.name(), it.new.is_none());
+        note_one(journal, it);
     }
+}
+
+fn note_one<K: Kind>(journal: &mut Journal, it: &Difference<K>) -> u64 {
+    journal.note(K::NAME, it.id.namespace(), it.id.name(), it.new.is_none())
 }
 
 /// A shelf that can be shown from: what was never listed is not empty.
@@ -180,13 +236,13 @@ impl Store {
     /// What is known now. Not to be held while waiting for anything.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Known> {
         // A writer that panicked ends the process.
-        self.known.read().unwrap_or_else(|it| it.into_inner())
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes news in: of a watch, or the answer to a write, so that a read that follows
     /// shows nothing older.
     pub(crate) fn take(&self, news: impl Into<News>) {
-        let mut known = self.known.write().unwrap_or_else(|it| it.into_inner());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.take(news.into());
         let last = known.journal.last();
         drop(known);
@@ -230,14 +286,10 @@ impl Store {
     /// The namespaces in which there is anything of a kind.
     pub(crate) fn namespaces<K: Shelved>(
         &self,
-        shelf: impl Fn(&Known) -> &Shelf<K>,
+        of: impl Fn(&Known) -> &Shelf<K>,
     ) -> BTreeSet<String> {
         let known = self.read();
-        shelf(&known)
-            .table
-            .namespaces()
-            .map(str::to_owned)
-            .collect()
+        of(&known).table.namespaces().map(str::to_owned).collect()
     }
 }
 

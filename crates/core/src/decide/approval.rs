@@ -44,19 +44,17 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         Some(request) if request.meta().deletion_timestamp.is_some() => {
             Validity::RequestDeleting(request_id)
         }
-        Some(request) => match ruling::objection(approval, request, world) {
-            Some(objection) => objection,
-            None => {
-                if ruling::owning_request(approval).is_none() {
-                    let owner = ruling::owner_reference(request);
-                    decision.writes.push(Write::AdoptApproval {
-                        id: id.clone(),
-                        owner,
-                    });
-                }
-                Validity::Valid(request_id)
+        Some(request) => {
+            let objection = ruling::objection(approval, request, world);
+            if objection.is_none() && ruling::owning_request(approval).is_none() {
+                let owner = ruling::owner_reference(request);
+                decision.writes.push(Write::AdoptApproval {
+                    id: id.clone(),
+                    owner,
+                });
             }
-        },
+            objection.unwrap_or(Validity::Valid(request_id))
+        }
     };
 
     // What it covers is recorded once; what was recorded and cannot be read is left alone.

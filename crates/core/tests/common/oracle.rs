@@ -119,7 +119,12 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
         let terms = it.spec.terms.as_ref().filter(|_| it.spec.approved);
         let is_noted = simulation.cluster.covered.contains_key(&mark);
-        is_noted || terms.is_none_or(|terms| *terms == request.terms())
+        // Nor is one's own, where that is refused.
+        let is_own = it.spec.approved
+            && it.spec.reviewed_by == key.spec.requested_by.user_id
+            && !it.annotations().contains_key(annotation::DECIDES_OWN);
+        let is_refused = is_own && simulation.world.settings().refuses_own;
+        is_noted || (!is_refused && terms.is_none_or(|terms| *terms == request.terms()))
     });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());

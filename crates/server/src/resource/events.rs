@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use aide::OperationOutput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response as Documented, StatusCode as Status};
 use axum::extract::State;
@@ -20,6 +22,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::about;
 use crate::App;
 use crate::access::{Right, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES};
 use crate::caller::Me;
@@ -44,6 +47,11 @@ const WAITING: usize = 64;
 
 /// The changes that somebody may see.
 pub(crate) struct Changes(Response);
+
+pub(crate) fn addresses() -> ApiRouter<App> {
+    let stream = about("watchEvents", "events", "What changes, as it changes");
+    ApiRouter::new().api_route("/v1/events", get_with(all, stream))
+}
 
 pub(crate) async fn all(
     State(app): State<App>,
@@ -120,7 +128,10 @@ impl Reader {
         let (entries, last) = {
             let known = app.store.read();
             let since = self.at.and_then(|at| known.journal.since(at));
-            let entries = since.map(|it| it.cloned().collect::<Vec<Entry>>());
+            let entries = since.map(|it| {
+                let entries = it.map(|it| (it.clone(), known.audiences(it.number).cloned()));
+                entries.collect::<Vec<(Entry, _)>>()
+            });
             (entries, known.journal.last())
         };
         self.at = Some(last);
@@ -129,12 +140,23 @@ impl Reader {
             let event = Event::default().event("reset").id(id(last)).data("{}");
             return events.send(Ok(event)).await.map_err(|_| Over);
         };
-        for entry in entries {
+        for (mut entry, audiences) in entries {
             let Some((kind, right)) = kind(entry.kind) else {
                 continue;
             };
-            if !app.may(me, right, &entry.namespace).await.unwrap_or(false) {
+            let namespace = &entry.namespace;
+            if !app.may(me, right, namespace).await.unwrap_or(false) {
                 continue;
+            }
+            // A product that is withdrawn is gone for those it was published for.
+            if let Some((before, after)) = audiences
+                && !app.may(me, SEE_REQUESTS, namespace).await.unwrap_or(false)
+            {
+                let (saw, sees) = (before.has(&me.person), after.has(&me.person));
+                if !saw && !sees {
+                    continue;
+                }
+                entry.ended = !sees;
             }
             let change = Change {
                 kind,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -16,7 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Reference, Search, Told, list, products, said};
+use super::reveal::reveal;
+use super::{Reference, Search, Told, about, list, products, said};
 use crate::App;
 use crate::access::SEE_KEYS;
 use crate::answer::{
@@ -144,6 +147,32 @@ pub(crate) struct NewKey {
 pub(crate) struct NewRotation {
     /// How long the value before goes on, such as `2h` or `0s`; absent: two hours.
     overlap: Option<String>,
+}
+
+pub(crate) fn addresses() -> ApiRouter<App> {
+    let about = |id, summary| about(id, "keys", summary);
+    let list = get_with(all, about("listKeys", "Keys"))
+        .post_with(create, about("createKey", "Ask for access"));
+    let key = get_with(one, about("getKey", "A key, but its value")).delete_with(
+        delete,
+        about("deleteKey", "Give access up, or take it away"),
+    );
+    let show = about("revealKey", "Show a key's value, once");
+    let replace = about(
+        "rotateKey",
+        "Make a new value; the one before goes on for a while",
+    );
+    ApiRouter::new()
+        .api_route("/v1/keys", list)
+        .api_route("/v1/keys/{namespace}/{name}", key)
+        .api_route(
+            "/v1/keys/{namespace}/{name}/reveal",
+            post_with(reveal, show),
+        )
+        .api_route(
+            "/v1/keys/{namespace}/{name}/rotate",
+            post_with(rotate, replace),
+        )
 }
 
 pub(crate) async fn all(
@@ -308,8 +337,9 @@ pub(crate) async fn rotate(
     me: Me,
     Path(named): Path<Named>,
     headers: HeaderMap,
-    Body(rotation): Body<NewRotation>,
+    rotation: Option<Body<NewRotation>>,
 ) -> Result<Versioned<Key>, Problem> {
+    let Body(rotation) = rotation.unwrap_or_default();
     let id = named.id()?;
     let key = find(&app, &me, &id).await?;
     if !key.is_generated() {

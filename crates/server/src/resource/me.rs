@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use axum::Json;
 use axum::extract::State;
 use devportal_api::name::label;
@@ -16,7 +18,7 @@ use crate::access::{ASK_FOR_KEYS, DECIDE, MAKE_PRODUCTS, Places, SEE_KEYS, SEE_R
 use crate::caller::Me;
 use crate::kinds::State as KeyState;
 use crate::problem::Problem;
-use crate::resource::marks;
+use crate::resource::{about, marks};
 use crate::shelf::Topic;
 use crate::store::listed;
 
@@ -44,6 +46,11 @@ pub(crate) struct Myself {
     decides: bool,
     /// How many requests wait for a decision.
     pending_requests: usize,
+}
+
+pub(crate) fn addresses() -> ApiRouter<App> {
+    let me = about("getMe", "me", "Who asks, and what they may do at all");
+    ApiRouter::new().api_route("/v1/me", get_with(one, me))
 }
 
 pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, Problem> {

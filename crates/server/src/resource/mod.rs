@@ -8,6 +8,7 @@ pub(crate) mod requests;
 pub(crate) mod reveal;
 pub(crate) mod routes;
 
+use aide::transform::TransformOperation;
 use devportal_api::id::ObjectId;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -19,6 +20,15 @@ use crate::access::Places;
 use crate::answer::{List, cursor, limit, place};
 use crate::problem::Problem;
 use crate::shelf::{Mark, Page, Shelved, Topic, Wanted};
+
+/// What the document says of an operation.
+fn about(
+    id: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+) -> impl FnOnce(TransformOperation) -> TransformOperation {
+    move |it| it.id(id).tag(tag).summary(summary)
+}
 
 /// What every list can be asked.
 #[derive(Debug, Default)]

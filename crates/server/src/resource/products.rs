@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aide::OperationOutput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response as Documented, StatusCode as Status};
 use axum::Json;
@@ -18,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Search, Told, list};
+use super::{Search, Told, about, list};
 use crate::App;
 use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
 use crate::answer::{
@@ -30,7 +32,7 @@ use crate::kinds::State as KeyState;
 use crate::kubernetes::Written;
 use crate::problem::Problem;
 use crate::shelf::{Mark, Shelved, Topic};
-use crate::store::{Known, listed};
+use crate::store::{Audience, Known, listed};
 
 /// Which products.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -149,14 +151,39 @@ pub(crate) struct ProductPatch {
     spec: serde_json::Map<String, Value>,
 }
 
+pub(crate) fn addresses() -> ApiRouter<App> {
+    let about = |id, summary| about(id, "products", summary);
+    let list = get_with(all, about("listProducts", "The catalog"))
+        .post_with(create, about("createProduct", "Offer a route as a product"));
+    let product = get_with(one, about("getProduct", "A product"))
+        .patch_with(
+            edit,
+            about("editProduct", "Edit, publish or withdraw a product"),
+        )
+        .delete_with(
+            delete,
+            about(
+                "deleteProduct",
+                "Delete a product: the keys to it open nothing any more",
+            ),
+        );
+    let document = about(
+        "getProductOpenapi",
+        "The OpenAPI document of a product's API",
+    );
+    ApiRouter::new()
+        .api_route("/v1/products", list)
+        .api_route("/v1/products/{namespace}/{name}", product)
+        .api_route(
+            "/v1/products/{namespace}/{name}/openapi",
+            get_with(openapi, document),
+        )
+}
+
 /// Who sees a product: whoever sees the requests for it, in any state; of others those
 /// whom it is published for.
 fn shows(product: &APIProduct, id: &ProductId, insiders: &Places, person: &Person) -> bool {
-    let spec = &product.spec;
-    let groups = spec.visibility.as_ref().map_or(&[][..], |it| &it.groups);
-    let is_for = groups.is_empty() || groups.iter().any(|it| person.is_in(it));
-    let is_public = spec.publish_status == PublishStatus::Published && is_for;
-    insiders.has(&id.namespace) || is_public
+    insiders.has(&id.namespace) || Audience::of(product).has(person)
 }
 
 /// What somebody sees of products.
@@ -357,7 +384,7 @@ pub(crate) async fn edit(
     detail(&app, &me, &id, &product).await
 }
 
-/// Deletes a product, and with it the keys to it.
+/// Deletes a product: the keys to it open nothing any more.
 pub(crate) async fn delete(
     State(app): State<App>,
     me: Me,

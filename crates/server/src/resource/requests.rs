@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use devportal_api::id::{ProductId, RequestId};
 use devportal_api::key::RequestedBy;
 use devportal_api::name::{self, annotation};
@@ -18,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::keys::product_id;
-use super::{Reference, Search, Told, list, said};
+use super::{Reference, Search, Told, about, list, said};
 use crate::App;
 use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
-use crate::answer::{Body, Created, List, Named, Path, Query, Versioned};
+use crate::answer::{Body, Created, List, Named, Path, Query, Versioned, changed, if_match};
 use crate::caller::Me;
 use crate::kinds::{State as RequestState, conditions_of_request, enforced};
 use crate::problem::Problem;
@@ -123,6 +125,20 @@ pub(crate) struct Decision {
     reviewed_at: String,
 }
 
+pub(crate) fn addresses() -> ApiRouter<App> {
+    let about = |id, summary| about(id, "requests", summary);
+    let list = about("listRequests", "Who asks for access");
+    let request = about("getRequest", "A request, with the terms to decide on");
+    let decision = about("decideRequest", "Approve, deny, or take access away");
+    ApiRouter::new()
+        .api_route("/v1/requests", get_with(all, list))
+        .api_route("/v1/requests/{namespace}/{name}", get_with(one, request))
+        .api_route(
+            "/v1/requests/{namespace}/{name}/decision",
+            post_with(decide, decision),
+        )
+}
+
 pub(crate) async fn all(
     State(app): State<App>,
     me: Me,
@@ -186,10 +202,14 @@ pub(crate) async fn decide(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
+    headers: HeaderMap,
     Body(new): Body<NewDecision>,
 ) -> Result<Created<Decision>, Problem> {
     let id = named.id()?;
     let request = find(&app, &me, &id).await?;
+    if if_match(&headers)?.is_some_and(|it| it != request.version().0.to_string()) {
+        return Err(changed());
+    }
     if new.approved {
         let shown = new.terms.as_ref().ok_or_else(|| {
             Problem::of_field(

@@ -94,7 +94,7 @@ pub(crate) async fn reveal(
     let id: KeyId = named.id()?;
     let mut key = find(&app, &me, &id).await?;
     // Asked anew: what is shown cannot be taken back.
-    if !ask(&app.kubernetes, &me, REVEAL, &id.namespace).await? {
+    if !ask(&app.kubernetes, &me, REVEAL, &id.namespace, &id.name).await? {
         return Err(Problem::forbidden(format!(
             "you may not be shown keys of namespace {}: that takes the verb create on \
              apikeys/reveal",

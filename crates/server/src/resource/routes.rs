@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
 use axum::Json;
 use axum::extract::State;
 use devportal_api::condition::{Attachment, AuthPolicyState, PlanPolicyState, RouteState};
@@ -14,7 +16,7 @@ use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Reference, Search, list};
+use super::{Reference, Search, about, list};
 use crate::access::{EDIT_ROUTES, SEE_ROUTES};
 use crate::answer::{List, Query};
 use crate::caller::Me;
@@ -67,7 +69,7 @@ pub(crate) struct Policy {
     /// Whether there is one that holds.
     found: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<Reference>,
+    name: Option<Reference>,
     /// What it is attached to: `HTTPRoute`, or a `Gateway` above.
     #[serde(skip_serializing_if = "Option::is_none")]
     on: Option<String>,
@@ -80,7 +82,7 @@ impl Policy {
     fn attached(it: &Attachment) -> Self {
         Self {
             found: true,
-            policy: Some(Reference::to(&it.policy)),
+            name: Some(Reference::to(&it.policy)),
             on: Some(it.target_kind.clone()),
             message: None,
         }
@@ -89,11 +91,20 @@ impl Policy {
     fn missing(message: &str) -> Self {
         Self {
             found: false,
-            policy: None,
+            name: None,
             on: None,
             message: Some(message.to_owned()),
         }
     }
+}
+
+pub(crate) fn addresses() -> ApiRouter<App> {
+    let list = about(
+        "listRoutes",
+        "routes",
+        "What can be published, and what is around each",
+    );
+    ApiRouter::new().api_route("/v1/routes", get_with(all, list))
 }
 
 pub(crate) async fn all(

@@ -58,9 +58,24 @@ async fn the_portals_account_can_act_for_people_on_our_kinds_and_on_nothing_else
             "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview",
         }),
     );
-    let keys = Ask::get(format!("{KINDS}/{dev}/apikeys"));
+    let mut mine = key(shop, "alice");
+    mine["metadata"] = json!({"name": "mine", "namespace": dev});
+    stage.apply(&mine).await?;
+    stage
+        .apply(&json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIProduct",
+            "metadata": {"name": "toys", "namespace": shop},
+            "spec": {
+                "displayName": "Toys", "approvalMode": "manual", "publishStatus": "Draft",
+                "targetRef": {
+                    "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "toys",
+                },
+            },
+        }))
+        .await?;
+    let keys = Ask::get(format!("{KINDS}/{dev}/apikeys/mine"));
     // The roles are new: until the API server knows them.
-    until("alice may list keys", async || {
+    until("alice may read her key", async || {
         let answer = keys.send(&portal, Some(&ALICE), &[]).await?;
         Ok(if Allowed.is_met(&answer) {
             Ok(())
@@ -131,26 +146,34 @@ fn rows(shop: &str, dev: &str) -> Vec<Row> {
     let get = |path: String| Ask::get(path);
     let ours = |namespace: &str, resource: &str| get(format!("{KINDS}/{namespace}/{resource}"));
     let core = |resource: &str| get(format!("/api/v1/namespaces/{dev}/{resource}"));
-    let ask_for_key = |requester: &str| {
-        let path = format!("{KINDS}/{dev}/apikeys?dryRun=All");
-        Ask::new(
-            Method::POST,
-            path,
-            json!({
-                "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
-                "metadata": {"name": "mine"},
-                "spec": {
-                    "apiProductRef": {"name": "toys", "namespace": shop}, "planTier": "gold",
-                    "requestedBy": {"userId": requester, "email": "alice@example.com"},
-                },
-            }),
-        )
+    let write = |namespace: &str, resource: &str, object: Value| {
+        let path = format!("{KINDS}/{namespace}/{resource}?dryRun=All");
+        Ask::new(Method::POST, path, object)
     };
+    let approval = |reviewer: &str| {
+        json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKeyApproval",
+            "metadata": {"name": "decided"},
+            "spec": {
+                "apiKeyRequestRef": {"name": "asked"}, "approved": true,
+                "reviewedBy": reviewer, "reviewedAt": "2030-01-01T00:00:00Z",
+            },
+        })
+    };
+    let mine = || ours(dev, "apikeys/mine");
+    let toys = || ours(shop, "apiproducts/toys");
+    let patch = Ask::new(
+        Method::PATCH,
+        format!("{KINDS}/{shop}/apiproducts/toys?dryRun=All"),
+        json!({"spec": {"description": "by the dozen"}}),
+    );
+    let delete = Ask::new(
+        Method::DELETE,
+        format!("{KINDS}/{dev}/apikeys/mine?dryRun=All"),
+        Value::Null,
+    );
     let routes = get(format!(
         "/apis/gateway.networking.k8s.io/v1/namespaces/{shop}/httproutes"
-    ));
-    let plans = get(format!(
-        "/apis/extensions.kuadrant.io/v1alpha1/namespaces/{shop}/planpolicies"
     ));
     let bind = Ask::new(
         Method::POST,
@@ -165,65 +188,73 @@ fn rows(shop: &str, dev: &str) -> Vec<Row> {
     let cleaner = person("system:serviceaccount:kube-system:generic-garbage-collector");
     let node = person("system:node:one");
     let system = person("system:kube-controller-manager");
-    let theirs = Refused(403, "User \"alice\" cannot list resource");
     let lent = Refused(403, NOT_HERE);
     let never = Refused(403, "cannot impersonate");
-    let own = Refused(403, "devportal-backstage\" cannot list resource");
+    let own = Refused(403, "devportal-backstage\" cannot");
+    let forged = |words| Refused(422, words);
     vec![
-        (Some(ALICE), "list keys", ours(dev, "apikeys"), Allowed),
+        (Some(ALICE), "read her key", mine(), Allowed),
+        (Some(ALICE), "give her key up", delete, Allowed),
         (
             Some(ALICE),
-            "list products",
-            ours(dev, "apiproducts"),
+            "ask for a key",
+            write(dev, "apikeys", key(shop, "alice")),
             Allowed,
         ),
-        (Some(ALICE), "ask for a key", ask_for_key("alice"), Allowed),
         (
             Some(ALICE),
             "ask for a key as bob",
-            ask_for_key("bob"),
-            Refused(422, "but you are 'alice'"),
+            write(dev, "apikeys", key(shop, "bob")),
+            forged("but you are 'alice'"),
         ),
         (
             Some(ALICE),
-            "list requests",
-            ours(shop, "apikeyrequests"),
-            theirs,
+            "read a key of another namespace",
+            ours(shop, "apikeys/mine"),
+            Refused(403, "User \"alice\" cannot get resource"),
+        ),
+        (Some(OLIVIA), "read her product", toys(), Allowed),
+        (Some(OLIVIA), "edit her product", patch.clone(), Allowed),
+        (
+            Some(OLIVIA),
+            "decide",
+            write(shop, "apikeyapprovals", approval("olivia")),
+            Allowed,
         ),
         (
-            Some(ALICE),
-            "list keys of another namespace",
-            ours(shop, "apikeys"),
-            theirs,
+            Some(OLIVIA),
+            "decide as adam",
+            write(shop, "apikeyapprovals", approval("adam")),
+            forged("but you are 'olivia'"),
         ),
+        (
+            Some(OLIVIA),
+            "read alice's key",
+            mine(),
+            Refused(403, "User \"olivia\" cannot get resource"),
+        ),
+        (
+            Some(person("zoe")),
+            "edit a product",
+            patch,
+            Refused(403, "User \"zoe\" cannot patch resource"),
+        ),
+        // Their own roles have these: they may, the portal for them may not.
+        (Some(ALICE), "list her keys", ours(dev, "apikeys"), lent),
+        (Some(ALICE), "list Secrets", core("secrets"), lent),
         (
             Some(OLIVIA),
             "list requests",
             ours(shop, "apikeyrequests"),
-            Allowed,
+            lent,
         ),
         (
             Some(OLIVIA),
             "list approvals",
             ours(shop, "apikeyapprovals"),
-            Allowed,
+            lent,
         ),
-        (Some(OLIVIA), "list routes", routes, Allowed),
-        (Some(OLIVIA), "list plan policies", plans, Allowed),
-        (
-            Some(OLIVIA),
-            "list keys",
-            ours(dev, "apikeys"),
-            Refused(403, "User \"olivia\" cannot list resource"),
-        ),
-        (
-            Some(person("zoe")),
-            "list keys",
-            ours(dev, "apikeys"),
-            Refused(403, "User \"zoe\" cannot list resource"),
-        ),
-        // Alice's own role has these: she may, the portal for her may not.
-        (Some(ALICE), "list Secrets", core("secrets"), lent),
+        (Some(OLIVIA), "list routes", routes, lent),
         (Some(ALICE), "list ConfigMaps", core("configmaps"), lent),
         (
             Some(ALICE),
@@ -232,18 +263,18 @@ fn rows(shop: &str, dev: &str) -> Vec<Row> {
             lent,
         ),
         (Some(ALICE), "bind a role", bind, lent),
-        (Some(master), "list keys", ours(dev, "apikeys"), never),
+        (Some(master), "read a key", mine(), never),
         (Some(master), "list Secrets", core("secrets"), never),
-        (Some(account), "list keys", ours(dev, "apikeys"), never),
+        (Some(account), "read a key", mine(), never),
         (Some(account), "list Secrets", core("secrets"), never),
-        (Some(cleaner), "list keys", ours(dev, "apikeys"), never),
-        (Some(node), "list keys", ours(dev, "apikeys"), never),
+        (Some(cleaner), "read a key", mine(), never),
+        (Some(node), "read a key", mine(), never),
         // The API server lets other names of its own pass: the portal has to refuse them.
         // What they may reach is ours all the same.
-        (Some(system), "list keys", ours(dev, "apikeys"), Allowed),
+        (Some(system), "read a key", mine(), Allowed),
         (Some(system), "list Secrets", core("secrets"), never),
-        (None, "list keys", ours(dev, "apikeys"), own),
-        (None, "list products", ours(shop, "apiproducts"), own),
+        (None, "read a key", mine(), own),
+        (None, "read a product", toys(), own),
         (None, "list Secrets", core("secrets"), own),
         (
             None,
@@ -252,6 +283,17 @@ fn rows(shop: &str, dev: &str) -> Vec<Row> {
             own,
         ),
     ]
+}
+
+fn key(shop: &str, requester: &str) -> Value {
+    json!({
+        "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
+        "metadata": {"name": "another"},
+        "spec": {
+            "apiProductRef": {"name": "toys", "namespace": shop}, "planTier": "gold",
+            "requestedBy": {"userId": requester, "email": "alice@example.com"},
+        },
+    })
 }
 
 fn user_info(answer: Answer) -> Result<Value> {

@@ -23,6 +23,9 @@ stories![
     who_may_no_longer_is_shut_out_in_seconds_also_in_mid_stream,
 ];
 
+/// Who comes in words, with which headers, and the answer.
+type Caller<'a> = (&'a str, Vec<(&'a str, &'a str)>, u16);
+
 /// Every address, with the method it takes.
 const EVERYWHERE: [(&str, &str); 16] = [
     ("GET", "/v1/me"),
@@ -48,7 +51,7 @@ async fn nobody_gets_in_who_is_no_person(stage: Arc<Stage>) -> Result<()> {
     let backstage = bearer(Persona::Backstage)?;
     let (portal, alice) = (bearer(Persona::Portal)?, bearer(Persona::Consumer)?);
     let service = "system:serviceaccount:kuadrant-system:devportal-controller";
-    let callers: [(&str, Vec<(&str, &str)>, u16); 12] = [
+    let callers: [Caller; 12] = [
         ("nobody", vec![], 401),
         (
             "a wrong token",

@@ -84,6 +84,7 @@ async fn ask(visitor: &Visitor, row: &Row) -> Result<u16> {
     Ok(visitor.send(request).await?.status)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows(town: &Town, key: &str, request: &str, seen: &Value) -> Vec<Row> {
     let product = town.product();
     let (shop, dev) = (&town.shop.name, &town.shop.dev);
