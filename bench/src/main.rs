@@ -2,6 +2,7 @@
 
 mod gateway;
 mod plot;
+mod portal;
 mod sample;
 mod shop;
 
@@ -21,12 +22,15 @@ struct Arguments {
 enum Benchmark {
     /// From an acknowledged change to the first answer that shows it.
     Gateway(gateway::Arguments),
+    /// From a question to the portal's server to its answer.
+    Portal(portal::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
         Benchmark::Gateway(arguments) => gateway::run(&arguments).await,
+        Benchmark::Portal(arguments) => portal::run(&arguments).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

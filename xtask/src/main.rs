@@ -66,7 +66,7 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Write what is generated from the code: the CRDs.
+    /// Write what is generated from the code: the CRDs, and the reference of the HTTP API.
     Gen {
         /// Write nothing; fail when a file is stale.
         #[arg(long)]
@@ -97,7 +97,7 @@ async fn main() -> ExitCode {
         Verb::Env => env::run(&dir).await,
         Verb::Test(arguments) => check::test(&arguments).await,
         Verb::Bench { arguments } => bench::run(&arguments).await,
-        Verb::Gen { check } => generate::run(check).map(|()| ExitCode::SUCCESS),
+        Verb::Gen { check } => generate::run(check).await.map(|()| ExitCode::SUCCESS),
         Verb::Planted(arguments) => planted::run(&arguments).await,
         Verb::Ci(arguments) => check::ci(&arguments).await,
     };

@@ -44,6 +44,8 @@ enum Command {
     Explain(ExplainArguments),
     /// Print the definitions of the four kinds, for `kubectl apply`.
     Crds,
+    /// Print the OpenAPI document of the portal's server.
+    Openapi,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +203,11 @@ fn arguments() -> Arguments {
 async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Crds => print_definitions(),
+        Command::Openapi => {
+            let document = devportal_server::openapi();
+            println!("{}", serde_json::to_string_pretty(&document)?);
+            Ok(())
+        }
         Command::Explain(arguments) => explain::run(&arguments.key, arguments.output).await,
         Command::Server(arguments) => {
             log(arguments.log_format)?;

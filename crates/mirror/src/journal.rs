@@ -62,7 +62,7 @@ impl Journal {
     /// whoever asks must look at everything anew.
     pub fn since(&self, number: u64) -> Option<impl Iterator<Item = &Entry>> {
         let first = self.next - self.entries.len() as u64;
-        (number + 1 >= first && number < self.next)
+        (number >= first - 1 && number < self.next)
             .then(|| self.entries.iter().filter(move |it| it.number > number))
     }
 }

@@ -15,7 +15,7 @@ use k8s_openapi::api::authorization::v1::{
 use crate::caller::{Mark, Me};
 use crate::kubernetes::Kubernetes;
 use crate::problem::Problem;
-use crate::remember::Memory;
+use crate::remember::{Memory, Outage};
 
 /// Something that can be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,8 +79,8 @@ pub(crate) struct Access(Memory<(Mark, Right, String), bool>);
 const AT_A_TIME: usize = 16;
 
 impl Access {
-    pub(crate) fn new() -> Self {
-        Self(Memory::new())
+    pub(crate) fn new(outage: &Outage) -> Self {
+        Self(Memory::new(outage))
     }
 
     /// Whether somebody may do something in a namespace; `""` is all of them.
@@ -91,8 +91,9 @@ impl Access {
         right: Right,
         namespace: &str,
     ) -> Result<bool, Problem> {
-        let question = (me.person.mark, right, namespace.to_owned());
-        let ask = ask(kubernetes, me, right, namespace, "");
+        // Not by person: a token may be good for less than its person is.
+        let question = (me.caller.mark(), right, namespace.to_owned());
+        let ask = || ask(kubernetes, me, right, namespace, "");
         self.0.recall(question, ask).await
     }
 

@@ -2,13 +2,16 @@
 //! [`Problem`], also where it is the form that is wrong.
 
 use aide::generate::GenContext;
-use aide::openapi::{Operation, Response as Documented, StatusCode as Status};
+use aide::openapi::{
+    HeaderStyle, Operation, Parameter, ParameterData, ParameterSchemaOrContent, ReferenceOr,
+    Response as Documented, SchemaObject, StatusCode as Status,
+};
 use aide::{OperationInput, OperationOutput};
 use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -92,7 +95,11 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let found = <Json<T> as FromRequest<S>>::from_request(request, state).await;
         let Json(found) = found.map_err(|why| {
-            let detail = why.body_text();
+            const WORDS: &str = "Failed to deserialize the JSON body into the target type: ";
+            let detail = match why.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => "the body is too large".to_owned(),
+                _ => why.body_text().replace(WORDS, ""),
+            };
             Problem::new(why.status(), "Invalid", detail)
         })?;
         Ok(Self(found))
@@ -258,25 +265,106 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
     }
 }
 
-/// The version that `If-Match` asks for.
-///
-/// # Errors
-///
-/// When it is none that an `ETag` had.
-pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(tag) = headers.get(header::IF_MATCH) else {
-        return Ok(None);
+/// A header that an operation reads, as the document tells of it.
+fn document_header(operation: &mut Operation, name: &str, description: &str) {
+    let schema = schemars::json_schema!({"type": "string"});
+    let parameter_data = ParameterData {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: None,
+        format: ParameterSchemaOrContent::Schema(SchemaObject {
+            json_schema: schema,
+            external_docs: None,
+            example: None,
+        }),
+        example: None,
+        examples: std::iter::empty().collect(),
+        explode: None,
+        extensions: std::iter::empty().collect(),
     };
-    let text = tag.to_str().ok().and_then(|it| {
-        let version = it.strip_prefix('"')?.strip_suffix('"')?;
-        let is_version = !version.is_empty() && version.bytes().all(|it| it.is_ascii_digit());
-        is_version.then(|| version.to_owned())
-    });
-    match text {
-        Some(version) => Ok(Some(version)),
-        None => Err(Problem::invalid(
-            "If-Match is the ETag of an earlier answer",
-        )),
+    operation
+        .parameters
+        .push(ReferenceOr::Item(Parameter::Header {
+            parameter_data,
+            style: HeaderStyle::Simple,
+        }));
+}
+
+/// The version that `If-Match` asks for, if it asks for one.
+pub(crate) struct IfMatch(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(tag) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self(None));
+        };
+        let tag = tag.to_str().unwrap_or_default();
+        if tag == "*" {
+            return Ok(Self(None));
+        }
+        let version = tag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let version = version.filter(|it| it.parse::<u64>().is_ok_and(|it| it > 0));
+        match version {
+            Some(version) => Ok(Self(Some(version.to_owned()))),
+            None => Err(Problem::invalid(
+                "If-Match is the ETag of an earlier answer",
+            )),
+        }
+    }
+}
+
+impl OperationInput for IfMatch {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about = "The `ETag` of what was looked at: 412 where it has changed since.";
+        document_header(operation, "If-Match", about);
+    }
+}
+
+/// The number of a request that may be sent again.
+pub(crate) struct IdempotencyKey(Option<Vec<u8>>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = parts.headers.get("idempotency-key");
+        if key.is_some_and(|it| it.as_bytes().trim_ascii().is_empty()) {
+            return Err(Problem::invalid("Idempotency-Key is empty"));
+        }
+        Ok(Self(key.map(|it| it.as_bytes().to_owned())))
+    }
+}
+
+impl OperationInput for IdempotencyKey {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about =
+            "Any text of your own: the same request with the same text is carried out once.";
+        document_header(operation, "Idempotency-Key", about);
+    }
+}
+
+/// Where whoever listens was before.
+pub(crate) struct LastEvent(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let id = parts.headers.get("last-event-id");
+        // What cannot be read is a place that nobody knows.
+        Ok(Self(
+            id.map(|it| it.to_str().unwrap_or_default().to_owned()),
+        ))
+    }
+}
+
+impl OperationInput for LastEvent {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about = "The id of the last event that was heard: what came after it is told.";
+        document_header(operation, "Last-Event-ID", about);
     }
 }
 
@@ -307,8 +395,8 @@ pub(crate) const MADE_BY_REQUEST: &str = "devportal.kuadrant.io/request-sha256";
 
 impl Idempotency {
     /// From the header `Idempotency-Key`, where it is there.
-    pub(crate) fn of(headers: &HeaderMap, user: &str, body: &impl Serialize) -> Option<Self> {
-        let key = headers.get("idempotency-key")?.as_bytes();
+    pub(crate) fn of(key: &IdempotencyKey, user: &str, body: &impl Serialize) -> Option<Self> {
+        let key = key.0.as_deref()?;
         let body = serde_json::to_vec(body).unwrap_or_default();
         let hash = |parts: &[&[u8]]| {
             let mut hash = Sha256::new();
@@ -334,10 +422,20 @@ impl Idempotency {
         &self.whole
     }
 
-    /// Whether an object was made by this very request.
-    pub(crate) fn made<K: kube::Resource>(&self, object: &K) -> bool {
+    /// Whether an object that has the name was made by this very request.
+    ///
+    /// # Errors
+    ///
+    /// When another request made it.
+    pub(crate) fn check<K: kube::Resource>(&self, object: &K) -> Result<(), Problem> {
         let annotations = object.meta().annotations.as_ref();
-        annotations.and_then(|it| it.get(MADE_BY_REQUEST)) == Some(&self.whole)
+        if annotations.and_then(|it| it.get(MADE_BY_REQUEST)) == Some(&self.whole) {
+            return Ok(());
+        }
+        Err(Problem::conflict(
+            "IdempotencyKeyUsed",
+            "this Idempotency-Key was sent with another request, or what it would make is there",
+        ))
     }
 }
 
@@ -372,9 +470,8 @@ mod tests {
 
     #[test]
     fn the_same_request_of_another_person_is_another() {
-        let mut headers = HeaderMap::new();
-        headers.insert("idempotency-key", HeaderValue::from_static("k"));
-        let of = |user, body: &str| Idempotency::of(&headers, user, &body).unwrap();
+        let key = IdempotencyKey(Some(b"k".to_vec()));
+        let of = |user, body: &str| Idempotency::of(&key, user, &body).unwrap();
         assert_eq!(of("a", "x").note(), of("a", "x").note());
         assert_ne!(of("a", "x").suffix(), of("b", "x").suffix());
         assert_eq!(of("a", "x").suffix(), of("a", "y").suffix());

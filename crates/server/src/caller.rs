@@ -19,10 +19,14 @@ use sha2::{Digest, Sha256};
 use crate::App;
 use crate::kubernetes::Kubernetes;
 use crate::problem::Problem;
-use crate::remember::Memory;
+use crate::remember::{Memory, Outage};
 
 /// Where a person's e-mail address is told.
 pub(crate) const EMAIL: &str = "devportal.kuadrant.io/email";
+
+const USER: HeaderName = HeaderName::from_static("impersonate-user");
+const EMAIL_HEADER: HeaderName =
+    HeaderName::from_static("impersonate-extra-devportal.kuadrant.io%2femail");
 
 /// SHA-256 of something long.
 pub(crate) type Mark = [u8; 32];
@@ -41,6 +45,11 @@ impl Caller {
     ///
     /// When there is no token.
     fn of(all: &HeaderMap) -> Result<Self, Problem> {
+        for name in [header::AUTHORIZATION, USER, EMAIL_HEADER] {
+            if all.get_all(&name).iter().count() > 1 {
+                return Err(Problem::invalid(format!("{name} is sent more than once")));
+            }
+        }
         let authorization = all.get(header::AUTHORIZATION);
         let token = authorization.and_then(bearer);
         let (Some(authorization), Some(token)) = (authorization, token) else {
@@ -70,6 +79,16 @@ impl Caller {
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
+
+    /// Of all that is passed on.
+    pub(crate) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// When the token ends, where it tells.
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
 }
 
 fn bearer(authorization: &HeaderValue) -> Option<&str> {
@@ -97,8 +116,21 @@ pub(crate) struct Person {
     pub(crate) user: String,
     pub(crate) groups: Vec<String>,
     pub(crate) email: Option<String>,
-    /// Of all of that.
-    pub(crate) mark: Mark,
+}
+
+/// Control characters, and those that take no room or turn text around.
+fn is_hidden(it: char) -> bool {
+    let is_format = matches!(
+        it,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fffd}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    it.is_control() || is_format
 }
 
 impl Person {
@@ -115,20 +147,18 @@ impl Person {
                  the account's"
             )));
         }
-        if user.chars().any(char::is_control) {
+        if user.chars().any(is_hidden) {
             return Err(Problem::forbidden(
-                "the user's name has control characters: nobody could tell it from another",
+                "the user's name has characters that do not show: nobody could tell it from another",
             ));
         }
         let mut groups = info.groups.unwrap_or_default();
         groups.sort();
         let email = info.extra.and_then(|mut it| it.remove(EMAIL)?.pop());
-        let mark = Sha256::digest(format!("{user:?}{groups:?}{email:?}")).into();
         Ok(Self {
             user,
             groups,
             email,
-            mark,
         })
     }
 
@@ -141,8 +171,8 @@ impl Person {
 pub(crate) struct Door(Memory<Mark, Arc<Person>>);
 
 impl Door {
-    pub(crate) fn new() -> Self {
-        Self(Memory::new())
+    pub(crate) fn new(outage: &Outage) -> Self {
+        Self(Memory::new(outage))
     }
 
     /// # Errors
@@ -157,7 +187,7 @@ impl Door {
         if caller.until.is_some_and(|until| until <= Timestamp::now()) {
             return Err(Problem::unauthenticated());
         }
-        let ask = async {
+        let ask = || async {
             let review = SelfSubjectReview::default();
             let review = kubernetes.review(caller, &review).await?;
             Person::of(review).map(Arc::new)
@@ -253,6 +283,8 @@ mod tests {
             "system:anonymous",
             "system:serviceaccount:backstage:backstage",
             "alice\u{7}",
+            "alice\u{202e}",
+            "al\u{200b}ice",
         ] {
             assert_eq!(person(user).unwrap_err().status, 403, "{user:?}");
         }

@@ -18,9 +18,10 @@ use tokio::time::timeout;
 
 use crate::caller::Caller;
 use crate::problem::Problem;
+use crate::remember::{Outage, silent};
 
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The API server, as somebody.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ pub(crate) struct Kubernetes {
     /// As the server's own account.
     pub(crate) own: Client,
     pub(crate) lens: Lens,
+    pub(crate) outage: Outage,
 }
 
 impl Kubernetes {
@@ -45,6 +47,7 @@ impl Kubernetes {
             bare: ClientBuilder::try_from(bare)?.build(),
             own: Client::try_from(config)?,
             lens,
+            outage: Outage::new(),
         })
     }
 
@@ -58,12 +61,24 @@ impl Kubernetes {
         for (name, value) in headers {
             request.headers_mut().append(name, value.clone());
         }
-        match timeout(PATIENCE, self.bare.request(request)).await {
-            Ok(answer) => answer.map_err(|error| Problem::of_kubernetes(&error)),
-            Err(_) => Err(Problem::unavailable(
-                "the API server does not answer; try again in a moment",
-            )),
-        }
+        let answer = self.wait(self.bare.request(request)).await?;
+        answer.map_err(|error| Problem::of_kubernetes(&error))
+    }
+
+    /// What the server asks by itself.
+    pub(crate) async fn as_itself<T>(
+        &self,
+        ask: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Problem> {
+        let answer = self.wait(ask).await?;
+        answer.map_err(|error| Problem::of_own(&error))
+    }
+
+    async fn wait<T>(&self, ask: impl Future<Output = T>) -> Result<T, Problem> {
+        timeout(PATIENCE, ask).await.map_err(|_| {
+            self.outage.note();
+            silent()
+        })
     }
 
     /// Asks the API server to review something: nothing is kept.
@@ -129,7 +144,7 @@ impl Kubernetes {
             ..DeleteParams::default()
         };
         let request = path::<K>(id.namespace()).delete(id.name(), &params);
-        let answer: Value = self.send(caller, checked(request)?).await?;
+        let answer: Value = self.write(caller, checked(request)?).await?;
         let held = serde_json::from_value::<Guarded<K>>(answer).ok();
         let held = held.filter(|it| it.meta().deletion_timestamp.is_some());
         Ok(match held {
@@ -138,12 +153,32 @@ impl Kubernetes {
         })
     }
 
+    /// Sends what changes something: without an answer nobody knows whether it did.
+    async fn write<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        request: Request<Vec<u8>>,
+    ) -> Result<T, Problem> {
+        if self.outage.is_on() {
+            return Err(silent());
+        }
+        let is_silent = |problem: &Problem| problem.detail == silent().detail;
+        let answer = self.send(caller, request).await;
+        answer.map_err(|it| {
+            if is_silent(&it) {
+                Problem::maybe_done()
+            } else {
+                it
+            }
+        })
+    }
+
     async fn written<K: Kind>(
         &self,
         caller: &Caller,
         request: Request<Vec<u8>>,
     ) -> Result<Written<K>, Problem> {
-        let object: Guarded<K> = self.send(caller, request).await?;
+        let object: Guarded<K> = self.write(caller, request).await?;
         Ok(Written {
             id: K::Id::named(&object.namespace().unwrap_or_default(), &object.name_any()),
             told: told(object, &self.lens).answered(),

@@ -17,6 +17,7 @@
 //! | what is mirrored | [`store`] |
 //! | by what a kind is listed, ordered and searched | [`kinds`], [`shelf`] |
 //! | how the API server is written to | [`kubernetes`] |
+//! | how connections are served, and requests logged | [`serve`], [`trace`] |
 //! | the form of requests, answers and refusals | [`answer`], [`problem`] |
 //! | a resource: its rows, details and actions | [`resource`] |
 //! | the routes and their documentation | [`document`] |
@@ -31,6 +32,7 @@ mod kubernetes;
 mod problem;
 mod remember;
 mod resource;
+mod serve;
 mod shelf;
 mod store;
 mod trace;
@@ -160,23 +162,22 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     })?;
     let (stopping, stops) = watch::channel(false);
     let app = App(Arc::new(Parts {
-        door: Door::new(),
-        access: Access::new(),
+        door: Door::new(&kubernetes.outage),
+        access: Access::new(&kubernetes.outage),
         store: Store::new(),
-        consumers: Memory::new(),
+        consumers: Memory::new(&kubernetes.outage),
         routes: options.routes,
         stops,
         kubernetes,
     }));
     info!(address = %listener.local_addr()?, "serving");
-    let served =
-        axum::serve(listener, document::router(app.clone())).with_graceful_shutdown(async move {
-            stop.await;
-            info!("stopping");
-            stopping.send_replace(true);
-        });
+    let stop = async move {
+        stop.await;
+        info!("stopping");
+        stopping.send_replace(true);
+    };
     tokio::select! {
-        served = served.into_future() => served.context("serving failed"),
+        () = serve::serve(listener, document::router(app.clone()), stop) => Ok(()),
         () = app.store.follow(&app.kubernetes.own, &lens) => {
             anyhow::bail!("a watch has ended; this is a defect")
         }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use devportal_watch::brief;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tracing::warn;
 
 use crate::trace;
 
@@ -27,7 +28,7 @@ pub(crate) struct Problem {
     /// What is wrong and what to do next, for people.
     pub(crate) detail: String,
     /// The fields that are wrong, in the API server's words.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) causes: Vec<Cause>,
     /// Which request this was, in the log of the server too.
     pub(crate) request_id: String,
@@ -37,10 +38,10 @@ pub(crate) struct Problem {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Cause {
     /// The field, such as `spec.targetRef.name`, where it is one that is wrong.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) field: String,
     /// In one word, for programs.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
     /// For people.
     pub(crate) message: String,
@@ -101,6 +102,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail)
     }
 
+    /// A write that nobody answered.
+    pub(crate) fn maybe_done() -> Self {
+        Self::unavailable(
+            "the API server has not answered, and may have carried this out: look before you try \
+             again",
+        )
+    }
+
     /// What the API server answered, or that it does not.
     pub(crate) fn of_kubernetes(error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
@@ -111,6 +120,10 @@ impl Problem {
         };
         let code = match StatusCode::from_u16(status.code) {
             Ok(StatusCode::UNAUTHORIZED) => return Self::unauthenticated(),
+            // It is there, and does not get to it.
+            Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
+                return Self::unavailable("the API server is busy; try again in a moment");
+            }
             Ok(code) if code.is_client_error() => code,
             _ => {
                 return Self::unavailable(format!(
@@ -132,6 +145,25 @@ impl Problem {
         problem
     }
 
+    /// The same of what the server asked by itself: that it may not is no fault of the
+    /// person's, and its account is none of their business.
+    pub(crate) fn of_own(error: &kube::Error) -> Self {
+        let problem = Self::of_kubernetes(error);
+        if problem.code() == StatusCode::CONFLICT || problem.code() == StatusCode::NOT_FOUND {
+            return problem;
+        }
+        warn!(error = %brief(error), "the server could not do what is its own to do");
+        if matches!(
+            problem.code(),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ) {
+            return Self::unavailable(
+                "the portal lacks a right of its own: tell your platform team, the log says which",
+            );
+        }
+        problem
+    }
+
     pub(crate) fn code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -142,10 +174,14 @@ impl Problem {
     }
 }
 
-/// A message without the whole object that the API server may quote in it: what is wrong
-/// comes after that.
+/// A message without what is in front of the words: the name of the policy that refuses,
+/// or the whole object that is refused.
 fn readable(message: &str) -> String {
     const LONGEST: usize = 500;
+    const POLICY: &str = " denied request: ";
+    let message = message
+        .find(POLICY)
+        .map_or(message, |at| &message[at + POLICY.len()..]);
     if message.len() <= LONGEST {
         return message.to_owned();
     }

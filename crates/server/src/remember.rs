@@ -1,37 +1,116 @@
 //! How often is the API server asked the same? Once in some seconds, however many ask.
-//! While it cannot be reached, what it said last stands for a while.
+//! While it does not answer, what it said last stands for a while.
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::problem::Problem;
 
 /// For how long an answer is taken for true.
 const FRESH: Duration = Duration::from_secs(5);
 /// For how long an answer stands in while nobody answers.
-const OUTAGE: Duration = Duration::from_mins(10);
+const STANDS_IN: Duration = Duration::from_mins(10);
+/// For how long a failure is everybody's answer who asks the same, and an outage
+/// everybody's.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long an answer is waited for where there is one to stand in.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 /// How many questions are remembered.
 const MOST: u64 = 100_000;
 
-/// After which time nobody who did not answer is asked again.
-const RETRY: Duration = Duration::from_secs(1);
+/// Whether the API server has left somebody without an answer just now: others do not wait
+/// for the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Outage {
+    began: Instant,
+    /// Milliseconds after that.
+    until: Arc<AtomicU64>,
+}
 
-type Slot<V> = Arc<Mutex<Option<Known<V>>>>;
+impl Outage {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            until: Arc::default(),
+        }
+    }
+
+    pub(crate) fn note(&self) {
+        self.until
+            .store(self.now() + millis(RETRY), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.now() < self.until.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
+}
+
+fn millis(it: Duration) -> u64 {
+    u64::try_from(it.as_millis()).unwrap_or(u64::MAX)
+}
+
+type Slot<V> = Arc<Mutex<Known<V>>>;
 
 struct Known<V> {
-    answer: V,
-    /// When it was given.
-    at: Instant,
-    /// When it is asked for again.
-    again: Instant,
+    /// The last answer, and when it was given.
+    answer: Option<(V, Instant)>,
+    /// Why there was none, and until when that is the answer.
+    failure: Option<(Problem, Instant)>,
+}
+
+impl<V> Default for Known<V> {
+    fn default() -> Self {
+        Self {
+            answer: None,
+            failure: None,
+        }
+    }
+}
+
+impl<V: Clone> Known<V> {
+    fn answer(&self, age: Duration) -> Option<V> {
+        let (answer, at) = self.answer.as_ref()?;
+        (at.elapsed() < age).then(|| answer.clone())
+    }
+
+    /// What is answered without asking.
+    fn recall(&self, is_outage: bool) -> Option<Result<V, Problem>> {
+        if let Some(answer) = self.answer(FRESH) {
+            return Some(Ok(answer));
+        }
+        let failure = self.failure.as_ref();
+        let failure = failure.filter(|(_, until)| Instant::now() < *until);
+        match failure {
+            Some((problem, _)) => Some(self.stand_in(problem.clone())),
+            None if is_outage => Some(self.stand_in(silent())),
+            None => None,
+        }
+    }
+
+    /// The last answer, while nobody gives another.
+    fn stand_in(&self, problem: Problem) -> Result<V, Problem> {
+        let last = self.answer(STANDS_IN).filter(|_| problem.is_outage());
+        last.ok_or(problem)
+    }
+}
+
+pub(crate) fn silent() -> Problem {
+    Problem::unavailable("the API server does not answer; try again in a moment")
 }
 
 /// Answers to questions.
 pub(crate) struct Memory<K, V> {
     slots: moka::sync::Cache<K, Slot<V>>,
+    outage: Outage,
 }
 
 impl<K, V> Memory<K, V>
@@ -39,46 +118,52 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(outage: &Outage) -> Self {
         let slots = moka::sync::Cache::builder()
             .max_capacity(MOST)
-            .time_to_idle(OUTAGE)
+            .time_to_idle(STANDS_IN)
             .build();
-        Self { slots }
+        Self {
+            slots,
+            outage: outage.clone(),
+        }
     }
 
     /// The answer, asked for where it is not fresh. Who asks the same meanwhile waits
-    /// for the same answer.
-    pub(crate) async fn recall(
-        &self,
-        question: K,
-        ask: impl Future<Output = Result<V, Problem>>,
-    ) -> Result<V, Problem> {
+    /// for the same answer, or for the same failure.
+    pub(crate) async fn recall<A>(&self, question: K, ask: impl FnOnce() -> A) -> Result<V, Problem>
+    where
+        A: Future<Output = Result<V, Problem>>,
+    {
         let slot = self.slots.get_with(question, Slot::default);
         let mut known = slot.lock().await;
-        let now = Instant::now();
-        if let Some(it) = &*known
-            && now < it.again
-        {
-            return Ok(it.answer.clone());
+        if let Some(answer) = known.recall(self.outage.is_on()) {
+            return answer;
         }
-        match (ask.await, &mut *known) {
-            (Ok(answer), known) => {
-                let at = Instant::now();
-                *known = Some(Known {
-                    answer: answer.clone(),
-                    at,
-                    again: at + FRESH,
-                });
+        // Nearly always it is known: then nothing of this is there.
+        let ask = Box::pin(ask());
+        let answer = if known.answer(STANDS_IN).is_some() {
+            timeout(IMPATIENCE, ask).await.unwrap_or_else(|_| {
+                self.outage.note();
+                Err(silent())
+            })
+        } else {
+            ask.await
+        };
+        match answer {
+            Ok(answer) => {
+                *known = Known {
+                    answer: Some((answer.clone(), Instant::now())),
+                    failure: None,
+                };
                 Ok(answer)
             }
-            (Err(problem), Some(it)) if problem.is_outage() && it.at.elapsed() < OUTAGE => {
-                it.again = Instant::now() + RETRY;
-                Ok(it.answer.clone())
-            }
-            (Err(problem), known) => {
-                *known = None;
-                Err(problem)
+            Err(problem) => {
+                if !problem.is_outage() {
+                    known.answer = None;
+                }
+                known.failure = Some((problem.clone(), Instant::now() + RETRY));
+                known.stand_in(problem)
             }
         }
     }
@@ -87,49 +172,81 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
-    #[tokio::test]
-    async fn a_hundred_who_ask_the_same_ask_once() {
-        let (memory, asked) = (Memory::<u8, u8>::new(), AtomicUsize::new(0));
-        let ask = || async {
-            asked.fetch_add(1, Ordering::Relaxed);
-            tokio::task::yield_now().await;
-            Ok(7)
-        };
-        let all = (0..100).map(|_| memory.recall(1, ask()));
-        let answers = futures::future::join_all(all).await;
-        assert!(answers.into_iter().all(|it| it.is_ok_and(|it| it == 7)));
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    fn memory() -> Memory<u8, u8> {
+        Memory::new(&Outage::new())
+    }
+
+    async fn nobody() -> Result<u8, Problem> {
+        Err(Problem::unavailable("nobody"))
     }
 
     #[tokio::test]
-    async fn what_was_refused_is_not_remembered_as_allowed() {
-        let memory = Memory::<u8, u8>::new();
-        let refused = async { Err(Problem::unauthenticated()) };
+    async fn a_hundred_who_ask_the_same_ask_once_whatever_the_answer() {
+        for answer in [Ok(7), Err(Problem::unauthenticated())] {
+            let (memory, asked) = (memory(), AtomicUsize::new(0));
+            let ask = || async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                answer.clone()
+            };
+            let all = (0..100).map(|_| memory.recall(1, &ask));
+            let answers = futures::future::join_all(all).await;
+            assert!(answers.into_iter().all(|it| it.ok() == answer.clone().ok()));
+            assert_eq!(asked.load(Ordering::Relaxed), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_does_not_stand_in_for_anything() {
+        let memory = memory();
+        assert!(memory.recall(1, async || Ok(7)).await.is_ok());
+        memory.age(1, FRESH).await;
+        let refused = async || Err(Problem::unauthenticated());
         assert!(memory.recall(1, refused).await.is_err());
-        assert!(memory.recall(1, async { Ok(7) }).await.is_ok());
+        memory.age(1, RETRY).await;
+        assert!(memory.recall(1, nobody).await.is_err());
     }
 
     #[tokio::test]
     async fn while_nobody_answers_the_last_answer_stands() {
-        let memory = Memory::<u8, u8>::new();
-        assert!(memory.recall(1, async { Ok(7) }).await.is_ok());
-        memory.age(&1, FRESH).await;
-        let nobody = || async { Err(Problem::unavailable("nobody")) };
-        assert_eq!(memory.recall(1, nobody()).await.ok(), Some(7));
-        assert!(memory.recall(2, nobody()).await.is_err());
-        memory.age(&1, OUTAGE).await;
-        assert!(memory.recall(1, nobody()).await.is_err());
+        let memory = memory();
+        assert!(memory.recall(1, async || Ok(7)).await.is_ok());
+        memory.age(1, FRESH).await;
+        assert_eq!(memory.recall(1, nobody).await.ok(), Some(7));
+        assert!(memory.recall(2, nobody).await.is_err());
+        memory.age(1, STANDS_IN).await;
+        assert!(memory.recall(1, nobody).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_left_without_an_answer_is_the_last_to_wait_for_it() {
+        let memory = memory();
+        assert!(memory.recall(1, async || Ok(7)).await.is_ok());
+        assert!(memory.recall(2, async || Ok(8)).await.is_ok());
+        memory.age(1, FRESH).await;
+        memory.age(2, FRESH).await;
+        let silence = std::future::pending::<Result<u8, Problem>>;
+        let begun = tokio::time::Instant::now();
+        assert_eq!(memory.recall(1, silence).await.ok(), Some(7));
+        assert_eq!(begun.elapsed(), IMPATIENCE);
+        assert_eq!(memory.recall(2, silence).await.ok(), Some(8));
+        assert!(memory.recall(3, silence).await.is_err());
+        assert_eq!(begun.elapsed(), IMPATIENCE);
     }
 
     impl Memory<u8, u8> {
-        async fn age(&self, question: &u8, by: Duration) {
-            let slot = self.slots.get(question).unwrap();
+        async fn age(&self, question: u8, by: Duration) {
+            let slot = self.slots.get(&question).unwrap();
             let mut known = slot.lock().await;
-            let known = known.as_mut().unwrap();
-            known.at = known.at.checked_sub(by).unwrap();
-            known.again = known.at + FRESH;
+            let earlier = |it: &mut Instant| *it = it.checked_sub(by).unwrap();
+            if let Some((_, at)) = &mut known.answer {
+                earlier(at);
+            }
+            if let Some((_, until)) = &mut known.failure {
+                earlier(until);
+            }
         }
     }
 }

@@ -2,19 +2,20 @@
 //! who may see what of it is decided per request.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
-use devportal_api::id::{ObjectId, ProductId, RouteId};
+use devportal_api::id::{ApprovalId, ObjectId, ProductId, RequestId, RouteId};
+use devportal_api::name::annotation;
 use devportal_api::product::PublishStatus;
-use devportal_api::{APIKey, APIKeyRequest, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::discover::{kuadrant_namespace, route_of};
 use devportal_core::surroundings::Surroundings;
 use devportal_mirror::table::Taken;
-use devportal_mirror::{Difference, Index, Journal, Kind, Lens, Scope, Sight, Table, Told};
+use devportal_mirror::{Difference, Index, Journal, Kept, Kind, Lens, Scope, Sight, Table, Told};
 use devportal_watch::{Source, watch};
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, ResourceExt};
 use tokio::sync::{mpsc, watch as signal};
 use tracing::error;
 
@@ -37,12 +38,14 @@ pub(crate) struct Known {
     pub(crate) around: Surroundings,
     pub(crate) products_by_route: Index<ProductId, RouteId>,
     kuadrants: Table<Kuadrant>,
+    approvals: Table<APIKeyApproval>,
+    approvals_by_request: Index<ApprovalId, RequestId>,
     pub(crate) journal: Journal,
-    /// For whom products were, before and after the changes of them that the journal has.
+    /// For whom products and routes were, before and after the changes that the journal has.
     audiences: BTreeMap<u64, (Audience, Audience)>,
 }
 
-/// For whom a product is that is published.
+/// For whom something is, of those who may list its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
     Nobody,
@@ -58,6 +61,18 @@ impl Audience {
             PublishStatus::Draft => Self::Nobody,
             PublishStatus::Published if groups.is_empty() => Self::Everybody,
             PublishStatus::Published => Self::Groups(groups.to_vec()),
+        }
+    }
+
+    /// A route that a platform engineer has annotated.
+    pub(crate) fn of_route(route: &HTTPRoute) -> Self {
+        let annotations = route.annotations();
+        let names = annotation::EXPOSE.iter();
+        let mut values = names.filter_map(|it| annotations.get(*it));
+        if values.any(|it| it == "true") {
+            Self::Everybody
+        } else {
+            Self::Nobody
         }
     }
 
@@ -89,6 +104,7 @@ news!(
     APIProduct,
     APIKey,
     APIKeyRequest,
+    APIKeyApproval,
     HTTPRoute,
     AuthPolicy,
     PlanPolicy,
@@ -105,6 +121,8 @@ impl Known {
             around: Surroundings::default(),
             products_by_route: Index::default(),
             kuadrants: Table::default(),
+            approvals: Table::default(),
+            approvals_by_request: Index::default(),
             journal: Journal::new(REMEMBERED),
             audiences: BTreeMap::new(),
         }
@@ -117,28 +135,21 @@ impl Known {
                 for it in &taken.differences {
                     let route = it.new.as_ref().map(|product| route_of(product));
                     self.products_by_route.set(&it.id, route);
-                    let audience = |product: &Option<Arc<APIProduct>>| {
-                        product.as_deref().map_or(Audience::Nobody, Audience::of)
-                    };
-                    let number = note_one(&mut self.journal, it);
-                    let audiences = (audience(&it.old), audience(&it.new));
-                    self.audiences.insert(number, audiences);
                 }
-                let last = self.journal.last();
-                let forgotten = |it: &u64| it + REMEMBERED as u64 <= last;
-                while self
-                    .audiences
-                    .first_key_value()
-                    .is_some_and(|(it, _)| forgotten(it))
-                {
-                    self.audiences.pop_first();
-                }
+                self.note_with_audience(&taken, |product| Audience::of(product));
             }
             News::APIKey(told) => note(&mut self.journal, &self.keys.take(told)),
             News::APIKeyRequest(told) => note(&mut self.journal, &self.requests.take(told)),
+            News::APIKeyApproval(told) => {
+                for it in self.approvals.take(told).differences {
+                    let request = it.new.as_ref().map(|approval| approval.request_id());
+                    self.approvals_by_request.set(&it.id, request);
+                }
+            }
             News::HTTPRoute(told) => {
                 self.around.routes.take(told.clone());
-                note(&mut self.journal, &self.routes.take(told));
+                let taken = self.routes.take(told);
+                self.note_with_audience(&taken, |route| Audience::of_route(route));
             }
             News::AuthPolicy(told) => drop(self.around.auth_policies.take(told)),
             News::PlanPolicy(told) => drop(self.around.plan_policies.take(told)),
@@ -146,7 +157,37 @@ impl Known {
         }
     }
 
-    /// For whom the product was, before and after a change of it.
+    /// Notes changes of what not everybody sees who may list the kind.
+    fn note_with_audience<K: Kind>(
+        &mut self,
+        taken: &Taken<K>,
+        audience: impl Fn(&K::Kept) -> Audience,
+    ) {
+        let of = |kept: &Option<K::Kept>| kept.as_ref().map_or(Audience::Nobody, &audience);
+        for it in &taken.differences {
+            let number = note_one(&mut self.journal, it);
+            self.audiences.insert(number, (of(&it.old), of(&it.new)));
+        }
+        let last = self.journal.last();
+        let is_forgotten = |it: &u64| it + REMEMBERED as u64 <= last;
+        while let Some(first) = self.audiences.first_entry() {
+            if !is_forgotten(first.key()) {
+                break;
+            }
+            first.remove();
+        }
+    }
+
+    /// Which decisions there are on a request, in one word.
+    pub(crate) fn decisions_on(&self, id: &RequestId, uid: &str) -> String {
+        let approvals = self.approvals_by_request.referrers(id);
+        let approvals = approvals.filter_map(|it| Some(self.approvals.find(it)?.uid()));
+        let mut uids: Vec<&str> = approvals.collect();
+        uids.sort_unstable();
+        format!("{uid}: {}", uids.join(","))
+    }
+
+    /// For whom the object was, before and after a change of it.
     pub(crate) fn audiences(&self, number: u64) -> Option<&(Audience, Audience)> {
         self.audiences.get(&number)
     }
@@ -157,7 +198,7 @@ impl Known {
     }
 
     /// How sure is what is shown, by kind.
-    pub(crate) fn sights(&self) -> [(&'static str, &Sight); 7] {
+    pub(crate) fn sights(&self) -> [(&'static str, &Sight); 8] {
         fn sight<K: Kind>(table: &Table<K>) -> (&'static str, &Sight) {
             (K::NAME, table.sight(&Scope::Cluster))
         }
@@ -165,6 +206,7 @@ impl Known {
             sight(&self.products.table),
             sight(&self.keys.table),
             sight(&self.requests.table),
+            sight(&self.approvals),
             sight(&self.routes.table),
             sight(self.around.auth_policies.table()),
             sight(self.around.plan_policies.table()),
@@ -267,6 +309,7 @@ impl Store {
             everywhere.follow::<APIProduct>();
             everywhere.follow::<APIKey>();
             everywhere.follow::<APIKeyRequest>();
+            everywhere.follow::<APIKeyApproval>();
             everywhere.follow::<HTTPRoute>();
             everywhere.follow::<AuthPolicy>();
             everywhere.follow::<PlanPolicy>();

@@ -1,14 +1,22 @@
-//! Which request is this? Every answer and every line of the log names it.
+//! Which request is this? Every answer and every line of the log names it, also where
+//! whoever asked did not wait for the answer, or where answering panicked.
 
-use std::time::Instant;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
-use tracing::{Instrument, info, info_span};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tokio::time::timeout;
+use tracing::{Instrument, error, info, info_span};
+
+use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long a request may take, its body included.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 tokio::task_local! {
     static CURRENT: String;
@@ -22,26 +30,66 @@ pub(crate) fn request_id() -> String {
 /// Names the request, logs it, and sets the headers that every answer has.
 pub(crate) async fn every_request(request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(|| hex::encode(rand::random::<[u8; 8]>()));
-    let method = request.method().clone();
     // Not the path itself: names in it are other people's words.
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let route = request.extensions().get::<MatchedPath>();
+    let mut log = Log {
+        id: id.clone(),
+        method: request.method().clone(),
+        route: route.map_or("none", MatchedPath::as_str).to_owned(),
+        began: Instant::now(),
+        status: None,
+    };
     let span = info_span!("request", id = %id);
-    let began = Instant::now();
-    let answer = CURRENT.scope(id.clone(), next.run(request));
+    let answer = CURRENT.scope(id.clone(), answer(request, next));
     let mut response = answer.instrument(span).await;
-    let (status, took) = (response.status().as_u16(), began.elapsed());
-    info!(%id, %method, route, status, took_ms = took.as_millis(), "answered");
+    log.status = Some(response.status());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    // What is not said to be otherwise is for this person and this moment.
+    // Everything is for this person and this moment.
     let no_store = HeaderValue::from_static("no-store");
-    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
+    headers.insert(header::CACHE_CONTROL, no_store);
     response
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    let is_read = request.method() == Method::GET;
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match timeout(PATIENCE, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            error!("answering a request panicked, which is a bug");
+            let detail =
+                "the portal has made a mistake; its log tells more under this request's id";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Mistake", detail).into_response()
+        }
+        Err(_) if is_read => crate::remember::silent().into_response(),
+        Err(_) => Problem::maybe_done().into_response(),
+    }
+}
+
+/// Tells of a request when it is over, however it ended.
+struct Log {
+    id: String,
+    method: Method,
+    route: String,
+    began: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let (id, method, route) = (&self.id, &self.method, &self.route);
+        let took_ms = self.began.elapsed().as_millis();
+        if let Some(status) = self.status {
+            info!(%id, %method, route, status = status.as_u16(), took_ms, "answered");
+        } else {
+            info!(%id, %method, route, took_ms, "broken off");
+        }
+    }
 }
 
 /// The id that a proxy gave, if it is one.

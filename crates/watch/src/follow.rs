@@ -31,6 +31,9 @@ use crate::pause::Pause;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A stream that lived so long is a recovery.
 const SETTLED: Duration = Duration::from_secs(5);
+/// After how long without a word a watch is taken for broken: there is a bookmark each
+/// minute, also where nothing changes.
+const SILENCE: Duration = Duration::from_secs(100);
 /// Seconds after which the API server ends a watch; it goes on in another at once.
 const WATCH_FOR: u32 = 290;
 
@@ -252,7 +255,13 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
         }
         pin_mut!(stream);
         let began = Instant::now();
-        while let Some(event) = stream.next().await {
+        loop {
+            let Ok(event) = timeout(SILENCE, stream.next()).await else {
+                return self.go_on(Failure::silent(), version).await;
+            };
+            let Some(event) = event else {
+                break;
+            };
             // A stream that opens and breaks at once is no recovery.
             if began.elapsed() > SETTLED {
                 self.pause.reset();

@@ -10,23 +10,25 @@ use aide::axum::routing::get_with;
 use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response as Documented, StatusCode as Status};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use devportal_api::foreign::HTTPRoute;
 use devportal_api::{APIKey, APIKeyRequest, APIProduct};
 use devportal_mirror::Kind;
 use devportal_mirror::journal::Entry;
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::about;
-use crate::App;
-use crate::access::{Right, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES};
+use crate::access::{EDIT_ROUTES, Right, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES};
+use crate::answer::LastEvent;
 use crate::caller::Me;
 use crate::problem::Problem;
+use crate::{App, Routes};
 
 /// One change.
 #[derive(Serialize)]
@@ -40,10 +42,13 @@ struct Change<'a> {
     ended: bool,
 }
 
-/// How often whoever listens is looked at again: their token may have ended.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How often whoever listens is looked at again while nothing changes, unless their token
+/// tells when it ends.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// How many events wait for who listens slowly. Nothing is lost: they are in the journal.
 const WAITING: usize = 64;
+
+type Events = Sender<Result<Event, Infallible>>;
 
 /// The changes that somebody may see.
 pub(crate) struct Changes(Response);
@@ -56,10 +61,9 @@ pub(crate) fn addresses() -> ApiRouter<App> {
 pub(crate) async fn all(
     State(app): State<App>,
     me: Me,
-    headers: HeaderMap,
+    LastEvent(last): LastEvent,
 ) -> Result<Changes, Problem> {
-    let last = headers.get("last-event-id").and_then(|it| it.to_str().ok());
-    let reader = Reader::from(&app, last);
+    let reader = Reader::from(&app, last.as_deref());
     let (events, heard) = channel(WAITING);
     tokio::spawn(async move {
         // Ends with the connection, the token or the server.
@@ -94,37 +98,42 @@ impl Reader {
         Self { at }
     }
 
-    async fn run(
-        mut self,
-        app: &App,
-        me: &Me,
-        events: &Sender<Result<Event, Infallible>>,
-    ) -> Result<(), Over> {
+    async fn run(mut self, app: &App, me: &Me, events: &Events) -> Result<(), Over> {
         let mut changed = app.store.changed.subscribe();
         let mut stops = app.stops.clone();
+        // From where on, for whoever is cut off before anything changes.
+        if let Some(at) = self.at {
+            send(events, Event::default().id(place(app, at))).await?;
+        }
         loop {
             changed.mark_unchanged();
-            self.tell(app, me, events).await?;
             tokio::select! {
-                _ = timeout(LOOK_AGAIN, changed.changed()) => {}
+                told = self.tell(app, me, events) => told?,
+                _ = stops.changed() => return Err(Over),
+            }
+            let until = me
+                .caller
+                .until()
+                .map(|at| at.duration_since(Timestamp::now()));
+            let until = until.map(|it| Duration::try_from(it).unwrap_or_default());
+            tokio::select! {
+                changed = timeout(until.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN), changed.changed()) => {
+                    drop(changed);
+                }
                 _ = stops.changed() => return Err(Over),
                 () = events.closed() => return Err(Over),
             }
-            let admitted = app.door.admit(&app.kubernetes, &me.caller).await;
-            if let Err(problem) = admitted {
-                let event = Event::default().event("end").data(problem.detail);
-                let _ = events.send(Ok(event)).await;
+            if let Err(problem) = app.door.admit(&app.kubernetes, &me.caller).await {
+                // Any other failure may pass: whoever listens comes again.
+                if problem.code() == StatusCode::UNAUTHORIZED {
+                    send(events, Event::default().event("end").data(problem.detail)).await?;
+                }
                 return Err(Over);
             }
         }
     }
 
-    async fn tell(
-        &mut self,
-        app: &App,
-        me: &Me,
-        events: &Sender<Result<Event, Infallible>>,
-    ) -> Result<(), Over> {
+    async fn tell(&mut self, app: &App, me: &Me, events: &Events) -> Result<(), Over> {
         let (entries, last) = {
             let known = app.store.read();
             let since = self.at.and_then(|at| known.journal.since(at));
@@ -135,22 +144,23 @@ impl Reader {
             (entries, known.journal.last())
         };
         self.at = Some(last);
-        let id = |number| format!("{}-{number}", app.store.journal);
         let Some(entries) = entries else {
-            let event = Event::default().event("reset").id(id(last)).data("{}");
-            return events.send(Ok(event)).await.map_err(|_| Over);
+            let event = Event::default().event("reset").id(place(app, last));
+            return send(events, event.data("{}")).await;
         };
         for (mut entry, audiences) in entries {
-            let Some((kind, right)) = kind(entry.kind) else {
+            let Some((kind, right, insiders)) = kind(entry.kind) else {
                 continue;
             };
             let namespace = &entry.namespace;
-            if !app.may(me, right, namespace).await.unwrap_or(false) {
+            // Who cannot be answered for comes again, and is told then.
+            if !app.may(me, right, namespace).await.map_err(|_| Over)? {
                 continue;
             }
-            // A product that is withdrawn is gone for those it was published for.
-            if let Some((before, after)) = audiences
-                && !app.may(me, SEE_REQUESTS, namespace).await.unwrap_or(false)
+            let is_open = kind == ROUTES && app.routes == Routes::All;
+            // What is withdrawn is gone for those it was there for.
+            if let Some((before, after)) = audiences.filter(|_| !is_open)
+                && !app.may(me, insiders, namespace).await.map_err(|_| Over)?
             {
                 let (saw, sees) = (before.has(&me.person), after.has(&me.person));
                 if !saw && !sees {
@@ -167,24 +177,39 @@ impl Reader {
             let data = serde_json::to_string(&change).unwrap_or_default();
             let event = Event::default()
                 .event("change")
-                .id(id(entry.number))
-                .data(data);
-            events.send(Ok(event)).await.map_err(|_| Over)?;
+                .id(place(app, entry.number));
+            send(events, event.data(data)).await?;
         }
         Ok(())
     }
 }
 
-/// How a kind is told of, and what it takes to be told.
-fn kind(name: &str) -> Option<(&'static str, Right)> {
+/// The id of an event.
+fn place(app: &App, number: u64) -> String {
+    format!("{}-{number}", app.store.journal)
+}
+
+async fn send(events: &Events, event: Event) -> Result<(), Over> {
+    events.send(Ok(event)).await.map_err(|_| Over)
+}
+
+const ROUTES: &str = "httproutes";
+
+/// How a kind is told of, what it takes to be told, and to be told of all of it.
+fn kind(name: &str) -> Option<(&'static str, Right, Right)> {
     [
-        (APIProduct::NAME, "apiproducts", SEE_PRODUCTS),
-        (APIKey::NAME, "apikeys", SEE_KEYS),
-        (APIKeyRequest::NAME, "apikeyrequests", SEE_REQUESTS),
-        (HTTPRoute::NAME, "httproutes", SEE_ROUTES),
+        (APIProduct::NAME, "apiproducts", SEE_PRODUCTS, SEE_REQUESTS),
+        (APIKey::NAME, "apikeys", SEE_KEYS, SEE_KEYS),
+        (
+            APIKeyRequest::NAME,
+            "apikeyrequests",
+            SEE_REQUESTS,
+            SEE_REQUESTS,
+        ),
+        (HTTPRoute::NAME, ROUTES, SEE_ROUTES, EDIT_ROUTES),
     ]
     .into_iter()
-    .find_map(|(kind, plural, right)| (kind == name).then_some((plural, right)))
+    .find_map(|(kind, plural, right, all)| (kind == name).then_some((plural, right, all)))
 }
 
 impl IntoResponse for Changes {

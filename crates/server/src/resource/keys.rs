@@ -6,13 +6,13 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::NoContent;
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::{Delivery, LiveCredential, RequestedBy};
 use devportal_api::scheme::{Credentials, Limits};
 use devportal_api::{APIKey, GROUP, VERSION};
-use devportal_mirror::{Kept, Told as News};
+use devportal_mirror::{Kept, Kind, Told as News};
 use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ use super::{Reference, Search, Told, about, list, products, said};
 use crate::App;
 use crate::access::SEE_KEYS;
 use crate::answer::{
-    Body, Created, Idempotency, List, MADE_BY_REQUEST, Named, Path, Query, Versioned, checked_name,
-    checked_namespace, if_match, stale_if_conflict,
+    Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
+    Versioned, checked_name, checked_namespace, stale_if_conflict,
 };
 use crate::caller::Me;
 use crate::kinds::{State as KeyState, conditions_of_key, enforced};
@@ -235,7 +235,7 @@ pub(super) async fn find(app: &App, me: &Me, id: &KeyId) -> Result<Arc<APIKey>, 
 pub(crate) async fn create(
     State(app): State<App>,
     me: Me,
-    headers: HeaderMap,
+    key: IdempotencyKey,
     Body(new): Body<NewKey>,
 ) -> Result<Created<Key>, Problem> {
     checked_namespace("namespace", &new.namespace)?;
@@ -250,7 +250,7 @@ pub(crate) async fn create(
             "the cluster knows none of yours: give one",
         ));
     };
-    let idempotency = Idempotency::of(&headers, &me.person.user, &new);
+    let idempotency = Idempotency::of(&key, &me.person.user, &new);
     let mut metadata = json!({});
     let name = match (&new.name, &idempotency) {
         (Some(name), _) => Some(name.clone()),
@@ -288,11 +288,9 @@ pub(crate) async fn create(
         (Err(problem), Some(it), Some(name)) if problem.code() == StatusCode::CONFLICT => {
             let id = KeyId::new(&new.namespace, name);
             let there = app.kubernetes.get::<APIKey>(&me.caller, &id).await?;
-            if !it.made(&there) {
-                return Err(problem);
-            }
-            app.store
-                .take(News::<APIKey>::Answered(id.clone(), Arc::new(there)));
+            it.check(&there)?;
+            let there = APIKey::keep(there, &app.kubernetes.lens);
+            app.store.take(News::<APIKey>::Answered(id.clone(), there));
             id
         }
         (Err(problem), _, _) => return Err(problem),
@@ -320,23 +318,25 @@ pub(crate) async fn delete(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    headers: HeaderMap,
+    IfMatch(version): IfMatch,
 ) -> Result<NoContent, Problem> {
     let id = named.id()?;
     let key = find(&app, &me, &id).await?;
-    let version = if_match(&headers)?;
     let (caller, uid) = (&me.caller, Kept::uid(&key));
     let deleted = app.kubernetes.delete::<APIKey>(caller, &id, uid, version);
     app.store.take(deleted.await.map_err(stale_if_conflict)?);
     Ok(NoContent)
 }
 
+/// How often a rotation is asked for anew because something else of the key changed.
+const TRIES: usize = 3;
+
 /// Makes a new value; the one before goes on for a while.
 pub(crate) async fn rotate(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    headers: HeaderMap,
+    IfMatch(seen): IfMatch,
     rotation: Option<Body<NewRotation>>,
 ) -> Result<Versioned<Key>, Problem> {
     let Body(rotation) = rotation.unwrap_or_default();
@@ -348,14 +348,33 @@ pub(crate) async fn rotate(
             "this key's value is in a Secret of your own: change it there",
         ));
     }
-    let version = if_match(&headers)?.or_else(|| key.resource_version());
-    let patch = json!({
-        "metadata": {"resourceVersion": version},
-        "spec": {"rotation": {"revision": key.revision() + 1, "overlap": rotation.overlap}},
-    });
-    let written = app.kubernetes.patch::<APIKey>(&me.caller, &id, &patch);
-    app.store
-        .take(written.await.map_err(stale_if_conflict)?.told);
+    // One rotation, also where the button was pressed twice.
+    let revision = key.revision() + 1;
+    let mut version = seen.clone().or_else(|| key.resource_version());
+    for tries in 1.. {
+        let patch = json!({
+            "metadata": {"resourceVersion": version},
+            "spec": {"rotation": {"revision": revision, "overlap": rotation.overlap}},
+        });
+        let written = app.kubernetes.patch::<APIKey>(&me.caller, &id, &patch);
+        match written.await.map_err(stale_if_conflict) {
+            Ok(written) => {
+                app.store.take(written.told);
+                break;
+            }
+            Err(problem) => {
+                let is_stale = problem.code() == StatusCode::PRECONDITION_FAILED;
+                if !is_stale || seen.is_some() || tries == TRIES {
+                    return Err(problem);
+                }
+                let now = app.kubernetes.get::<APIKey>(&me.caller, &id).await?;
+                if now.uid() != ResourceExt::uid(&*key) || now.revision() != key.revision() {
+                    return Err(problem);
+                }
+                version = now.resource_version();
+            }
+        }
+    }
     let key = app
         .store
         .read()

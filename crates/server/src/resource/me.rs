@@ -94,13 +94,11 @@ fn of(places: &Places, namespaces: BTreeSet<String>) -> Vec<String> {
 
 /// The namespaces that a platform engineer has labelled for consumers.
 async fn consumers(app: &App) -> Result<BTreeSet<String>, Problem> {
-    let ask = async {
+    let ask = || async {
         let api: Api<Namespace> = Api::all(app.kubernetes.own.clone());
         let selector = format!("{}=true", label::CONSUMERS);
-        let found = api
-            .list_metadata(&ListParams::default().labels(&selector))
-            .await;
-        let found = found.map_err(|it| Problem::of_kubernetes(&it))?;
+        let params = ListParams::default().labels(&selector);
+        let found = app.kubernetes.as_itself(api.list_metadata(&params)).await?;
         Ok(found.items.iter().map(ResourceExt::name_any).collect())
     };
     app.consumers.recall((), ask).await

@@ -9,13 +9,13 @@ use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response as Documented, StatusCode as Status};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, NoContent, Response};
 use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
 use devportal_api::{APIProduct, APIProductSpec, GROUP, VERSION};
-use devportal_mirror::Kept;
+use devportal_mirror::{Kept, Kind, Told as Observed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ use super::{Search, Told, about, list};
 use crate::App;
 use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
 use crate::answer::{
-    Body, Created, Idempotency, List, MADE_BY_REQUEST, Named, Path, Query, Versioned, checked_name,
-    checked_namespace, if_match, stale_if_conflict,
+    Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
+    Versioned, checked_name, checked_namespace, stale_if_conflict,
 };
 use crate::caller::{Me, Person};
 use crate::kinds::State as KeyState;
@@ -330,12 +330,12 @@ impl IntoResponse for Document {
 pub(crate) async fn create(
     State(app): State<App>,
     me: Me,
-    headers: HeaderMap,
+    key: IdempotencyKey,
     Body(new): Body<NewProduct>,
 ) -> Result<Created<Product>, Problem> {
     checked_namespace("namespace", &new.namespace)?;
     checked_name("name", &new.name)?;
-    let idempotency = Idempotency::of(&headers, &me.person.user, &new);
+    let idempotency = Idempotency::of(&key, &me.person.user, &new);
     let mut object = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "APIProduct",
@@ -356,9 +356,10 @@ pub(crate) async fn create(
                 return Err(problem);
             };
             let there = app.kubernetes.get::<APIProduct>(&me.caller, &id).await?;
-            if !it.made(&there) {
-                return Err(problem);
-            }
+            it.check(&there)?;
+            let there = APIProduct::keep(there, &app.kubernetes.lens);
+            app.store
+                .take(Observed::<APIProduct>::Answered(id.clone(), there));
         }
     }
     let product = written(&app, &id)?;
@@ -369,13 +370,13 @@ pub(crate) async fn edit(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    headers: HeaderMap,
+    IfMatch(version): IfMatch,
     Body(patch): Body<ProductPatch>,
 ) -> Result<Versioned<Product>, Problem> {
     let id = named.id::<ProductId>()?;
     find(&app, &me, &id).await?;
     let mut object = json!({"spec": patch.spec});
-    if let Some(version) = if_match(&headers)? {
+    if let Some(version) = version {
         object["metadata"] = json!({"resourceVersion": version});
     }
     let written_object = app.kubernetes.patch::<APIProduct>(&me.caller, &id, &object);
@@ -389,11 +390,10 @@ pub(crate) async fn delete(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    headers: HeaderMap,
+    IfMatch(version): IfMatch,
 ) -> Result<NoContent, Problem> {
     let id = named.id::<ProductId>()?;
     let product = find(&app, &me, &id).await?;
-    let version = if_match(&headers)?;
     let (caller, uid) = (&me.caller, product.uid());
     let deleted = app
         .kubernetes

@@ -6,7 +6,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use devportal_api::id::{ProductId, RequestId};
 use devportal_api::key::RequestedBy;
 use devportal_api::name::{self, annotation};
@@ -23,7 +23,7 @@ use super::keys::product_id;
 use super::{Reference, Search, Told, about, list, said};
 use crate::App;
 use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
-use crate::answer::{Body, Created, List, Named, Path, Query, Versioned, changed, if_match};
+use crate::answer::{Body, Created, IfMatch, List, Named, Path, Query, Versioned, changed};
 use crate::caller::Me;
 use crate::kinds::{State as RequestState, conditions_of_request, enforced};
 use crate::problem::Problem;
@@ -202,12 +202,12 @@ pub(crate) async fn decide(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    headers: HeaderMap,
+    IfMatch(seen): IfMatch,
     Body(new): Body<NewDecision>,
 ) -> Result<Created<Decision>, Problem> {
     let id = named.id()?;
     let request = find(&app, &me, &id).await?;
-    if if_match(&headers)?.is_some_and(|it| it != request.version().0.to_string()) {
+    if seen.is_some_and(|it| it != request.version().0.to_string()) {
         return Err(changed());
     }
     if new.approved {
@@ -233,10 +233,9 @@ pub(crate) async fn decide(
         ));
     }
     let reviewed_at = Timestamp::now().to_string();
-    // Who decides on the same version makes an object of the same name: of two at once
-    // one learns that the other was first.
-    let basis = format!("{}/{}/{}", request.uid(), request.version().0, new.approved);
-    let approval = name::decision(&id, &basis);
+    // Who decides after the same decisions makes an object of the same name: of two at
+    // once one learns that the other was first.
+    let approval = name::decision(&id, &app.store.read().decisions_on(&id, request.uid()));
     let mut spec = json!({
         "apiKeyRequestRef": {"name": id.name},
         "reviewedBy": me.person.user,
@@ -257,18 +256,20 @@ pub(crate) async fn decide(
         .create::<APIKeyApproval>(&me.caller, &id.namespace, &object);
     let made = made.await.map_err(|problem| {
         if problem.code() == StatusCode::CONFLICT {
-            let detail = "somebody has just decided so on this request: look at it again";
+            let detail = "somebody has just decided on this request: look at it again";
             return Problem::conflict("DecidedAlready", detail);
         }
         problem
     })?;
+    let version = made.version();
+    app.store.take(made.told);
     let decision = Decision {
-        approval: Reference::to(&made.id),
+        approval: Reference::to(&approval),
         approved: new.approved,
         reviewed_by: me.person.user.clone(),
         reviewed_at,
     };
-    Ok(Created(Versioned(decision, made.version())))
+    Ok(Created(Versioned(decision, version)))
 }
 
 fn merge(spec: &mut serde_json::Value, new: &NewDecision) {

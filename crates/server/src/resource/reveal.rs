@@ -19,7 +19,7 @@ use devportal_api::name::annotation;
 use devportal_api::scheme::Credentials;
 use devportal_mirror::Kind;
 use devportal_mirror::secret::{digest, value_of};
-use devportal_watch::{Guarded, brief, told};
+use devportal_watch::{Guarded, told};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -34,7 +34,7 @@ use super::keys::{can_reveal, current, find};
 use crate::App;
 use crate::access::{REVEAL, ask};
 use crate::answer::{Named, Path};
-use crate::caller::Me;
+use crate::caller::{Me, Person};
 use crate::kinds::{State as KeyState, conditions_of_key};
 use crate::problem::Problem;
 
@@ -104,9 +104,8 @@ pub(crate) async fn reveal(
     for _ in 0..TRIES {
         let secret = waiting(&app, &id, &key)?;
         let value = read(&app, &key, &secret).await?;
-        match claim(&app, &id, &key).await {
+        match claim(&app, &me, &id, &key).await {
             Ok(()) => {
-                note(&app, &me, &key).await;
                 let status = key.status.clone().unwrap_or_default();
                 return Ok(Revealed {
                     value,
@@ -165,10 +164,7 @@ fn waiting(app: &App, id: &KeyId, key: &APIKey) -> Result<SecretId, Problem> {
 /// The value, if it is the one that the status tells of.
 async fn read(app: &App, key: &APIKey, id: &SecretId) -> Result<Zeroizing<String>, Problem> {
     let api: Api<Secret> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
-    let secret = api.get(&id.name).await.map_err(|error| {
-        warn!(secret = %id, error = %brief(&error), "a key's value cannot be read");
-        Problem::unavailable("the value cannot be read at the moment: try again later")
-    })?;
+    let secret = app.kubernetes.as_itself(api.get(&id.name)).await?;
     let of_key = secret.annotations().get(annotation::KEY_UID);
     let is_its = of_key.is_some() && of_key == key.meta().uid.as_ref();
     let wanted = current(key).and_then(|it| it.digest.as_ref());
@@ -182,32 +178,39 @@ async fn read(app: &App, key: &APIKey, id: &SecretId) -> Result<Zeroizing<String
     })
 }
 
-/// Says that the value was shown, of the version of the key that said that it waits.
-async fn claim(app: &App, id: &KeyId, key: &APIKey) -> Result<(), Problem> {
-    let api: Api<Guarded<APIKey>> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
-    let patch = json!({
-        "metadata": {"uid": key.uid(), "resourceVersion": key.resource_version()},
-        "status": {"canReadSecret": false},
-    });
-    let (params, merge) = (PatchParams::default(), Patch::Merge(&patch));
-    let patched = api.patch_status(&id.name, &params, &merge).await;
-    let patched = patched.map_err(|it| Problem::of_kubernetes(&it))?;
-    app.store
-        .take(told(patched, &app.kubernetes.lens).answered());
-    Ok(())
+/// Says that the value was shown, of the version of the key that said that it waits, and
+/// to whom: both also where whoever asked breaks off in between.
+async fn claim(app: &App, me: &Me, id: &KeyId, key: &Arc<APIKey>) -> Result<(), Problem> {
+    let (app, id, key) = (app.clone(), id.clone(), Arc::clone(key));
+    let person = Arc::clone(&me.person);
+    let claim = async move {
+        let api: Api<Guarded<APIKey>> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
+        let patch = json!({
+            "metadata": {"uid": key.uid(), "resourceVersion": key.resource_version()},
+            "status": {"canReadSecret": false},
+        });
+        let (params, merge) = (PatchParams::default(), Patch::Merge(&patch));
+        let patched = api.patch_status(&id.name, &params, &merge);
+        let patched = app.kubernetes.as_itself(patched).await?;
+        app.store
+            .take(told(patched, &app.kubernetes.lens).answered());
+        note(&app, &person, &key).await;
+        Ok(())
+    };
+    let failed = |_| Err(Problem::maybe_done());
+    tokio::spawn(claim).await.unwrap_or_else(failed)
 }
 
 /// The key as it is now, past the mirror.
 async fn look(app: &App, id: &KeyId) -> Result<Arc<APIKey>, Problem> {
     let api: Api<APIKey> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
-    let key = api.get(&id.name).await;
-    let key = key.map_err(|it| Problem::of_kubernetes(&it))?;
+    let key = app.kubernetes.as_itself(api.get(&id.name)).await?;
     Ok(APIKey::keep(key, &app.kubernetes.lens))
 }
 
 /// Tells who was shown the value, on the key. That it cannot be told hides nothing: the
 /// audit log has the person's own question whether they may.
-async fn note(app: &App, me: &Me, key: &APIKey) {
+async fn note(app: &App, person: &Person, key: &APIKey) {
     let reporter = Reporter {
         controller: "devportal.kuadrant.io/server".to_owned(),
         instance: None,
@@ -216,12 +219,16 @@ async fn note(app: &App, me: &Me, key: &APIKey) {
     let event = Event {
         type_: EventType::Normal,
         reason: "Revealed".to_owned(),
-        note: Some(format!("The key's value was shown to {}", me.person.user)),
+        note: Some(format!("The key's value was shown to {}", person.user)),
         action: "Reveal".to_owned(),
         secondary: None,
     };
-    if let Err(error) = recorder.publish(&event, &key.object_ref(&())).await {
+    let regarding = key.object_ref(&());
+    let told = app
+        .kubernetes
+        .as_itself(recorder.publish(&event, &regarding));
+    if told.await.is_err() {
         let key = KeyId::of(key);
-        warn!(%key, error = %brief(&error), "no Event tells that a key was shown");
+        warn!(%key, "no Event tells that this key was shown");
     }
 }

@@ -9,10 +9,8 @@ use axum::extract::State;
 use devportal_api::condition::{Attachment, AuthPolicyState, PlanPolicyState, RouteState};
 use devportal_api::foreign::HTTPRoute;
 use devportal_api::id::RouteId;
-use devportal_api::name::annotation;
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
 use devportal_core::discover::look_around;
-use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +20,7 @@ use crate::answer::{List, Query};
 use crate::caller::Me;
 use crate::problem::Problem;
 use crate::shelf::{Shelved, Topic};
-use crate::store::{Known, listed};
+use crate::store::{Audience, Known, listed};
 use crate::{App, Routes};
 
 /// Which routes.
@@ -133,14 +131,7 @@ pub(crate) async fn all(
 }
 
 fn is_exposed(app: &App, route: &HTTPRoute) -> bool {
-    let names = annotation::EXPOSE;
-    let annotations = route.annotations();
-    let is_annotated = || {
-        names
-            .iter()
-            .any(|it| annotations.get(*it).is_some_and(|it| it == "true"))
-    };
-    app.routes == Routes::All || is_annotated()
+    app.routes == Routes::All || Audience::of_route(route) == Audience::Everybody
 }
 
 fn row(app: &App, known: &Known, id: &RouteId, route: &Arc<HTTPRoute>) -> RouteRow {

@@ -547,6 +547,30 @@ fn texts(open: &Open) -> Vec<Attempt> {
         ),
         (
             OLIVIA,
+            "names a product with a space of no width",
+            product(json!({"displayName": "To\u{200b}ys"})),
+            refused("spec.displayName holds"),
+        ),
+        (
+            OLIVIA,
+            "shows a product to a group in disguise",
+            product(json!({"visibility": {"groups": ["toys", "a\u{202e}b"]}})),
+            refused("spec.visibility.groups holds"),
+        ),
+        (
+            OLIVIA,
+            "names an owner with an escape",
+            product(json!({"owner": {"kind": "Group", "name": "a\u{1b}[31m"}})),
+            refused("spec.owner.name holds"),
+        ),
+        (
+            ALICE,
+            "tells a novel of what her key is for",
+            key(json!({"useCase": "a".repeat(4097)})),
+            refused("longer than 4096 characters"),
+        ),
+        (
+            OLIVIA,
             "describes a product with a carriage return",
             product(json!({"description": "Toys\rBears"})),
             refused("spec.description holds"),

@@ -317,8 +317,12 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
     );
 
     // Another owner sees none of it.
-    ensure!(town.oscar.list("/v1/requests").await?.is_empty());
-    ensure!(town.oscar.list("/v1/keys").await?.is_empty());
+    for path in ["/v1/requests", "/v1/keys", "/v1/products?status=Draft"] {
+        let rows = town.oscar.list(path).await?;
+        let theirs = [&town.shop.name, &town.shop.dev];
+        let is_theirs = |row: &Value| theirs.iter().any(|it| row["namespace"] == ***it);
+        ensure!(!rows.iter().any(is_theirs), "{path}: {rows:?}");
+    }
     town.oscar.get(&request).await?.expect(404)?;
     town.oscar
         .post(&format!("{request}/decision"), &denied)
@@ -459,6 +463,33 @@ async fn who_listens_hears_of_what_they_may_see_and_goes_on_where_they_were(
     let second = second.rsplit('/').next().unwrap_or_default().to_owned();
     let mut again = Listener::new(&town.alice, last.as_deref()).await?;
     again.until(&second).await?;
+    // Of a draft she hears nothing, and of one that is withdrawn that it is gone.
+    let product = |publish: &str| json!({"spec": {"publishStatus": publish}});
+    town.olivia
+        .patch(&town.product(), &product("Draft"))
+        .await?
+        .expect(200)?;
+    let heard = again.until("\"ended\":true").await?;
+    let heard = heard.lines().rev().find(|it| it.contains("\"ended\":true"));
+    ensure!(
+        heard.is_some_and(|it| it.contains("apiproducts")),
+        "{heard:?}"
+    );
+    let described = json!({"spec": {"description": "not yet"}});
+    let mut during = Listener::new(&town.alice, None).await?;
+    town.olivia
+        .patch(&town.product(), &described)
+        .await?
+        .expect(200)?;
+    let is_told = during
+        .heard_within(Duration::from_secs(1), "apiproducts")
+        .await?;
+    ensure!(!is_told, "Alice hears of a draft");
+    town.olivia
+        .patch(&town.product(), &product("Published"))
+        .await?
+        .expect(200)?;
+    during.until("apiproducts").await?;
     // A place that nobody knows any more is said so.
     let mut stray = Listener::new(&town.alice, Some("elsewhere-7")).await?;
     stray.until("event: reset").await?;

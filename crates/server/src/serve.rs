@@ -1,0 +1,68 @@
+//! How is a connection served? Whoever is slow holds nobody up, neither others nor the
+//! end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+/// How long the head of a request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long requests that are under way may take when the server stops.
+const LAST_ORDERS: Duration = Duration::from_secs(10);
+/// How many connections there may be: more wait to be taken.
+const CONNECTIONS: usize = 10_000;
+/// How many lines the head may have: one for each group that a person is in.
+const LINES: usize = 1024;
+/// How large the head may be, in bytes.
+const HEAD: usize = 128 << 10;
+
+/// Serves until `stop` is done, and then what is under way.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_headers(LINES)
+        .max_buf_size(HEAD);
+    let graceful = GracefulShutdown::new();
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    tokio::pin!(stop);
+    loop {
+        let accept = async {
+            let place = Arc::clone(&free).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut stop => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Of open files there are only so many: others end theirs.
+                warn!(%error, "a connection could not be taken");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // What is wrong with it, only whoever is at its other end could mend.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    if timeout(LAST_ORDERS, graceful.shutdown()).await.is_err() {
+        info!("some requests were still under way");
+    }
+}
