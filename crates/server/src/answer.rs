@@ -198,20 +198,33 @@ pub(crate) fn place<R: DeserializeOwned, I: ObjectId>(cursor: &str) -> Result<(R
     read().ok_or_else(|| Problem::invalid("after is none of the cursors that lists give as next"))
 }
 
-/// An object with its version, by which a later change is tied to what was seen.
-pub(crate) struct Versioned<T>(pub(crate) T, pub(crate) Version);
+/// An object with the tag of what was seen of it, to which a later change can be tied.
+pub(crate) struct Versioned<T>(pub(crate) T, pub(crate) Tag);
 
-impl<T> Versioned<T> {
-    fn tag(&self) -> HeaderValue {
-        let tag = format!("\"{}\"", self.1.0);
+/// Of an `ETag`: a resource version, and what else was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+impl Tag {
+    pub(crate) fn of(version: Version) -> Self {
+        Self(version.0.to_string())
+    }
+
+    /// With something else that was seen, in one word.
+    pub(crate) fn with(version: Version, seen: &str) -> Self {
+        let seen = hex::encode(&Sha256::digest(seen)[..4]);
+        Self(format!("{}-{seen}", version.0))
+    }
+
+    fn header(&self) -> HeaderValue {
+        let tag = format!("\"{}\"", self.0);
         HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
     }
 }
 
 impl<T: Serialize> IntoResponse for Versioned<T> {
     fn into_response(self) -> Response {
-        let tag = self.tag();
-        ([(header::ETAG, tag)], Json(self.0)).into_response()
+        ([(header::ETAG, self.1.header())], Json(self.0)).into_response()
     }
 }
 
@@ -291,8 +304,15 @@ fn document_header(operation: &mut Operation, name: &str, description: &str) {
         }));
 }
 
-/// The version that `If-Match` asks for, if it asks for one.
-pub(crate) struct IfMatch(pub(crate) Option<String>);
+/// What `If-Match` asks for, if it asks for anything.
+pub(crate) struct IfMatch(pub(crate) Option<Tag>);
+
+impl IfMatch {
+    /// The resource version that it asks for.
+    pub(crate) fn version(self) -> Option<String> {
+        self.0.map(|tag| tag.0)
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
@@ -305,10 +325,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         if tag == "*" {
             return Ok(Self(None));
         }
-        let version = tag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
-        let version = version.filter(|it| it.parse::<u64>().is_ok_and(|it| it > 0));
-        match version {
-            Some(version) => Ok(Self(Some(version.to_owned()))),
+        let tag = tag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let is_ours = |tag: &&str| {
+            let (version, seen) = tag.split_once('-').unwrap_or((tag, ""));
+            version.parse::<u64>().is_ok_and(|it| it > 0)
+                && seen.bytes().all(|it| it.is_ascii_hexdigit())
+        };
+        match tag.filter(is_ours) {
+            Some(tag) => Ok(Self(Some(Tag(tag.to_owned())))),
             None => Err(Problem::invalid(
                 "If-Match is the ETag of an earlier answer",
             )),

@@ -24,7 +24,7 @@ use crate::App;
 use crate::access::SEE_KEYS;
 use crate::answer::{
     Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
-    Versioned, checked_name, checked_namespace, stale_if_conflict,
+    Tag, Versioned, checked_name, checked_namespace, stale_if_conflict,
 };
 use crate::caller::Me;
 use crate::kinds::{State as KeyState, conditions_of_key, enforced};
@@ -318,12 +318,14 @@ pub(crate) async fn delete(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    IfMatch(version): IfMatch,
+    seen: IfMatch,
 ) -> Result<NoContent, Problem> {
     let id = named.id()?;
     let key = find(&app, &me, &id).await?;
     let (caller, uid) = (&me.caller, Kept::uid(&key));
-    let deleted = app.kubernetes.delete::<APIKey>(caller, &id, uid, version);
+    let deleted = app
+        .kubernetes
+        .delete::<APIKey>(caller, &id, uid, seen.version());
     app.store.take(deleted.await.map_err(stale_if_conflict)?);
     Ok(NoContent)
 }
@@ -336,7 +338,7 @@ pub(crate) async fn rotate(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    IfMatch(seen): IfMatch,
+    seen: IfMatch,
     rotation: Option<Body<NewRotation>>,
 ) -> Result<Versioned<Key>, Problem> {
     let Body(rotation) = rotation.unwrap_or_default();
@@ -350,6 +352,7 @@ pub(crate) async fn rotate(
     }
     // One rotation, also where the button was pressed twice.
     let revision = key.revision() + 1;
+    let seen = seen.version();
     let mut version = seen.clone().or_else(|| key.resource_version());
     for tries in 1.. {
         let patch = json!({
@@ -442,5 +445,5 @@ fn detail(id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
         values: values.collect(),
         conditions: status.conditions.iter().map(Told::from).collect(),
     };
-    Versioned(detail, key.version())
+    Versioned(detail, Tag::of(key.version()))
 }

@@ -25,7 +25,7 @@ use crate::App;
 use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
 use crate::answer::{
     Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
-    Versioned, checked_name, checked_namespace, stale_if_conflict,
+    Tag, Versioned, checked_name, checked_namespace, stale_if_conflict,
 };
 use crate::caller::{Me, Person};
 use crate::kinds::State as KeyState;
@@ -370,13 +370,13 @@ pub(crate) async fn edit(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    IfMatch(version): IfMatch,
+    seen: IfMatch,
     Body(patch): Body<ProductPatch>,
 ) -> Result<Versioned<Product>, Problem> {
     let id = named.id::<ProductId>()?;
     find(&app, &me, &id).await?;
     let mut object = json!({"spec": patch.spec});
-    if let Some(version) = version {
+    if let Some(version) = seen.version() {
         object["metadata"] = json!({"resourceVersion": version});
     }
     let written_object = app.kubernetes.patch::<APIProduct>(&me.caller, &id, &object);
@@ -390,14 +390,14 @@ pub(crate) async fn delete(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-    IfMatch(version): IfMatch,
+    seen: IfMatch,
 ) -> Result<NoContent, Problem> {
     let id = named.id::<ProductId>()?;
     let product = find(&app, &me, &id).await?;
     let (caller, uid) = (&me.caller, product.uid());
     let deleted = app
         .kubernetes
-        .delete::<APIProduct>(caller, &id, uid, version);
+        .delete::<APIProduct>(caller, &id, uid, seen.version());
     app.store.take(deleted.await.map_err(stale_if_conflict)?);
     Ok(NoContent)
 }
@@ -491,5 +491,5 @@ async fn detail(
         may: MayWithProduct { edit, see_requests },
         created: super::created(&**product),
     };
-    Ok(Versioned(detail, product.version()))
+    Ok(Versioned(detail, Tag::of(product.version())))
 }

@@ -23,7 +23,7 @@ use super::keys::product_id;
 use super::{Reference, Search, Told, about, list, said};
 use crate::App;
 use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
-use crate::answer::{Body, Created, IfMatch, List, Named, Path, Query, Versioned, changed};
+use crate::answer::{Body, Created, IfMatch, List, Named, Path, Query, Tag, Versioned, changed};
 use crate::caller::Me;
 use crate::kinds::{State as RequestState, conditions_of_request, enforced};
 use crate::problem::Problem;
@@ -184,7 +184,8 @@ pub(crate) async fn one(
             .collect(),
         may_decide,
     };
-    Ok(Versioned(detail, request.version()))
+    let decisions = known.decisions_on(&id, request.uid());
+    Ok(Versioned(detail, Tag::with(request.version(), &decisions)))
 }
 
 async fn find(app: &App, me: &Me, id: &RequestId) -> Result<Arc<APIKeyRequest>, Problem> {
@@ -207,7 +208,8 @@ pub(crate) async fn decide(
 ) -> Result<Created<Decision>, Problem> {
     let id = named.id()?;
     let request = find(&app, &me, &id).await?;
-    if seen.is_some_and(|it| it != request.version().0.to_string()) {
+    let decisions = app.store.read().decisions_on(&id, request.uid());
+    if seen.is_some_and(|it| it != Tag::with(request.version(), &decisions)) {
         return Err(changed());
     }
     if new.approved {
@@ -235,7 +237,7 @@ pub(crate) async fn decide(
     let reviewed_at = Timestamp::now().to_string();
     // Who decides after the same decisions makes an object of the same name: of two at
     // once one learns that the other was first.
-    let approval = name::decision(&id, &app.store.read().decisions_on(&id, request.uid()));
+    let approval = name::decision(&id, &decisions);
     let mut spec = json!({
         "apiKeyRequestRef": {"name": id.name},
         "reviewedBy": me.person.user,
@@ -269,7 +271,7 @@ pub(crate) async fn decide(
         reviewed_by: me.person.user.clone(),
         reviewed_at,
     };
-    Ok(Created(Versioned(decision, version)))
+    Ok(Created(Versioned(decision, Tag::of(version))))
 }
 
 fn merge(spec: &mut serde_json::Value, new: &NewDecision) {

@@ -260,15 +260,36 @@ async fn of_two_owners_who_decide_at_once_one_learns_of_the_other(stage: Arc<Sta
     let key = town.ask("gold").await?;
     let (request, seen) = town.request_for(&key).await?;
     let path = format!("{request}/decision");
-    let approve = |tier: &str| json!({"approved": true, "terms": seen["terms"], "planTier": tier});
-    let (silver, gold) = (approve("silver"), approve("gold"));
+    let looked = town.olivia.get(&request).await?;
+    let tag = looked.headers["etag"].to_str()?.to_owned();
+    let decide = |visitor: &Visitor, tier: &str| {
+        let decision = json!({"approved": true, "terms": seen["terms"], "planTier": tier});
+        let request = visitor.request(Method::POST, &path).json(&decision);
+        request.header("If-Match", &tag)
+    };
+    // Both have seen the same, and one is first.
     let (first, second) = tokio::join!(
-        town.olivia.post(&path, &silver),
-        town.adam.post(&path, &gold),
+        town.olivia.send(decide(&town.olivia, "silver")),
+        town.adam.send(decide(&town.adam, "gold")),
     );
     let mut statuses = [first?.status, second?.status];
     statuses.sort_unstable();
-    ensure!(statuses == [201, 409], "{statuses:?}");
+    ensure!(
+        statuses[0] == 201 && [409, 412].contains(&statuses[1]),
+        "{statuses:?}"
+    );
+    // Whoever looks again may decide again, as often as they like.
+    for tier in ["silver", "gold", "silver"] {
+        let looked = town.olivia.get(&request).await?;
+        let tag = looked.headers["etag"].to_str()?.to_owned();
+        let decision = json!({"approved": true, "terms": seen["terms"], "planTier": tier});
+        let again = town.olivia.request(Method::POST, &path).json(&decision);
+        let reply = town.olivia.send(again.header("If-Match", tag)).await?;
+        // The controller may have written what the last one came to.
+        ensure!([201, 412].contains(&reply.status), "{tier}: {reply:?}");
+        let plain = town.olivia.post(&path, &decision).await?;
+        plain.expect(201)?;
+    }
     Ok(())
 }
 
