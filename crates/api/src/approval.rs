@@ -52,11 +52,9 @@ pub struct APIKeyApprovalSpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_at: Option<Time>,
-    /// The terms that whoever decided was shown, as [`APIKeyRequest::terms`] writes
-    /// them: an approval counts for these and no others. Absent: for those that the
-    /// request had when the controller saw the approval.
-    ///
-    /// [`APIKeyRequest::terms`]: crate::APIKeyRequest::terms
+    /// The terms that whoever decided was shown, `sha256:` and 64 hexadecimal digits, as
+    /// portals tell them of a request: an approval counts for these and no others. Absent:
+    /// for those that the request had when the controller saw the approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<String>,
 }

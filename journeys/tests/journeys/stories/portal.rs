@@ -1,6 +1,7 @@
 //! What people see and do over HTTP, and what they do not.
 
 mod account;
+mod document;
 mod hostile;
 mod matrix;
 mod outage;
@@ -12,6 +13,7 @@ use super::Story;
 pub(crate) fn stories() -> Vec<Story> {
     [
         account::stories(),
+        document::stories(),
         hostile::stories(),
         matrix::stories(),
         outage::stories(),
