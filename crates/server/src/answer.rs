@@ -158,6 +158,7 @@ pub(crate) fn checked_name(field: &str, text: &str) -> Result<(), Problem> {
 
 /// Some rows of a list.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub(crate) struct List<T> {
     /// The rows, in order.
     pub(crate) items: Vec<T>,

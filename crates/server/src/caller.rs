@@ -123,6 +123,9 @@ fn is_hidden(it: char) -> bool {
     let is_format = matches!(
         it,
         '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180e}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
@@ -154,7 +157,9 @@ impl Person {
         }
         let mut groups = info.groups.unwrap_or_default();
         groups.sort();
-        let email = info.extra.and_then(|mut it| it.remove(EMAIL)?.pop());
+        // The first of several, as for the admission policies.
+        let email = info.extra.and_then(|mut it| it.remove(EMAIL));
+        let email = email.and_then(|it| it.into_iter().next());
         Ok(Self {
             user,
             groups,

@@ -11,6 +11,9 @@ use crate::App;
 /// Ready is who has listed everything. What is out of date is told and shown all the
 /// same: another replica would see no more.
 pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, String) {
+    if *app.stops.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
+    }
     let known = app.store.read();
     let mut is_ready = true;
     let mut lines = Vec::new();

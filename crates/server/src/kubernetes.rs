@@ -38,7 +38,9 @@ impl Kubernetes {
     /// # Errors
     ///
     /// When the configuration is of no use.
-    pub(crate) fn new(config: Config, lens: Lens) -> anyhow::Result<Self> {
+    pub(crate) fn new(mut config: Config, lens: Lens) -> anyhow::Result<Self> {
+        // A write that is sent again by itself may be carried out twice.
+        config.default_retry = false;
         let mut bare = config.clone();
         // A client certificate would speak before any header.
         bare.auth_info = AuthInfo::default();
@@ -75,10 +77,13 @@ impl Kubernetes {
     }
 
     async fn wait<T>(&self, ask: impl Future<Output = T>) -> Result<T, Problem> {
-        timeout(PATIENCE, ask).await.map_err(|_| {
+        let answer = timeout(PATIENCE, ask).await;
+        if answer.is_ok() {
+            self.outage.end();
+        } else {
             self.outage.note();
-            silent()
-        })
+        }
+        answer.map_err(|_| silent())
     }
 
     /// Asks the API server to review something: nothing is kept.
@@ -137,8 +142,8 @@ impl Kubernetes {
         version: Option<String>,
     ) -> Result<Told<K>, Problem> {
         let params = DeleteParams {
-            preconditions: version.map(|it| Preconditions {
-                resource_version: Some(it),
+            preconditions: Some(Preconditions {
+                resource_version: version,
                 uid: Some(uid.to_owned()),
             }),
             ..DeleteParams::default()
@@ -159,9 +164,6 @@ impl Kubernetes {
         caller: &Caller,
         request: Request<Vec<u8>>,
     ) -> Result<T, Problem> {
-        if self.outage.is_on() {
-            return Err(silent());
-        }
         let is_silent = |problem: &Problem| problem.detail == silent().detail;
         let answer = self.send(caller, request).await;
         answer.map_err(|it| {

@@ -55,6 +55,7 @@ pub use crate::document::openapi;
 use crate::kubernetes::Kubernetes;
 use crate::problem::Problem;
 use crate::remember::Memory;
+use crate::resource::events::Listeners;
 use crate::shelf::{Shelf, Shelved};
 use crate::store::{Known, Store};
 
@@ -88,6 +89,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     /// The namespaces in which keys can be asked for.
     pub(crate) consumers: Memory<(), BTreeSet<String>>,
+    pub(crate) listeners: Listeners,
     pub(crate) routes: Routes,
     /// True when the server stops: streams end by themselves.
     pub(crate) stops: watch::Receiver<bool>,
@@ -166,6 +168,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         access: Access::new(&kubernetes.outage),
         store: Store::new(),
         consumers: Memory::new(&kubernetes.outage),
+        listeners: Listeners::default(),
         routes: options.routes,
         stops,
         kubernetes,

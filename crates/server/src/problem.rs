@@ -192,7 +192,9 @@ fn readable(message: &str) -> String {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        // It may have been remembered from another request.
+        self.request_id = trace::request_id();
         let code = self.code();
         let mut response = (code, Json(self)).into_response();
         let headers = response.headers_mut();

@@ -15,16 +15,16 @@ use crate::problem::Problem;
 const FRESH: Duration = Duration::from_secs(5);
 /// For how long an answer stands in while nobody answers.
 const STANDS_IN: Duration = Duration::from_mins(10);
-/// For how long a failure is everybody's answer who asks the same, and an outage
-/// everybody's.
+/// After how long a question that failed is asked again. Until then whoever asks the same
+/// is given the same failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long an answer is waited for where there is one to stand in.
-const IMPATIENCE: Duration = Duration::from_secs(1);
+const IMPATIENCE: Duration = Duration::from_secs(2);
 /// How many questions are remembered.
 const MOST: u64 = 100_000;
 
-/// Whether the API server has left somebody without an answer just now: others do not wait
-/// for the same.
+/// Whether the API server has left somebody without an answer just now: whoever has an
+/// answer to go by does not wait for another.
 #[derive(Clone, Debug)]
 pub(crate) struct Outage {
     began: Instant,
@@ -43,6 +43,11 @@ impl Outage {
     pub(crate) fn note(&self) {
         self.until
             .store(self.now() + millis(RETRY), Ordering::Relaxed);
+    }
+
+    /// Somebody was answered.
+    pub(crate) fn end(&self) {
+        self.until.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -91,7 +96,7 @@ impl<V: Clone> Known<V> {
         let failure = failure.filter(|(_, until)| Instant::now() < *until);
         match failure {
             Some((problem, _)) => Some(self.stand_in(problem.clone())),
-            None if is_outage => Some(self.stand_in(silent())),
+            None if is_outage => self.answer(STANDS_IN).map(Ok),
             None => None,
         }
     }
@@ -143,10 +148,8 @@ where
         // Nearly always it is known: then nothing of this is there.
         let ask = Box::pin(ask());
         let answer = if known.answer(STANDS_IN).is_some() {
-            timeout(IMPATIENCE, ask).await.unwrap_or_else(|_| {
-                self.outage.note();
-                Err(silent())
-            })
+            let answer = timeout(IMPATIENCE, ask).await;
+            answer.unwrap_or_else(|_| Err(silent()))
         } else {
             ask.await
         };
@@ -221,19 +224,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_left_without_an_answer_is_the_last_to_wait_for_it() {
+    async fn whoever_has_an_answer_to_go_by_does_not_wait_long_and_in_an_outage_not_at_all() {
         let memory = memory();
         assert!(memory.recall(1, async || Ok(7)).await.is_ok());
-        assert!(memory.recall(2, async || Ok(8)).await.is_ok());
         memory.age(1, FRESH).await;
-        memory.age(2, FRESH).await;
         let silence = std::future::pending::<Result<u8, Problem>>;
         let begun = tokio::time::Instant::now();
         assert_eq!(memory.recall(1, silence).await.ok(), Some(7));
         assert_eq!(begun.elapsed(), IMPATIENCE);
-        assert_eq!(memory.recall(2, silence).await.ok(), Some(8));
-        assert!(memory.recall(3, silence).await.is_err());
+        memory.age(1, RETRY).await;
+        memory.outage.note();
+        assert_eq!(memory.recall(1, silence).await.ok(), Some(7));
         assert_eq!(begun.elapsed(), IMPATIENCE);
+        // Of whom nothing is known is asked all the same.
+        assert_eq!(memory.recall(2, async || Ok(8)).await.ok(), Some(8));
     }
 
     impl Memory<u8, u8> {

@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests that are under way may take when the server stops.
 const LAST_ORDERS: Duration = Duration::from_secs(10);
 /// How many connections there may be: more wait to be taken.
-const CONNECTIONS: usize = 10_000;
+const CONNECTIONS: usize = 4096;
 /// How many lines the head may have: one for each group that a person is in.
 const LINES: usize = 1024;
 /// How large the head may be, in bytes.
@@ -47,12 +47,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Of open files there are only so many: others end theirs.
+                // There are only so many open files: wait until others have ended.
                 warn!(%error, "a connection could not be taken");
                 sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
+        limit_unread(&stream);
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
@@ -62,7 +63,23 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
             drop(place);
         });
     }
+    // Whoever comes now is to go to another replica.
+    drop(listener);
     if timeout(LAST_ORDERS, graceful.shutdown()).await.is_err() {
         info!("some requests were still under way");
     }
 }
+
+/// Whoever does not read what is answered is cut off. Only Linux knows how.
+#[cfg(target_os = "linux")]
+fn limit_unread(stream: &TcpStream) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    /// How many milliseconds an answer may go unread.
+    const UNREAD_MS: u32 = 30_000;
+    if let Err(error) = setsockopt(stream, sockopt::TcpUserTimeout, &UNREAD_MS) {
+        warn!(%error, "a connection has no limit on how long it may go unread");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unread(_: &TcpStream) {}

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ApprovalId, ObjectId, ProductId, RequestId, RouteId};
-use devportal_api::name::annotation;
+use devportal_api::name::{self, annotation};
 use devportal_api::product::PublishStatus;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::discover::{kuadrant_namespace, route_of};
@@ -43,6 +43,17 @@ pub(crate) struct Known {
     pub(crate) journal: Journal,
     /// For whom products and routes were, before and after the changes that the journal has.
     audiences: BTreeMap<u64, (Audience, Audience)>,
+}
+
+/// The decisions on a request.
+pub(crate) struct Decisions {
+    /// Which there are, in one word.
+    pub(crate) basis: String,
+    /// The name of the one that follows them: whoever decides after the same decisions
+    /// makes an object of the same name, and of two at once one learns of the other.
+    pub(crate) next: ApprovalId,
+    /// When the newest was made.
+    pub(crate) newest: Option<Timestamp>,
 }
 
 /// For whom something is, of those who may list its kind.
@@ -178,13 +189,37 @@ impl Known {
         }
     }
 
-    /// Which decisions there are on a request, in one word.
-    pub(crate) fn decisions_on(&self, id: &RequestId, uid: &str) -> String {
-        let approvals = self.approvals_by_request.referrers(id);
-        let approvals = approvals.filter_map(|it| Some(self.approvals.find(it)?.uid()));
-        let mut uids: Vec<&str> = approvals.collect();
+    /// The decisions on a request.
+    ///
+    /// # Errors
+    ///
+    /// When decisions are not listed: there may be some.
+    pub(crate) fn decisions_on(&self, request: &APIKeyRequest) -> Result<Decisions, Problem> {
+        let sight = self.approvals.sight(&Scope::Cluster);
+        if !sight.is_listed() {
+            return Err(Problem::unavailable("APIKeyApprovals are not seen yet"));
+        }
+        let id = RequestId::of(request);
+        let ids = self.approvals_by_request.referrers(&id);
+        let approvals: Vec<_> = ids.filter_map(|it| self.approvals.find(it)).collect();
+        let mut uids: Vec<&str> = approvals.iter().map(|it| Kept::uid(*it)).collect();
         uids.sort_unstable();
-        format!("{uid}: {}", uids.join(","))
+        let uid = request.uid().unwrap_or_default();
+        let basis = format!("{uid}: {}", uids.join(","));
+        let newest = approvals.iter().map(|it| it.spec.reviewed_at.0).max();
+        // What has the name already is about something else.
+        let mut next = name::decision(&id, &basis);
+        for number in 1.. {
+            if self.approvals.find(&next).is_none() {
+                break;
+            }
+            next = name::decision(&id, &format!("{basis}/{number}"));
+        }
+        Ok(Decisions {
+            basis,
+            next,
+            newest,
+        })
     }
 
     /// For whom the object was, before and after a change of it.

@@ -125,7 +125,9 @@ fn choices(schema: &Value) -> Vec<(&str, &Value)> {
 fn kind(schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();
-        return format!("[{name}](#{})", name.to_lowercase());
+        // As the heading of that name is linked to.
+        let anchor = name.to_lowercase().replace('.', "");
+        return format!("[{name}](#{anchor})");
     }
     let any = schema["anyOf"].as_array().or(schema["oneOf"].as_array());
     let any = any.into_iter().flatten().filter(|it| it["type"] != "null");

@@ -1,7 +1,10 @@
 //! What changes, as it changes: a stream of names, never of contents. Whoever lost it
 //! goes on where they were, or is told to look at everything anew.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aide::OperationOutput;
@@ -16,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use devportal_api::foreign::HTTPRoute;
 use devportal_api::{APIKey, APIKeyRequest, APIProduct};
 use devportal_mirror::Kind;
-use devportal_mirror::journal::Entry;
+use devportal_mirror::journal::Entry as Noted;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc::{Sender, channel};
@@ -26,7 +29,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::about;
 use crate::access::{EDIT_ROUTES, Right, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES};
 use crate::answer::LastEvent;
-use crate::caller::Me;
+use crate::caller::{Mark, Me};
 use crate::problem::Problem;
 use crate::{App, Routes};
 
@@ -50,6 +53,48 @@ const WAITING: usize = 64;
 
 type Events = Sender<Result<Event, Infallible>>;
 
+/// How many streams one caller may have: one for each page that is open.
+const STREAMS: usize = 32;
+
+/// Who listens, and how often.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners(Arc<Mutex<HashMap<Mark, usize>>>);
+
+/// A place among them, given back at its end.
+struct Listening {
+    all: Listeners,
+    mark: Mark,
+}
+
+impl Listeners {
+    fn enter(&self, mark: Mark) -> Result<Listening, Problem> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(mark).or_default();
+        if *count == STREAMS {
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyStreams",
+                format!("you listen {STREAMS} times already: close a page"),
+            ));
+        }
+        *count += 1;
+        let all = self.clone();
+        Ok(Listening { all, mark })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = all.entry(self.mark) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
 /// The changes that somebody may see.
 pub(crate) struct Changes(Response);
 
@@ -63,11 +108,13 @@ pub(crate) async fn all(
     me: Me,
     LastEvent(last): LastEvent,
 ) -> Result<Changes, Problem> {
+    let place = app.listeners.enter(me.caller.mark())?;
     let reader = Reader::from(&app, last.as_deref());
     let (events, heard) = channel(WAITING);
     tokio::spawn(async move {
+        let _place = place;
         // Ends with the connection, the token or the server.
-        let _ = reader.run(&app, &me, &events).await;
+        let _ = reader.run(&app, me, &events).await;
     });
     let stream = Sse::new(ReceiverStream::new(heard));
     Ok(Changes(
@@ -98,7 +145,7 @@ impl Reader {
         Self { at }
     }
 
-    async fn run(mut self, app: &App, me: &Me, events: &Events) -> Result<(), Over> {
+    async fn run(mut self, app: &App, mut me: Me, events: &Events) -> Result<(), Over> {
         let mut changed = app.store.changed.subscribe();
         let mut stops = app.stops.clone();
         // From where on, for whoever is cut off before anything changes.
@@ -108,7 +155,7 @@ impl Reader {
         loop {
             changed.mark_unchanged();
             tokio::select! {
-                told = self.tell(app, me, events) => told?,
+                told = self.tell(app, &me, events) => told?,
                 _ = stops.changed() => return Err(Over),
             }
             let until = me
@@ -123,12 +170,15 @@ impl Reader {
                 _ = stops.changed() => return Err(Over),
                 () = events.closed() => return Err(Over),
             }
-            if let Err(problem) = app.door.admit(&app.kubernetes, &me.caller).await {
-                // Any other failure may pass: whoever listens comes again.
-                if problem.code() == StatusCode::UNAUTHORIZED {
-                    send(events, Event::default().event("end").data(problem.detail)).await?;
+            match app.door.admit(&app.kubernetes, &me.caller).await {
+                Ok(person) => me.person = person,
+                Err(problem) => {
+                    // Any other failure may pass: whoever listens comes again.
+                    if problem.code() == StatusCode::UNAUTHORIZED {
+                        send(events, Event::default().event("end").data(problem.detail)).await?;
+                    }
+                    return Err(Over);
                 }
-                return Err(Over);
             }
         }
     }
@@ -139,7 +189,7 @@ impl Reader {
             let since = self.at.and_then(|at| known.journal.since(at));
             let entries = since.map(|it| {
                 let entries = it.map(|it| (it.clone(), known.audiences(it.number).cloned()));
-                entries.collect::<Vec<(Entry, _)>>()
+                entries.collect::<Vec<(Noted, _)>>()
             });
             (entries, known.journal.last())
         };

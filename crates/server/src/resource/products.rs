@@ -187,13 +187,17 @@ fn shows(product: &APIProduct, id: &ProductId, insiders: &Places, person: &Perso
 }
 
 /// What somebody sees of products.
-struct Sees {
+pub(super) struct Sees {
     products: Places,
     insiders: Places,
 }
 
 impl Sees {
-    async fn of(app: &App, me: &Me) -> Result<Self, Problem> {
+    pub(super) fn has(&self, product: &APIProduct, id: &ProductId, person: &Person) -> bool {
+        self.products.has(&id.namespace) && shows(product, id, &self.insiders, person)
+    }
+
+    pub(super) async fn of(app: &App, me: &Me) -> Result<Self, Problem> {
         let (products, insiders) = tokio::try_join!(
             app.places::<APIProduct>(me, SEE_PRODUCTS, |it| &it.products),
             app.places::<APIProduct>(me, SEE_REQUESTS, |it| &it.products),

@@ -9,12 +9,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use devportal_api::id::{ProductId, RequestId};
 use devportal_api::key::RequestedBy;
-use devportal_api::name::{self, annotation};
+use devportal_api::name::annotation;
 use devportal_api::scheme::Limits;
 use devportal_api::{APIKeyApproval, APIKeyRequest, GROUP, VERSION};
 use devportal_core::discover::{look_around, route_of};
 use devportal_mirror::Kept;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -184,8 +184,9 @@ pub(crate) async fn one(
             .collect(),
         may_decide,
     };
-    let decisions = known.decisions_on(&id, request.uid());
-    Ok(Versioned(detail, Tag::with(request.version(), &decisions)))
+    let decisions = known.decisions_on(&request)?;
+    let tag = Tag::with(request.version(), &decisions.basis);
+    Ok(Versioned(detail, tag))
 }
 
 async fn find(app: &App, me: &Me, id: &RequestId) -> Result<Arc<APIKeyRequest>, Problem> {
@@ -208,8 +209,8 @@ pub(crate) async fn decide(
 ) -> Result<Created<Decision>, Problem> {
     let id = named.id()?;
     let request = find(&app, &me, &id).await?;
-    let decisions = app.store.read().decisions_on(&id, request.uid());
-    if seen.is_some_and(|it| it != Tag::with(request.version(), &decisions)) {
+    let decisions = app.store.read().decisions_on(&request)?;
+    if seen.is_some_and(|it| it != Tag::with(request.version(), &decisions.basis)) {
         return Err(changed());
     }
     if new.approved {
@@ -234,10 +235,15 @@ pub(crate) async fn decide(
             "this request is your own: somebody else has to approve it",
         ));
     }
-    let reviewed_at = Timestamp::now().to_string();
-    // Who decides after the same decisions makes an object of the same name: of two at
-    // once one learns that the other was first.
-    let approval = name::decision(&id, &decisions);
+    // The newest decision counts, also where another's clock is ahead.
+    let now = Timestamp::now();
+    let after = |it: Timestamp| {
+        it.saturating_add(SignedDuration::from_secs(1))
+            .unwrap_or(it)
+    };
+    let reviewed_at = decisions.newest.map_or(now, |it| now.max(after(it)));
+    let reviewed_at = reviewed_at.to_string();
+    let approval = decisions.next;
     let mut spec = json!({
         "apiKeyRequestRef": {"name": id.name},
         "reviewedBy": me.person.user,

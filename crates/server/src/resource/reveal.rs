@@ -103,9 +103,12 @@ pub(crate) async fn reveal(
     }
     for _ in 0..TRIES {
         let secret = waiting(&app, &id, &key)?;
-        let value = read(&app, &key, &secret).await?;
-        match claim(&app, &me, &id, &key).await {
-            Ok(()) => {
+        let shown = match read(&app, &key, &secret).await {
+            Ok(value) => claim(&app, &me, &id, &key).await.map(|()| value),
+            Err(problem) => Err(problem),
+        };
+        match shown {
+            Ok(value) => {
                 let status = key.status.clone().unwrap_or_default();
                 return Ok(Revealed {
                     value,
@@ -113,6 +116,7 @@ pub(crate) async fn reveal(
                     credentials: status.auth_scheme.and_then(|it| it.credentials),
                 });
             }
+            // The key has changed, or its value is being moved to another Secret.
             Err(problem) if problem.code() == StatusCode::CONFLICT => {
                 key = look(&app, &id).await?;
             }
@@ -164,18 +168,32 @@ fn waiting(app: &App, id: &KeyId, key: &APIKey) -> Result<SecretId, Problem> {
 /// The value, if it is the one that the status tells of.
 async fn read(app: &App, key: &APIKey, id: &SecretId) -> Result<Zeroizing<String>, Problem> {
     let api: Api<Secret> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
-    let secret = app.kubernetes.as_itself(api.get(&id.name)).await?;
+    let changing = || {
+        Problem::conflict(
+            "Changing",
+            "the value is being replaced: try again in a moment",
+        )
+    };
+    let secret = app.kubernetes.as_itself(api.get(&id.name)).await;
+    let secret = secret.map_err(|problem| match problem.code() {
+        StatusCode::NOT_FOUND => changing(),
+        _ => problem,
+    })?;
     let of_key = secret.annotations().get(annotation::KEY_UID);
     let is_its = of_key.is_some() && of_key == key.meta().uid.as_ref();
     let wanted = current(key).and_then(|it| it.digest.as_ref());
     let value = value_of(&secret).filter(|it| is_its && Some(&digest(it)) == wanted);
     let text = value.and_then(|it| std::str::from_utf8(it).ok());
-    text.map(|it| Zeroizing::new(it.to_owned())).ok_or_else(|| {
-        Problem::conflict(
-            "Changing",
-            "the value is being replaced: try again in a moment",
-        )
-    })
+    let value = text.map(|it| Zeroizing::new(it.to_owned()));
+    value.ok_or_else(changing)
+}
+
+/// A claim that nobody answered.
+fn maybe_shown() -> Problem {
+    Problem::unavailable(
+        "nobody knows whether the value counts as shown now: try again, and rotate the key if \
+         it does",
+    )
 }
 
 /// Says that the value was shown, of the version of the key that said that it waits, and
@@ -191,13 +209,20 @@ async fn claim(app: &App, me: &Me, id: &KeyId, key: &Arc<APIKey>) -> Result<(), 
         });
         let (params, merge) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = api.patch_status(&id.name, &params, &merge);
-        let patched = app.kubernetes.as_itself(patched).await?;
+        let patched = app.kubernetes.as_itself(patched).await;
+        let patched = patched.map_err(|problem| {
+            if problem.is_outage() {
+                maybe_shown()
+            } else {
+                problem
+            }
+        })?;
         app.store
             .take(told(patched, &app.kubernetes.lens).answered());
         note(&app, &person, &key).await;
         Ok(())
     };
-    let failed = |_| Err(Problem::maybe_done());
+    let failed = |_| Err(maybe_shown());
     tokio::spawn(claim).await.unwrap_or_else(failed)
 }
 

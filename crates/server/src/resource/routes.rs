@@ -14,6 +14,7 @@ use devportal_core::discover::look_around;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::products::Sees;
 use super::{Reference, Search, about, list};
 use crate::access::{EDIT_ROUTES, SEE_ROUTES};
 use crate::answer::{List, Query};
@@ -56,7 +57,7 @@ pub(crate) struct RouteRow {
     plan_policy: Policy,
     /// What consumers could ask for, with the limits.
     plans: Vec<Plan>,
-    /// The products that are on it already.
+    /// The products that are on it already, of those that whoever asks sees.
     products: Vec<Reference>,
 }
 
@@ -110,6 +111,7 @@ pub(crate) async fn all(
     me: Me,
     Query(search): Query<RouteSearch>,
 ) -> Result<Json<List<RouteRow>>, Problem> {
+    let products = Sees::of(&app, &me).await?;
     let (sees, runs) = tokio::try_join!(
         app.places::<HTTPRoute>(&me, SEE_ROUTES, |it| &it.routes),
         app.places::<HTTPRoute>(&me, EDIT_ROUTES, |it| &it.routes),
@@ -127,14 +129,31 @@ pub(crate) async fn all(
     let page = listed(&known.routes)?.page(&wanted, |id, route| {
         is_exposed(&app, route) || runs.has(&id.namespace)
     });
-    Ok(Json(list(page, |id, route| row(&app, &known, id, route))))
+    Ok(Json(list(page, |id, route| {
+        let on_it = known.products_by_route.referrers(id);
+        let shown = on_it.filter(|it| {
+            let product = known.products.table.find(it);
+            product.is_some_and(|product| products.has(product, it, &me.person))
+        });
+        row(
+            &app,
+            &known,
+            (id, route),
+            shown.map(Reference::to).collect(),
+        )
+    })))
 }
 
 fn is_exposed(app: &App, route: &HTTPRoute) -> bool {
     app.routes == Routes::All || Audience::of_route(route) == Audience::Everybody
 }
 
-fn row(app: &App, known: &Known, id: &RouteId, route: &Arc<HTTPRoute>) -> RouteRow {
+fn row(
+    app: &App,
+    known: &Known,
+    (id, route): (&RouteId, &Arc<HTTPRoute>),
+    products: Vec<Reference>,
+) -> RouteRow {
     let found = look_around(id, &known.around);
     let auth_policy = match &found.auth.state {
         AuthPolicyState::Found(it) => Policy::attached(it),
@@ -155,10 +174,6 @@ fn row(app: &App, known: &Known, id: &RouteId, route: &Arc<HTTPRoute>) -> RouteR
         auth_scheme: found.auth.scheme,
         plan_policy,
         plans: found.plans,
-        products: known
-            .products_by_route
-            .referrers(id)
-            .map(Reference::to)
-            .collect(),
+        products,
     }
 }

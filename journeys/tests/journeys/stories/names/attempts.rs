@@ -84,12 +84,18 @@ fn requesters(open: &Open) -> Vec<Attempt> {
             BOB,
             "changes the plan of a colleague's key",
             change(json!({"planTier": "silver"})),
+            Refused(422, "Write your own user name there"),
+        ),
+        (
+            BOB,
+            "rotates a colleague's key",
+            change(json!({"rotation": {"revision": 1}})),
             Allowed,
         ),
         (
             BOB,
             "takes a colleague's key over",
-            change(json!({"requestedBy": {"userId": "bob"}})),
+            change(json!({"planTier": "silver", "requestedBy": {"userId": "bob"}})),
             Allowed,
         ),
         (

@@ -30,7 +30,10 @@ struct Row {
 
 async fn nobody_sees_or_does_at_the_portal_what_is_not_theirs(stage: Arc<Stage>) -> Result<()> {
     let town = Town::settle(Shop::prepare(Arc::clone(&stage), "isolated").await?).await?;
-    town.publish(json!({})).await?;
+    let document = format!("{}/openapi.json", stage.documents);
+    let documented = json!({"documentation": {"openAPISpecURL": document}});
+    town.publish(documented).await?;
+    town.shop.product_says("OpenAPISpecReady", "True").await?;
     let key = town.ask("gold").await?;
     let (request, seen) = town.request_for(&key).await?;
     let people = [
@@ -126,8 +129,8 @@ fn rows(town: &Town, key: &str, request: &str, seen: &Value) -> Vec<Row> {
             "GET",
             format!("{product}/openapi"),
             Value::Null,
-            [404, 404, 404, 404, 404],
-            [404, 404, 404, 404, 404],
+            [404, 200, 404, 200, 200],
+            [200, 200, 404, 200, 200],
         ),
         row(
             "edits the product",
