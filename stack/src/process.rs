@@ -192,6 +192,16 @@ impl Process {
         self.signal(Signal::SIGKILL);
     }
 
+    /// Halts it, as a machine that hangs would: connections stay, and nobody answers.
+    pub(crate) fn halt(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Waits until it is gone.
     pub(crate) async fn gone(&self) {
         let mut ended = self.ended.clone();

@@ -159,6 +159,18 @@ impl Stack {
         Ok(())
     }
 
+    /// Halts a process, as a machine that hangs would, until [`Stack::go_on`].
+    pub fn halt(&self, name: &str) -> Result<()> {
+        self.core.find_process(name)?.halt();
+        Ok(())
+    }
+
+    /// Lets a halted process go on.
+    pub fn go_on(&self, name: &str) -> Result<()> {
+        self.core.find_process(name)?.go_on();
+        Ok(())
+    }
+
     /// Ends a process politely. [`Stack::next_death`] does not tell.
     pub async fn end(&self, name: &str) -> Result<()> {
         self.core.find_process(name)?.stop().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use devportal_stack::{Options, Part, Persona, Stack};
+use futures::future::join_all;
 use serde_json::json;
 
 use super::super::stories;
@@ -12,44 +13,69 @@ use crate::portal::{Visitor, bind};
 use crate::stage::{Stage, apply};
 use crate::wait::until;
 
-stories![while_the_api_server_is_away_reads_go_on_and_writes_are_refused];
+stories![
+    while_the_api_server_is_away_reads_go_on_and_writes_are_refused,
+    while_the_api_server_hangs_nobody_waits_for_long,
+];
+
+const PRODUCT: &str = "/v1/products/shop/toys";
+
+/// A portal of its own, with a product, Adam who has seen it, and Zoe who comes later.
+struct Alone {
+    stack: Stack,
+    adam: Visitor,
+    zoe: Visitor,
+    /// Removed at the end.
+    _dir: tempfile::TempDir,
+}
+
+impl Alone {
+    async fn start(stage: &Stage) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let mut options = Options::control_plane(dir.path()).with(&[Part::Portal]);
+        options.foreign_crds = true;
+        let stack = Stack::start(options).await?;
+        let admin = stack.client(Persona::ClusterAdmin).await?;
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+        apply(&admin, &namespace).await?;
+        bind(&admin, None, "devportal-admin", ("User", "adam")).await?;
+        let adam = Visitor::on(&stack, &stage.http, "adam", &[])?;
+        let zoe = Visitor::on(&stack, &stage.http, "zoe", &[])?;
+        let spec = json!({
+            "displayName": "Toys", "approvalMode": "manual", "publishStatus": "Published",
+            "targetRef": {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "toys"},
+        });
+        let new = json!({"namespace": "shop", "name": "toys", "spec": spec});
+        until("Adam may offer a product", async || {
+            let reply = adam.post("/v1/products", &new).await?;
+            Ok(if reply.status == 201 {
+                Ok(())
+            } else {
+                Err(reply)
+            })
+        })
+        .await?;
+        ensure!(adam.list("/v1/products").await?.len() == 1);
+        adam.get(PRODUCT).await?.expect(200)?;
+        Ok(Self {
+            stack,
+            adam,
+            zoe,
+            _dir: dir,
+        })
+    }
+}
 
 async fn while_the_api_server_is_away_reads_go_on_and_writes_are_refused(
     stage: Arc<Stage>,
 ) -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let mut options = Options::control_plane(dir.path()).with(&[Part::Portal]);
-    options.foreign_crds = true;
-    let stack = Stack::start(options).await?;
-    let admin = stack.client(Persona::ClusterAdmin).await?;
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
-    apply(&admin, &namespace).await?;
-    bind(&admin, None, "devportal-admin", ("User", "adam")).await?;
-    let adam = Visitor::on(&stack, &stage.http, "adam", &[])?;
-    let zoe = Visitor::on(&stack, &stage.http, "zoe", &[])?;
-    let spec = json!({
-        "displayName": "Toys", "approvalMode": "manual", "publishStatus": "Published",
-        "targetRef": {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "toys"},
-    });
-    let new = json!({"namespace": "shop", "name": "toys", "spec": spec});
-    until("Adam may offer a product", async || {
-        let reply = adam.post("/v1/products", &new).await?;
-        Ok(if reply.status == 201 {
-            Ok(())
-        } else {
-            Err(reply)
-        })
-    })
-    .await?;
-    let product = "/v1/products/shop/toys";
-    ensure!(adam.list("/v1/products").await?.len() == 1);
-    adam.get(product).await?.expect(200)?;
-
-    stack.kill("kube-apiserver").await?;
+    let it = Alone::start(&stage).await?;
+    it.stack.kill("kube-apiserver").await?;
     // Longer than an answer about Adam stands by itself.
     tokio::time::sleep(Duration::from_secs(8)).await;
     let since = until("reads go on and say since when", async || {
-        let reply = adam.get("/v1/products").await?;
+        let reply = it.adam.get("/v1/products").await?;
         ensure!(reply.status == 200, "{reply:?}");
         ensure!(reply.body["items"][0]["name"] == "toys", "{reply:?}");
         Ok(match reply.headers.get("devportal-stale-since") {
@@ -59,18 +85,18 @@ async fn while_the_api_server_is_away_reads_go_on_and_writes_are_refused(
     })
     .await?;
     ensure!(since.starts_with("20") && since.ends_with('Z'), "{since}");
-    adam.get(product).await?.expect(200)?;
+    it.adam.get(PRODUCT).await?.expect(200)?;
     // Of whom nothing is known nothing is believed.
-    zoe.get("/v1/products").await?.expect(503)?;
+    it.zoe.get("/v1/products").await?.expect(503)?;
     let patch = json!({"spec": {"description": "written"}});
-    let refused = adam.patch(product, &patch).await?;
+    let refused = it.adam.patch(PRODUCT, &patch).await?;
     ensure!(refused.headers.contains_key("retry-after"), "{refused:?}");
     refused.expect(503)?;
 
-    stack.restart("kube-apiserver").await?;
+    it.stack.restart("kube-apiserver").await?;
     until("both come back by themselves", async || {
-        let written = adam.patch(product, &patch).await?;
-        let read = adam.get(product).await?;
+        let written = it.adam.patch(PRODUCT, &patch).await?;
+        let read = it.adam.get(PRODUCT).await?;
         let is_back = written.status == 200
             && read.body["spec"]["description"] == "written"
             && !read.headers.contains_key("devportal-stale-since");
@@ -81,5 +107,38 @@ async fn while_the_api_server_is_away_reads_go_on_and_writes_are_refused(
         })
     })
     .await?;
-    stack.stop().await
+    it.stack.stop().await
+}
+
+async fn while_the_api_server_hangs_nobody_waits_for_long(stage: Arc<Stage>) -> Result<()> {
+    let it = Alone::start(&stage).await?;
+    it.stack.halt("kube-apiserver")?;
+    // Longer than an answer about Adam stands by itself.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let limit = Duration::from_secs(20);
+    let many = (0..20).map(|_| it.adam.get("/v1/products"));
+    for reply in tokio::time::timeout(limit, join_all(many)).await? {
+        reply?.expect(200)?;
+    }
+    // Who was never seen is told so, all at once.
+    let many = (0..20).map(|_| it.zoe.get("/v1/products"));
+    for reply in tokio::time::timeout(limit, join_all(many)).await? {
+        reply?.expect(503)?;
+    }
+    let patch = json!({"spec": {"description": "written"}});
+    let refused = it.adam.patch(PRODUCT, &patch).await?.expect(503)?;
+    let detail = refused["detail"].as_str().unwrap_or_default();
+    ensure!(detail.contains("may have carried this out"), "{refused}");
+    it.stack.go_on("kube-apiserver")?;
+    until("it is as before", async || {
+        let reply = it.adam.patch(PRODUCT, &patch).await?;
+        Ok(if reply.status == 200 {
+            Ok(())
+        } else {
+            Err(reply)
+        })
+    })
+    .await?;
+    it.zoe.get(PRODUCT).await?.expect(404)?;
+    it.stack.stop().await
 }
