@@ -15,8 +15,8 @@ pub(crate) enum Output {
     Yaml,
 }
 
-pub(crate) async fn run(key: &KeyId, output: Output) -> Result<()> {
-    let explanation = devportal_controller::explain(key, Settings::default()).await?;
+pub(crate) async fn run(key: &KeyId, settings: Settings, output: Output) -> Result<()> {
+    let explanation = devportal_controller::explain(key, settings).await?;
     match output {
         Output::Table => print!("{}", table(&explanation)),
         Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),

@@ -70,6 +70,16 @@ struct ControllerArguments {
     /// Where /healthz and /readyz answer; `:PORT` means every IPv4 interface.
     #[arg(long, default_value = "127.0.0.1:8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
+    #[command(flatten)]
+    decisions: DecisionArguments,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How is decided; to explain a key is to decide as its controller does.
+#[derive(Clone, Copy, Debug, Args)]
+struct DecisionArguments {
     /// Take a patched `status.phase` of a key as a decision, as clients of the
     /// first generation do. Whoever may patch the status of keys then approves
     /// them, under any reviewer's name.
@@ -80,9 +90,15 @@ struct ControllerArguments {
     /// write any name.
     #[arg(long)]
     refuse_own_approvals: bool,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+}
+
+impl From<DecisionArguments> for devportal_controller::Settings {
+    fn from(arguments: DecisionArguments) -> Self {
+        Self {
+            phase_decides: arguments.phase_decides,
+            refuses_own: arguments.refuse_own_approvals,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -122,16 +138,18 @@ enum Routes {
 #[derive(Debug, Args)]
 #[command(
     after_help = "It looks with your own rights: what you may not list is named as not seen.
-The cluster is the one of KUBECONFIG.
+Give it the flags that the controller runs with. The cluster is the one of KUBECONFIG.
 
 Examples:
   devportal explain consumer/reseller
-  devportal explain consumer/reseller -o yaml"
+  devportal explain consumer/reseller --refuse-own-approvals -o yaml"
 )]
 struct ExplainArguments {
     /// The APIKey, as NAMESPACE/NAME.
     #[arg(value_name = "NAMESPACE/NAME", value_parser = key_id)]
     key: KeyId,
+    #[command(flatten)]
+    decisions: DecisionArguments,
     /// How it is printed.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -208,7 +226,10 @@ async fn run(arguments: Arguments) -> Result<()> {
             println!("{}", serde_json::to_string_pretty(&document)?);
             Ok(())
         }
-        Command::Explain(arguments) => explain::run(&arguments.key, arguments.output).await,
+        Command::Explain(arguments) => {
+            let settings = arguments.decisions.into();
+            explain::run(&arguments.key, settings, arguments.output).await
+        }
         Command::Server(arguments) => {
             log(arguments.log_format)?;
             let options = devportal_server::Options {
@@ -225,10 +246,7 @@ async fn run(arguments: Arguments) -> Result<()> {
             let options = devportal_controller::Options {
                 health: arguments.health_probe_bind_address,
                 leader_elect: arguments.leader_elect,
-                settings: devportal_controller::Settings {
-                    phase_decides: arguments.phase_decides,
-                    refuses_own: arguments.refuse_own_approvals,
-                },
+                settings: arguments.decisions.into(),
             };
             devportal_controller::run(options, stop_signal()?).await
         }
