@@ -12,7 +12,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 
-use crate::caller::{Mark, Me};
+use crate::caller::{CallerId, Me};
 use crate::kubernetes::Kubernetes;
 use crate::problem::Problem;
 use crate::remember::{Memory, Outage};
@@ -73,7 +73,7 @@ impl Places {
 }
 
 /// What was said about rights.
-pub(crate) struct Access(Memory<(Mark, Right, String), bool>);
+pub(crate) struct Access(Memory<(CallerId, Right, String), bool>);
 
 /// How many questions are under way at a time, for one who asks.
 const AT_A_TIME: usize = 16;
@@ -92,7 +92,7 @@ impl Access {
         namespace: &str,
     ) -> Result<bool, Problem> {
         // Not by person: a token may be good for less than its person is.
-        let question = (me.caller.mark(), right, namespace.to_owned());
+        let question = (me.caller.id(), right, namespace.to_owned());
         let ask = || ask(kubernetes, me, right, namespace, "");
         self.0.recall(question, ask).await
     }

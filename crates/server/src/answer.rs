@@ -156,6 +156,15 @@ pub(crate) fn checked_name(field: &str, text: &str) -> Result<(), Problem> {
     is_object_name(text).then_some(()).ok_or_else(problem)
 }
 
+/// What the document says of an answer with one status.
+pub(crate) fn documented(
+    status: StatusCode,
+    response: Option<Documented>,
+) -> Vec<(Option<Status>, Documented)> {
+    let status = Status::Code(status.as_u16());
+    response.map(|it| (Some(status), it)).into_iter().collect()
+}
+
 /// Some rows of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ListOf{T}")]
@@ -271,11 +280,7 @@ impl<T: JsonSchema> OperationOutput for Created<T> {
         operation: &mut Operation,
     ) -> Vec<(Option<Status>, Documented)> {
         let response = Self::operation_response(context, operation);
-        let created = Status::Code(StatusCode::CREATED.as_u16());
-        response
-            .into_iter()
-            .map(|it| (Some(created.clone()), it))
-            .collect()
+        documented(StatusCode::CREATED, response)
     }
 }
 

@@ -28,14 +28,14 @@ const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const EMAIL_HEADER: HeaderName =
     HeaderName::from_static("impersonate-extra-devportal.kuadrant.io%2femail");
 
-/// SHA-256 of something long.
-pub(crate) type Mark = [u8; 32];
+/// SHA-256 of all that is passed on of a caller.
+pub(crate) type CallerId = [u8; 32];
 
 /// What is passed on to the API server.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     headers: HeaderMap,
-    mark: Mark,
+    id: CallerId,
     /// When the token ends, where it tells.
     until: Option<Timestamp>,
 }
@@ -72,7 +72,7 @@ impl Caller {
         Ok(Self {
             until: expiry(token),
             headers,
-            mark: hash.finalize().into(),
+            id: hash.finalize().into(),
         })
     }
 
@@ -81,8 +81,8 @@ impl Caller {
     }
 
     /// Of all that is passed on.
-    pub(crate) fn mark(&self) -> Mark {
-        self.mark
+    pub(crate) fn id(&self) -> CallerId {
+        self.id
     }
 
     /// When the token ends, where it tells.
@@ -173,7 +173,7 @@ impl Person {
 }
 
 /// The door: who headers are of.
-pub(crate) struct Door(Memory<Mark, Arc<Person>>);
+pub(crate) struct Door(Memory<CallerId, Arc<Person>>);
 
 impl Door {
     pub(crate) fn new(outage: &Outage) -> Self {
@@ -197,7 +197,7 @@ impl Door {
             let review = kubernetes.review(caller, &review).await?;
             Person::of(review).map(Arc::new)
         };
-        self.0.recall(caller.mark, ask).await
+        self.0.recall(caller.id, ask).await
     }
 }
 
@@ -275,7 +275,7 @@ mod tests {
     fn the_same_token_for_another_person_is_another_caller() {
         let of = |user| {
             let pairs = [("authorization", "Bearer t"), ("impersonate-user", user)];
-            Caller::of(&headers(&pairs)).unwrap().mark
+            Caller::of(&headers(&pairs)).unwrap().id
         };
         assert_ne!(of("alice"), of("bob"));
         assert_eq!(of("alice"), of("alice"));

@@ -28,8 +28,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::about;
 use crate::access::{EDIT_ROUTES, Right, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES};
-use crate::answer::LastEvent;
-use crate::caller::{Mark, Me};
+use crate::answer::{LastEvent, documented};
+use crate::caller::{CallerId, Me};
 use crate::problem::Problem;
 use crate::{App, Routes};
 
@@ -58,18 +58,18 @@ const STREAMS: usize = 32;
 
 /// Who listens, and how often.
 #[derive(Clone, Default)]
-pub(crate) struct Listeners(Arc<Mutex<HashMap<Mark, usize>>>);
+pub(crate) struct Listeners(Arc<Mutex<HashMap<CallerId, usize>>>);
 
 /// A place among them, given back at its end.
 struct Listening {
     all: Listeners,
-    mark: Mark,
+    id: CallerId,
 }
 
 impl Listeners {
-    fn enter(&self, mark: Mark) -> Result<Listening, Problem> {
+    fn enter(&self, id: CallerId) -> Result<Listening, Problem> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(mark).or_default();
+        let count = all.entry(id).or_default();
         if *count == STREAMS {
             return Err(Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -79,14 +79,14 @@ impl Listeners {
         }
         *count += 1;
         let all = self.clone();
-        Ok(Listening { all, mark })
+        Ok(Listening { all, id })
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
         let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = all.entry(self.mark) {
+        if let Entry::Occupied(mut count) = all.entry(self.id) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -108,7 +108,7 @@ pub(crate) async fn all(
     me: Me,
     LastEvent(last): LastEvent,
 ) -> Result<Changes, Problem> {
-    let place = app.listeners.enter(me.caller.mark())?;
+    let place = app.listeners.enter(me.caller.id())?;
     let reader = Reader::from(&app, last.as_deref());
     let (events, heard) = channel(WAITING);
     tokio::spawn(async move {
@@ -287,10 +287,6 @@ impl OperationOutput for Changes {
         operation: &mut Operation,
     ) -> Vec<(Option<Status>, Documented)> {
         let response = Self::operation_response(context, operation);
-        let ok = Status::Code(StatusCode::OK.as_u16());
-        response
-            .into_iter()
-            .map(|it| (Some(ok.clone()), it))
-            .collect()
+        documented(StatusCode::OK, response)
     }
 }

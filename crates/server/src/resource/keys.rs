@@ -12,14 +12,14 @@ use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::{Delivery, LiveCredential, RequestedBy};
 use devportal_api::scheme::{Credentials, Limits};
 use devportal_api::{APIKey, GROUP, VERSION};
-use devportal_mirror::{Kept, Kind, Told as News};
+use devportal_mirror::{Kept, Kind, Told};
 use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::reveal::reveal;
-use super::{Reference, Search, Told, about, list, products, said};
+use super::{Finding, Reference, Search, about, list, products, said};
 use crate::App;
 use crate::access::SEE_KEYS;
 use crate::answer::{
@@ -77,7 +77,7 @@ pub(crate) struct KeyRow {
     can_reveal: bool,
     /// Whether the gateway enforces it, and why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    enforced: Option<Told>,
+    enforced: Option<Finding>,
     created: String,
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct Key {
     secret: Option<String>,
     /// Which values the gateway accepts: two while a rotation is under way.
     values: Vec<LiveValue>,
-    conditions: Vec<Told>,
+    conditions: Vec<Finding>,
 }
 
 /// A value that the gateway accepts.
@@ -290,7 +290,7 @@ pub(crate) async fn create(
             let there = app.kubernetes.get::<APIKey>(&me.caller, &id).await?;
             it.check(&there)?;
             let there = APIKey::keep(there, &app.kubernetes.lens);
-            app.store.take(News::<APIKey>::Answered(id.clone(), there));
+            app.store.take(Told::<APIKey>::Answered(id.clone(), there));
             id
         }
         (Err(problem), _, _) => return Err(problem),
@@ -424,7 +424,7 @@ fn row(id: &KeyId, key: &APIKey) -> KeyRow {
         expires_at: expires_at.map(|it| it.0.to_string()),
         delivery: key.spec.delivery.unwrap_or_default(),
         can_reveal: can_reveal(key),
-        enforced: enforced(conditions).map(Told::from),
+        enforced: enforced(conditions).map(Finding::from),
         created: super::created(key),
     }
 }
@@ -443,7 +443,7 @@ fn detail(id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
         limits: status.limits,
         secret: status.secret_ref.map(|it| it.name),
         values: values.collect(),
-        conditions: status.conditions.iter().map(Told::from).collect(),
+        conditions: status.conditions.iter().map(Finding::from).collect(),
     };
     Versioned(detail, Tag::of(key.version()))
 }

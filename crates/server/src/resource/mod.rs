@@ -127,7 +127,7 @@ impl Reference {
 /// What is true, or not, and why.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Told {
+pub(crate) struct Finding {
     /// The condition's type.
     pub(crate) kind: String,
     /// Whether it is true.
@@ -140,7 +140,7 @@ pub(crate) struct Told {
     pub(crate) since: String,
 }
 
-impl From<&Condition> for Told {
+impl From<&Condition> for Finding {
     fn from(condition: &Condition) -> Self {
         Self {
             kind: condition.type_.clone(),

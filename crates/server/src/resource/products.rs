@@ -15,17 +15,17 @@ use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
 use devportal_api::{APIProduct, APIProductSpec, GROUP, VERSION};
-use devportal_mirror::{Kept, Kind, Told as Observed};
+use devportal_mirror::{Kept, Kind, Told};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Search, Told, about, list};
+use super::{Finding, Search, about, list};
 use crate::App;
 use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
 use crate::answer::{
     Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
-    Tag, Versioned, checked_name, checked_namespace, stale_if_conflict,
+    Tag, Versioned, checked_name, checked_namespace, documented, stale_if_conflict,
 };
 use crate::caller::{Me, Person};
 use crate::kinds::State as KeyState;
@@ -73,7 +73,7 @@ pub(crate) struct ProductRow {
     /// The tiers that can be asked for, in the order of the PlanPolicy.
     tiers: Vec<String>,
     /// What is not as it should be; empty: all is well.
-    problems: Vec<Told>,
+    problems: Vec<Finding>,
     /// How many ask for it and have it; for those only who may see the requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Counts>,
@@ -113,7 +113,7 @@ pub(crate) struct Product {
     /// Whether there is an OpenAPI document, at `…/openapi`.
     has_openapi: bool,
     /// What the controller found out.
-    conditions: Vec<Told>,
+    conditions: Vec<Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Counts>,
     may: MayWithProduct,
@@ -304,11 +304,7 @@ impl OperationOutput for Document {
         operation: &mut Operation,
     ) -> Vec<(Option<Status>, Documented)> {
         let response = Self::operation_response(context, operation);
-        let ok = Status::Code(StatusCode::OK.as_u16());
-        response
-            .into_iter()
-            .map(|it| (Some(ok.clone()), it))
-            .collect()
+        documented(StatusCode::OK, response)
     }
 }
 
@@ -363,7 +359,7 @@ pub(crate) async fn create(
             it.check(&there)?;
             let there = APIProduct::keep(there, &app.kubernetes.lens);
             app.store
-                .take(Observed::<APIProduct>::Answered(id.clone(), there));
+                .take(Told::<APIProduct>::Answered(id.clone(), there));
         }
     }
     let product = written(&app, &id)?;
@@ -436,7 +432,7 @@ fn row(id: &ProductId, product: &APIProduct, keys: Option<Counts>) -> ProductRow
         }),
         problems: status.map_or(vec![], |it| {
             let conditions = it.conditions.iter().filter(|it| is_problem(it));
-            conditions.map(Told::from).collect()
+            conditions.map(Finding::from).collect()
         }),
         keys,
         created: super::created(product),
@@ -490,7 +486,7 @@ async fn detail(
         auth_scheme: status.discovered_auth_scheme,
         token_endpoint: status.oidc_discovery.map(|it| it.token_endpoint),
         has_openapi: status.openapi.is_some(),
-        conditions: status.conditions.iter().map(Told::from).collect(),
+        conditions: status.conditions.iter().map(Finding::from).collect(),
         keys: see_requests.then(|| counts(&known, id)),
         may: MayWithProduct { edit, see_requests },
         created: super::created(&**product),

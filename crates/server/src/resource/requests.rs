@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::keys::product_id;
-use super::{Reference, Search, Told, about, list, said};
+use super::{Finding, Reference, Search, about, list, said};
 use crate::App;
 use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
 use crate::answer::{Body, Created, IfMatch, List, Named, Path, Query, Tag, Versioned, changed};
@@ -72,7 +72,7 @@ pub(crate) struct RequestRow {
     message: Option<String>,
     /// Whether the gateway enforces it, and why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    enforced: Option<Told>,
+    enforced: Option<Finding>,
     created: String,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Request {
     /// The terms that this shows. An approval sends them back, so that it counts for
     /// them and no others.
     terms: String,
-    conditions: Vec<Told>,
+    conditions: Vec<Finding>,
     /// Whether whoever asks may decide.
     may_decide: bool,
 }
@@ -180,7 +180,7 @@ pub(crate) async fn one(
         terms: request.terms(),
         conditions: conditions_of_request(&request)
             .iter()
-            .map(Told::from)
+            .map(Finding::from)
             .collect(),
         may_decide,
     };
@@ -313,7 +313,7 @@ fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
         expires_at: spec.expires_at.as_ref().map(|it| it.0.to_string()),
         state,
         message: told.map(|it| it.message.clone()),
-        enforced: enforced(conditions).map(Told::from),
+        enforced: enforced(conditions).map(Finding::from),
         created: super::created(request),
     }
 }
