@@ -334,7 +334,11 @@ async fn who_may_no_longer_is_shut_out_in_seconds_also_in_mid_stream(
     let town = Town::settle(Shop::prepare(Arc::clone(&stage), "no-longer").await?).await?;
     town.publish(json!({})).await?;
     let key = town.ask("gold").await?;
+    // The controller has said what it says of the key, and that is heard.
+    let is_told = |it: &Value| it["message"].is_string();
+    town.alice.until("the key waits", &key, is_told).await?;
     let mut listener = Listener::new(&town.alice, None).await?;
+    listener.pass_over(Duration::from_secs(1)).await?;
     let group = format!("consumers-of-{}", town.shop.name);
     stage
         .delete(

@@ -530,6 +530,13 @@ impl Listener {
         Ok(self.text.clone())
     }
 
+    /// Listens for a while to what is not looked at.
+    pub(super) async fn pass_over(&mut self, time: Duration) -> Result<()> {
+        self.heard_within(time, "what nobody says").await?;
+        self.text.clear();
+        Ok(())
+    }
+
     pub(super) async fn heard_within(&mut self, limit: Duration, words: &str) -> Result<bool> {
         let hear = async {
             loop {
