@@ -77,12 +77,16 @@ impl Visitor {
 
     /// Somebody with these headers and no others.
     pub(crate) fn with_headers(stage: &Stage, headers: &[(&str, &str)]) -> Result<Self> {
+        Ok(Self::new(stage, "", &[])?.with(headers))
+    }
+
+    /// The same place with these headers and no others.
+    pub(crate) fn with(&self, headers: &[(&str, &str)]) -> Self {
         let owned = |it: &(&str, &str)| (it.0.to_owned(), it.1.to_owned());
-        Ok(Self {
-            http: stage.http.clone(),
-            url: stage.stack.portal_url().context("no portal")?,
+        Self {
             headers: headers.iter().map(owned).collect(),
-        })
+            ..self.clone()
+        }
     }
 
     /// The same at another replica.

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use devportal_stack::{Options, Part, Persona, Stack};
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::super::stories;
+use super::people::Listener;
 use crate::portal::{Visitor, bind};
 use crate::stage::{Stage, apply};
 use crate::wait::until;
@@ -16,6 +20,7 @@ use crate::wait::until;
 stories![
     while_the_api_server_is_away_reads_go_on_and_writes_are_refused,
     while_the_api_server_hangs_nobody_waits_for_long,
+    a_stream_ends_with_the_token_that_it_was_opened_with,
 ];
 
 const PRODUCT: &str = "/v1/products/shop/toys";
@@ -26,7 +31,7 @@ struct Alone {
     adam: Visitor,
     zoe: Visitor,
     /// Removed at the end.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Alone {
@@ -62,7 +67,7 @@ impl Alone {
             stack,
             adam,
             zoe,
-            _dir: dir,
+            dir,
         })
     }
 }
@@ -141,4 +146,42 @@ async fn while_the_api_server_hangs_nobody_waits_for_long(stage: Arc<Stage>) -> 
     .await?;
     it.zoe.get(PRODUCT).await?.expect(404)?;
     it.stack.stop().await
+}
+
+async fn a_stream_ends_with_the_token_that_it_was_opened_with(stage: Arc<Stage>) -> Result<()> {
+    let it = Alone::start(&stage).await?;
+    // One that tells when it ends, as those of OpenID Connect do. The API server takes it
+    // for longer: whoever has it is shut out all the same.
+    let until = Timestamp::now() + SignedDuration::from_secs(40);
+    let payload = URL_SAFE_NO_PAD.encode(json!({"exp": until.as_second()}).to_string());
+    let token = format!("h.{payload}.s");
+    let file = it.dir.path().join("kube-apiserver/tokens.csv");
+    let others = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, format!("{others}{token},adam,adam,\n"))?;
+    it.stack.restart("kube-apiserver").await?;
+    let bearer = format!("Bearer {token}");
+    let brief = it.adam.with(&[("Authorization", &bearer)]);
+    until_seen(&brief).await?;
+    let mut listener = Listener::new(&brief, None).await?;
+    let limit = Duration::from_mins(1);
+    ensure!(
+        listener.heard_within(limit, "event: end").await?,
+        "the stream goes on"
+    );
+    let is_over = Timestamp::now().as_second() >= until.as_second();
+    ensure!(is_over, "it ended before its time");
+    brief.get(PRODUCT).await?.expect(401)?;
+    it.stack.stop().await
+}
+
+async fn until_seen(visitor: &Visitor) -> Result<()> {
+    until("the token is taken", async || {
+        let reply = visitor.get(PRODUCT).await?;
+        Ok(if reply.status == 200 {
+            Ok(())
+        } else {
+            Err(reply)
+        })
+    })
+    .await
 }
