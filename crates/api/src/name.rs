@@ -124,7 +124,7 @@ pub fn phase_approval(request: &RequestId) -> ApprovalId {
 /// The approval in which somebody decides through the portal. `basis` is any text that
 /// differs between two decisions that may both be made.
 pub fn decision(request: &RequestId, basis: &str) -> ApprovalId {
-    let suffix = format!("decision-{}", hash8(basis));
+    let suffix = format!("decision-{}", hash8(&format!("{request}/{basis}")));
     ApprovalId::new(
         &request.namespace,
         with_suffix(&request.name, &suffix, NAME_MAX),
