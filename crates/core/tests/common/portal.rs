@@ -22,7 +22,8 @@ pub struct Portal {
     pub claimed: BTreeSet<String>,
     /// The values that were shown.
     pub shown: BTreeSet<String>,
-    /// The digests that were ever told, and those that were told again after others.
+    /// The digests that were ever told, and those that were offered after they had been
+    /// told: nobody knows any more whether they were shown.
     pub told: BTreeSet<String>,
     pub came_back: BTreeSet<String>,
     /// The digests of what may lie where nobody looks any more, and be found again.
@@ -94,8 +95,10 @@ impl Cluster {
             return;
         };
         let before = seen.and_then(offered);
-        if before != Some(&digest) && !self.portal.told.insert(digest.clone()) {
+        if before != Some(&digest) && self.portal.told.contains(&digest) {
             self.portal.came_back.insert(digest);
         }
+        let told = next.iter().filter_map(|it| it.digest.clone());
+        self.portal.told.extend(told);
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use devportal_api::name;
 use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use super::stories;
@@ -313,6 +313,21 @@ async fn a_copy_that_is_altered_again_and_again_holds_up_no_other_key(_: Arc<Sta
     });
     stage::apply(&quiet.admin, &policy).await?;
     stage::apply(&quiet.admin, &binding).await?;
+    // The API server takes some time to go by it.
+    let probe = json!({"metadata": {"name": "altered-probe"}, "stringData": {"api_key": "x"}});
+    let probe: Secret = serde_json::from_value(probe)?;
+    let secrets: Api<Secret> = Api::namespaced(quiet.admin.clone(), "default");
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    until("the policy alters Secrets", async || {
+        let made = secrets.create(&dry, &probe).await?;
+        let data = made.data.unwrap_or_default();
+        let is_altered = data.get("api_key").is_some_and(|it| it.0 == b"altered");
+        Ok(if is_altered { Ok(()) } else { Err(()) })
+    })
+    .await?;
     let altered: Vec<String> = (0..8).map(|number| format!("altered-{number}")).collect();
     for key in &altered {
         quiet.request_key(key).await?;
