@@ -4,7 +4,7 @@
 //! | asked for | cost |
 //! |---|---|
 //! | a page, from anywhere on | one search per namespace and state, then what it shows; who may see every namespace costs one per state |
-//! | a page of a search | the same, and one look at the text of each object passed over |
+//! | a page of a search | the same, and one look at the text of each object passed over: some milliseconds at 10 000 objects |
 //! | how many there are | one look per namespace and state |
 
 use std::collections::{BTreeMap, HashMap};
@@ -171,7 +171,11 @@ impl<K: Shelved> Shelf<K> {
         let found = runs.kmerge().filter_map(|(rank, id)| {
             let is_named = wanted.words.is_empty()
                 || (self.texts.get(id)).is_some_and(|it| it.contains(&wanted.words));
-            let kept = self.table.find(id).filter(|_| is_named)?;
+            let kept = if is_named {
+                self.table.find(id)?
+            } else {
+                return None;
+            };
             shows(id, kept).then_some((rank, id, kept))
         });
         let mut found = found.take(wanted.limit + 1).collect_vec();
