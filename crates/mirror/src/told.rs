@@ -109,6 +109,16 @@ impl Sight {
         *self != Self::Unlisted
     }
 
+    /// What is amiss, for whoever asks after health; nothing while it is followed.
+    pub fn complaint(&self) -> Option<String> {
+        match self {
+            Self::Current => None,
+            Self::Unlisted => Some("still listing".to_owned()),
+            Self::Blind(why) => Some(format!("not seen: {why}")),
+            Self::Stale(why, since) => Some(format!("not followed since {since:.0}: {why}")),
+        }
+    }
+
     /// What keeps the kind from being followed now.
     pub fn trouble(&self) -> Option<&Trouble> {
         match self {

@@ -177,7 +177,7 @@ pub(crate) struct List<T> {
 }
 
 /// How many rows a list has, unless said otherwise.
-pub(crate) const ROWS: usize = 50;
+const ROWS: usize = 50;
 /// How many it may have.
 const MOST_ROWS: usize = 200;
 
@@ -185,7 +185,7 @@ const MOST_ROWS: usize = 200;
 pub(crate) fn limit(wanted: Option<usize>) -> Result<usize, Problem> {
     match wanted {
         None => Ok(ROWS),
-        Some(1..=MOST_ROWS) => Ok(wanted.unwrap_or(ROWS)),
+        Some(rows @ 1..=MOST_ROWS) => Ok(rows),
         Some(_) => Err(Problem::invalid(format!("limit is 1 to {MOST_ROWS}"))),
     }
 }

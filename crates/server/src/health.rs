@@ -4,7 +4,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use devportal_mirror::Sight;
 
 use crate::App;
 
@@ -21,14 +20,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, String) {
         // Without the kinds of others everything else is shown.
         let is_ours = kind.starts_with("API");
         is_ready &= sight.is_listed() || (!is_ours && sight.has_answered());
-        match sight {
-            Sight::Current => {}
-            Sight::Unlisted => lines.push(format!("{kind}: still listing")),
-            Sight::Blind(why) => lines.push(format!("{kind}: not seen: {why}")),
-            Sight::Stale(why, since) => {
-                lines.push(format!("{kind}: not followed since {since:.0}: {why}"));
-            }
-        }
+        lines.extend(sight.complaint().map(|why| format!("{kind}: {why}")));
     }
     let (status, word) = if is_ready {
         (StatusCode::OK, "ok")

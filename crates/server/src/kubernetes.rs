@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{Request, header};
 use devportal_api::id::ObjectId;
 use devportal_mirror::{Kept, Kind, Lens, Told, Version};
 use devportal_watch::{Guarded, told};
@@ -53,17 +53,24 @@ impl Kubernetes {
         })
     }
 
-    /// Sends a request as the caller.
+    /// Asks as the caller.
     pub(crate) async fn send<T: DeserializeOwned>(
         &self,
         caller: &Caller,
-        mut request: Request<Vec<u8>>,
+        request: Request<Vec<u8>>,
     ) -> Result<T, Problem> {
-        let headers: &HeaderMap = caller.headers();
-        for (name, value) in headers {
-            request.headers_mut().append(name, value.clone());
-        }
-        let answer = self.wait(self.bare.request(request)).await?;
+        let answer = self.as_caller(caller, request).await.ok_or_else(silent)?;
+        answer.map_err(|error| Problem::of_kubernetes(&error))
+    }
+
+    /// Writes as the caller: without an answer nobody knows whether it was carried out.
+    async fn write<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        request: Request<Vec<u8>>,
+    ) -> Result<T, Problem> {
+        let answer = self.as_caller(caller, request).await;
+        let answer = answer.ok_or_else(Problem::maybe_done)?;
         answer.map_err(|error| Problem::of_kubernetes(&error))
     }
 
@@ -72,18 +79,30 @@ impl Kubernetes {
         &self,
         ask: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Problem> {
-        let answer = self.wait(ask).await?;
+        let answer = self.wait(ask).await.ok_or_else(silent)?;
         answer.map_err(|error| Problem::of_own(&error))
     }
 
-    async fn wait<T>(&self, ask: impl Future<Output = T>) -> Result<T, Problem> {
-        let answer = timeout(PATIENCE, ask).await;
-        if answer.is_ok() {
+    async fn as_caller<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        mut request: Request<Vec<u8>>,
+    ) -> Option<kube::Result<T>> {
+        for (name, value) in caller.headers() {
+            request.headers_mut().append(name, value.clone());
+        }
+        self.wait(self.bare.request(request)).await
+    }
+
+    /// The answer, if there is one in time.
+    async fn wait<T>(&self, ask: impl Future<Output = T>) -> Option<T> {
+        let answer = timeout(PATIENCE, ask).await.ok();
+        if answer.is_some() {
             self.outage.end();
         } else {
             self.outage.note();
         }
-        answer.map_err(|_| silent())
+        answer
     }
 
     /// Asks the API server to review something: nothing is kept.
@@ -155,23 +174,6 @@ impl Kubernetes {
         Ok(match held {
             Some(object) => told(object, &self.lens).answered(),
             None => Told::Ended(id.clone(), uid.to_owned(), None),
-        })
-    }
-
-    /// Sends what changes something: without an answer nobody knows whether it did.
-    async fn write<T: DeserializeOwned>(
-        &self,
-        caller: &Caller,
-        request: Request<Vec<u8>>,
-    ) -> Result<T, Problem> {
-        let is_silent = |problem: &Problem| problem.detail == silent().detail;
-        let answer = self.send(caller, request).await;
-        answer.map_err(|it| {
-            if is_silent(&it) {
-                Problem::maybe_done()
-            } else {
-                it
-            }
         })
     }
 

@@ -160,22 +160,25 @@ pub(crate) async fn bind(
     client: &Client,
     namespace: Option<&str>,
     role: &str,
-    (kind, subject): (&str, &str),
+    subject: (&str, &str),
 ) -> Result<()> {
+    let object = binding(namespace, role, subject);
+    apply(client, &object).await?;
+    Ok(())
+}
+
+/// What binds a role.
+pub(crate) fn binding(namespace: Option<&str>, role: &str, (kind, subject): (&str, &str)) -> Value {
+    let group = "rbac.authorization.k8s.io";
     let mut object = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": format!("{group}/v1"),
         "kind": if namespace.is_some() { "RoleBinding" } else { "ClusterRoleBinding" },
         "metadata": {"name": format!("{role}-{subject}")},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role,
-        },
-        "subjects": [{
-            "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": subject,
-        }],
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": group, "kind": kind, "name": subject}],
     });
     if let Some(namespace) = namespace {
         object["metadata"]["namespace"] = json!(namespace);
     }
-    apply(client, &object).await?;
-    Ok(())
+    object
 }

@@ -12,7 +12,7 @@ use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::{Delivery, LiveCredential, RequestedBy};
 use devportal_api::scheme::{Credentials, Limits};
 use devportal_api::{APIKey, GROUP, VERSION};
-use devportal_mirror::{Kept, Kind, Told};
+use devportal_mirror::Kept;
 use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ use super::{Finding, Reference, Search, about, list, products, said};
 use crate::App;
 use crate::access::SEE_KEYS;
 use crate::answer::{
-    Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
-    Tag, Versioned, checked_name, checked_namespace, stale_if_conflict,
+    Body, Created, Idempotency, IdempotencyKey, IfMatch, List, Named, Path, Query, Tag, Versioned,
+    checked_name, checked_namespace, stale_if_conflict,
 };
 use crate::caller::Me;
 use crate::kinds::{State as KeyState, conditions_of_key, enforced};
@@ -251,19 +251,12 @@ pub(crate) async fn create(
         ));
     };
     let idempotency = Idempotency::of(&key, &me.person.user, &new);
-    let mut metadata = json!({});
-    let name = match (&new.name, &idempotency) {
-        (Some(name), _) => Some(name.clone()),
-        (None, Some(it)) => Some(format!("{}-{}", stem(&product.name), it.suffix())),
-        (None, None) => None,
+    let stem = stem(&product.name);
+    let metadata = match (&new.name, &idempotency) {
+        (Some(name), _) => json!({"name": name}),
+        (None, Some(it)) => json!({"name": format!("{stem}-{}", it.suffix())}),
+        (None, None) => json!({"generateName": format!("{stem}-")}),
     };
-    match &name {
-        Some(name) => metadata["name"] = json!(name),
-        None => metadata["generateName"] = json!(format!("{}-", stem(&product.name))),
-    }
-    if let Some(it) = &idempotency {
-        metadata["annotations"] = json!({MADE_BY_REQUEST: it.note()});
-    }
     let object = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "APIKey",
@@ -277,24 +270,7 @@ pub(crate) async fn create(
             "requestedBy": {"userId": me.person.user, "email": email},
         })),
     });
-    let made = app
-        .kubernetes
-        .create::<APIKey>(&me.caller, &new.namespace, &object);
-    let id = match (made.await, idempotency, name) {
-        (Ok(written), _, _) => {
-            app.store.take(written.told);
-            written.id
-        }
-        (Err(problem), Some(it), Some(name)) if problem.code() == StatusCode::CONFLICT => {
-            let id = KeyId::new(&new.namespace, name);
-            let there = app.kubernetes.get::<APIKey>(&me.caller, &id).await?;
-            it.check(&there)?;
-            let there = APIKey::keep(there, &app.kubernetes.lens);
-            app.store.take(Told::<APIKey>::Answered(id.clone(), there));
-            id
-        }
-        (Err(problem), _, _) => return Err(problem),
-    };
+    let id = super::create::<APIKey>(&app, &me, &new.namespace, object, idempotency).await?;
     let key = app.store.read().keys.table.find(&id).cloned();
     let key = key.ok_or_else(|| Problem::not_found(format!("APIKey {id}")))?;
     Ok(Created(detail(&id, &key)))

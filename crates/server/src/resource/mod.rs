@@ -9,17 +9,23 @@ pub(crate) mod reveal;
 pub(crate) mod routes;
 
 use aide::transform::TransformOperation;
+use axum::http::StatusCode;
 use devportal_api::id::ObjectId;
+use devportal_mirror::{Kind, Told};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use crate::App;
 use crate::access::Places;
-use crate::answer::{List, cursor, limit, place};
+use crate::answer::{Idempotency, List, MADE_BY_REQUEST, cursor, limit, place};
+use crate::caller::Me;
 use crate::problem::Problem;
 use crate::shelf::{Mark, Page, Shelved, Topic, Wanted};
+use crate::store::News;
 
 /// What the document says of an operation.
 fn about(
@@ -88,6 +94,42 @@ fn marks(sees: &Places, namespace: Option<&str>, topic: &Topic) -> Vec<Mark> {
             namespaces.map(|it| mark(Some(it))).collect()
         }
     }
+}
+
+/// Creates an object as whoever asks, once for each `Idempotency-Key`: where the same
+/// request made it before, that is the object.
+async fn create<K>(
+    app: &App,
+    me: &Me,
+    namespace: &str,
+    mut object: Value,
+    idempotency: Option<Idempotency>,
+) -> Result<K::Id, Problem>
+where
+    K: Kind,
+    News: From<Told<K>>,
+{
+    if let Some(it) = &idempotency {
+        object["metadata"]["annotations"] = json!({MADE_BY_REQUEST: it.note()});
+    }
+    let made = app.kubernetes.create::<K>(&me.caller, namespace, &object);
+    let problem = match made.await {
+        Ok(written) => {
+            app.store.take(written.told);
+            return Ok(written.id);
+        }
+        Err(problem) => problem,
+    };
+    let name = object["metadata"]["name"].as_str();
+    let (Some(it), Some(name), StatusCode::CONFLICT) = (idempotency, name, problem.code()) else {
+        return Err(problem);
+    };
+    let id = K::Id::named(namespace, name);
+    let there = app.kubernetes.get::<K>(&me.caller, &id).await?;
+    it.check(&there)?;
+    let there = K::keep(there, &app.kubernetes.lens);
+    app.store.take(Told::<K>::Answered(id.clone(), there));
+    Ok(id)
 }
 
 /// A page as it is answered.

@@ -15,7 +15,7 @@ use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
 use devportal_api::{APIProduct, APIProductSpec, GROUP, VERSION};
-use devportal_mirror::{Kept, Kind, Told};
+use devportal_mirror::Kept;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,12 +24,11 @@ use super::{Finding, Search, about, list};
 use crate::App;
 use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
 use crate::answer::{
-    Body, Created, Idempotency, IdempotencyKey, IfMatch, List, MADE_BY_REQUEST, Named, Path, Query,
-    Tag, Versioned, checked_name, checked_namespace, documented, stale_if_conflict,
+    Body, Created, Idempotency, IdempotencyKey, IfMatch, List, Named, Path, Query, Tag, Versioned,
+    checked_name, checked_namespace, documented, stale_if_conflict,
 };
 use crate::caller::{Me, Person};
 use crate::kinds::State as KeyState;
-use crate::kubernetes::Written;
 use crate::problem::Problem;
 use crate::shelf::{Mark, Shelved, Topic};
 use crate::store::{Audience, Known, listed};
@@ -182,8 +181,8 @@ pub(crate) fn addresses() -> ApiRouter<App> {
 
 /// Who sees a product: whoever sees the requests for it, in any state; of others those
 /// whom it is published for.
-fn shows(product: &APIProduct, id: &ProductId, insiders: &Places, person: &Person) -> bool {
-    insiders.has(&id.namespace) || Audience::of(product).has(person)
+fn shows(product: &APIProduct, is_insider: bool, person: &Person) -> bool {
+    is_insider || Audience::of(product).has(person)
 }
 
 /// What somebody sees of products.
@@ -194,7 +193,8 @@ pub(super) struct Sees {
 
 impl Sees {
     pub(super) fn has(&self, product: &APIProduct, id: &ProductId, person: &Person) -> bool {
-        self.products.has(&id.namespace) && shows(product, id, &self.insiders, person)
+        let is_insider = self.insiders.has(&id.namespace);
+        self.products.has(&id.namespace) && shows(product, is_insider, person)
     }
 
     pub(super) async fn of(app: &App, me: &Me) -> Result<Self, Problem> {
@@ -214,15 +214,9 @@ pub(crate) async fn find(app: &App, me: &Me, id: &ProductId) -> Result<Arc<APIPr
         app.may(me, SEE_PRODUCTS, &id.namespace),
         app.may(me, SEE_REQUESTS, &id.namespace),
     )?;
-    let insiders = Places::In(
-        is_insider
-            .then(|| id.namespace.clone())
-            .into_iter()
-            .collect(),
-    );
     let known = app.store.read();
     let product = listed(&known.products)?.table.find(id);
-    let product = product.filter(|it| sees && shows(it, id, &insiders, &me.person));
+    let product = product.filter(|it| sees && shows(it, is_insider, &me.person));
     product
         .cloned()
         .ok_or_else(|| Problem::not_found(format!("APIProduct {id}")))
@@ -246,9 +240,8 @@ pub(crate) async fn all(
     };
     let wanted = wanted.of::<APIProduct>(&sees.products, &Topic::Anything, states)?;
     let known = app.store.read();
-    let page = listed(&known.products)?.page(&wanted, |id, product| {
-        shows(product, id, &sees.insiders, &me.person)
-    });
+    let page =
+        listed(&known.products)?.page(&wanted, |id, product| sees.has(product, id, &me.person));
     let rows = list(page, |id, product| {
         let is_insider = sees.insiders.has(&id.namespace);
         row(id, product, is_insider.then(|| counts(&known, id)))
@@ -336,32 +329,13 @@ pub(crate) async fn create(
     checked_namespace("namespace", &new.namespace)?;
     checked_name("name", &new.name)?;
     let idempotency = Idempotency::of(&key, &me.person.user, &new);
-    let mut object = json!({
+    let object = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "APIProduct",
         "metadata": {"name": new.name},
         "spec": new.spec,
     });
-    if let Some(it) = &idempotency {
-        object["metadata"]["annotations"] = json!({MADE_BY_REQUEST: it.note()});
-    }
-    let id = ProductId::new(&new.namespace, &new.name);
-    let made = app
-        .kubernetes
-        .create::<APIProduct>(&me.caller, &new.namespace, &object);
-    match made.await {
-        Ok(written) => take(&app, written),
-        Err(problem) => {
-            let Some(it) = idempotency.filter(|_| problem.code() == StatusCode::CONFLICT) else {
-                return Err(problem);
-            };
-            let there = app.kubernetes.get::<APIProduct>(&me.caller, &id).await?;
-            it.check(&there)?;
-            let there = APIProduct::keep(there, &app.kubernetes.lens);
-            app.store
-                .take(Told::<APIProduct>::Answered(id.clone(), there));
-        }
-    }
+    let id = super::create::<APIProduct>(&app, &me, &new.namespace, object, idempotency).await?;
     let product = written(&app, &id)?;
     detail(&app, &me, &id, &product).await.map(Created)
 }
@@ -379,8 +353,9 @@ pub(crate) async fn edit(
     if let Some(version) = seen.version() {
         object["metadata"] = json!({"resourceVersion": version});
     }
-    let written_object = app.kubernetes.patch::<APIProduct>(&me.caller, &id, &object);
-    take(&app, written_object.await.map_err(stale_if_conflict)?);
+    let patched = app.kubernetes.patch::<APIProduct>(&me.caller, &id, &object);
+    app.store
+        .take(patched.await.map_err(stale_if_conflict)?.told);
     let product = written(&app, &id)?;
     detail(&app, &me, &id, &product).await
 }
@@ -400,10 +375,6 @@ pub(crate) async fn delete(
         .delete::<APIProduct>(caller, &id, uid, seen.version());
     app.store.take(deleted.await.map_err(stale_if_conflict)?);
     Ok(NoContent)
-}
-
-fn take(app: &App, written: Written<APIProduct>) {
-    app.store.take(written.told);
 }
 
 fn written(app: &App, id: &ProductId) -> Result<Arc<APIProduct>, Problem> {

@@ -6,13 +6,9 @@
 
 use std::sync::Arc;
 
-use aide::OperationOutput;
-use aide::generate::GenContext;
-use aide::openapi::{Operation, Response as Documented, StatusCode as Status};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use devportal_api::APIKey;
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::annotation;
@@ -58,31 +54,6 @@ fn exposed<S: Serializer>(value: &Zeroizing<String>, serializer: S) -> Result<S:
     serializer.serialize_str(value)
 }
 
-impl IntoResponse for Revealed {
-    fn into_response(self) -> Response {
-        // Every answer is `no-store` unless it says otherwise.
-        Json(self).into_response()
-    }
-}
-
-impl OperationOutput for Revealed {
-    type Inner = Self;
-
-    fn operation_response(
-        context: &mut GenContext,
-        operation: &mut Operation,
-    ) -> Option<Documented> {
-        Json::<Self>::operation_response(context, operation)
-    }
-
-    fn inferred_responses(
-        context: &mut GenContext,
-        operation: &mut Operation,
-    ) -> Vec<(Option<Status>, Documented)> {
-        Json::<Self>::inferred_responses(context, operation)
-    }
-}
-
 /// How often a claim is made anew because something else of the key changed.
 const TRIES: usize = 5;
 
@@ -90,7 +61,7 @@ pub(crate) async fn reveal(
     State(app): State<App>,
     me: Me,
     Path(named): Path<Named>,
-) -> Result<Revealed, Problem> {
+) -> Result<Json<Revealed>, Problem> {
     let id: KeyId = named.id()?;
     let mut key = find(&app, &me, &id).await?;
     // Asked anew: what is shown cannot be taken back.
@@ -110,11 +81,11 @@ pub(crate) async fn reveal(
         match shown {
             Ok(value) => {
                 let status = key.status.clone().unwrap_or_default();
-                return Ok(Revealed {
+                return Ok(Json(Revealed {
                     value,
                     hostname: status.api_hostname,
                     credentials: status.auth_scheme.and_then(|it| it.credentials),
-                });
+                }));
             }
             // The key has changed, or its value is being moved to another Secret.
             Err(problem) if problem.code() == StatusCode::CONFLICT => {

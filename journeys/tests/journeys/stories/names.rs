@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::stories;
 use crate::person::{Answer, Ask, Person, person};
+use crate::portal::binding;
 use crate::stage::Stage;
 use crate::wait::until;
 
@@ -80,7 +81,7 @@ impl Open {
                 ("devportal-admin", "User", attempts::ADAM.user),
             ] {
                 open.stage
-                    .apply(&binding(namespace, role, kind, name))
+                    .apply(&binding(Some(namespace), role, (kind, name)))
                     .await?;
             }
         }
@@ -165,15 +166,6 @@ fn role(name: &str, resource: &str, verbs: &[&str]) -> Value {
     json!({
         "apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
         "rules": [{"apiGroups": [GROUP], "resources": [resource], "verbs": verbs}],
-    })
-}
-
-fn binding(namespace: &str, role: &str, kind: &str, name: &str) -> Value {
-    json!({
-        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding",
-        "metadata": {"name": format!("{role}-{name}"), "namespace": namespace},
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": RBAC, "kind": kind, "name": name}],
     })
 }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use devportal_stack::{Persona, cache_root};
+use devportal_stack::{Persona, cache_root, pip_install};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -68,20 +68,7 @@ async fn installed() -> Result<PathBuf> {
         return Ok(folder);
     }
     let making = folder.with_extension("making");
-    let output = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--target"])
-        .arg(&making)
-        .arg(format!("schemathesis=={VERSION}"))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("python3 is not there")?;
-    ensure!(
-        output.status.success(),
-        "pip could not install schemathesis:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    pip_install(&format!("schemathesis=={VERSION}"), &[], &making).await?;
     tokio::fs::rename(&making, &folder).await?;
     Ok(folder)
 }
