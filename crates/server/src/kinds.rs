@@ -13,7 +13,7 @@ use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::shelf::{Place, Shelved, Topic, places};
+use crate::shelf::{Shelved, Stand, Topic};
 
 /// How a key, or the request for it, stands.
 #[derive(
@@ -89,10 +89,12 @@ impl Shelved for APIProduct {
         String::new()
     }
 
-    fn places(id: &ProductId, product: &Arc<Self>) -> Vec<Place<PublishStatus, String>> {
-        let rank = product.spec.display_name.to_lowercase();
-        let state = product.spec.publish_status;
-        places(&id.namespace, [Topic::Anything], state, &rank)
+    fn stand(_: &ProductId, product: &Arc<Self>) -> Stand<PublishStatus, String> {
+        Stand {
+            topics: vec![Topic::Anything],
+            state: product.spec.publish_status,
+            rank: product.spec.display_name.to_lowercase(),
+        }
     }
 
     fn text(id: &ProductId, product: &Arc<Self>) -> String {
@@ -122,17 +124,17 @@ impl Shelved for APIKey {
         i64::MIN
     }
 
-    fn places(id: &KeyId, key: &Arc<Self>) -> Vec<Place<State, i64>> {
+    fn stand(_: &KeyId, key: &Arc<Self>) -> Stand<State, i64> {
         let conditions = conditions_of_key(key);
-        let state = State::of(conditions).0;
-        let rank = -created(&**key);
         let enforced = enforced(conditions);
         let unenforced = enforced.filter(|it| it.status != "True");
-        let topics = [Topic::Anything, Topic::Product(key.product_id())];
-        let topics = topics
-            .into_iter()
-            .chain(unenforced.map(|_| Topic::Unenforced));
-        places(&id.namespace, topics, state, &rank)
+        let mut topics = vec![Topic::Anything, Topic::Product(key.product_id())];
+        topics.extend(unenforced.map(|_| Topic::Unenforced));
+        Stand {
+            topics,
+            state: State::of(conditions).0,
+            rank: -created(&**key),
+        }
     }
 
     fn text(id: &KeyId, key: &Arc<Self>) -> String {
@@ -156,12 +158,13 @@ impl Shelved for APIKeyRequest {
         i64::MIN
     }
 
-    fn places(id: &RequestId, request: &Arc<Self>) -> Vec<Place<State, i64>> {
-        let state = State::of(conditions_of_request(request)).0;
-        let rank = created(&**request);
+    fn stand(id: &RequestId, request: &Arc<Self>) -> Stand<State, i64> {
         let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
-        let topics = [Topic::Anything, Topic::Product(product)];
-        places(&id.namespace, topics, state, &rank)
+        Stand {
+            topics: vec![Topic::Anything, Topic::Product(product)],
+            state: State::of(conditions_of_request(request)).0,
+            rank: created(&**request),
+        }
     }
 
     fn text(id: &RequestId, request: &Arc<Self>) -> String {
@@ -190,8 +193,12 @@ impl Shelved for HTTPRoute {
 
     fn first() {}
 
-    fn places(id: &RouteId, _: &Arc<Self>) -> Vec<Place<(), ()>> {
-        places(&id.namespace, [Topic::Anything], (), &())
+    fn stand(_: &RouteId, _: &Arc<Self>) -> Stand<(), ()> {
+        Stand {
+            topics: vec![Topic::Anything],
+            state: (),
+            rank: (),
+        }
     }
 
     fn text(id: &RouteId, route: &Arc<Self>) -> String {

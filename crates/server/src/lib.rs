@@ -15,7 +15,7 @@
 //! | what somebody may see and do | [`access`] |
 //! | how long an answer of the API server stands | [`remember`] |
 //! | what is mirrored | [`store`] |
-//! | by what a kind is listed, ordered and searched | [`kinds`], [`shelf`] |
+//! | by what a kind is listed, ordered and searched | [`kinds`], [`shelf`], [`texts`] |
 //! | how the API server is written to | [`kubernetes`] |
 //! | how connections are served, and requests logged | [`serve`], [`trace`] |
 //! | the form of requests, answers and refusals | [`answer`], [`problem`] |
@@ -35,6 +35,7 @@ mod resource;
 mod serve;
 mod shelf;
 mod store;
+mod texts;
 mod trace;
 
 use std::collections::BTreeSet;
