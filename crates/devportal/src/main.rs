@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use devportal_api::id::KeyId;
+use devportal_server::Pattern;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::layer;
@@ -114,6 +115,7 @@ Environment:
 Examples:
   devportal server
   devportal server --address=:8080 --routes=annotated
+  devportal server --product-name-pattern='[a-z]+-api' --product-tag-pattern='[a-z]+'
   curl localhost:8080/v1/me -H \"Authorization: Bearer $TOKEN\""
 )]
 struct ServerArguments {
@@ -124,6 +126,12 @@ struct ServerArguments {
     /// annotated `devportal.kuadrant.io/expose: "true"`.
     #[arg(long, value_enum, default_value_t = Routes::All)]
     routes: Routes,
+    /// What the name of a product is to match, in whole; others are told as a gap.
+    #[arg(long, value_name = "REGEX")]
+    product_name_pattern: Option<Pattern>,
+    /// What each tag of a product is to match, in whole.
+    #[arg(long, value_name = "REGEX")]
+    product_tag_pattern: Option<Pattern>,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -237,6 +245,10 @@ async fn run(arguments: Arguments) -> Result<()> {
                 routes: match arguments.routes {
                     Routes::All => devportal_server::Routes::All,
                     Routes::Annotated => devportal_server::Routes::Annotated,
+                },
+                conventions: devportal_server::Conventions {
+                    name: arguments.product_name_pattern,
+                    tag: arguments.product_tag_pattern,
                 },
             };
             devportal_server::run(options, stop_signal()?).await

@@ -36,6 +36,12 @@ const fn right(verb: &'static str, group: &'static str, resource: &'static str) 
 }
 
 pub(crate) const SEE_PRODUCTS: Right = right("list", GROUP, "apiproducts");
+/// To see every published product, whomever it is for: a catalog that tells them apart
+/// by itself. Nothing that Kubernetes itself does.
+pub(crate) const SEE_ALL_PUBLISHED: Right = Right {
+    subresource: "published",
+    ..right("list", GROUP, "apiproducts")
+};
 pub(crate) const EDIT_PRODUCTS: Right = right("update", GROUP, "apiproducts");
 pub(crate) const MAKE_PRODUCTS: Right = right("create", GROUP, "apiproducts");
 pub(crate) const SEE_KEYS: Right = right("list", GROUP, "apikeys");

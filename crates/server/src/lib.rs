@@ -25,6 +25,7 @@
 mod access;
 mod answer;
 mod caller;
+mod convention;
 mod document;
 mod health;
 mod kinds;
@@ -52,6 +53,7 @@ use tracing::info;
 
 use crate::access::{Access, Places, Right};
 use crate::caller::{Door, Me};
+pub use crate::convention::{Conventions, Pattern};
 pub use crate::document::openapi;
 use crate::kubernetes::Kubernetes;
 use crate::problem::Problem;
@@ -67,6 +69,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// Whether owners see every route, or only those that are annotated for it.
     pub routes: Routes,
+    /// What products are to look like.
+    pub conventions: Conventions,
 }
 
 /// Which routes are offered to owners.
@@ -92,6 +96,7 @@ pub(crate) struct Parts {
     pub(crate) consumers: Memory<(), BTreeSet<String>>,
     pub(crate) listeners: Listeners,
     pub(crate) routes: Routes,
+    pub(crate) conventions: Conventions,
     /// True when the server stops: streams end by themselves.
     pub(crate) stops: watch::Receiver<bool>,
 }
@@ -171,6 +176,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         consumers: Memory::new(&kubernetes.outage),
         listeners: Listeners::default(),
         routes: options.routes,
+        conventions: options.conventions,
         stops,
         kubernetes,
     }));

@@ -87,11 +87,12 @@ impl Audience {
         }
     }
 
-    pub(crate) fn has(&self, person: &Person) -> bool {
+    /// Whether a person is one of them, who may see whatever is published or not.
+    pub(crate) fn has(&self, person: &Person, sees_all: bool) -> bool {
         match self {
             Self::Nobody => false,
             Self::Everybody => true,
-            Self::Groups(groups) => groups.iter().any(|it| person.is_in(it)),
+            Self::Groups(groups) => sees_all || groups.iter().any(|it| person.is_in(it)),
         }
     }
 }

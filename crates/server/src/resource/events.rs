@@ -27,7 +27,9 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::about;
-use crate::access::{EDIT_ROUTES, Right, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES};
+use crate::access::{
+    EDIT_ROUTES, Right, SEE_ALL_PUBLISHED, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES,
+};
 use crate::answer::{LastEvent, documented};
 use crate::caller::{CallerId, Me};
 use crate::problem::Problem;
@@ -212,7 +214,9 @@ impl Reader {
             if let Some((before, after)) = audiences.filter(|_| !is_open)
                 && !app.may(me, insiders, namespace).await.map_err(|_| Over)?
             {
-                let (saw, sees) = (before.has(&me.person), after.has(&me.person));
+                let all = kind == PRODUCTS
+                    && app.may(me, SEE_ALL_PUBLISHED, "").await.map_err(|_| Over)?;
+                let (saw, sees) = (before.has(&me.person, all), after.has(&me.person, all));
                 if !saw && !sees {
                     continue;
                 }
@@ -243,12 +247,13 @@ async fn send(events: &Events, event: Event) -> Result<(), Over> {
     events.send(Ok(event)).await.map_err(|_| Over)
 }
 
+const PRODUCTS: &str = "apiproducts";
 const ROUTES: &str = "httproutes";
 
 /// How a kind is told of, what it takes to be told, and to be told of all of it.
 fn kind(name: &str) -> Option<(&'static str, Right, Right)> {
     [
-        (APIProduct::NAME, "apiproducts", SEE_PRODUCTS, SEE_REQUESTS),
+        (APIProduct::NAME, PRODUCTS, SEE_PRODUCTS, SEE_REQUESTS),
         (APIKey::NAME, "apikeys", SEE_KEYS, SEE_KEYS),
         (
             APIKeyRequest::NAME,

@@ -22,12 +22,13 @@ use serde_json::{Value, json};
 
 use super::{Finding, Search, about, list};
 use crate::App;
-use crate::access::{EDIT_PRODUCTS, Places, SEE_PRODUCTS, SEE_REQUESTS};
+use crate::access::{EDIT_PRODUCTS, Places, SEE_ALL_PUBLISHED, SEE_PRODUCTS, SEE_REQUESTS};
 use crate::answer::{
     Body, Created, Idempotency, IdempotencyKey, IfMatch, List, Named, Path, Query, Tag, Versioned,
     checked_name, checked_namespace, documented, stale_if_conflict,
 };
 use crate::caller::{Me, Person};
+use crate::convention::Gap;
 use crate::kinds::State as KeyState;
 use crate::problem::Problem;
 use crate::shelf::{Mark, Shelved, Topic};
@@ -41,6 +42,8 @@ pub(crate) struct ProductSearch {
     namespace: Option<String>,
     /// Drafts, or what is published; absent: both.
     status: Option<PublishStatus>,
+    /// `true`: those that lack something; see `gaps`.
+    incomplete: Option<bool>,
     /// Words that name, description, tags, owner or namespace have, in any case.
     q: Option<String>,
     /// How many rows, 1 to 200; absent: 50.
@@ -73,6 +76,8 @@ pub(crate) struct ProductRow {
     tiers: Vec<String>,
     /// What is not as it should be; empty: all is well.
     problems: Vec<Finding>,
+    /// What the organisation misses of it; for those only who may see the requests.
+    gaps: Vec<Gap>,
     /// How many ask for it and have it; for those only who may see the requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Counts>,
@@ -181,28 +186,35 @@ pub(crate) fn addresses() -> ApiRouter<App> {
 
 /// Who sees a product: whoever sees the requests for it, in any state; of others those
 /// whom it is published for.
-fn shows(product: &APIProduct, is_insider: bool, person: &Person) -> bool {
-    is_insider || Audience::of(product).has(person)
+fn shows(product: &APIProduct, is_insider: bool, sees_all: bool, person: &Person) -> bool {
+    is_insider || Audience::of(product).has(person, sees_all)
 }
 
 /// What somebody sees of products.
 pub(super) struct Sees {
     products: Places,
     insiders: Places,
+    /// Whatever is published.
+    all: bool,
 }
 
 impl Sees {
     pub(super) fn has(&self, product: &APIProduct, id: &ProductId, person: &Person) -> bool {
         let is_insider = self.insiders.has(&id.namespace);
-        self.products.has(&id.namespace) && shows(product, is_insider, person)
+        self.products.has(&id.namespace) && shows(product, is_insider, self.all, person)
     }
 
     pub(super) async fn of(app: &App, me: &Me) -> Result<Self, Problem> {
-        let (products, insiders) = tokio::try_join!(
+        let (products, insiders, all) = tokio::try_join!(
             app.places::<APIProduct>(me, SEE_PRODUCTS, |it| &it.products),
             app.places::<APIProduct>(me, SEE_REQUESTS, |it| &it.products),
+            app.may(me, SEE_ALL_PUBLISHED, ""),
         )?;
-        Ok(Self { products, insiders })
+        Ok(Self {
+            products,
+            insiders,
+            all,
+        })
     }
 }
 
@@ -210,13 +222,14 @@ impl Sees {
 ///
 /// When there is no such product, or none that this person sees.
 pub(crate) async fn find(app: &App, me: &Me, id: &ProductId) -> Result<Arc<APIProduct>, Problem> {
-    let (sees, is_insider) = tokio::try_join!(
+    let (sees, is_insider, sees_all) = tokio::try_join!(
         app.may(me, SEE_PRODUCTS, &id.namespace),
         app.may(me, SEE_REQUESTS, &id.namespace),
+        app.may(me, SEE_ALL_PUBLISHED, ""),
     )?;
     let known = app.store.read();
     let product = listed(&known.products)?.table.find(id);
-    let product = product.filter(|it| sees && shows(it, is_insider, &me.person));
+    let product = product.filter(|it| sees && shows(it, is_insider, sees_all, &me.person));
     product
         .cloned()
         .ok_or_else(|| Problem::not_found(format!("APIProduct {id}")))
@@ -239,12 +252,18 @@ pub(crate) async fn all(
         after: search.after.as_deref(),
     };
     let wanted = wanted.of::<APIProduct>(&sees.products, &Topic::Anything, states)?;
+    let only_incomplete = search.incomplete == Some(true);
+    let gaps = |id: &ProductId, product: &APIProduct| app.conventions.gaps(&id.name, product);
     let known = app.store.read();
-    let page =
-        listed(&known.products)?.page(&wanted, |id, product| sees.has(product, id, &me.person));
+    let page = listed(&known.products)?.page(&wanted, |id, product| {
+        let is_wanted =
+            !only_incomplete || (sees.insiders.has(&id.namespace) && !gaps(id, product).is_empty());
+        sees.has(product, id, &me.person) && is_wanted
+    });
     let rows = list(page, |id, product| {
         let is_insider = sees.insiders.has(&id.namespace);
-        row(id, product, is_insider.then(|| counts(&known, id)))
+        let inside = is_insider.then(|| (gaps(id, product), counts(&known, id)));
+        row(id, product, inside)
     });
     Ok(Json(rows))
 }
@@ -383,7 +402,9 @@ fn written(app: &App, id: &ProductId) -> Result<Arc<APIProduct>, Problem> {
     product.ok_or_else(|| Problem::not_found(format!("APIProduct {id}")))
 }
 
-fn row(id: &ProductId, product: &APIProduct, keys: Option<Counts>) -> ProductRow {
+/// With what insiders see of it.
+fn row(id: &ProductId, product: &APIProduct, inside: Option<(Vec<Gap>, Counts)>) -> ProductRow {
+    let (gaps, keys) = inside.unzip();
     let spec = &product.spec;
     let status = product.status.as_ref();
     ProductRow {
@@ -405,6 +426,7 @@ fn row(id: &ProductId, product: &APIProduct, keys: Option<Counts>) -> ProductRow
             let conditions = it.conditions.iter().filter(|it| is_problem(it));
             conditions.map(Finding::from).collect()
         }),
+        gaps: gaps.unwrap_or_default(),
         keys,
         created: super::created(product),
     }

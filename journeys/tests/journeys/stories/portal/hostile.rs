@@ -27,7 +27,8 @@ stories![
 type Caller<'a> = (&'a str, Vec<(&'a str, &'a str)>, u16);
 
 /// Every address, with the method it takes.
-const EVERYWHERE: [(&str, &str); 18] = [
+const EVERYWHERE: [(&str, &str); 19] = [
+    ("GET", "/v1/health"),
     ("GET", "/v1/me"),
     ("GET", "/v1/products"),
     ("POST", "/v1/products"),

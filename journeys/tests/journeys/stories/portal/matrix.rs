@@ -12,7 +12,11 @@ use crate::portal::Visitor;
 use crate::shop::Shop;
 use crate::stage::Stage;
 
-stories![nobody_sees_or_does_at_the_portal_what_is_not_theirs];
+stories![
+    nobody_sees_or_does_at_the_portal_what_is_not_theirs,
+    what_is_for_a_group_is_shown_to_its_members_and_to_the_catalog,
+    what_a_product_lacks_is_told_to_its_owner,
+];
 
 /// The five, in the order of the columns.
 const WHO: [&str; 5] = ["alice", "olivia", "oscar", "adam", "petra"];
@@ -69,6 +73,57 @@ async fn nobody_sees_or_does_at_the_portal_what_is_not_theirs(stage: Arc<Stage>)
         lists(&town, status == "Draft", &mut failed).await?;
     }
     ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
+}
+
+/// Backstage's catalog knows every published product, and shows each person theirs by
+/// itself.
+async fn what_is_for_a_group_is_shown_to_its_members_and_to_the_catalog(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let town = Town::settle(Shop::prepare(Arc::clone(&stage), "partners").await?).await?;
+    town.publish(json!({"visibility": {"groups": ["partners"]}}))
+        .await?;
+    let paul = Visitor::new(&stage, "paul", &["consumers-of-partners", "partners"])?;
+    let catalog = Visitor::new(&stage, "backstage:catalog", &[])?;
+    let list = format!("/v1/products?namespace={}", town.shop.name);
+    for (status, expected) in [
+        ("Published", [false, true, true, true]),
+        ("Draft", [false, true, false, false]),
+    ] {
+        let patch = json!({"spec": {"publishStatus": status}});
+        town.olivia
+            .patch(&town.product(), &patch)
+            .await?
+            .expect(200)?;
+        let people = [&town.alice, &town.olivia, &paul, &catalog];
+        for (visitor, expected) in people.iter().zip(expected) {
+            let is_found = visitor.get(&town.product()).await?.status == 200;
+            let is_listed = !visitor.list(&list).await?.is_empty();
+            ensure!(
+                (is_found, is_listed) == (expected, expected),
+                "{status}: {is_found} {is_listed}, not {expected}"
+            );
+        }
+    }
+    let requests = catalog.list("/v1/requests").await?;
+    ensure!(requests.is_empty(), "{requests:?}");
+    Ok(())
+}
+
+async fn what_a_product_lacks_is_told_to_its_owner(stage: Arc<Stage>) -> Result<()> {
+    let town = Town::settle(Shop::prepare(Arc::clone(&stage), "meagre").await?).await?;
+    town.publish(json!({"contact": {"email": "shop@example.com"}}))
+        .await?;
+    let list = format!("/v1/products?namespace={}&incomplete=true", town.shop.name);
+    let rows = town.olivia.list(&list).await?;
+    let gaps = rows[0]["gaps"].as_array().context("there are gaps")?;
+    let fields: Vec<_> = gaps.iter().filter_map(|it| it["field"].as_str()).collect();
+    ensure!(
+        fields.contains(&"spec.documentation.openAPISpecURL") && !fields.contains(&"spec.contact"),
+        "{fields:?}"
+    );
+    ensure!(town.alice.list(&list).await?.is_empty());
     Ok(())
 }
 
@@ -227,6 +282,14 @@ fn rows(town: &Town, key: &str, request: &str, seen: &Value) -> Vec<Row> {
             odd,
             [404, 422, 404, 422, 403],
             [404, 422, 404, 422, 403],
+        ),
+        row(
+            "asks how the portal fares",
+            "GET",
+            "/v1/health".into(),
+            Value::Null,
+            [200; 5],
+            [200; 5],
         ),
         row(
             "asks who they are",
