@@ -23,6 +23,7 @@
 //! ```
 
 mod apply;
+mod backstage;
 mod cache;
 mod control_plane;
 mod core;
@@ -33,6 +34,7 @@ mod gateway;
 mod go;
 mod kuadrant;
 mod leftovers;
+mod node;
 mod obtain;
 mod options;
 mod ours;
@@ -56,6 +58,7 @@ pub use cache::root as cache_root;
 pub use crds::foreign as foreign_crds;
 pub use kuadrant::NAMESPACE;
 pub use leftovers::{end as end_leftovers, find as find_leftovers};
+pub use node::Workspace;
 pub use obtain::{all as obtain, program as obtain_program};
 pub use options::Options;
 pub use ours::{build_release, cargo, repository};

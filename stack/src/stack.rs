@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::{runtime::Runtime, sync::mpsc};
 
 use crate::{
-    control_plane,
+    backstage, control_plane,
     core::Core,
     gateway, kuadrant, obtain,
     options::Options,
@@ -103,6 +103,11 @@ impl Stack {
     /// Where the portal's server answers, with [`Part::Portal`].
     pub fn portal_url(&self) -> Option<String> {
         self.url_of(ours::PORTAL)
+    }
+
+    /// Where Backstage answers, with [`Part::Backstage`].
+    pub fn backstage_url(&self) -> Option<String> {
+        self.url_of(backstage::BACKSTAGE)
     }
 
     /// The token of a persona, for a portal.
@@ -241,6 +246,11 @@ async fn bring_up(core: &Core) -> Result<()> {
     } else {
         None
     };
+    let workspace = if options.has(Part::Backstage) {
+        Some(backstage::build(core).await?)
+    } else {
+        None
+    };
     progress
         .step("etcd", control_plane::start_etcd(core))
         .await?;
@@ -290,6 +300,11 @@ async fn bring_up(core: &Core) -> Result<()> {
                 .step("policies enforced", ours::wait_enforced(core))
                 .await?;
         }
+    }
+    if let Some(workspace) = workspace {
+        progress
+            .step("Backstage", backstage::start(core, &workspace))
+            .await?;
     }
     core.change(|state| state.phase = Phase::Running)
 }

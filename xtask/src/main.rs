@@ -11,6 +11,7 @@ mod planted;
 mod status;
 mod story;
 mod up;
+mod yarn;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -72,6 +73,13 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Run yarn in the Backstage workspace, with the Node that it wants.
+    #[command(disable_help_flag = true)]
+    Yarn {
+        /// What yarn is to do, for example `tsc` or `workspace app test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Plant bugs, one at a time, and see whether the random tests find them.
     Planted(planted::Arguments),
     /// Run every check that must pass before a merge.
@@ -98,6 +106,7 @@ async fn main() -> ExitCode {
         Verb::Test(arguments) => check::test(&arguments).await,
         Verb::Bench { arguments } => bench::run(&arguments).await,
         Verb::Gen { check } => generate::run(check).await.map(|()| ExitCode::SUCCESS),
+        Verb::Yarn { arguments } => yarn::run(&arguments).await,
         Verb::Planted(arguments) => planted::run(&arguments).await,
         Verb::Ci(arguments) => check::ci(&arguments).await,
     };

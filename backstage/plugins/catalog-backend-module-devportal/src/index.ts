@@ -1,0 +1,6 @@
+/**
+ * The portal's products in the catalog.
+ *
+ * @packageDocumentation
+ */
+export { catalogModuleDevportal as default } from './module';

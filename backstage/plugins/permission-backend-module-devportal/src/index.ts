@@ -1,0 +1,6 @@
+/**
+ * The demo's permission policy.
+ *
+ * @packageDocumentation
+ */
+export { permissionModuleDevportal as default } from './module';
