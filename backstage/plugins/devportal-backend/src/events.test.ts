@@ -115,6 +115,18 @@ it('a stream ends when Backstage stops', async () => {
   server.close();
 });
 
+it('a stream that is opened while Backstage stops ends as well', async () => {
+  const stops = new AbortController();
+  const { answer: play } = portal;
+  portal.answer = (req, res) => {
+    stops.abort();
+    play(req, res);
+  };
+  const { answer, server } = await startStream({ stops: stops.signal });
+  await answer.text().catch(() => {});
+  server.close();
+});
+
 it('a stream outlives the time that other answers have', async () => {
   const until = new Date(Date.now() + 400);
   const { answer, server } = await startStream({ until, patienceMs: 100 });

@@ -87,18 +87,16 @@ export class Forwarder {
         () => stop.abort(),
         Math.max(0, Math.min(left, LONGEST_MS)),
       );
-      const stopped = () => stop.abort();
-      this.stops.addEventListener('abort', stopped);
+      const ended = AbortSignal.any([stop.signal, this.stops]);
       // `no-transform` keeps Backstage from compressing, which would hold events back.
       res.setHeader('Cache-Control', 'no-store, no-transform');
       res.setHeader('X-Accel-Buffering', 'no');
       res.status(200).flushHeaders();
       try {
         // However it ends, whoever listens comes again with the last id.
-        await pipeline(answer, res, { signal: stop.signal }).catch(() => {});
+        await pipeline(answer, res, { signal: ended }).catch(() => {});
       } finally {
         clearTimeout(end);
-        this.stops.removeEventListener('abort', stopped);
         res.end();
       }
     });

@@ -111,6 +111,18 @@ it('an answer that breaks off is no answer', async () => {
   expect(answer.body.error.message).toMatch('Try again in a moment');
 });
 
+it('a write does not fail because a connection that was kept is closed', async () => {
+  const used = new Set<unknown>();
+  portal.answer = (req, res) => {
+    if (used.has(req.socket)) req.socket.destroy();
+    else res.end('{}');
+    used.add(req.socket);
+  };
+  expect((await ask('get')).status).toBe(200);
+  expect((await ask('post')).status).toBe(200);
+  expect((await ask('post')).status).toBe(200);
+});
+
 it('a write that nobody answered may have been carried out', async () => {
   portal.answer = (_, res) => res.destroy();
   const answer = await ask('post');

@@ -63,9 +63,7 @@ export class PortalServer {
       return await this.send(question, token);
     } catch (error) {
       // A connection that was kept may have been closed by the other side meanwhile.
-      const isStale =
-        error instanceof StaleConnection && question.method === 'GET';
-      if (!isStale) throw error;
+      if (!(error instanceof StaleConnection)) throw error;
       return await this.send(question, token);
     }
   }
@@ -88,7 +86,9 @@ export class PortalServer {
         // `URL` keeps the brackets of an IPv6 address, `http` wants none.
         hostname: hostname.replace(/^\[|\]$/g, ''),
         port,
-        agent: this.agent,
+        // On a connection that breaks nobody knows whether a write has arrived, and one that
+        // was kept may break at any time: writes have their own.
+        agent: method === 'GET' ? this.agent : false,
         method,
         path: pathname.replace(/\/+$/, '') + path,
         headers,

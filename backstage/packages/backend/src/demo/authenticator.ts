@@ -1,4 +1,8 @@
-import { stringifyEntityRef, parseEntityRef } from '@backstage/catalog-model';
+import {
+  parseEntityRef,
+  stringifyEntityRef,
+  UserEntity,
+} from '@backstage/catalog-model';
 import { Config } from '@backstage/config';
 import { NotAllowedError } from '@backstage/errors';
 import { createProxyAuthenticator } from '@backstage/plugin-auth-node';
@@ -22,7 +26,11 @@ export interface DemoResult {
  */
 export function demoAuthenticator(host: string) {
   return createProxyAuthenticator({
-    defaultProfileTransform: async () => ({ profile: {} }),
+    async defaultProfileTransform({ ref }: DemoResult, context) {
+      const { entity } = await context.findCatalogUser({ entityRef: ref });
+      const { profile } = (entity as UserEntity).spec;
+      return { profile: profile ?? {} };
+    },
     initialize: ({ config }) => ({ refs: readRefs(config) }),
     async authenticate({ req }, { refs }) {
       if (req.headers.host !== host) {

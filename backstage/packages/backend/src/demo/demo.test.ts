@@ -1,4 +1,5 @@
 import { ConfigReader } from '@backstage/config';
+import { AuthResolverContext } from '@backstage/plugin-auth-node';
 import { demoAuthenticator } from './authenticator';
 import { checkIsLocal } from './guard';
 
@@ -29,6 +30,18 @@ describe('sign-in for the demo', () => {
       );
     },
   );
+
+  it('tells the frontend how people are called in the catalog', async () => {
+    const profile = { displayName: 'Alice Archer', email: 'alice@example.com' };
+    const found = async () => ({ entity: { spec: { profile } } });
+    const context = { findCatalogUser: jest.fn(found) } as unknown;
+    expect(
+      await authenticator.defaultProfileTransform(
+        { ref: 'user:default/alice' },
+        context as AuthResolverContext,
+      ),
+    ).toEqual({ profile });
+  });
 
   it('refuses a page whose name was made to lead here', async () => {
     await expect(

@@ -1,0 +1,74 @@
+/*
+ * Is a page fit to be seen? By axe, in both themes, wide and narrow; and a picture of
+ * each for whoever looks.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import AxeBuilder from '@axe-core/playwright';
+import type { Browser, Page } from 'playwright-core';
+
+const pictures = process.env.PICTURES;
+
+/** Pages of Backstage itself, whose faults are not ours to mend. */
+const NOT_OURS = ['[class*="backstage-"]', 'header[class*="Backstage"]'];
+
+const faults: string[] = [];
+
+/** Looks at a page in each theme and width, and takes its pictures. */
+export async function look(page: Page, name: string): Promise<void> {
+  const before = page.viewportSize();
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const width of [1440, 390]) {
+      await page.setViewportSize({ width, height: width < 600 ? 844 : 900 });
+      await page.waitForTimeout(400);
+      const label = `${name}-${scheme}-${width}`;
+      await judge(page, label);
+      if (pictures) {
+        await mkdir(pictures, { recursive: true });
+        await page.screenshot({ path: join(pictures, `${label}.png`) });
+      }
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  if (before) {
+    await page.setViewportSize(before);
+  }
+}
+
+async function judge(page: Page, label: string): Promise<void> {
+  const wide = await page.evaluate(
+    () => document.documentElement.scrollWidth > window.innerWidth,
+  );
+  if (wide) {
+    faults.push(`${label}: it scrolls sideways`);
+  }
+  let builder = new AxeBuilder({ page });
+  for (const selector of NOT_OURS) {
+    builder = builder.exclude(selector);
+  }
+  const { violations } = await builder.analyze();
+  for (const { id, help, nodes } of violations) {
+    const where = nodes.map(it => it.html.slice(0, 120)).slice(0, 3);
+    faults.push(`${label}: ${id}: ${help}\n    ${where.join('\n    ')}`);
+  }
+}
+
+/** What each open page shows when the story breaks off: its text, and a picture. */
+export async function lastSights(browser: Browser): Promise<void> {
+  const pages = browser.contexts().flatMap(it => it.pages());
+  for (const [at, page] of pages.entries()) {
+    const text = await page.locator('body').innerText();
+    process.stderr.write(`--- ${page.url()}\n${text.slice(0, 3_000)}\n`);
+    if (pictures) {
+      await page.screenshot({ path: join(pictures, `failed-${at}.png`) });
+    }
+  }
+}
+
+/** @throws When any page had a fault. */
+export function nothingIsAmiss(): void {
+  if (faults.length > 0) {
+    throw new Error(`${faults.length} faults of pages:\n${faults.join('\n')}`);
+  }
+}

@@ -1,0 +1,302 @@
+/*
+ * One API's life in Backstage, as its people live it: real pages, the real stack. It
+ * ends with 0 when all of it came true.
+ */
+import type { Page } from 'playwright-core';
+import { launch, signIn } from './browser';
+import { lastSights, look, nothingIsAmiss } from './looks';
+import { backstage, kubectl, runCurl, until } from './stack';
+
+const PRODUCT = 'toys-bulk';
+const TITLE = 'Toys in bulk';
+
+function tell(what: string): void {
+  process.stdout.write(`${what}\n`);
+}
+
+function check(is: boolean, what: string): void {
+  if (!is) {
+    throw new Error(what);
+  }
+}
+
+async function story(): Promise<void> {
+  const browser = await launch();
+  try {
+    const person = (name: string) => signIn(browser, backstage, name);
+    const olivia = await person('Olivia');
+    await publish(olivia);
+    const alice = await person('Alice');
+    await request(alice);
+    await approveWithLess(olivia);
+    const first = await reveal(alice);
+    await callUntilLimited(first);
+    const second = await rotate(alice, first);
+    await revoke(olivia);
+    await until('the key is refused', async () => (await call(second)) === 401);
+    tell('Olivia revoked it: 401');
+    await history(await person('Adam'));
+    await health(await person('Petra'));
+    await stranger(await person('Oscar'));
+    await inFiveClicks(await person('Bob'));
+    nothingIsAmiss();
+  } catch (error) {
+    await lastSights(browser);
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+async function publish(page: Page): Promise<void> {
+  await page.getByRole('link', { name: 'API products' }).click();
+  await page.getByRole('link', { name: 'Publish an API' }).first().click();
+  await look(page, 'routes');
+  await page
+    .getByRole('button', { name: 'Choose the route toystore/toystore-pro' })
+    .click();
+  const field = (name: string | RegExp) => page.getByRole('textbox', { name });
+  await field('Display name').fill(TITLE);
+  await field(/^Name/).fill(PRODUCT);
+  await field('Description').fill(
+    'The same toys, for shops that sell them by the hundred.',
+  );
+  await field('Team').fill('Toystore');
+  await field('E-mail').fill('toystore@example.com');
+  await look(page, 'publish');
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
+  await page.waitForURL(`**/api-products/toystore/${PRODUCT}`);
+  await page.getByText('10,000 requests a day').first().waitFor();
+  await look(page, 'product');
+  tell('Olivia published an API from a route');
+}
+
+/** Opens an API's page in the catalog. */
+async function open(page: Page, title: string): Promise<void> {
+  await page.getByRole('link', { name: 'Catalog' }).click();
+  await until(
+    `${title} is in the catalog`,
+    async () => {
+      const link = page.getByRole('link', { name: title, exact: true });
+      if ((await link.count()) > 0) {
+        await link.first().click();
+        return true;
+      }
+      await page.waitForTimeout(1_000);
+      await page.reload();
+      await page.getByText(/All APIS/).waitFor();
+      return false;
+    },
+    20,
+  );
+}
+
+async function request(page: Page): Promise<void> {
+  await open(page, TITLE);
+  await page.getByRole('button', { name: 'Request access' }).first().waitFor();
+  await look(page, 'api');
+  await page.getByRole('button', { name: 'Request access' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('gold', { exact: true }).click();
+  await dialog.getByLabel('What is it for?').fill('Our shop sells your toys');
+  await look(page, 'request-access');
+  await dialog.getByRole('button', { name: 'Request access' }).click();
+  await page.getByText('Your request is made').waitFor();
+  tell('Alice found it in the catalog and asked for Gold');
+}
+
+/** Opens the request that waits. */
+async function review(page: Page, state: string): Promise<void> {
+  await page.goto(`/api-requests?state=${state}&q=${PRODUCT}`);
+  await page
+    .getByRole('link', { name: /(Review|View) the request of alice/ })
+    .first()
+    .click();
+  await page.getByText('What do you decide?').waitFor();
+}
+
+async function approveWithLess(page: Page): Promise<void> {
+  await page
+    .getByRole('link', { name: /Requests/ })
+    .first()
+    .click();
+  await look(page, 'requests');
+  await review(page, 'Pending');
+  await page.getByText('Approve with less').click();
+  await page.getByLabel(/Plan to grant/).click();
+  await page.getByRole('option', { name: /^silver/ }).click();
+  await page
+    .getByLabel(/Message to the requester/)
+    .fill('Silver to begin with');
+  await look(page, 'decision');
+  await page.getByRole('button', { name: 'Approve with less' }).click();
+  await page.getByText('You approved this request').waitFor();
+  tell('Olivia approved Silver');
+}
+
+async function openKey(page: Page): Promise<void> {
+  await page.goto('/api-keys');
+  await page
+    .getByRole('link', { name: new RegExp(PRODUCT) })
+    .first()
+    .click();
+}
+
+/** The value, from the dialog that shows it. */
+async function shown(page: Page): Promise<string> {
+  await page.getByRole('button', { name: 'Show it now' }).click();
+  return page.getByLabel('Value of the key').inputValue();
+}
+
+async function reveal(page: Page): Promise<string> {
+  await openKey(page);
+  await page.getByText('Silver to begin with').first().waitFor();
+  await look(page, 'key');
+  await page.getByRole('button', { name: 'Reveal' }).first().click();
+  const value = await shown(page);
+  check(value.startsWith('dpk_'), 'a value is shown');
+  await page.getByRole('button', { name: 'Copy as curl' }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  check(copied.includes(value), 'the snippet has the value');
+  check((await runCurl(copied, '')) === 200, 'the copied snippet is answered');
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  check((await page.getByText(value).count()) === 0, 'the value is gone');
+  const again = page.getByRole('button', { name: 'Reveal' });
+  await until(
+    'it is not offered again',
+    async () => (await again.count()) === 0,
+  );
+  tell(
+    'Alice was shown the value once, and the copied snippet was answered 200',
+  );
+  return value;
+}
+
+const call = (key: string) =>
+  runCurl(
+    `curl https://pro.toystore.example.com/ --header "Authorization: APIKEY $API_KEY"`,
+    key,
+  );
+
+async function callUntilLimited(key: string): Promise<void> {
+  await until('the limit is reached', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => call(key)),
+    );
+    check(
+      answers.every(it => it === 200 || it === 429),
+      `the gateway answered ${answers}`,
+    );
+    return answers.includes(429);
+  });
+  tell('Silver is limited: 429');
+}
+
+async function rotate(page: Page, first: string): Promise<string> {
+  await page.getByRole('button', { name: 'Rotate' }).first().click();
+  await page.getByText('10 minutes').click();
+  await look(page, 'rotate');
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: 'Rotate' })
+    .click();
+  await page.getByRole('button', { name: 'Reveal' }).first().click();
+  const second = await shown(page);
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  check(second !== first, 'another value is shown');
+  for (const value of [first, second]) {
+    const answer = await call(value);
+    check(answer !== 401, 'both values are let in');
+  }
+  tell('Alice rotated it, and neither value was refused');
+  return second;
+}
+
+async function revoke(page: Page): Promise<void> {
+  await review(page, 'Approved');
+  await page.getByText('Revoke access').first().click();
+  await page.getByLabel(/Reason/).fill('The invoice is unpaid');
+  await page.getByRole('button', { name: 'Revoke access' }).click();
+  await page.getByText('You decided against this request').waitFor();
+}
+
+async function history(page: Page): Promise<void> {
+  await page.goto(`/api-requests?state=Denied&q=${PRODUCT}`);
+  await page
+    .getByRole('link', { name: /the request of alice/ })
+    .first()
+    .click();
+  await page
+    .getByText(/olivia: The invoice is unpaid/)
+    .first()
+    .waitFor();
+  tell('Adam sees who decided, and why');
+}
+
+async function health(page: Page): Promise<void> {
+  await page
+    .getByRole('link', { name: /health/i })
+    .first()
+    .click();
+  await page.getByText('No product has a problem').waitFor();
+  const named = ['planpolicy', 'toystore-pro', '--namespace=toystore'];
+  const policy = await kubectl('petra', ['get', ...named, '--output=json']);
+  await kubectl('petra', ['delete', ...named]);
+  await page
+    .getByText(/PlanPolicy/)
+    .first()
+    .waitFor();
+  await look(page, 'health');
+  tell('Petra sees what is broken');
+  const { apiVersion, kind, metadata, spec } = JSON.parse(policy);
+  const object = {
+    apiVersion,
+    kind,
+    spec,
+    metadata: { name: metadata.name, namespace: metadata.namespace },
+  };
+  await kubectl('petra', ['create', '--filename=-'], object);
+  await page.getByText('No product has a problem').waitFor();
+  tell('… and that it has healed');
+}
+
+async function stranger(page: Page): Promise<void> {
+  await page.goto('/api-requests');
+  await page
+    .getByText(/Nobody is waiting|may not see/)
+    .first()
+    .waitFor();
+  await page.goto(`/api-products/toystore/${PRODUCT}`);
+  await page.getByText('It is not there, or you may not see it').waitFor();
+  tell('Oscar, who owns other APIs, sees none of it');
+}
+
+async function inFiveClicks(page: Page): Promise<void> {
+  await page.goto('/catalog?filters[kind]=api&filters[user]=all');
+  const begun = Date.now();
+  let clicks = 0;
+  const click = async (name: string, role: 'link' | 'button' = 'button') => {
+    clicks += 1;
+    await page.getByRole(role, { name, exact: true }).last().click();
+  };
+  await click('Toystore', 'link');
+  await click('Request access');
+  await page.getByRole('dialog').waitFor();
+  await click('Request access');
+  await click('Reveal');
+  await click('Show it now');
+  const value = await page.getByLabel('Value of the key').inputValue();
+  const answer = await runCurl(
+    `curl https://toystore.example.com/ --header "Authorization: APIKEY $API_KEY"`,
+    value,
+  );
+  check(answer === 200, `the gateway answered ${answer}`);
+  const seconds = Math.round((Date.now() - begun) / 1_000);
+  check(clicks <= 5 && seconds < 180, `${clicks} clicks, ${seconds} s`);
+  tell(`Bob had a working key after ${clicks} clicks and ${seconds} s`);
+}
+
+story().catch(error => {
+  process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+  process.exit(1);
+});

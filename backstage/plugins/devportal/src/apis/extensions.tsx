@@ -1,0 +1,18 @@
+/* The page of all APIs. */
+import { PageBlueprint } from '@backstage/frontend-plugin-api';
+import { RiApps2Line } from '@remixicon/react';
+import { devportalTranslationRef } from '../messages';
+import { apisRouteRef } from '../routes';
+
+export const apiPages = [
+  PageBlueprint.make({
+    name: 'apis',
+    params: {
+      path: '/apis',
+      routeRef: apisRouteRef,
+      title: devportalTranslationRef('apis.title'),
+      icon: <RiApps2Line />,
+      loader: () => import('./ApisPage').then(it => <it.ApisPage />),
+    },
+  }),
+];

@@ -1,0 +1,25 @@
+/** What the page of all APIs says. */
+export const apisMessages = {
+  title: 'APIs',
+  about: 'Find an API, choose a plan and get a key.',
+  list: 'APIs',
+  search: 'Search name, description, tag, owner',
+  team: 'Team',
+  anyTeam: 'All teams',
+  atOnce: 'Access at once',
+  decided: 'Access after approval',
+  plans: 'Plans',
+  noPlans: 'No plans yet',
+  noDescription: 'No description yet.',
+  tags: 'Tags',
+  notReady: 'Not reachable at the moment',
+  problems_one: '{{count}} problem',
+  problems_other: '{{count}} problems',
+  empty: 'No APIs yet',
+  emptyNext:
+    'An API is listed here as soon as its owner publishes it and lets you see it.',
+  emptyPublish: 'Publish an API',
+  none: 'No API matches',
+  noneNext: 'Look for other words, or in all teams.',
+  noneAction: 'Clear the filters',
+} as const;

@@ -1,0 +1,49 @@
+/* On the overview of an API: its plans, and the way to a key. */
+import { ButtonLink, Flex } from '@backstage/ui';
+import { useRouteRef } from '@backstage/frontend-plugin-api';
+import {
+  entityRouteParams,
+  entityRouteRef,
+  useEntity,
+} from '@backstage/plugin-catalog-react';
+import { Loaded, Portal, Section, useWords } from '../shown';
+import { Plans } from './Plans';
+import { Problems } from './Problems';
+import { RequestButton } from './RequestButton';
+import { useEntityProduct } from './useEntityProduct';
+
+export const AccessCard = () => (
+  <Portal>
+    <Access />
+  </Portal>
+);
+
+function Access() {
+  const t = useWords();
+  const query = useEntityProduct();
+  const { entity } = useEntity();
+  const link = useRouteRef(entityRouteRef);
+  return (
+    <Section title={t('catalog.title')}>
+      <Loaded query={query}>
+        {product => (
+          <Flex direction="column" gap="4">
+            <Problems of={product} />
+            <Plans of={product.plans} />
+            <Flex gap="3" style={{ flexWrap: 'wrap' }}>
+              <RequestButton product={product} />
+              {link && (
+                <ButtonLink
+                  variant="secondary"
+                  href={`${link(entityRouteParams(entity))}/access`}
+                >
+                  {t('catalog.allAccess')}
+                </ButtonLink>
+              )}
+            </Flex>
+          </Flex>
+        )}
+      </Loaded>
+    </Section>
+  );
+}

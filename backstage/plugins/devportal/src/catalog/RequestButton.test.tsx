@@ -1,0 +1,111 @@
+import { screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { Portal } from '../shown';
+import { key, me, product } from '../__testUtils__/examples';
+import { refusal, show } from '../__testUtils__/portal';
+import { RequestButton } from './RequestButton';
+
+const KEY = '/v1/keys/consumer/toys-1';
+
+const ask = (answers: Parameters<typeof show>[1], of = product) =>
+  show(
+    <Portal>
+      <RequestButton product={of} />
+    </Portal>,
+    { 'GET /v1/me': me, [`GET ${KEY}`]: key, ...answers },
+  );
+
+const click = (name: string) =>
+  screen.findByRole('button', { name }).then(it => userEvent.click(it));
+
+const send = async () =>
+  userEvent.click(
+    within(await screen.findByRole('dialog')).getByRole('button', {
+      name: 'Request access',
+    }),
+  );
+
+it('goes from the request to the value in four clicks', async () => {
+  const { asked } = ask({
+    'POST /v1/keys': () => Response.json(key, { status: 201 }),
+    [`POST ${KEY}/reveal`]: {
+      value: 'dpk_secret',
+      hostname: 'toys.example.com',
+    },
+  });
+  await click('Request access');
+  expect(
+    await screen.findByText('You get access at once.'),
+  ).toBeInTheDocument();
+  await userEvent.type(screen.getByLabelText('What is it for?'), 'A shop');
+  await send();
+  await click('Reveal');
+  await click('Show it now');
+  expect(await screen.findByDisplayValue('dpk_secret')).toBeInTheDocument();
+  expect(asked.find(it => it.method === 'POST')?.body).toEqual({
+    namespace: 'consumer',
+    planTier: 'gold',
+    product: { namespace: 'toystore', name: 'toys' },
+    useCase: 'A shop',
+  });
+});
+
+it('keeps what was typed when it is refused, and sends the same form again', async () => {
+  let times = 0;
+  const { asked } = ask({
+    'POST /v1/keys': () => {
+      times += 1;
+      return times === 1
+        ? refusal(422, {
+            message: 'useCase: say more',
+            causes: [{ field: 'useCase', message: 'say more' }],
+          })
+        : Response.json(key, { status: 201 });
+    },
+  });
+  await click('Request access');
+  await userEvent.click(await screen.findByRole('radio', { name: /silver/ }));
+  await userEvent.type(screen.getByLabelText('What is it for?'), 'A');
+  await send();
+  expect(await screen.findByText('say more')).toBeInTheDocument();
+  expect(screen.getByLabelText('What is it for?')).toHaveValue('A');
+  expect(screen.getByRole('radio', { name: /silver/ })).toBeChecked();
+  await send();
+  await waitFor(() => expect(times).toBe(2));
+  const [first, second] = asked
+    .filter(it => it.method === 'POST')
+    .map(it => it.headers.get('Idempotency-Key'));
+  expect(first).toMatch(/^[0-9a-f-]{36}$/);
+  expect(second).toBe(first);
+});
+
+it('says who decides before anything is sent', async () => {
+  ask(
+    {},
+    {
+      ...product,
+      spec: {
+        ...product.spec,
+        approvalMode: 'manual',
+        owner: { kind: 'Group', name: 'toy-team' },
+      },
+    },
+  );
+  await click('Request access');
+  expect(await screen.findByText('toy-team')).toBeInTheDocument();
+  expect(screen.queryByLabelText('Namespace')).not.toBeInTheDocument();
+  expect(
+    screen.queryByLabelText('Your e-mail address'),
+  ).not.toBeInTheDocument();
+});
+
+it('shows the advice where somebody can ask nowhere', async () => {
+  ask({
+    'GET /v1/me': { ...me, requestIn: [], advice: 'Ask the platform team' },
+  });
+  await click('Request access');
+  expect(await screen.findByText('Ask the platform team')).toBeInTheDocument();
+  expect(
+    screen.getByRole('button', { name: 'Copy this text' }),
+  ).toBeInTheDocument();
+});

@@ -1,0 +1,119 @@
+import '@testing-library/jest-dom';
+import { screen } from '@testing-library/react';
+import { renderInTestApp } from '@backstage/frontend-test-utils';
+import { FakePortal } from '../__testUtils__/fakePortal';
+import { PortalApi, portalApiRef } from '../portal';
+import { editRouteRef, keyRouteRef, productRouteRef } from '../routes';
+import { ConsistencyPage } from './ConsistencyPage';
+import { HealthPage } from './HealthPage';
+
+const me = {
+  user: 'petra',
+  groups: ['platform'],
+  requestIn: [],
+  publishIn: [],
+  seesKeys: true,
+  seesRequests: true,
+  decides: true,
+  pendingRequests: 0,
+};
+
+const product = {
+  namespace: 'toystore',
+  name: 'toys',
+  displayName: 'Toys',
+  tags: [],
+  tiers: [],
+  problems: [],
+  gaps: [{ field: 'spec.contact.email', message: 'no e-mail is given' }],
+  publishStatus: 'Published',
+  approvalMode: 'manual',
+  team: 'Toy team',
+  created: '2026-10-01T10:00:00Z',
+};
+
+const well = () =>
+  new FakePortal()
+    .on('GET', '/v1/me', me)
+    .on('GET', '/v1/health', { findings: [] })
+    .on('GET', '/v1/products', { items: [] })
+    .on('GET', '/v1/keys', { items: [] })
+    .on('GET', '/v1/routes', { items: [] });
+
+const show = (page: JSX.Element, portal: FakePortal) =>
+  renderInTestApp(page, {
+    mountedRoutes: {
+      '/key/:namespace/:name': keyRouteRef,
+      '/product/:namespace/:name': productRouteRef,
+      '/edit/:namespace/:name': editRouteRef,
+    },
+    apis: [[portalApiRef, new PortalApi(portal)]],
+  });
+
+describe('health', () => {
+  it('says that all is well', async () => {
+    show(<HealthPage />, well());
+    expect(
+      await screen.findByText('The portal sees everything that it shows.'),
+    ).toBeInTheDocument();
+    expect(
+      await screen.findByText('Every key that was approved is enforced.'),
+    ).toBeInTheDocument();
+  });
+
+  it('says what is wrong, in the words of the server, and where to look', async () => {
+    const portal = well()
+      .on('GET', '/v1/health', {
+        findings: [
+          { about: 'Kuadrant', message: 'there is none', next: 'create one' },
+        ],
+      })
+      .on('GET', '/v1/products', {
+        items: [
+          {
+            ...product,
+            problems: [
+              {
+                kind: 'Ready',
+                holds: false,
+                reason: 'RouteNotFound',
+                message: 'the route is not there',
+                since: '2026-10-01T10:00:00Z',
+              },
+            ],
+          },
+        ],
+      });
+    show(<HealthPage />, portal);
+    expect(await screen.findByText('there is none')).toBeInTheDocument();
+    expect(screen.getByText('create one')).toBeInTheDocument();
+    expect(
+      await screen.findByText('the route is not there'),
+    ).toBeInTheDocument();
+    expect(
+      screen.getByRole('link', { name: /Toys · toystore\/toys/ }),
+    ).toHaveAttribute('href', '/product/toystore/toys');
+  });
+});
+
+describe('consistency', () => {
+  it('says what each product lacks, and whom to tell', async () => {
+    const portal = well()
+      .on('GET', '/v1/products', { items: [product] })
+      .on('GET', '/v1/products/toystore/toys', {
+        may: { edit: true, seeRequests: true },
+        spec: { contact: { email: 'toys@example.com' } },
+      });
+    show(<ConsistencyPage />, portal);
+    expect(await screen.findByText('no e-mail is given')).toBeInTheDocument();
+    expect(screen.getByText('Toy team')).toBeInTheDocument();
+    expect(await screen.findByText('toys@example.com')).toBeInTheDocument();
+    expect(screen.getByRole('link', { name: 'Edit Toys' })).toHaveAttribute(
+      'href',
+      '/edit/toystore/toys',
+    );
+    expect(
+      portal.asked.some(it => it.includes('/v1/products?incomplete=true')),
+    ).toBe(true);
+  });
+});

@@ -1,0 +1,154 @@
+/*
+ * Shows a value, once. It lives as long as this dialog and nowhere else: not in the memory
+ * of answers, the address, a storage or a log.
+ */
+import { useEffect, useRef, useState } from 'react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import {
+  Alert,
+  Button,
+  Dialog,
+  DialogBody,
+  DialogFooter,
+  DialogHeader,
+  Flex,
+  TextField,
+} from '@backstage/ui';
+import type { Revealed } from '@devportal/backstage-plugin-devportal-common';
+import { PortalError, dataOf, portalApiRef } from '../portal';
+import type { Named } from '../portal';
+import { Copy, Problem, useKept, useWords } from '../shown';
+import { canBeSent, curl, urlOf } from './snippets';
+import css from './Reveal.module.css';
+
+export function Reveal({
+  of,
+  onClose,
+  onRotate,
+}: {
+  of: Named;
+  onClose: () => void;
+  onRotate: () => void;
+}) {
+  const t = useWords();
+  const { client, outdate } = useApi(portalApiRef);
+  const [revealed, setRevealed] = useKept<Revealed | undefined>(
+    `value of ${of.namespace}/${of.name}`,
+    () => undefined,
+  );
+  const [error, setError] = useState<PortalError>();
+  const [isPending, setPending] = useState(false);
+
+  const reveal = async () => {
+    setPending(true);
+    setError(undefined);
+    try {
+      // Not with useMutation, which remembers what it was answered.
+      setRevealed(
+        await dataOf(
+          client.POST('/v1/keys/{namespace}/{name}/reveal', {
+            params: { path: of },
+          }),
+        ),
+      );
+    } catch (problem) {
+      if (!(problem instanceof PortalError)) throw problem;
+      setError(problem);
+    } finally {
+      setPending(false);
+      void outdate('keys');
+    }
+  };
+
+  const close = () => {
+    setRevealed(undefined);
+    onClose();
+  };
+  const isGone = error?.status === 410;
+  return (
+    <Dialog
+      isOpen
+      width={560}
+      // A value that is in sight is not lost by a slip of the hand.
+      isDismissable={!revealed}
+      isKeyboardDismissDisabled={Boolean(revealed)}
+      onOpenChange={isOpen => !isOpen && close()}
+    >
+      <DialogHeader>{t('keys.reveal.title')}</DialogHeader>
+      <DialogBody>
+        {revealed && <Value of={revealed} />}
+        {!revealed && isGone && (
+          <Alert
+            status="warning"
+            icon
+            role="alert"
+            title={t('keys.reveal.gone')}
+            description={t('keys.reveal.goneNext')}
+          />
+        )}
+        {!revealed && !isGone && (
+          <Flex direction="column" gap="4">
+            <Alert
+              status="warning"
+              icon
+              title={t('keys.reveal.warning')}
+              description={t('keys.reveal.warningNext')}
+            />
+            {error && <Problem error={error} />}
+          </Flex>
+        )}
+      </DialogBody>
+      <DialogFooter>
+        {revealed ? (
+          <Button onPress={close}>{t('keys.reveal.done')}</Button>
+        ) : (
+          <>
+            <Button variant="secondary" onPress={onClose}>
+              {t(isGone ? 'shown.close' : 'shown.cancel')}
+            </Button>
+            {isGone ? (
+              <Button onPress={onRotate}>{t('keys.reveal.goneAction')}</Button>
+            ) : (
+              <Button isPending={isPending} onPress={() => void reveal()}>
+                {t('keys.reveal.action')}
+              </Button>
+            )}
+          </>
+        )}
+      </DialogFooter>
+    </Dialog>
+  );
+}
+
+function Value({ of: { value, hostname, credentials } }: { of: Revealed }) {
+  const t = useWords();
+  const field = useRef<HTMLDivElement>(null);
+  // Ready to be copied with the keyboard, too.
+  useEffect(() => field.current?.querySelector('input')?.select(), []);
+  const target = hostname && { url: urlOf(hostname), credentials };
+  return (
+    <Flex direction="column" gap="4">
+      <Alert
+        status="success"
+        icon
+        role="status"
+        title={t('keys.reveal.shown')}
+      />
+      <TextField
+        label={t('keys.reveal.value')}
+        value={value}
+        isReadOnly
+        ref={field}
+        autoComplete="off"
+        spellCheck="false"
+        className={css.value}
+      />
+      <Flex gap="2" style={{ flexWrap: 'wrap' }}>
+        <Copy text={value} label={t('keys.reveal.copy')} />
+        {target && canBeSent(target) && (
+          <Copy text={curl(target, value)} label={t('keys.reveal.copyCurl')} />
+        )}
+      </Flex>
+    </Flex>
+  );
+}

@@ -1,0 +1,103 @@
+/*
+ * What has changed? One stream of names for the whole page. What it names is asked for
+ * anew; where it was lost it is taken up again, and what may have been missed is asked
+ * for anew, too.
+ */
+import { createParser } from 'eventsource-parser';
+import type { FetchApi } from '@backstage/frontend-plugin-api';
+
+/** One change, as the server tells it. */
+export type Change = {
+  kind: 'apiproducts' | 'apikeys' | 'apikeyrequests' | 'httproutes';
+  namespace: string;
+  name: string;
+  ended: boolean;
+};
+
+/** Who hears of changes. */
+export type Listener = {
+  onChange(change: Change): void;
+  /** Anything may have changed. */
+  onReset(): void;
+  /** Since when nothing is heard; undefined: the stream is there. */
+  onSight(lostSince: Date | undefined): void;
+};
+
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
+
+/** Listens until the signal ends it. */
+export async function listen(
+  fetchApi: FetchApi,
+  listener: Listener,
+  signal: AbortSignal,
+): Promise<void> {
+  let last: string | undefined;
+  let pause = FIRST_PAUSE;
+  let lostSince: Date | undefined;
+  while (!signal.aborted) {
+    try {
+      const response = await fetchApi.fetch('plugin://devportal/v1/events', {
+        headers: last ? { 'last-event-id': last } : {},
+        signal,
+      });
+      if (!response.ok || !response.body) {
+        throw new Error(`the stream answered ${response.status}`);
+      }
+      if (lostSince || !last) {
+        listener.onReset();
+      }
+      lostSince = undefined;
+      listener.onSight(undefined);
+      pause = FIRST_PAUSE;
+      await read(response.body, listener, id => {
+        last = id;
+      });
+    } catch (error) {
+      if (signal.aborted) {
+        return;
+      }
+    }
+    lostSince ??= new Date();
+    listener.onSight(lostSince);
+    await sleep(pause, signal);
+    pause = Math.min(pause * 2, LONGEST_PAUSE);
+  }
+}
+
+async function read(
+  body: ReadableStream<Uint8Array>,
+  listener: Listener,
+  onId: (id: string) => void,
+): Promise<void> {
+  const parser = createParser({
+    onEvent: event => {
+      if (event.id) {
+        onId(event.id);
+      }
+      if (event.event === 'reset') {
+        listener.onReset();
+      } else if (event.event === 'change') {
+        listener.onChange(JSON.parse(event.data) as Change);
+      }
+    },
+  });
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) {
+      return;
+    }
+    parser.feed(value);
+  }
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,163 @@
+/*
+ * Edits a product. Only what has changed is sent, and only onto what was seen: where
+ * somebody else was faster their words are shown next to those that were typed.
+ */
+import { useState } from 'react';
+import {
+  useApi,
+  useAppNavigate,
+  useRouteRefParams,
+} from '@backstage/frontend-plugin-api';
+import { Flex, Link, Text } from '@backstage/ui';
+import { RiArrowLeftLine } from '@remixicon/react';
+import { useQuery } from '@tanstack/react-query';
+import type {
+  Product,
+  ProductSpec,
+} from '@devportal/backstage-plugin-devportal-common';
+import { dataOf, portalApiRef, useWrite } from '../portal';
+import type { Named, PortalClient, PortalError } from '../portal';
+import {
+  Loaded,
+  Name,
+  Page,
+  pathOf,
+  useKept,
+  useLinks,
+  useWords,
+} from '../shown';
+import { editRouteRef } from '../routes';
+import { Conflict } from './Conflict';
+import { ProductForm, wrongsOf } from './ProductForm';
+import { draftOf, merged, patchOf, patched } from './draft';
+import type { Draft } from './draft';
+import { yamlOf } from './yaml';
+
+export function EditPage() {
+  const path = useRouteRefParams(editRouteRef);
+  return (
+    <Page>
+      <Edit path={path} />
+    </Page>
+  );
+}
+
+/** A product, and which version of it this is. */
+type Seen = { product: Product; etag?: string };
+
+async function look(client: PortalClient, path: Named): Promise<Seen> {
+  const asked = client.GET('/v1/products/{namespace}/{name}', {
+    params: { path },
+  });
+  const product = await dataOf(asked);
+  const { response } = await asked;
+  return { product, etag: response.headers.get('etag') ?? undefined };
+}
+
+function Edit({ path }: { path: Named }) {
+  const t = useWords();
+  const links = useLinks();
+  const { client } = useApi(portalApiRef);
+  const query = useQuery<Seen, PortalError>({
+    queryKey: ['edited', path.namespace, path.name],
+    queryFn: () => look(client, path),
+    // Each visit begins with what is there now.
+    gcTime: 0,
+  });
+  return (
+    <Flex direction="column" gap="5">
+      <Link href={links.product(path)} standalone>
+        <Flex align="center" gap="1">
+          <RiArrowLeftLine size={16} aria-hidden="true" />
+          <Name>{pathOf(path)}</Name>
+        </Flex>
+      </Link>
+      <Loaded query={query} lines={8}>
+        {seen => (
+          <>
+            <Text as="h2" variant="title-small">
+              {t('products.form.editing', {
+                name: <Name>{seen.product.spec.displayName}</Name>,
+              })}
+            </Text>
+            <Form opened={seen} />
+          </>
+        )}
+      </Loaded>
+    </Flex>
+  );
+}
+
+const draftFrom = ({ product }: Seen) => draftOf(product.name, product.spec);
+
+function Form({ opened }: { opened: Seen }) {
+  const t = useWords();
+  const links = useLinks();
+  const navigate = useAppNavigate();
+  const { client } = useApi(portalApiRef);
+  const name = pathOf(opened.product);
+  const [seen, setSeen] = useKept(`edited ${name}`, () => opened);
+  const [draft, setDraft] = useKept(`edit of ${name}`, () => draftFrom(opened));
+  const [sent, setSent] = useState<Draft>();
+  /** What was there when somebody else was faster. */
+  const [before, setBefore] = useState<Draft>();
+  const { product } = seen;
+  const path = { namespace: product.namespace, name: product.name };
+  const patch = patchOf(draftFrom(seen), draft);
+  const save = useWrite(
+    (_, write: { spec: Record<string, unknown>; etag?: string }) =>
+      dataOf(
+        client.PATCH('/v1/products/{namespace}/{name}', {
+          params: { path, header: { 'If-Match': write.etag } },
+          body: { spec: write.spec },
+        }),
+      ),
+    'products',
+  );
+  const send = async (onto: Seen, typed: Draft) => {
+    const base = draftFrom(onto);
+    setSent(typed);
+    try {
+      await save.mutateAsync({ spec: patchOf(base, typed), etag: onto.etag });
+    } catch (error) {
+      if ((error as PortalError).status !== 412) return;
+      const now = await look(client, path).catch(() => undefined);
+      if (!now) return;
+      const there = draftFrom(now);
+      setSeen(now);
+      if (JSON.stringify(there) === JSON.stringify(base)) {
+        // Only the status is new: nobody has written over anything.
+        if (now.etag !== onto.etag) await send(now, typed);
+        return;
+      }
+      setBefore(base);
+      setDraft(merged(base, typed, there));
+      return;
+    }
+    const page = links.product(path);
+    if (page) navigate(page);
+  };
+  return (
+    <ProductForm
+      isNew={false}
+      draft={draft}
+      wrongs={wrongsOf(save.error, sent, draft)}
+      onChange={changes => setDraft(it => ({ ...it, ...changes }))}
+      isPending={save.isPending}
+      isReady={Object.keys(patch).length > 0}
+      error={save.error?.status === 412 && before ? null : save.error}
+      action={t('products.form.save')}
+      yaml={yamlOf({
+        ...path,
+        spec: patched({ ...product.spec }, patch) as ProductSpec,
+      })}
+      yamlNote={t('products.form.yamlEditNote')}
+      notice={
+        before && (
+          <Conflict before={before} now={draftFrom(seen)} yours={draft} />
+        )
+      }
+      onSend={() => void send(seen, draft)}
+    />
+  );
+}

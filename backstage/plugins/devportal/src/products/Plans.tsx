@@ -1,0 +1,8 @@
+/* Plans, with their limits in words. */
+import type { Plan } from '@devportal/backstage-plugin-devportal-common';
+import { Facts, sharedLimits, useWords } from '../shown';
+
+export function Plans({ plans }: { plans: Plan[] }) {
+  const t = useWords();
+  return <Facts facts={plans.map(it => [it.tier, sharedLimits(it, t)])} />;
+}

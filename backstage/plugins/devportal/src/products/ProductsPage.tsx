@@ -1,0 +1,200 @@
+/* The products that somebody may see, and how they stand. */
+import { Badge, ButtonLink, Flex, Link, Text } from '@backstage/ui';
+import { RiAddLine, RiAlertLine } from '@remixicon/react';
+import type {
+  ProductRow,
+  PublishStatus,
+} from '@devportal/backstage-plugin-devportal-common';
+import { useMe, useProducts } from '../portal';
+import {
+  Choice,
+  Empty,
+  LoadedRows,
+  Name,
+  Page,
+  SearchBox,
+  Sheet,
+  State,
+  TeamPicker,
+  pathOf,
+  useLinks,
+  useSearch,
+  useWords,
+} from '../shown';
+import type { Column } from '../shown';
+
+const STATUSES: PublishStatus[] = ['Published', 'Draft'];
+
+export const ProductsPage = () => (
+  <Page>
+    <Products />
+  </Page>
+);
+
+function Products() {
+  const t = useWords();
+  const links = useLinks();
+  const me = useMe();
+  const [search, change] = useSearch('status', 'team', 'q');
+  const status = STATUSES.find(it => it === search.status);
+  const rows = useProducts({ status, namespace: search.team, q: search.q });
+  const isSearch = Boolean(status || search.team || search.q);
+  const mayPublish = (me.data?.publishIn.length ?? 0) > 0;
+  const publish = mayPublish && (
+    <ButtonLink
+      variant="primary"
+      href={links.publish()}
+      iconStart={<RiAddLine />}
+    >
+      {t('products.publish')}
+    </ButtonLink>
+  );
+  const why = isSearch ? 'search' : 'none';
+  return (
+    <Flex direction="column" gap="5">
+      <Flex justify="between" gap="3" style={{ flexWrap: 'wrap' }}>
+        <Choice
+          label={t('products.filters.status')}
+          value={status ?? 'all'}
+          options={[
+            { id: 'all' as const, label: t('products.filters.all') },
+            ...STATUSES.map(id => ({ id, label: t(`shown.state.${id}`) })),
+          ]}
+          onChange={id => change({ status: id === 'all' ? undefined : id })}
+        />
+        {publish}
+      </Flex>
+      <Flex gap="3" direction={{ initial: 'column', sm: 'row' }}>
+        <div style={{ flex: 2 }}>
+          <SearchBox
+            label={t('products.filters.search')}
+            value={search.q}
+            onSearch={q => change({ q })}
+          />
+        </div>
+        <div style={{ flex: 1 }}>
+          <TeamPicker
+            label={t('products.filters.team')}
+            all={t('products.filters.anyTeam')}
+            teams={[
+              ...(me.data?.publishIn ?? []),
+              ...(rows.data ?? []).map(it => it.namespace),
+            ]}
+            value={search.team}
+            onChange={team => change({ team })}
+          />
+        </div>
+      </Flex>
+      <LoadedRows
+        rows={rows}
+        empty={
+          <Empty
+            title={t(`products.empty.${why}`)}
+            action={!isSearch && publish}
+          >
+            {t(`products.empty.${why}Next`)}
+          </Empty>
+        }
+      >
+        {items => <Table rows={items} />}
+      </LoadedRows>
+    </Flex>
+  );
+}
+
+function Table({ rows }: { rows: ProductRow[] }) {
+  const t = useWords();
+  const links = useLinks();
+  /** A count that leads to what it counts. */
+  const count = (row: ProductRow, state: 'approved' | 'pending') => {
+    const number = row.keys?.[state];
+    if (number === undefined) {
+      return <Text color="secondary">{t('products.notTold')}</Text>;
+    }
+    const href = links.requests({
+      product: pathOf(row),
+      state: state === 'approved' ? 'Approved' : 'Pending',
+    });
+    return number > 0 && href ? (
+      <Link href={href}>{number.toLocaleString()}</Link>
+    ) : (
+      <Text color="secondary">{number.toLocaleString()}</Text>
+    );
+  };
+  const columns: Column<ProductRow>[] = [
+    {
+      id: 'name',
+      label: t('products.columns.name'),
+      isMain: true,
+      width: '30%',
+      cell: row => (
+        <>
+          <Link href={links.product(row)} weight="bold">
+            <Name>{row.displayName}</Name>
+          </Link>
+          <Text as="div" variant="body-small" color="secondary">
+            {pathOf(row)}
+            {row.version && (
+              <>
+                {' · '}
+                <Name>{row.version}</Name>
+              </>
+            )}
+          </Text>
+        </>
+      ),
+    },
+    {
+      id: 'status',
+      label: t('products.columns.status'),
+      cell: row => (
+        <Flex direction="column" gap="1" align="start">
+          <State of={row.publishStatus} />
+          {row.problems.length > 0 && (
+            <Badge
+              size="small"
+              icon={<RiAlertLine />}
+              style={{ color: 'var(--bui-fg-warning)' }}
+              title={row.problems.map(it => it.message).join('\n')}
+            >
+              {t('products.problems', { count: row.problems.length })}
+            </Badge>
+          )}
+        </Flex>
+      ),
+    },
+    {
+      id: 'approval',
+      label: t('products.columns.approval'),
+      cell: row => t(`products.approval.${row.approvalMode}`),
+    },
+    {
+      id: 'plans',
+      label: t('products.columns.plans'),
+      cell: row => <bdi>{row.tiers.join(', ') || t('products.notTold')}</bdi>,
+    },
+    {
+      id: 'active',
+      label: t('products.columns.active'),
+      cell: row => count(row, 'approved'),
+    },
+    {
+      id: 'pending',
+      label: t('products.columns.pending'),
+      cell: row => count(row, 'pending'),
+    },
+    {
+      id: 'team',
+      label: t('products.columns.team'),
+      cell: row => <bdi>{row.team ?? row.owner?.name ?? row.namespace}</bdi>,
+    },
+  ];
+  return (
+    <Sheet
+      label={t('products.list')}
+      columns={columns}
+      rows={rows}
+      idOf={pathOf}
+    />
+  );
+}

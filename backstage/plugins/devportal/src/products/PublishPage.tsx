@@ -1,0 +1,153 @@
+/* Publishes an API: first the route that serves it, then what is said about it. */
+import { useState } from 'react';
+import { useAppNavigate } from '@backstage/frontend-plugin-api';
+import { Button, Flex, Link, Text } from '@backstage/ui';
+import { RiArrowLeftLine } from '@remixicon/react';
+import type {
+  NewProduct,
+  RouteRow,
+} from '@devportal/backstage-plugin-devportal-common';
+import { dataOf, useRoutes, useWrite } from '../portal';
+import {
+  Empty,
+  LoadedRows,
+  Page,
+  pathOf,
+  useLinks,
+  useOnceKey,
+  useKept,
+  useSearch,
+  useWords,
+} from '../shown';
+import { ProductForm, wrongsOf } from './ProductForm';
+import { RouteCard } from './RouteCard';
+import { RoutePicker } from './RoutePicker';
+import { newDraft, productOf } from './draft';
+import type { Draft } from './draft';
+import { yamlOf } from './yaml';
+
+export const PublishPage = () => (
+  <Page>
+    <Publish />
+  </Page>
+);
+
+function Publish() {
+  const t = useWords();
+  const links = useLinks();
+  const [{ route }, change] = useSearch('route');
+  return (
+    <Flex direction="column" gap="5">
+      <Link href={links.products()} standalone>
+        <Flex align="center" gap="1">
+          <RiArrowLeftLine size={16} aria-hidden="true" />
+          {t('products.back')}
+        </Flex>
+      </Link>
+      {route ? (
+        <OnRoute
+          key={route}
+          path={route}
+          onOther={() => change({ route: undefined })}
+        />
+      ) : (
+        <RoutePicker onChoose={it => change({ route: pathOf(it) })} />
+      )}
+    </Flex>
+  );
+}
+
+function OnRoute({ path, onOther }: { path: string; onOther: () => void }) {
+  const t = useWords();
+  const [namespace, name] = path.split('/');
+  const rows = useRoutes({ namespace, q: name });
+  const other = (
+    <Button variant="secondary" onPress={onOther}>
+      {t('products.routes.other')}
+    </Button>
+  );
+  const missing = (
+    <Empty title={t('products.routes.notThere')} action={other} />
+  );
+  return (
+    <LoadedRows rows={rows} empty={missing}>
+      {items => {
+        const route = items.find(it => it.name === name);
+        return route ? <NewOne route={route} other={other} /> : missing;
+      }}
+    </LoadedRows>
+  );
+}
+
+/** The route's name, unless a product has it. */
+function nameOn({ name, namespace, products }: RouteRow): string {
+  const taken = new Set(
+    products.filter(it => it.namespace === namespace).map(it => it.name),
+  );
+  let free = name;
+  for (let number = 2; taken.has(free); number++) {
+    free = `${name}-${number}`;
+  }
+  return free;
+}
+
+function NewOne({ route, other }: { route: RouteRow; other: JSX.Element }) {
+  const t = useWords();
+  const links = useLinks();
+  const navigate = useAppNavigate();
+  const [draft, setDraft] = useKept(`publish ${pathOf(route)}`, () =>
+    newDraft(nameOn(route)),
+  );
+  const [sent, setSent] = useState<Draft>();
+  const keyOf = useOnceKey();
+  const create = useWrite(
+    (client, body: NewProduct) =>
+      dataOf(
+        client.POST('/v1/products', {
+          params: { header: { 'Idempotency-Key': keyOf(body) } },
+          body,
+        }),
+      ),
+    'products',
+    'routes',
+  );
+  const product = productOf(draft, route);
+  const missing: (keyof Draft)[] = sent
+    ? (['displayName', 'name'] as const).filter(it => !draft[it].trim())
+    : [];
+  const wrongs = wrongsOf(create.error, sent, draft);
+  for (const field of missing) {
+    wrongs[field] = t('products.form.required');
+  }
+  const send = () => {
+    setSent(draft);
+    if (!draft.displayName.trim() || !draft.name.trim()) return;
+    create.mutate(product, {
+      onSuccess: made => {
+        const page = links.product(made);
+        if (page) navigate(page);
+      },
+    });
+  };
+  const action = draft.publishStatus === 'Draft' ? 'saveDraft' : 'publish';
+  return (
+    <Flex direction="column" gap="6">
+      <RouteCard route={route} action={other} />
+      <Text as="h2" variant="title-small">
+        {t('products.publish')}
+      </Text>
+      <ProductForm
+        isNew
+        draft={draft}
+        wrongs={wrongs}
+        onChange={changes => setDraft(before => ({ ...before, ...changes }))}
+        isPending={create.isPending}
+        error={create.error}
+        action={t(`products.form.${action}`)}
+        yaml={yamlOf(product)}
+        yamlNote={t('products.form.yamlNote')}
+        onSend={send}
+      />
+    </Flex>
+  );
+}

@@ -1,0 +1,240 @@
+import '@testing-library/jest-dom';
+import { fireEvent, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { parse } from 'yaml';
+import { renderInTestApp } from '@backstage/frontend-test-utils';
+import type {
+  Product,
+  RouteRow,
+} from '@devportal/backstage-plugin-devportal-common';
+import { FakePortal, problem, whole } from '../__testUtils__/fakePortal';
+import { PortalApi, portalApiRef } from '../portal';
+import { productRouteRef, productsRouteRef } from '../routes';
+import { EditPage } from './EditPage';
+import { ProductPage } from './ProductPage';
+import { PublishPage } from './PublishPage';
+
+jest.setTimeout(30_000);
+
+const fill = (field: HTMLElement, value: string) =>
+  fireEvent.change(field, { target: { value } });
+
+const PATH = '/v1/products/toystore/toys';
+
+const product: Product = {
+  namespace: 'toystore',
+  name: 'toys',
+  created: '2026-10-01T10:00:00Z',
+  conditions: [],
+  hasOpenapi: false,
+  hostnames: ['toys.example.com'],
+  keys: { approved: 3, pending: 2, denied: 1, expired: 0, failed: 0 },
+  may: { edit: true, seeRequests: true },
+  plans: [{ tier: 'gold', limits: { daily: 1000 } }],
+  spec: {
+    displayName: 'Toys',
+    version: 'v1',
+    approvalMode: 'manual',
+    publishStatus: 'Published',
+    contact: { team: 'Toys', slack: '#toys' },
+    targetRef: {
+      group: 'gateway.networking.k8s.io',
+      kind: 'HTTPRoute',
+      name: 'toys',
+    },
+  },
+};
+
+const route: RouteRow = {
+  namespace: 'toystore',
+  name: 'toys',
+  accepted: true,
+  exposed: true,
+  hostnames: ['toys.example.com'],
+  authPolicy: { found: true, name: { namespace: 'toystore', name: 'auth' } },
+  planPolicy: { found: false, message: 'no PlanPolicy holds' },
+  plans: [],
+  products: [],
+};
+
+const onPage = (portal: FakePortal, at: string) => ({
+  mountPath: at,
+  mountedRoutes: {
+    '/list': productsRouteRef,
+    '/one/:namespace/:name': productRouteRef,
+  },
+  apis: [[portalApiRef, new PortalApi(portal)]] as const,
+});
+
+function publish(portal: FakePortal) {
+  portal.on('GET', '/v1/routes', { items: [route] });
+  return renderInTestApp(<PublishPage />, {
+    ...onPage(portal, '/api-products/new'),
+    initialRouteEntries: ['/api-products/new?route=toystore%2Ftoys'],
+  });
+}
+
+const yaml = () => screen.getByRole('region', { name: 'APIProduct' });
+
+describe('publishing an API', () => {
+  it('writes what the YAML shows', async () => {
+    const portal = new FakePortal().on('POST', '/v1/products', product);
+    publish(portal);
+    expect(await screen.findByText('no PlanPolicy holds')).toBeInTheDocument();
+    fill(screen.getByLabelText(/^Display name/), 'Toys: all');
+    fill(screen.getByLabelText(/^Tags/), 'toys, retail');
+    fill(screen.getByLabelText('Slack channel'), '#toys');
+    const shown: unknown = parse(yaml().textContent ?? '');
+    await userEvent.click(screen.getByRole('button', { name: 'Publish' }));
+
+    const [sent] = portal.sent('POST', '/v1/products');
+    expect(sent).toMatchObject({
+      namespace: 'toystore',
+      name: 'toys',
+      spec: { displayName: 'Toys: all', tags: ['toys', 'retail'] },
+    });
+    const { spec, ...metadata } = sent as { spec: unknown };
+    expect(shown).toEqual({
+      apiVersion: 'devportal.kuadrant.io/v1alpha1',
+      kind: 'APIProduct',
+      metadata,
+      spec,
+    });
+  });
+
+  it('shows what is wrong at its field, keeps what was typed, and tries again as the same', async () => {
+    const portal = new FakePortal().on('POST', '/v1/products', () =>
+      problem(422, 'Invalid', 'two things are wrong', [
+        { field: 'spec.displayName', message: 'is taken by another team' },
+        { message: 'the route is not yours' },
+      ]),
+    );
+    publish(portal);
+    const name = await screen.findByLabelText(/^Display name/);
+    fill(name, 'Toys');
+    const button = screen.getByRole('button', { name: 'Publish' });
+    await userEvent.click(button);
+
+    expect(
+      await screen.findByText('is taken by another team'),
+    ).toBeInTheDocument();
+    expect(name).toBeInvalid();
+    expect(name).toHaveAccessibleDescription(/is taken by another team/);
+    expect(name).toHaveValue('Toys');
+    expect(
+      within(screen.getByRole('alert')).getByText('the route is not yours'),
+    ).toBeInTheDocument();
+
+    await userEvent.click(button);
+    fill(name, 'Toys!');
+    expect(
+      screen.queryByText('is taken by another team'),
+    ).not.toBeInTheDocument();
+    await userEvent.click(button);
+    const [first, second, third] = portal
+      .headers('POST', '/v1/products')
+      .map(it => it.get('idempotency-key'));
+    expect(first).toMatch(/^[0-9a-f]{32}$/);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  });
+});
+
+const answer = (body: Product, etag: string) => () =>
+  new Response(JSON.stringify(body), {
+    headers: { 'content-type': 'application/json', etag },
+  });
+
+describe('editing a product', () => {
+  const edit = (portal: FakePortal) =>
+    renderInTestApp(<EditPage />, {
+      ...onPage(portal, '/api-products/:namespace/:name/edit'),
+      initialRouteEntries: ['/api-products/toystore/toys/edit'],
+    });
+
+  it('sends only what has changed, onto what was seen', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, answer(product, '"7"'))
+      .on('PATCH', PATH, product);
+    edit(portal);
+    const slack = await screen.findByLabelText('Slack channel');
+    fill(slack, '');
+    await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+    expect(portal.sent('PATCH', PATH)).toEqual([
+      { spec: { contact: { slack: null } } },
+    ]);
+    expect(portal.headers('PATCH', PATH)[0].get('if-match')).toBe('"7"');
+  });
+
+  it('shows what somebody else wrote meanwhile next to what was typed', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, answer(product, '"7"'))
+      .on('PATCH', PATH, () => {
+        const spec = { ...product.spec, version: 'v2', displayName: 'Games' };
+        portal.on('GET', PATH, answer({ ...product, spec }, '"8"'));
+        return problem(412, 'Changed', 'it has changed since you looked');
+      });
+    edit(portal);
+    const name = await screen.findByLabelText(/^Display name/);
+    fill(name, 'Dolls');
+    await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+
+    expect(
+      await screen.findByText(whole('There now: Games')),
+    ).toBeInTheDocument();
+    expect(screen.getByText(whole('Yours: Dolls'))).toBeInTheDocument();
+    expect(name).toHaveValue('Dolls');
+    expect(screen.getByLabelText('Version')).toHaveValue('v2');
+
+    portal.on('PATCH', PATH, product);
+    await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+    expect(portal.sent('PATCH', PATH)[1]).toEqual({
+      spec: { displayName: 'Dolls' },
+    });
+    expect(portal.headers('PATCH', PATH)[1].get('if-match')).toBe('"8"');
+  });
+});
+
+describe('a product', () => {
+  const open = (portal: FakePortal) =>
+    renderInTestApp(<ProductPage />, {
+      ...onPage(portal, '/api-products/:namespace/:name'),
+      initialRouteEntries: ['/api-products/toystore/toys'],
+    });
+
+  it('is deleted by its name, after telling how many keys go with it', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, product)
+      .on('DELETE', PATH, undefined);
+    open(portal);
+    await userEvent.click(
+      await screen.findByRole('button', { name: 'Delete' }),
+    );
+    const dialog = await screen.findByRole('dialog');
+    expect(
+      within(dialog).getByText(
+        'It takes away 3 active keys and 2 waiting requests.',
+      ),
+    ).toBeInTheDocument();
+    const remove = within(dialog).getByRole('button', { name: 'Delete' });
+    expect(remove).toBeDisabled();
+    fill(within(dialog).getByLabelText('Type toys to delete it'), 'toys');
+    await userEvent.click(remove);
+    expect(portal.asked).toContain(`DELETE ${PATH}`);
+  });
+
+  it('offers no change to those who may not edit it', async () => {
+    const portal = new FakePortal().on('GET', PATH, {
+      ...product,
+      keys: undefined,
+      may: { edit: false, seeRequests: false },
+    });
+    open(portal);
+    expect(
+      await screen.findByText(/You may see this product, but not change it/),
+    ).toBeInTheDocument();
+    expect(
+      screen.queryByRole('button', { name: 'Delete' }),
+    ).not.toBeInTheDocument();
+  });
+});

@@ -1,0 +1,255 @@
+/* The queue: who asks for access, and who has waited longest. */
+import { ButtonLink, Flex, Link, Text } from '@backstage/ui';
+import type {
+  RequestRow,
+  State as RequestState,
+} from '@devportal/backstage-plugin-devportal-common';
+import { useMe, useProducts, useRequests } from '../portal';
+import {
+  Choice,
+  Empty,
+  LoadedRows,
+  Name,
+  Page,
+  ProductPicker,
+  Quoted,
+  SearchBox,
+  Sheet,
+  State,
+  TeamPicker,
+  When,
+  pathOf,
+  useLinks,
+  useSearch,
+  useWords,
+} from '../shown';
+import type { Column } from '../shown';
+import { Tier } from './Tier';
+
+const STATES: RequestState[] = [
+  'Pending',
+  'Approved',
+  'Denied',
+  'Expired',
+  'Failed',
+];
+
+const whyEmpty = (mayNot: boolean, isSearch: boolean) => {
+  if (mayNot) return 'mayNot' as const;
+  return isSearch ? ('search' as const) : ('none' as const);
+};
+
+const stateColumn = (label: string): Column<RequestRow> => ({
+  id: 'state',
+  label,
+  width: '18%',
+  cell: row => (
+    <Flex direction="column" gap="1" align="start">
+      <State of={row.state} enforced={row.enforced} />
+      {row.message && <Quoted text={row.message} lines={3} />}
+    </Flex>
+  ),
+});
+
+export const RequestsPage = () => (
+  <Page>
+    <Queue />
+  </Page>
+);
+
+function Queue() {
+  const t = useWords();
+  const [search, change] = useSearch('state', 'product', 'team', 'q');
+  const me = useMe();
+  const state = STATES.find(it => it === search.state);
+  const shown = search.state === 'all' ? 'all' : state ?? 'Pending';
+  const rows = useRequests({
+    state: shown === 'all' ? undefined : shown,
+    product: search.product,
+    namespace: search.team,
+    q: search.q,
+  });
+  const products = useProducts();
+  const isNarrowed = Boolean(search.product || search.team || search.q);
+  const mayNot = me.data?.seesRequests === false;
+  return (
+    <Flex direction="column" gap="5">
+      <Flex direction="column" gap="3">
+        <Choice
+          label={t('requests.filters.state')}
+          value={shown}
+          options={[
+            ...STATES.map(id => ({ id, label: t(`shown.state.${id}`) })),
+            { id: 'all' as const, label: t('requests.filters.all') },
+          ]}
+          onChange={id => change({ state: id === 'Pending' ? undefined : id })}
+        />
+        <Filters
+          search={search}
+          change={change}
+          teams={[
+            ...(me.data?.publishIn ?? []),
+            ...(products.data ?? []).map(it => it.namespace),
+          ]}
+        />
+      </Flex>
+      <LoadedRows
+        rows={rows}
+        empty={
+          <NoRequests
+            why={whyEmpty(mayNot, isNarrowed || shown !== 'Pending')}
+          />
+        }
+      >
+        {items => <Requests rows={items} isPending={shown === 'Pending'} />}
+      </LoadedRows>
+    </Flex>
+  );
+}
+
+type Search = Partial<Record<'product' | 'team' | 'q', string>>;
+
+function Filters({
+  search,
+  change,
+  teams,
+}: {
+  search: Search;
+  change: (changes: Search) => void;
+  teams: string[];
+}) {
+  const t = useWords();
+  return (
+    <Flex gap="3" direction={{ initial: 'column', sm: 'row' }}>
+      <div style={{ flex: 2 }}>
+        <SearchBox
+          label={t('requests.filters.search')}
+          value={search.q}
+          onSearch={q => change({ q })}
+        />
+      </div>
+      <div style={{ flex: 1 }}>
+        <ProductPicker
+          label={t('requests.filters.product')}
+          all={t('requests.filters.anyProduct')}
+          value={search.product}
+          onChange={product => change({ product })}
+        />
+      </div>
+      <div style={{ flex: 1 }}>
+        <TeamPicker
+          label={t('requests.filters.team')}
+          all={t('requests.filters.anyTeam')}
+          teams={teams}
+          value={search.team}
+          onChange={team => change({ team })}
+        />
+      </div>
+    </Flex>
+  );
+}
+
+function NoRequests({ why }: { why: ReturnType<typeof whyEmpty> }) {
+  const t = useWords();
+  return (
+    <Empty title={t(`requests.empty.${why}`)}>
+      {t(`requests.empty.${why}Next`)}
+    </Empty>
+  );
+}
+
+function Requests({
+  rows,
+  isPending,
+}: {
+  rows: RequestRow[];
+  isPending: boolean;
+}) {
+  const t = useWords();
+  const links = useLinks();
+  const columns: Column<RequestRow>[] = [
+    {
+      id: 'who',
+      label: t('requests.columns.who'),
+      isMain: true,
+      width: '20%',
+      cell: row => (
+        <>
+          <Link href={links.request(row)} weight="bold">
+            <Name>{row.requestedBy.userId}</Name>
+          </Link>
+          <Text as="div" variant="body-small" color="secondary">
+            <Name>{row.requestedBy.email}</Name>
+          </Text>
+        </>
+      ),
+    },
+    {
+      id: 'what',
+      label: t('requests.columns.what'),
+      width: '24%',
+      cell: row => (
+        <>
+          <Link href={links.product(row.product)}>
+            <Name>{pathOf(row.product)}</Name>
+          </Link>
+          <Tier product={row.product} tier={row.tier} />
+        </>
+      ),
+    },
+    {
+      id: 'useCase',
+      label: t('requests.columns.useCase'),
+      cell: row =>
+        row.useCase ? (
+          <Quoted text={row.useCase} lines={3} />
+        ) : (
+          <Text color="secondary">{t('requests.noUseCase')}</Text>
+        ),
+    },
+    ...(isPending ? [] : [stateColumn(t('requests.columns.state'))]),
+    {
+      id: 'until',
+      label: t('requests.columns.until'),
+      width: '9%',
+      cell: row =>
+        row.expiresAt ? (
+          <When at={row.expiresAt} />
+        ) : (
+          <Text color="secondary">{t('requests.facts.forever')}</Text>
+        ),
+    },
+    {
+      id: 'asked',
+      label: t(`requests.columns.${isPending ? 'waits' : 'asked'}`),
+      width: '9%',
+      cell: row => <When at={row.created} />,
+    },
+    {
+      id: 'open',
+      label: t('requests.columns.open'),
+      width: '6rem',
+      cell: row => {
+        const waits = row.state === 'Pending';
+        const who = row.requestedBy.userId;
+        return (
+          <ButtonLink
+            href={links.request(row)}
+            variant="secondary"
+            aria-label={t(`requests.${waits ? 'reviewOf' : 'viewOf'}`, { who })}
+          >
+            {t(`requests.${waits ? 'review' : 'view'}`)}
+          </ButtonLink>
+        );
+      },
+    },
+  ];
+  return (
+    <Sheet
+      label={t('requests.list')}
+      columns={columns}
+      rows={rows}
+      idOf={pathOf}
+    />
+  );
+}

@@ -1,0 +1,17 @@
+/* A plan, and what it allows. Each product is asked for once for all of its requests. */
+import { Text } from '@backstage/ui';
+import { useProduct } from '../portal';
+import type { Named } from '../portal';
+import { Name, limitsInWords, useWords } from '../shown';
+
+export function Tier({ product, tier }: { product: Named; tier: string }) {
+  const t = useWords();
+  const { data } = useProduct(product);
+  const plan = data?.plans.find(it => it.tier === tier);
+  return (
+    <Text as="div" variant="body-small" color="secondary">
+      <Name>{tier}</Name>
+      {plan && `: ${limitsInWords(plan.limits, t)}`}
+    </Text>
+  );
+}

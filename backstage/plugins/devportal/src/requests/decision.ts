@@ -1,0 +1,55 @@
+/* What is typed into the form of a decision, and what is sent of it. */
+import type {
+  NewDecision,
+  Request,
+} from '@devportal/backstage-plugin-devportal-common';
+
+export type Way = 'approve' | 'less' | 'deny';
+
+export type Draft = {
+  way?: Way;
+  /** Another plan; absent: the one that is asked for. */
+  tier?: string;
+  /** The last day, as `2027-01-31`; absent: as asked. */
+  lastDay?: string;
+  message: string;
+};
+
+export type Missing = 'reasonMissing' | 'lessMissing';
+
+/** What still has to be typed. */
+export function missingIn(draft: Draft): Missing | undefined {
+  if (draft.way === 'deny' && draft.message.trim() === '') {
+    return 'reasonMissing';
+  }
+  if (draft.way === 'less' && !draft.tier && !draft.lastDay) {
+    return 'lessMissing';
+  }
+  return undefined;
+}
+
+/** The end of a day where the browser is, as RFC 3339. */
+export const endOf = (day: string): string =>
+  new Date(`${day}T23:59:59`).toISOString().replace('.000Z', 'Z');
+
+/** The decision to send; an approval carries the terms that were seen. */
+export function decisionOf(draft: Draft, seen: Request): NewDecision {
+  const message = draft.message.trim() || undefined;
+  if (draft.way === 'deny') {
+    return { approved: false, message };
+  }
+  const less = draft.way === 'less';
+  return {
+    approved: true,
+    terms: seen.terms,
+    message,
+    ...(less && draft.tier && { planTier: draft.tier }),
+    ...(less && draft.lastDay && { expiresAt: endOf(draft.lastDay) }),
+  };
+}
+
+/** Whether somebody who looked at the one has not seen the other. */
+export const hasChanged = (seen: Request, now: Request): boolean =>
+  seen.terms !== now.terms ||
+  seen.state !== now.state ||
+  seen.message !== now.message;

@@ -1,0 +1,241 @@
+import '@testing-library/jest-dom';
+import { fireEvent, screen, waitFor } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { renderInTestApp } from '@backstage/frontend-test-utils';
+import type {
+  Product,
+  Request,
+} from '@devportal/backstage-plugin-devportal-common';
+import { PortalApi, portalApiRef } from '../portal';
+import { requestRouteRef, requestsRouteRef } from '../routes';
+import { FakePortal, problem, whole } from '../__testUtils__/fakePortal';
+import { RequestPage } from './RequestPage';
+import { RequestsPage } from './RequestsPage';
+
+jest.setTimeout(30_000);
+
+const PATH = '/v1/requests/toystore/alice-gold';
+
+const request: Request = {
+  namespace: 'toystore',
+  name: 'alice-gold',
+  created: '2026-11-01T10:00:00Z',
+  conditions: [],
+  key: { namespace: 'consumer', name: 'alice-gold' },
+  product: { namespace: 'toystore', name: 'toys-bulk' },
+  requestedBy: { userId: 'alice', email: 'alice@example.com' },
+  state: 'Pending',
+  terms: 'sha256:one',
+  tier: 'gold',
+  limits: { daily: 1000 },
+  useCase: 'A catalogue for the shop',
+  mayDecide: true,
+};
+
+const product: Product = {
+  namespace: 'toystore',
+  name: 'toys-bulk',
+  created: '2026-10-01T10:00:00Z',
+  conditions: [],
+  hasOpenapi: false,
+  hostnames: [],
+  may: { edit: true, seeRequests: true },
+  plans: [
+    { tier: 'gold', limits: { daily: 1000 } },
+    { tier: 'silver', limits: { daily: 100 } },
+  ],
+  spec: {
+    displayName: 'Toys in bulk',
+    approvalMode: 'manual',
+    publishStatus: 'Published',
+    targetRef: {
+      group: 'gateway.networking.k8s.io',
+      kind: 'HTTPRoute',
+      name: 'toystore',
+    },
+  },
+};
+
+const decided = {
+  approval: { namespace: 'toystore', name: 'a' },
+  approved: true,
+  reviewedAt: '2026-11-02T10:00:00Z',
+  reviewedBy: 'olivia',
+};
+
+function open(portal: FakePortal) {
+  portal.on('GET', '/v1/products/toystore/toys-bulk', product);
+  portal.on('GET', '/v1/requests', { items: [] });
+  return renderInTestApp(<RequestPage />, {
+    mountPath: '/api-requests/:namespace/:name',
+    initialRouteEntries: ['/api-requests/toystore/alice-gold'],
+    mountedRoutes: { '/queue': requestsRouteRef },
+    apis: [[portalApiRef, new PortalApi(portal)]],
+  });
+}
+
+const decisions = (portal: FakePortal) =>
+  portal.sent('POST', `${PATH}/decision`);
+
+describe('a request', () => {
+  it('is approved with the terms that were shown', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, decided);
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+    expect(
+      await screen.findByText('You approved this request'),
+    ).toBeInTheDocument();
+    expect(decisions(portal)).toEqual([
+      { approved: true, terms: 'sha256:one' },
+    ]);
+  });
+
+  it('is approved with less than was asked for', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, decided);
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Approve with less'));
+    const send = screen.getByRole('button', { name: 'Approve with less' });
+    await userEvent.click(send);
+    expect(
+      screen.getAllByText('Choose another plan or an earlier end.')[0],
+    ).toBeInTheDocument();
+    expect(decisions(portal)).toEqual([]);
+
+    await userEvent.click(
+      screen.getByRole('button', { name: /Plan to grant/ }),
+    );
+    await userEvent.click(
+      screen.getByRole('option', { name: 'silver: 100 requests a day' }),
+    );
+    await userEvent.click(send);
+    await screen.findByText('You approved this request');
+    expect(decisions(portal)).toEqual([
+      { approved: true, terms: 'sha256:one', planTier: 'silver' },
+    ]);
+  });
+
+  it('is not denied without a reason', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, { ...decided, approved: false });
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Deny'));
+    await userEvent.click(screen.getByRole('button', { name: 'Deny' }));
+    expect(
+      await screen.findByText('Give a reason: the requester reads it.'),
+    ).toBeInTheDocument();
+    expect(decisions(portal)).toEqual([]);
+
+    fireEvent.change(screen.getByLabelText(/^Reason/), {
+      target: { value: 'Use the test API' },
+    });
+    await userEvent.click(screen.getByRole('button', { name: 'Deny' }));
+    await screen.findByText('You decided against this request');
+    expect(decisions(portal)).toEqual([
+      { approved: false, message: 'Use the test API' },
+    ]);
+  });
+
+  it('that has changed keeps what was typed, and is decided anew', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, () => {
+        portal.on('GET', PATH, {
+          ...request,
+          terms: 'sha256:two',
+          tier: 'platinum',
+        });
+        return problem(409, 'TermsChanged', 'what is asked for has changed');
+      });
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    fireEvent.change(screen.getByLabelText(/Message/), {
+      target: { value: 'Welcome' },
+    });
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+
+    expect(
+      await screen.findByText('what is asked for has changed'),
+    ).toBeInTheDocument();
+    expect(await screen.findByText(whole('It was: gold'))).toBeInTheDocument();
+    expect(screen.getByLabelText(/Message/)).toHaveValue('Welcome');
+    expect(screen.getByRole('button', { name: 'Approve' })).toBeDisabled();
+
+    portal.on('POST', `${PATH}/decision`, decided);
+    await userEvent.click(
+      screen.getByRole('button', { name: 'I have seen it as it is now' }),
+    );
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+    await screen.findByText('You approved this request');
+    expect(decisions(portal)).toEqual([
+      { approved: true, terms: 'sha256:one', message: 'Welcome' },
+      { approved: true, terms: 'sha256:two', message: 'Welcome' },
+    ]);
+  });
+
+  it('of one’s own tells that somebody else has to approve it', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, () =>
+        problem(403, 'OwnRequest', 'nobody decides on their own request'),
+      );
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+    expect(
+      await screen.findByText('nobody decides on their own request'),
+    ).toBeInTheDocument();
+    expect(screen.getByText('This is your own request')).toBeInTheDocument();
+  });
+
+  it('offers no decision to those who may not decide', async () => {
+    const portal = new FakePortal().on('GET', PATH, {
+      ...request,
+      mayDecide: false,
+    });
+    open(portal);
+    expect(await screen.findByText(/but not decide on it/)).toBeInTheDocument();
+    expect(screen.queryByRole('radio')).not.toBeInTheDocument();
+  });
+});
+
+describe('the queue', () => {
+  it('asks for those who wait, as the address says', async () => {
+    const portal = new FakePortal()
+      .on('GET', '/v1/me', {
+        user: 'olivia',
+        groups: [],
+        requestIn: [],
+        publishIn: ['toystore'],
+        seesKeys: true,
+        seesRequests: true,
+        decides: true,
+        pendingRequests: 1,
+      })
+      .on('GET', '/v1/products', { items: [] })
+      .on('GET', '/v1/products/toystore/toys-bulk', product)
+      .on('GET', '/v1/requests', { items: [request] });
+    renderInTestApp(<RequestsPage />, {
+      mountPath: '/api-requests',
+      initialRouteEntries: ['/api-requests?product=toystore/toys-bulk&q=shop'],
+      mountedRoutes: { '/request/:namespace/:name': requestRouteRef },
+      apis: [[portalApiRef, new PortalApi(portal)]],
+    });
+    expect(await screen.findByText('alice')).toBeInTheDocument();
+    expect(await screen.findByText(/1,000 requests a day/)).toBeInTheDocument();
+    const asked = portal.asked.find(it => it.startsWith('GET /v1/requests?'));
+    expect(asked).toContain('state=Pending');
+    expect(asked).toContain('product=toystore%2Ftoys-bulk');
+    expect(asked).toContain('q=shop');
+
+    await userEvent.click(screen.getByRole('radio', { name: 'Denied' }));
+    await waitFor(() =>
+      expect(portal.asked.some(it => it.includes('state=Denied'))).toBe(true),
+    );
+  });
+});

@@ -1,0 +1,35 @@
+/* The frame of each page and card: the memory of answers, and the stream of changes. */
+import { useSyncExternalStore } from 'react';
+import type { ReactNode } from 'react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import { Alert } from '@backstage/ui';
+import { QueryClientProvider } from '@tanstack/react-query';
+import { portalApiRef } from '../portal';
+import { useWords } from './useWords';
+
+/** Everything inside may ask the portal, and is shown anew when something changes. */
+export function Portal({
+  children,
+  isQuiet,
+}: {
+  children: ReactNode;
+  /** Another part of the page says that the portal cannot be reached. */
+  isQuiet?: boolean;
+}) {
+  const portal = useApi(portalApiRef);
+  const t = useWords();
+  const lostSince = useSyncExternalStore(portal.watch, portal.lostSince);
+  return (
+    <QueryClientProvider client={portal.queries}>
+      {lostSince && !isQuiet && (
+        <Alert
+          status="warning"
+          icon
+          mb="4"
+          title={t('shown.stale', { time: lostSince.toLocaleTimeString() })}
+        />
+      )}
+      {children}
+    </QueryClientProvider>
+  );
+}

@@ -1,0 +1,35 @@
+/* A field to search with. It waits until somebody stops typing. */
+import { useEffect, useRef, useState } from 'react';
+import { SearchField } from '@backstage/ui';
+
+const PAUSE = 300;
+
+export function SearchBox({
+  label,
+  value = '',
+  onSearch,
+}: {
+  label: string;
+  value?: string;
+  onSearch: (text: string) => void;
+}) {
+  const [text, setText] = useState(value);
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  useEffect(() => setText(value), [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const search = (typed: string) => {
+    setText(typed);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => onSearch(typed.trim()), PAUSE);
+  };
+  return (
+    <SearchField
+      aria-label={label}
+      placeholder={label}
+      size="small"
+      maxLength={100}
+      value={text}
+      onChange={search}
+    />
+  );
+}

@@ -1,0 +1,55 @@
+/* Limits in words: "100 requests a day, shared by everyone on gold". */
+import type { Limits } from '@devportal/backstage-plugin-devportal-common';
+import type { Words } from './useWords';
+
+const UNITS: Record<string, Intl.NumberFormatOptions['unit']> = {
+  h: 'hour',
+  m: 'minute',
+  s: 'second',
+};
+
+/** A window such as `1h30m` in words; the text itself where it is none. */
+export function windowInWords(window: string): string {
+  const parts = [...window.matchAll(/(\d+)(h|m|s)/g)];
+  if (parts.map(it => it[0]).join('') !== window || parts.length === 0) {
+    return window;
+  }
+  const words = parts.map(([, count, unit]) =>
+    new Intl.NumberFormat('en', {
+      style: 'unit',
+      unit: UNITS[unit],
+      unitDisplay: 'long',
+    }).format(Number(count)),
+  );
+  return words.join(' ');
+}
+
+/** What a plan allows; who shares it is said by `sharedLimits`. */
+export function limitsInWords(limits: Limits | null | undefined, t: Words) {
+  const { daily, weekly, monthly, yearly, custom } = limits ?? {};
+  const words: string[] = [];
+  if (daily) words.push(t('shown.limits.day', { count: daily }));
+  if (weekly) words.push(t('shown.limits.week', { count: weekly }));
+  if (monthly) words.push(t('shown.limits.month', { count: monthly }));
+  if (yearly) words.push(t('shown.limits.year', { count: yearly }));
+  for (const { limit, window } of custom ?? []) {
+    words.push(
+      t('shown.limits.window', { count: limit, window: windowInWords(window) }),
+    );
+  }
+  if (words.length === 0) return t('shown.limits.none');
+  return words.reduce((first, second) =>
+    t('shown.limits.and', { first, second }),
+  );
+}
+
+/** The same, saying that everybody on the tier draws on it. */
+export function sharedLimits(
+  { tier, limits }: { tier: string; limits?: Limits | null },
+  t: Words,
+) {
+  const words = limitsInWords(limits, t);
+  return words === t('shown.limits.none')
+    ? words
+    : t('shown.limits.shared', { limits: words, tier });
+}

@@ -1,0 +1,32 @@
+/*
+ * State that outlives a remount. Backstage mounts the whole app anew when the theme
+ * changes, as it does by itself at dusk: what was typed, and a value that is shown once,
+ * must not be lost by that.
+ */
+import { useCallback, useEffect, useState } from 'react';
+import { useApi } from '@backstage/frontend-plugin-api';
+import { portalApiRef } from '../portal';
+
+/** As `useState`, under a name that nothing else on the page has. */
+export function useKept<T>(
+  name: string,
+  initial: () => T,
+): [T, (next: T | ((before: T) => T)) => void] {
+  const { kept } = useApi(portalApiRef);
+  const [state, setState] = useState<T>(() => kept.find<T>(name) ?? initial());
+  useEffect(() => {
+    kept.hold(name);
+    return () => kept.release(name);
+  }, [kept, name]);
+  const set = useCallback(
+    (next: T | ((before: T) => T)) =>
+      setState(before => {
+        const after =
+          typeof next === 'function' ? (next as (it: T) => T)(before) : next;
+        kept.put(name, after);
+        return after;
+      }),
+    [kept, name],
+  );
+  return [state, set];
+}
