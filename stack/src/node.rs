@@ -15,6 +15,9 @@ use tokio::process::Command;
 
 use crate::{cache, ours::repository, pin::NODE_WHEEL, pin::machine, progress::Progress, wheel};
 
+/// What lets Node run TypeScript as Backstage's own tools do.
+pub(crate) const TRANSFORM: &str = "node_modules/@backstage/cli-node/config/nodeTransform.cjs";
+
 /// The Backstage workspace, with the programs it is installed and run with.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -47,6 +50,10 @@ impl Workspace {
     }
 
     /// yarn in the workspace.
+    ///
+    /// # Errors
+    ///
+    /// When the `PATH` or the cache cannot be told.
     pub fn yarn<S: AsRef<std::ffi::OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = S>,
@@ -59,6 +66,24 @@ impl Workspace {
             .env("PATH", path_with(&self.node)?)
             // Nothing is kept outside our cache.
             .env("YARN_GLOBAL_FOLDER", cache::root()?.join("yarn"))
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// Node in the workspace, for TypeScript: to be given a script.
+    ///
+    /// # Errors
+    ///
+    /// When the `PATH` cannot be told.
+    pub fn typescript(&self) -> Result<Command> {
+        let folder = Self::folder();
+        let mut command = Command::new(&self.node);
+        command
+            .arg("--require")
+            .arg(folder.join(TRANSFORM))
+            .current_dir(&folder)
+            .env("PATH", path_with(&self.node)?)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
         Ok(command)

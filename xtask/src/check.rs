@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use devportal_stack::{Program, Progress, cache_root, foreign_crds, obtain};
+use devportal_stack::{Program, Progress, Workspace, cache_root, foreign_crds, obtain};
 
 use crate::command::{Expect, Step};
 
@@ -15,7 +15,7 @@ Examples:
   cargo xtask test --fast    unit tests only, no stack
   cargo xtask test           journeys too, on the real control plane")]
 pub(crate) struct TestArguments {
-    /// Leave out the journeys, which need the stack's programs.
+    /// Leave out the journeys, which need the stack's programs, and the plugins.
     #[arg(long)]
     fast: bool,
 }
@@ -81,6 +81,7 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
             &["cargo", "xtask", "gen", "--check"],
         ));
         steps.extend(deny()?);
+        steps.extend(plugins());
         fetch(progress).await?;
     }
     steps.extend(tests(arguments.fast));
@@ -110,8 +111,23 @@ fn tests(fast: bool) -> Vec<Step> {
         "--ignored",
     ];
     vec![
+        Step::new(
+            "tests of the plugins",
+            &["cargo", "xtask", "yarn", "test", "--watchAll=false"],
+        ),
         Step::new("tests and journeys", &line),
         Step::new("tests of the stack itself", &stack),
+    ]
+}
+
+/// What is checked of the Backstage workspace besides its tests.
+fn plugins() -> Vec<Step> {
+    let yarn = |name, script| Step::new(name, &["cargo", "xtask", "yarn", script]);
+    vec![
+        yarn("types of the plugins", "tsc"),
+        yarn("lints of the plugins", "lint"),
+        yarn("format of the plugins", "format"),
+        yarn("the plugins' client is fresh", "client:check"),
     ]
 }
 
@@ -164,6 +180,7 @@ fn deny() -> Result<Vec<Step>> {
 async fn fetch(progress: Progress) -> Result<()> {
     obtain(&Program::ALL, progress).await?;
     foreign_crds(progress).await?;
+    Workspace::obtain(progress).await?;
     Ok(())
 }
 

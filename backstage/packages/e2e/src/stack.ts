@@ -24,7 +24,11 @@ export async function kubectl(
   args: string[],
   object?: object,
 ): Promise<string> {
-  const asked = run('kubectl', ['--context', who, ...args]);
+  const asked = run(process.env.KUBECTL ?? 'kubectl', [
+    '--context',
+    who,
+    ...args,
+  ]);
   asked.child.stdin?.end(object && JSON.stringify(object));
   return (await asked).stdout;
 }

@@ -1,6 +1,7 @@
 //! Which stories are there? One module per kind of person or promise; numbers
 //! in comments are those of `docs/explanation/behaviours.md`.
 
+mod backstage;
 mod brought;
 mod decisions;
 mod delivery;
@@ -45,6 +46,7 @@ use stories;
 /// All of them.
 pub(crate) fn all() -> Vec<Story> {
     [
+        backstage::stories(),
         generated::stories(),
         gateway::stories(),
         brought::stories(),
