@@ -11,11 +11,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, NoContent, Response};
+use devportal_api::condition::kind;
 use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
 use devportal_api::{APIProduct, APIProductSpec, GROUP, VERSION};
 use devportal_mirror::Kept;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -118,6 +120,8 @@ pub(crate) struct Product {
     has_openapi: bool,
     /// What the controller found out.
     conditions: Vec<Finding>,
+    /// What of it is not as it should be; empty: all is well.
+    problems: Vec<Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Counts>,
     may: MayWithProduct,
@@ -422,23 +426,21 @@ fn row(id: &ProductId, product: &APIProduct, inside: Option<(Vec<Gap>, Counts)>)
             let plans = it.discovered_plans.iter();
             plans.map(|plan| plan.tier.clone()).collect()
         }),
-        problems: status.map_or(vec![], |it| {
-            let conditions = it.conditions.iter().filter(|it| is_problem(it));
-            conditions.map(Finding::from).collect()
-        }),
+        problems: status.map_or(vec![], |it| problems(&it.conditions)),
         gaps: gaps.unwrap_or_default(),
         keys,
         created: super::created(product),
     }
 }
 
-/// That an API has no OpenID Connect is no fault of it.
-fn is_problem(it: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> bool {
-    use devportal_api::condition::kind;
-    match it.type_.as_str() {
+fn problems(conditions: &[Condition]) -> Vec<Finding> {
+    let is_problem = |it: &&Condition| match it.type_.as_str() {
         kind::SELECTOR_SHARED => it.status == "True",
+        // That an API has no OpenID Connect is no fault of it.
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
-    }
+    };
+    let problems = conditions.iter().filter(is_problem);
+    problems.map(Finding::from).collect()
 }
 
 fn counts(known: &Known, id: &ProductId) -> Counts {
@@ -480,6 +482,7 @@ async fn detail(
         token_endpoint: status.oidc_discovery.map(|it| it.token_endpoint),
         has_openapi: status.openapi.is_some(),
         conditions: status.conditions.iter().map(Finding::from).collect(),
+        problems: problems(&status.conditions),
         keys: see_requests.then(|| counts(&known, id)),
         may: MayWithProduct { edit, see_requests },
         created: super::created(&**product),

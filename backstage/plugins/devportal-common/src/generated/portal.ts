@@ -724,6 +724,8 @@ export interface components {
             namespace: string;
             /** @description The plans that can be asked for, with their limits. */
             plans: components["schemas"]["Plan"][];
+            /** @description What of it is not as it should be; empty: all is well. */
+            problems: components["schemas"]["Finding"][];
             /** @description As its owner wrote it. */
             spec: {
                 /**
