@@ -93,6 +93,8 @@ describe('a product in the catalog', () => {
     ['plain', product()],
     ['long', product({ tags: ['x'.repeat(99)] }, `${'a.b-'.repeat(60)}c`)],
     ['odd', product({ tags: ['', '--', 'ä ö'], displayName: '🧸' }, 'a.b')],
+    ['nameless', product({ displayName: ' ' })],
+    ['without a name', product({ displayName: '' })],
   ])('is valid in Backstage: %s', async (_, it) => {
     const entity = entityOf(it);
     expect(() => entityEnvelopeSchemaValidator()(entity)).not.toThrow();

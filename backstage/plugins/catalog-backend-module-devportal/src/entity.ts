@@ -34,7 +34,8 @@ export function entityOf(product: Product, document?: string): ApiEntity {
     metadata: {
       namespace,
       name: entityName(name),
-      title: spec.displayName,
+      // Backstage takes no empty title: the product would be missing without a word.
+      title: spec.displayName.trim() || name,
       ...(spec.description && { description: spec.description }),
       annotations: {
         [ANNOTATION_LOCATION]: location,

@@ -36,7 +36,10 @@ export const catalogModuleDevportal = createBackendModule({
             scheduler.scheduleTask({
               id: 'devportal-products',
               // One replica follows the portal, as long as the task lives. Another takes over
-              // within `frequency` where it ends, and within `timeout` where it was killed.
+              // within `frequency` where it ends. Where it was killed, nobody follows, not even
+              // a restarted one, until `timeout` and up to a minute more have gone by. Whoever
+              // begins lists everything: what was missed, as between two replicas of the
+              // portal's server, is made good after `timeout` at the latest.
               scope: 'global',
               frequency: { seconds: 5 },
               timeout: { minutes: 10 },

@@ -152,9 +152,15 @@ async function hearAll(
   stream: AsyncIterable<Uint8Array>,
   outstanding: Outstanding,
 ): Promise<void> {
-  for await (const event of sentEvents(stream)) {
-    if (event.event === 'end') throw new Error(event.data);
-    outstanding.hear(event);
+  try {
+    for await (const event of sentEvents(stream)) {
+      if (event.event === 'end') throw new Error(event.data);
+      outstanding.hear(event);
+    }
+  } catch (error) {
+    // Node calls a connection that broke 'aborted', and nothing else.
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the stream of changes broke off: ${why}`);
   }
 }
 

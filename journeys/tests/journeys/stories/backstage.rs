@@ -15,6 +15,7 @@ use devportal_stack::{
     repository,
 };
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -35,25 +36,12 @@ async fn four_people_live_one_apis_life_in_a_browser(_: Arc<Stage>) -> Result<()
     options.progress = Progress::OnlyLong;
     let stack = Stack::start(options).await?;
     let outcome = play(&stack).await;
-    let audited = outcome.and_then(|()| everyone_wrote_as_themselves(&stack));
     stack.stop().await?;
-    audited
+    outcome
 }
 
 async fn play(stack: &Stack) -> Result<()> {
-    let workspace = Workspace::obtain(Progress::OnlyLong).await?;
-    let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;
-    let mut story = workspace.typescript()?;
-    story
-        .arg("packages/e2e/src/story.ts")
-        .env("BACKSTAGE_URL", stack.backstage_url().context("Backstage")?)
-        .env("GATEWAY_URL", stack.gateway_url().context("a gateway")?)
-        .env("KUBECONFIG", stack.kubeconfig(Persona::ClusterAdmin))
-        .env("KUBECTL", kubectl)
-        .env("PICTURES", repository().join("target/pictures"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let output = timeout(PATIENCE, story.output())
+    let output = timeout(PATIENCE, script(stack, "story.ts").await?.output())
         .await
         .with_context(|| format!("the story took longer than {PATIENCE:?}"))??;
     ensure!(
@@ -62,7 +50,52 @@ async fn play(stack: &Stack) -> Result<()> {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    everyone_wrote_as_themselves(stack)?;
+    take_the_server_away(stack).await
+}
+
+/// Pages show what they had while the portal's server is away, and come back by themselves.
+async fn take_the_server_away(stack: &Stack) -> Result<()> {
+    let mut child = script(stack, "outage.ts")
+        .await?
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let (mut said, mut answer) = (
+        BufReader::new(child.stdout.take().context("its output")?).lines(),
+        child.stdin.take().context("its input")?,
+    );
+    while let Some(line) = timeout(PATIENCE, said.next_line()).await?? {
+        match line.as_str() {
+            "away" => stack.end("portal").await?,
+            "back" => stack.restart("portal").await?,
+            other => ensure!(false, "it said {other}"),
+        }
+        answer.write_all(b"done\n").await?;
+    }
+    let output = child.wait_with_output().await?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
+}
+
+/// A script of the browser's, told where everything is.
+async fn script(stack: &Stack, name: &str) -> Result<Command> {
+    let workspace = Workspace::obtain(Progress::OnlyLong).await?;
+    let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;
+    let mut script = workspace.typescript()?;
+    script
+        .arg(format!("packages/e2e/src/{name}"))
+        .env("BACKSTAGE_URL", stack.backstage_url().context("Backstage")?)
+        .env("GATEWAY_URL", stack.gateway_url().context("a gateway")?)
+        .env("KUBECONFIG", stack.kubeconfig(Persona::ClusterAdmin))
+        .env("KUBECTL", kubectl)
+        .env("PICTURES", repository().join("target/pictures"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Ok(script)
 }
 
 /// The API server's audit log names each person for each of their writes, and Backstage's

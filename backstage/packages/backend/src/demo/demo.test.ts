@@ -34,11 +34,11 @@ describe('sign-in for the demo', () => {
   it('tells the frontend how people are called in the catalog', async () => {
     const profile = { displayName: 'Alice Archer', email: 'alice@example.com' };
     const found = async () => ({ entity: { spec: { profile } } });
-    const context = { findCatalogUser: jest.fn(found) } as unknown;
+    const resolver = { findCatalogUser: jest.fn(found) } as unknown;
     expect(
       await authenticator.defaultProfileTransform(
         { ref: 'user:default/alice' },
-        context as AuthResolverContext,
+        resolver as AuthResolverContext,
       ),
     ).toEqual({ profile });
   });
