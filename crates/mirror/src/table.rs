@@ -158,16 +158,6 @@ impl<K: Kind> Table<K> {
         self.ended.version(uid).is_some()
     }
 
-    /// The namespaces in which there is anything, in order. Each costs one search.
-    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
-        let first = self.entries.keys().next();
-        std::iter::successors(first, |last| {
-            let after = K::Id::named(&format!("{}\0", last.namespace()), "");
-            self.entries.range(after..).next().map(|(id, _)| id)
-        })
-        .map(ObjectId::namespace)
-    }
-
     /// Every id there is, in order.
     pub fn ids(&self) -> impl Iterator<Item = &K::Id> {
         self.entries.keys()

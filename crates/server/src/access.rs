@@ -4,6 +4,8 @@
 //! everywhere, then in each namespace that holds anything.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use devportal_api::GROUP;
 use devportal_api::foreign::GATEWAY_GROUP;
@@ -62,7 +64,7 @@ pub(crate) const REVEAL: Right = Right {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Places {
     Everywhere,
-    In(BTreeSet<String>),
+    In(Arc<BTreeSet<String>>),
 }
 
 impl Places {
@@ -79,14 +81,36 @@ impl Places {
 }
 
 /// What was said about rights.
-pub(crate) struct Access(Memory<(CallerId, Right, String), bool>);
+pub(crate) struct Access {
+    said: Memory<(CallerId, Right, String), bool>,
+    /// The same put together, for lists.
+    together: moka::sync::Cache<(CallerId, Right), Arc<Together>>,
+}
+
+/// Where somebody may do something, of certain namespaces, as it was said at a time.
+struct Together {
+    of: Arc<BTreeSet<String>>,
+    places: Places,
+    at: Instant,
+}
+
+/// For how long answers that were put together are not looked at one by one.
+pub(crate) const TOGETHER: Duration = Duration::from_secs(1);
+/// Of how many callers, times rights.
+const MOST: u64 = 10_000;
 
 /// How many questions are under way at a time, for one who asks.
 const AT_A_TIME: usize = 16;
 
 impl Access {
     pub(crate) fn new(outage: &Outage) -> Self {
-        Self(Memory::new(outage))
+        Self {
+            said: Memory::new(outage),
+            together: moka::sync::Cache::builder()
+                .max_capacity(MOST)
+                .time_to_live(TOGETHER)
+                .build(),
+        }
     }
 
     /// Whether somebody may do something in a namespace; `""` is all of them.
@@ -100,7 +124,7 @@ impl Access {
         // Not by person: a token may be good for less than its person is.
         let question = (me.caller.id(), right, namespace.to_owned());
         let ask = || ask(kubernetes, me, right, namespace, "");
-        self.0.recall(question, ask).await
+        self.said.recall(question, ask).await
     }
 
     /// Where somebody may do something, of the namespaces given.
@@ -109,19 +133,44 @@ impl Access {
         kubernetes: &Kubernetes,
         me: &Me,
         right: Right,
-        namespaces: BTreeSet<String>,
+        namespaces: Arc<BTreeSet<String>>,
+    ) -> Result<Places, Problem> {
+        let question = (me.caller.id(), right);
+        if let Some(together) = self.together.get(&question)
+            && together.at.elapsed() < TOGETHER
+            && together.of == namespaces
+        {
+            return Ok(together.places.clone());
+        }
+        let at = Instant::now();
+        let places = self.look(kubernetes, me, right, &namespaces).await?;
+        let together = Together {
+            of: namespaces,
+            places: places.clone(),
+            at,
+        };
+        self.together.insert(question, Arc::new(together));
+        Ok(places)
+    }
+
+    async fn look(
+        &self,
+        kubernetes: &Kubernetes,
+        me: &Me,
+        right: Right,
+        namespaces: &BTreeSet<String>,
     ) -> Result<Places, Problem> {
         if self.may(kubernetes, me, right, "").await? {
             return Ok(Places::Everywhere);
         }
-        let allowed = stream::iter(namespaces)
+        let allowed = stream::iter(namespaces.clone())
             .map(|namespace| async move {
                 let is_allowed = self.may(kubernetes, me, right, &namespace).await?;
                 Ok::<_, Problem>(is_allowed.then_some(namespace))
             })
             .buffer_unordered(AT_A_TIME)
             .try_filter_map(|it| async move { Ok(it) });
-        Ok(Places::In(allowed.try_collect().await?))
+        Ok(Places::In(Arc::new(allowed.try_collect().await?)))
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) store: Store,
     /// The namespaces in which keys can be asked for.
-    pub(crate) consumers: Memory<(), BTreeSet<String>>,
+    pub(crate) consumers: Memory<(), Arc<BTreeSet<String>>>,
     pub(crate) listeners: Listeners,
     pub(crate) routes: Routes,
     pub(crate) conventions: Conventions,
@@ -125,7 +125,7 @@ impl App {
         &self,
         me: &Me,
         right: Right,
-        namespaces: BTreeSet<String>,
+        namespaces: Arc<BTreeSet<String>>,
     ) -> Result<Places, Problem> {
         let access = &self.access;
         access.places(&self.kubernetes, me, right, namespaces).await

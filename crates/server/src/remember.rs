@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
-/// For how long an answer is taken for true.
-const FRESH: Duration = Duration::from_secs(5);
+/// For how long an answer is taken for true; with [`crate::access::TOGETHER`] 5 s in all.
+const FRESH: Duration = Duration::from_secs(4);
 /// For how long an answer stands in while nobody answers.
 const STANDS_IN: Duration = Duration::from_mins(10);
 /// After how long a question that failed is asked again. Until then whoever asks the same

@@ -2,7 +2,7 @@
 //! who may see what of it is decided per request.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ApprovalId, ObjectId, ProductId, RequestId, RouteId};
@@ -366,9 +366,8 @@ impl Store {
     pub(crate) fn namespaces<K: Shelved>(
         &self,
         of: impl Fn(&Known) -> &Shelf<K>,
-    ) -> BTreeSet<String> {
-        let known = self.read();
-        of(&known).table.namespaces().map(str::to_owned).collect()
+    ) -> Arc<BTreeSet<String>> {
+        Arc::clone(&of(&self.read()).namespaces)
     }
 }
 

@@ -34,6 +34,7 @@ function product(more: Partial<ProductSpec> = {}, name = 'toys'): Product {
     hostnames: [],
     may: { edit: false, seeRequests: false },
     plans: [],
+    problems: [],
   };
 }
 

@@ -1,4 +1,4 @@
 export { default } from './plugin';
 export { devportalTranslationRef } from './messages';
-export { useMe } from './portal';
+export { PortalApi, portalApiRef, useMe } from './portal';
 export { Portal } from './shown';

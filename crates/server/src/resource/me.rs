@@ -1,6 +1,7 @@
 //! Who am I, and what may I do at all?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
@@ -56,10 +57,9 @@ pub(crate) fn addresses() -> ApiRouter<App> {
 pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, Problem> {
     let consumers = consumers(&app).await?;
     let with_routes = app.store.namespaces(|it| &it.routes);
-    let mut with_keys = app.store.namespaces(|it| &it.keys);
-    with_keys.extend(consumers.iter().cloned());
-    let mut with_requests = app.store.namespaces(|it| &it.requests);
-    with_requests.extend(app.store.namespaces(|it| &it.products));
+    let with_keys = both(app.store.namespaces(|it| &it.keys), &consumers);
+    let with_products = app.store.namespaces(|it| &it.products);
+    let with_requests = both(app.store.namespaces(|it| &it.requests), &with_products);
     let (request, publish, keys, requests, decide) = tokio::try_join!(
         app.places_of(&me, ASK_FOR_KEYS, consumers.clone()),
         app.places_of(&me, MAKE_PRODUCTS, with_routes.clone()),
@@ -71,12 +71,12 @@ pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, 
     let shelf = listed(&known.requests)?;
     let waiting = marks(&requests, None, &Topic::Anything);
     let waiting = waiting.iter().map(|it| shelf.count(it, KeyState::Pending));
-    let request_in = of(&request, consumers);
+    let request_in = of(&request, &consumers);
     let person = &me.person;
     Ok(Json(Myself {
         advice: request_in.is_empty().then(|| advice(&person.user)),
         request_in,
-        publish_in: of(&publish, with_routes),
+        publish_in: of(&publish, &with_routes),
         sees_keys: !keys.is_nowhere(),
         sees_requests: !requests.is_nowhere(),
         decides: !decide.is_nowhere(),
@@ -87,19 +87,29 @@ pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, 
     }))
 }
 
-fn of(places: &Places, namespaces: BTreeSet<String>) -> Vec<String> {
-    let namespaces = namespaces.into_iter();
-    namespaces.filter(|it| places.has(it)).collect()
+fn of(places: &Places, namespaces: &BTreeSet<String>) -> Vec<String> {
+    let namespaces = namespaces.iter().filter(|it| places.has(it));
+    namespaces.cloned().collect()
+}
+
+/// Nearly always the second are among the first.
+fn both(some: Arc<BTreeSet<String>>, more: &BTreeSet<String>) -> Arc<BTreeSet<String>> {
+    if more.is_subset(&some) {
+        some
+    } else {
+        Arc::new(&*some | more)
+    }
 }
 
 /// The namespaces that a platform engineer has labelled for consumers.
-async fn consumers(app: &App) -> Result<BTreeSet<String>, Problem> {
+async fn consumers(app: &App) -> Result<Arc<BTreeSet<String>>, Problem> {
     let ask = || async {
         let api: Api<Namespace> = Api::all(app.kubernetes.own.clone());
         let selector = format!("{}=true", label::CONSUMERS);
         let params = ListParams::default().labels(&selector);
         let found = app.kubernetes.as_itself(api.list_metadata(&params)).await?;
-        Ok(found.items.iter().map(ResourceExt::name_any).collect())
+        let names = found.items.iter().map(ResourceExt::name_any);
+        Ok(Arc::new(names.collect()))
     };
     app.consumers.recall((), ask).await
 }

@@ -2,9 +2,14 @@
 import type { ReactElement } from 'react';
 import { useSidebarPinState } from '@backstage/core-components';
 import type { NavContentComponentProps } from '@backstage/plugin-app-react';
-import { RouterLink, useAppLocation } from '@backstage/frontend-plugin-api';
-import { RiApps2Line, RiSettings3Line } from '@remixicon/react';
+import {
+  RouterLink,
+  useAppLocation,
+  useTranslationRef,
+} from '@backstage/frontend-plugin-api';
+import { RiBookOpenLine, RiSettings3Line } from '@remixicon/react';
 import { Portal } from '@devportal/backstage-plugin-devportal';
+import { appTranslationRef } from '../messages';
 import { Person } from './Person';
 import { useMenu } from './useMenu';
 import css from './Nav.module.css';
@@ -16,44 +21,85 @@ export const Nav = (props: NavContentComponentProps) => (
   </Portal>
 );
 
-const APIS = '/catalog?filters[kind]=api&filters[user]=all';
+const CATALOG = '/catalog?filters[kind]=api&filters[user]=all';
+
+/** The pages of APIs are the catalog's. */
+const AN_API = /^\/catalog\/[^/]+\/api\//;
 
 function Menu({ navItems }: NavContentComponentProps) {
   const { isPinned, isMobile } = useSidebarPinState();
+  const { t } = useTranslationRef(appTranslationRef);
+  const { pathname } = useAppLocation();
   const may = useMenu();
   // Taken anew each time: what is taken is gone from the collection.
   const items = navItems.clone();
+  const apis = items.take('page:devportal/apis');
   const keys = items.take('page:devportal/keys');
   const requests = items.take('page:devportal/requests');
   const products = items.take('page:devportal/products');
   const health = items.take('page:devportal/health');
   const settings = items.take('page:user-settings');
+  const isAt = (path: string) =>
+    pathname === path || pathname.startsWith(`${path}/`);
   const isNarrow = !isPinned && !isMobile;
   return (
     <nav
       className={css.nav}
-      aria-label="Developer Portal"
+      aria-label={t('nav.label')}
       data-narrow={isNarrow || undefined}
     >
       <RouterLink
-        href={APIS}
+        href={apis?.href ?? CATALOG}
         className={css.brand}
-        aria-label="Developer Portal"
+        aria-label={t('nav.label')}
       >
         <img src="/favicon.svg" alt="" width={28} height={28} />
-        <span className={css.label}>Developer Portal</span>
+        <span className={css.label}>{t('nav.label')}</span>
       </RouterLink>
       <ul className={css.items}>
-        <Item href={APIS} icon={<RiApps2Line />} title="Catalog" />
-        {keys && may.keys && <Item {...keys} />}
-        {requests && may.requests && (
-          <Item {...requests} title="Requests" count={may.pendingRequests} />
+        {apis && (
+          <Item
+            {...apis}
+            isCurrent={isAt(apis.href) || AN_API.test(pathname)}
+          />
         )}
-        {products && may.products && <Item {...products} />}
-        {health && may.health && <Item {...health} />}
-        <li className={css.gap} aria-hidden="true" />
+        {keys && may.keys && <Item {...keys} isCurrent={isAt(keys.href)} />}
+        {requests && may.requests && (
+          <Item
+            {...requests}
+            title={t('nav.requests')}
+            count={may.pendingRequests}
+            isCurrent={isAt(requests.href)}
+          />
+        )}
+        {products && may.products && (
+          <Item
+            {...products}
+            title={isMobile ? t('nav.products') : products.title}
+            isCurrent={isAt(products.href)}
+          />
+        )}
+        {health && may.health && (
+          <Item
+            {...health}
+            title={isMobile ? t('nav.health') : health.title}
+            isCurrent={isAt(health.href)}
+          />
+        )}
+        <Item
+          isApart
+          href={CATALOG}
+          icon={<RiBookOpenLine />}
+          title={t('nav.catalog')}
+          isCurrent={isAt('/catalog') && !AN_API.test(pathname)}
+        />
         {settings && (
-          <Item {...settings} title="Settings" icon={<RiSettings3Line />} />
+          <Item
+            {...settings}
+            title={t('nav.settings')}
+            icon={<RiSettings3Line />}
+            isCurrent={isAt(settings.href)}
+          />
         )}
       </ul>
       {!isMobile && !isNarrow && <Person />}
@@ -66,17 +112,20 @@ function Item({
   icon,
   title,
   count,
+  isCurrent,
+  isApart,
 }: {
   href: string;
   icon: ReactElement | null;
   title: string;
   count?: number;
+  isCurrent: boolean;
+  /** It and those after it stand at the foot. */
+  isApart?: boolean;
 }) {
-  const { pathname } = useAppLocation();
-  const [path] = href.split('?');
-  const isCurrent = pathname === path || pathname.startsWith(`${path}/`);
+  const { t } = useTranslationRef(appTranslationRef);
   return (
-    <li>
+    <li className={isApart ? css.apart : undefined}>
       <RouterLink
         href={href}
         className={css.item}
@@ -90,7 +139,7 @@ function Item({
         {count ? (
           <span
             className={css.count}
-            aria-label={`${count} waiting`}
+            aria-label={t('nav.waiting', { count })}
             role="img"
           >
             {count}

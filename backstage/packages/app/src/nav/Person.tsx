@@ -1,11 +1,17 @@
 /* Who is signed in, and the way out. */
 import { useEffect, useState } from 'react';
-import { identityApiRef, useApi } from '@backstage/frontend-plugin-api';
+import {
+  identityApiRef,
+  useApi,
+  useTranslationRef,
+} from '@backstage/frontend-plugin-api';
 import { Button, Text } from '@backstage/ui';
 import { RiLogoutBoxRLine } from '@remixicon/react';
+import { appTranslationRef } from '../messages';
 import css from './Nav.module.css';
 
 export function Person() {
+  const { t } = useTranslationRef(appTranslationRef);
   const identity = useApi(identityApiRef);
   const [name, setName] = useState<string>();
   useEffect(() => {
@@ -25,7 +31,7 @@ export function Person() {
   return (
     <div className={css.person}>
       {name && (
-        <Text variant="body-small" color="secondary" truncate>
+        <Text variant="body-small" color="secondary">
           {name}
         </Text>
       )}
@@ -35,7 +41,7 @@ export function Person() {
         iconStart={<RiLogoutBoxRLine />}
         onPress={() => void identity.signOut()}
       >
-        Sign out
+        {t('nav.signOut')}
       </Button>
     </div>
   );

@@ -1,9 +1,14 @@
 /* Offers the people of the demo. It is for development, and no authentication. */
 import { useState } from 'react';
 import { ProxiedSignInPage } from '@backstage/core-components';
-import { configApiRef, useApi } from '@backstage/frontend-plugin-api';
+import {
+  configApiRef,
+  useApi,
+  useTranslationRef,
+} from '@backstage/frontend-plugin-api';
 import type { SignInPageProps } from '@backstage/plugin-app-react';
 import { Alert, Button, Text } from '@backstage/ui';
+import { appTranslationRef } from '../messages';
 import { HEADER, forget, forgetting, keep, kept } from './person';
 import css from './SignInPage.module.css';
 
@@ -22,6 +27,7 @@ const initials = (name: string) =>
     .join('');
 
 export function SignInPage({ onSignInSuccess }: SignInPageProps) {
+  const { t } = useTranslationRef(appTranslationRef);
   const config = useApi(configApiRef);
   const [ref, setRef] = useState(kept);
   const people =
@@ -30,7 +36,7 @@ export function SignInPage({ onSignInSuccess }: SignInPageProps) {
     return (
       <People
         of={people}
-        title={config.getOptionalString('app.title') ?? 'Developer Portal'}
+        title={config.getOptionalString('app.title') ?? t('signIn.title')}
         onChoose={chosen => {
           keep(chosen);
           setRef(chosen);
@@ -45,7 +51,7 @@ export function SignInPage({ onSignInSuccess }: SignInPageProps) {
           status="danger"
           icon
           role="alert"
-          title="You could not be signed in"
+          title={t('signIn.failed')}
           description={error?.message}
           customActions={
             <Button
@@ -56,7 +62,7 @@ export function SignInPage({ onSignInSuccess }: SignInPageProps) {
                 setRef(undefined);
               }}
             >
-              Choose somebody else
+              {t('signIn.another')}
             </Button>
           }
         />
@@ -82,6 +88,7 @@ function People({
   title: string;
   onChoose: (ref: string) => void;
 }) {
+  const { t } = useTranslationRef(appTranslationRef);
   return (
     <main className={css.page}>
       <div className={css.box}>
@@ -89,17 +96,9 @@ function People({
         <Text as="h1" variant="title-medium" weight="bold">
           {title}
         </Text>
-        <Text color="secondary">Choose who you are.</Text>
-        <Alert
-          status="warning"
-          icon
-          title="This is the demo’s sign-in, for development. It is no authentication: nobody is asked for a password."
-        />
-        {people.length === 0 && (
-          <Text>
-            Nobody is configured: list people under auth.providers.demo.users.
-          </Text>
-        )}
+        <Text color="secondary">{t('signIn.choose')}</Text>
+        <Alert status="warning" icon title={t('signIn.warning')} />
+        {people.length === 0 && <Text>{t('signIn.nobody')}</Text>}
         <ul className={css.people}>
           {people.map(it => (
             <li key={it.ref}>

@@ -25,6 +25,7 @@ export const product: Product = {
   hasOpenapi: false,
   hostnames: ['toys.example.com'],
   may: { edit: false, seeRequests: false },
+  problems: [],
   plans: [
     { tier: 'gold', limits: { daily: 1000 } },
     { tier: 'silver', limits: { custom: [{ limit: 5, window: '10s' }] } },

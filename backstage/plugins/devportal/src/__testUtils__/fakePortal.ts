@@ -1,7 +1,16 @@
-/* A portal for tests: answers what a test says, and remembers what it was asked. */
+/* A portal for tests: it answers what the test says, and remembers what it was asked. */
 import type { FetchApi } from '@backstage/frontend-plugin-api';
 
-type Answer = unknown | (() => unknown);
+export type Asked = {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  headers: Headers;
+  body: unknown;
+};
+
+/** JSON, a response, or what makes one of them; undefined: there is nothing to say. */
+export type Answer = unknown | ((asked: Asked) => unknown);
 
 /** What the backend plugin answers instead of a success. */
 export const problem = (
@@ -10,10 +19,7 @@ export const problem = (
   message: string,
   causes: { field?: string; reason?: string; message: string }[] = [],
 ) =>
-  new Response(
-    JSON.stringify({ error: { name: title, title, message, causes } }),
-    { status, headers: { 'content-type': 'application/json' } },
-  );
+  Response.json({ error: { name: title, title, message, causes } }, { status });
 
 /** Finds a text that stands in several elements, in the innermost that has all of it. */
 export const whole = (text: string) => (_: string, element: Element | null) =>
@@ -21,64 +27,66 @@ export const whole = (text: string) => (_: string, element: Element | null) =>
   ![...element.children].some(it => it.textContent === text);
 
 export class FakePortal implements FetchApi {
-  /** `METHOD /path?query`, in order. */
-  readonly asked: string[] = [];
-  private readonly bodies: {
-    about: string;
-    body: unknown;
-    headers: Headers;
-  }[] = [];
+  /** What was asked, in order. */
+  readonly asked: Asked[] = [];
   private readonly answers = new Map<string, Answer>();
+
+  constructor(answers: Record<string, Answer> = {}) {
+    for (const [about, answer] of Object.entries(answers)) {
+      this.answers.set(about, answer);
+    }
+  }
 
   on(method: string, path: string, answer: Answer): this {
     this.answers.set(`${method} ${path}`, answer);
     return this;
   }
 
+  /** `METHOD /path?query`, in order. */
+  get lines(): string[] {
+    return this.asked.map(({ method, path, query }) =>
+      [`${method} ${path}`, query.toString()].filter(Boolean).join('?'),
+    );
+  }
+
   /** The bodies that were sent there. */
   sent(method: string, path: string): unknown[] {
-    return this.bodies
-      .filter(it => it.about === `${method} ${path}`)
-      .map(it => it.body);
+    return this.to(method, path).map(it => it.body);
   }
 
   headers(method: string, path: string): Headers[] {
-    return this.bodies
-      .filter(it => it.about === `${method} ${path}`)
-      .map(it => it.headers);
+    return this.to(method, path).map(it => it.headers);
   }
 
-  readonly fetch: FetchApi['fetch'] = async (input, init) => {
+  readonly fetch: FetchApi['fetch'] = async (input, init = {}) => {
     const url = new URL(
       `${input}`.replace('plugin://devportal', 'http://portal'),
     );
     if (url.pathname === '/v1/events') {
-      return this.silence(init?.signal ?? undefined);
+      // A stream on which nothing comes.
+      return new Response(new ReadableStream());
     }
-    const method = init?.method ?? 'GET';
-    const about = `${method} ${url.pathname}`;
-    this.asked.push(`${method} ${url.pathname}${url.search}`);
-    if (init?.body || method === 'DELETE') {
-      const body = init?.body ? JSON.parse(`${init.body}`) : undefined;
-      this.bodies.push({ about, body, headers: new Headers(init?.headers) });
-    }
+    const asked: Asked = {
+      method: init.method ?? 'GET',
+      path: url.pathname,
+      query: url.searchParams,
+      headers: new Headers(init.headers),
+      body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined,
+    };
+    this.asked.push(asked);
+    const about = `${asked.method} ${asked.path}`;
     if (!this.answers.has(about)) {
       return problem(404, 'NotFound', `${about} is not there`);
     }
     const found = this.answers.get(about);
-    const answer: unknown = typeof found === 'function' ? found() : found;
+    const answer: unknown = typeof found === 'function' ? found(asked) : found;
     if (answer instanceof Response) return answer;
     return answer === undefined
       ? new Response(null, { status: 204 })
-      : new Response(JSON.stringify(answer), {
-          headers: { 'content-type': 'application/json' },
-        });
+      : Response.json(answer);
   };
 
-  /** A stream on which nothing comes. */
-  private silence(signal?: AbortSignal): Promise<Response> {
-    return new Promise((_, reject) => {
-      signal?.addEventListener('abort', () => reject(new Error('aborted')));
-    });
+  private to(method: string, path: string): Asked[] {
+    return this.asked.filter(it => it.method === method && it.path === path);
   }
 }

@@ -23,7 +23,7 @@ function Access() {
     <Loaded query={query} lines={8}>
       {product => (
         <Flex direction="column" gap="5">
-          <Problems of={path} />
+          <Problems of={product} />
           <Section
             title={t('catalog.plans')}
             action={<RequestButton product={product} />}

@@ -2,8 +2,11 @@ import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { Portal } from '../shown';
 import { key, me, product } from '../__testUtils__/examples';
-import { refusal, show } from '../__testUtils__/portal';
+import { problem } from '../__testUtils__/fakePortal';
+import { show } from '../__testUtils__/show';
 import { RequestButton } from './RequestButton';
+
+jest.setTimeout(30_000);
 
 const KEY = '/v1/keys/consumer/toys-1';
 
@@ -56,10 +59,9 @@ it('keeps what was typed when it is refused, and sends the same form again', asy
     'POST /v1/keys': () => {
       times += 1;
       return times === 1
-        ? refusal(422, {
-            message: 'useCase: say more',
-            causes: [{ field: 'useCase', message: 'say more' }],
-          })
+        ? problem(422, 'Invalid', 'useCase: say more', [
+            { field: 'useCase', message: 'say more' },
+          ])
         : Response.json(key, { status: 201 });
     },
   });

@@ -113,7 +113,7 @@ describe('consistency', () => {
       '/edit/toystore/toys',
     );
     expect(
-      portal.asked.some(it => it.includes('/v1/products?incomplete=true')),
+      portal.lines.some(it => it.includes('/v1/products?incomplete=true')),
     ).toBe(true);
   });
 });

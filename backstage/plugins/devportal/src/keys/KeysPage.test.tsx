@@ -2,8 +2,11 @@ import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { coreApis } from '@backstage/frontend-plugin-api';
 import { key } from '../__testUtils__/examples';
-import { refusal, show } from '../__testUtils__/portal';
+import { problem } from '../__testUtils__/fakePortal';
+import { show } from '../__testUtils__/show';
 import { KeysPage } from './KeysPage';
+
+jest.setTimeout(30_000);
 
 it('asks for what the address says, and writes there what is chosen', async () => {
   const { asked, apis } = show(
@@ -33,9 +36,7 @@ it('asks for what the address says, and writes there what is chosen', async () =
 it('says what to do where there is no key', async () => {
   show(<KeysPage />, { 'GET /v1/keys': { items: [] } });
   expect(await screen.findByText('No keys yet')).toBeInTheDocument();
-  expect(
-    screen.getByRole('link', { name: 'Open the catalog' }),
-  ).toBeInTheDocument();
+  expect(screen.getByRole('link', { name: 'Find an API' })).toBeInTheDocument();
 });
 
 it('shows the server’s words where it fails, and tries again', async () => {
@@ -44,7 +45,7 @@ it('shows the server’s words where it fails, and tries again', async () => {
     'GET /v1/keys': () => {
       times += 1;
       return times === 1
-        ? refusal(403, { message: 'you may not list keys' })
+        ? problem(403, 'Forbidden', 'you may not list keys')
         : { items: [key] };
     },
   });

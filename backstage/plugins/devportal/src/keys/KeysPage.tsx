@@ -8,6 +8,7 @@ import {
   LoadedRows,
   Page,
   SearchBox,
+  useLinks,
   useSearch,
   useWords,
 } from '../shown';
@@ -26,6 +27,7 @@ export const KeysPage = () => (
 
 function Keys() {
   const t = useWords();
+  const links = useLinks();
   const [search, change] = useSearch('state', 'q');
   const chosen = CHOICES.find(it => it === search.state) ?? 'any';
   const state: State | undefined = STATES.find(it => it === chosen);
@@ -78,7 +80,7 @@ function Keys() {
             <Empty
               title={t('keys.list.empty')}
               action={
-                <ButtonLink href="/catalog?filters[kind]=api">
+                <ButtonLink href={links.apis()}>
                   {t('keys.list.emptyAction')}
                 </ButtonLink>
               }

@@ -2,8 +2,11 @@ import { useState } from 'react';
 import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { Portal } from '../shown';
-import { refusal, show } from '../__testUtils__/portal';
+import { problem } from '../__testUtils__/fakePortal';
+import { show } from '../__testUtils__/show';
 import { Reveal } from './Reveal';
+
+jest.setTimeout(30_000);
 
 const REVEAL = 'POST /v1/keys/consumer/toys-1/reveal';
 
@@ -59,8 +62,7 @@ it('asks first, shows the value, and has it nowhere once it is closed', async ()
 it('offers a rotation where the value was shown already', async () => {
   const onRotate = jest.fn();
   show(<Opened onRotate={onRotate} />, {
-    [REVEAL]: () =>
-      refusal(410, { message: 'it was shown already', title: 'ShownAlready' }),
+    [REVEAL]: () => problem(410, 'ShownAlready', 'it was shown already'),
   });
   await click('Show it now');
   expect(
@@ -76,7 +78,7 @@ it('says what the server says where the value is not ready, and asks again', asy
     [REVEAL]: () => {
       times += 1;
       return times === 1
-        ? refusal(409, { message: 'it is being made', title: 'NotReady' })
+        ? problem(409, 'NotReady', 'it is being made')
         : { value: 'dpk_secret' };
     },
   });

@@ -129,7 +129,8 @@ export function clientCredentials(
     `TOKEN=$(curl --silent ${inShell(asAddress(tokenEndpoint))} \\`,
     '  --data grant_type=client_credentials \\',
     '  --data-urlencode "client_id=$CLIENT_ID" \\',
-    '  --data-urlencode "client_secret=$CLIENT_SECRET" | jq -r .access_token)',
+    '  --data-urlencode "client_secret=$CLIENT_SECRET" |',
+    `  sed -n 's/.*"access_token" *: *"\\([^"]*\\)".*/\\1/p')`,
     '',
     call(target, text => inShellWith(text, 'TOKEN')),
   ].join('\n');

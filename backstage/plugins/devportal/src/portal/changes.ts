@@ -32,27 +32,25 @@ export async function listen(
   listener: Listener,
   signal: AbortSignal,
 ): Promise<void> {
-  let last: string | undefined;
+  const heard: { last?: string } = {};
   let pause = FIRST_PAUSE;
   let lostSince: Date | undefined;
   while (!signal.aborted) {
     try {
       const response = await fetchApi.fetch('plugin://devportal/v1/events', {
-        headers: last ? { 'last-event-id': last } : {},
+        headers: heard.last ? { 'last-event-id': heard.last } : {},
         signal,
       });
       if (!response.ok || !response.body) {
         throw new Error(`the stream answered ${response.status}`);
       }
-      if (lostSince || !last) {
+      if (lostSince || !heard.last) {
         listener.onReset();
       }
       lostSince = undefined;
       listener.onSight(undefined);
       pause = FIRST_PAUSE;
-      await read(response.body, listener, id => {
-        last = id;
-      });
+      await read(response.body, listener, heard);
     } catch (error) {
       if (signal.aborted) {
         return;
@@ -68,12 +66,12 @@ export async function listen(
 async function read(
   body: ReadableStream<Uint8Array>,
   listener: Listener,
-  onId: (id: string) => void,
+  heard: { last?: string },
 ): Promise<void> {
   const parser = createParser({
     onEvent: event => {
       if (event.id) {
-        onId(event.id);
+        heard.last = event.id;
       }
       if (event.event === 'reset') {
         listener.onReset();

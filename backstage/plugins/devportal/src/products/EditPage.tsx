@@ -75,7 +75,7 @@ function Edit({ path }: { path: Named }) {
       <Loaded query={query} lines={8}>
         {seen => (
           <>
-            <Text as="h2" variant="title-small">
+            <Text as="h2" variant="title-small" weight="bold">
               {t('products.form.editing', {
                 name: <Name>{seen.product.spec.displayName}</Name>,
               })}

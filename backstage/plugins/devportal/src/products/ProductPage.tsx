@@ -2,8 +2,11 @@
 import { useRouteRefParams } from '@backstage/frontend-plugin-api';
 import { Alert, Flex, Grid, Link, Text } from '@backstage/ui';
 import { RiArrowLeftLine } from '@remixicon/react';
-import type { Product } from '@devportal/backstage-plugin-devportal-common';
-import { useProduct, useProducts } from '../portal';
+import type {
+  Finding,
+  Product,
+} from '@devportal/backstage-plugin-devportal-common';
+import { useProduct } from '../portal';
 import type { Named } from '../portal';
 import {
   Loaded,
@@ -57,7 +60,7 @@ function OneProduct({ path }: { path: Named }) {
             >
               <div>
                 <Flex align="center" gap="3" style={{ flexWrap: 'wrap' }}>
-                  <Text as="h2" variant="title-medium">
+                  <Text as="h2" variant="title-medium" weight="bold">
                     <Name>{product.spec.displayName}</Name>
                   </Text>
                   <State of={product.spec.publishStatus} />
@@ -68,7 +71,7 @@ function OneProduct({ path }: { path: Named }) {
               </div>
               <Actions product={product} />
             </Flex>
-            <Problems product={product} />
+            <Problems of={product.problems} />
             <Body product={product} />
           </Flex>
         )}
@@ -120,10 +123,7 @@ function Body({ product }: { product: Product }) {
 }
 
 /** What the server takes for a problem: not every condition that does not hold is one. */
-function Problems({ product }: { product: Product }) {
-  const { namespace, name } = product;
-  const rows = useProducts({ namespace, q: name });
-  const problems = rows.data?.find(it => it.name === name)?.problems ?? [];
+function Problems({ of: problems }: { of: Finding[] }) {
   const t = useWords();
   return (
     <>

@@ -132,10 +132,10 @@ function NewOne({ route, other }: { route: RouteRow; other: JSX.Element }) {
   const action = draft.publishStatus === 'Draft' ? 'saveDraft' : 'publish';
   return (
     <Flex direction="column" gap="6">
-      <RouteCard route={route} action={other} />
-      <Text as="h2" variant="title-small">
+      <Text as="h2" variant="title-small" weight="bold">
         {t('products.publish')}
       </Text>
+      <RouteCard route={route} action={other} />
       <ProductForm
         isNew
         draft={draft}

@@ -36,7 +36,7 @@ export function RouteCard({
           style={{ flexWrap: 'wrap' }}
         >
           <div>
-            <Text as="h3" variant="title-x-small">
+            <Text as="h3" variant="title-x-small" weight="bold">
               <Name>{route.name}</Name>
             </Text>
             <Text as="p" variant="body-small" color="secondary">

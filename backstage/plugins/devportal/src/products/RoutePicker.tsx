@@ -24,7 +24,7 @@ export function RoutePicker({
   return (
     <Flex direction="column" gap="5">
       <div>
-        <Text as="h2" variant="title-small">
+        <Text as="h2" variant="title-small" weight="bold">
           {t('products.routes.title')}
         </Text>
         <Text as="p" color="secondary">

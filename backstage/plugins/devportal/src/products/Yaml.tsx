@@ -10,7 +10,7 @@ export function Yaml({ text, note }: { text: string; note: string }) {
       <CardHeader>
         <Flex justify="between" align="center" gap="3">
           <div>
-            <Text as="h2" variant="title-x-small">
+            <Text as="h2" variant="title-x-small" weight="bold">
               {t('products.form.yaml')}
             </Text>
             <Text as="p" variant="body-small" color="secondary">

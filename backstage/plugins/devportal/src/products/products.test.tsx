@@ -30,6 +30,7 @@ const product: Product = {
   hostnames: ['toys.example.com'],
   keys: { approved: 3, pending: 2, denied: 1, expired: 0, failed: 0 },
   may: { edit: true, seeRequests: true },
+  problems: [],
   plans: [{ tier: 'gold', limits: { daily: 1000 } }],
   spec: {
     displayName: 'Toys',
@@ -220,7 +221,7 @@ describe('a product', () => {
     expect(remove).toBeDisabled();
     fill(within(dialog).getByLabelText('Type toys to delete it'), 'toys');
     await userEvent.click(remove);
-    expect(portal.asked).toContain(`DELETE ${PATH}`);
+    expect(portal.lines).toContain(`DELETE ${PATH}`);
   });
 
   it('offers no change to those who may not edit it', async () => {

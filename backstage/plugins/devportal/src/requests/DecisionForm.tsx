@@ -87,7 +87,7 @@ export function DecisionForm({
   return (
     <Card>
       <CardHeader>
-        <Text as="h2" variant="title-x-small">
+        <Text as="h2" variant="title-x-small" weight="bold">
           {t('requests.decision.heading')}
         </Text>
       </CardHeader>

@@ -12,7 +12,7 @@ export function History({ conditions }: { conditions: Finding[] }) {
   return (
     <Card>
       <CardHeader>
-        <Text as="h2" variant="title-x-small">
+        <Text as="h2" variant="title-x-small" weight="bold">
           {t('requests.facts.history')}
         </Text>
       </CardHeader>

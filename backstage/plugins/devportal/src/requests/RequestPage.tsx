@@ -86,7 +86,7 @@ function What({ request }: { request: Request }) {
       <Card>
         <CardHeader>
           <Flex justify="between" align="center" gap="3">
-            <Text as="h2" variant="title-x-small">
+            <Text as="h2" variant="title-x-small" weight="bold">
               {t('requests.facts.heading')}
             </Text>
             <State of={request.state} enforced={request.enforced} />

@@ -40,6 +40,7 @@ const product: Product = {
   hasOpenapi: false,
   hostnames: [],
   may: { edit: true, seeRequests: true },
+  problems: [],
   plans: [
     { tier: 'gold', limits: { daily: 1000 } },
     { tier: 'silver', limits: { daily: 100 } },
@@ -228,14 +229,14 @@ describe('the queue', () => {
     });
     expect(await screen.findByText('alice')).toBeInTheDocument();
     expect(await screen.findByText(/1,000 requests a day/)).toBeInTheDocument();
-    const asked = portal.asked.find(it => it.startsWith('GET /v1/requests?'));
+    const asked = portal.lines.find(it => it.startsWith('GET /v1/requests?'));
     expect(asked).toContain('state=Pending');
     expect(asked).toContain('product=toystore%2Ftoys-bulk');
     expect(asked).toContain('q=shop');
 
     await userEvent.click(screen.getByRole('radio', { name: 'Denied' }));
     await waitFor(() =>
-      expect(portal.asked.some(it => it.includes('state=Denied'))).toBe(true),
+      expect(portal.lines.some(it => it.includes('state=Denied'))).toBe(true),
     );
   });
 });

@@ -1,5 +1,6 @@
 /* One of a few, all of them in sight: how a list is narrowed down by state. */
 import { ToggleButton, ToggleButtonGroup } from '@backstage/ui';
+import css from './Choice.module.css';
 
 export function Choice<Id extends string>({
   label,
@@ -18,14 +19,14 @@ export function Choice<Id extends string>({
       selectionMode="single"
       disallowEmptySelection
       selectedKeys={[value]}
-      style={{ flexWrap: 'wrap' }}
+      className={css.choice}
       onSelectionChange={keys => {
         const chosen = options.find(it => keys.has(it.id));
         if (chosen) onChange(chosen.id);
       }}
     >
       {options.map(it => (
-        <ToggleButton key={it.id} id={it.id}>
+        <ToggleButton key={it.id} id={it.id} className={css.option}>
           {it.label}
         </ToggleButton>
       ))}

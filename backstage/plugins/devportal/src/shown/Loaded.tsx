@@ -35,7 +35,7 @@ export function Empty({
 }) {
   return (
     <Flex direction="column" align="center" gap="2" py="8" px="4">
-      <Text as="h3" variant="title-x-small">
+      <Text as="h3" variant="title-x-small" weight="bold">
         {title}
       </Text>
       <Text color="secondary" style={{ textAlign: 'center', maxWidth: 480 }}>
