@@ -16,6 +16,8 @@ const NOT_OURS = [
   '.bui-PluginHeaderToolbarName',
   '.bui-VisuallyHidden',
   '.bui-Tabs:has([role=tab][href])',
+  // React Aria announces a button that is pending by the name of something gone.
+  '[data-live-announcer]',
 ];
 
 const faults: string[] = [];

@@ -49,7 +49,7 @@ async function story(): Promise<void> {
 }
 
 async function publish(page: Page): Promise<void> {
-  await page.getByRole('link', { name: 'API products' }).click();
+  await menu(page, 'API products');
   await page.getByRole('link', { name: 'Publish an API' }).first().click();
   await look(page, 'routes');
   await page
@@ -71,9 +71,14 @@ async function publish(page: Page): Promise<void> {
   tell('Olivia published an API from a route');
 }
 
+async function menu(page: Page, title: string): Promise<void> {
+  const entries = page.getByRole('navigation', { name: 'Developer Portal' });
+  await entries.getByTitle(title, { exact: true }).click();
+}
+
 /** Opens an API's page from its card. */
 async function open(page: Page, title: string): Promise<void> {
-  await page.getByRole('link', { name: 'APIs', exact: true }).click();
+  await menu(page, 'APIs');
   await page.getByRole('link', { name: title, exact: true }).click();
 }
 
@@ -94,7 +99,7 @@ async function isInCatalog(page: Page, title: string): Promise<void> {
 
 async function request(page: Page): Promise<void> {
   await isInCatalog(page, TITLE);
-  await page.getByRole('link', { name: 'APIs', exact: true }).click();
+  await menu(page, 'APIs');
   await page.getByRole('link', { name: TITLE, exact: true }).waitFor();
   await look(page, 'apis');
   await open(page, TITLE);
@@ -177,11 +182,12 @@ async function reveal(page: Page): Promise<string> {
   return value;
 }
 
-const call = (key: string) =>
-  runCurl(
+function call(key: string): Promise<number> {
+  return runCurl(
     `curl https://pro.toystore.example.com/ --header "Authorization: APIKEY $API_KEY"`,
     key,
   );
+}
 
 async function callUntilLimited(key: string): Promise<void> {
   await until('the limit is reached', async () => {
