@@ -3,11 +3,11 @@ import { ButtonLink, Flex, Link, Text } from '@backstage/ui';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
 import { useMe, useProduct, useProducts } from '../portal';
 import {
+  Filters,
   Empty,
   LoadedRows,
   Name,
   Page,
-  SearchBox,
   Sheet,
   TeamPicker,
   pathOf,
@@ -36,27 +36,22 @@ function Consistency() {
   return (
     <Flex direction="column" gap="5">
       <Text color="secondary">{t('health.gaps.note')}</Text>
-      <Flex gap="3" direction={{ initial: 'column', sm: 'row' }}>
-        <div style={{ flex: 2 }}>
-          <SearchBox
-            label={t('health.gaps.search')}
-            value={search.q}
-            onSearch={q => change({ q })}
-          />
-        </div>
-        <div style={{ flex: 1 }}>
-          <TeamPicker
-            label={t('health.gaps.team')}
-            all={t('health.gaps.anyTeam')}
-            teams={[
-              ...(me.data?.publishIn ?? []),
-              ...(rows.data ?? []).map(it => it.namespace),
-            ]}
-            value={search.team}
-            onChange={team => change({ team })}
-          />
-        </div>
-      </Flex>
+      <Filters
+        label={t('health.gaps.search')}
+        words={search.q}
+        onSearch={q => change({ q })}
+      >
+        <TeamPicker
+          label={t('health.gaps.team')}
+          all={t('health.gaps.anyTeam')}
+          teams={[
+            ...(me.data?.publishIn ?? []),
+            ...(rows.data ?? []).map(it => it.namespace),
+          ]}
+          value={search.team}
+          onChange={team => change({ team })}
+        />
+      </Filters>
       <LoadedRows
         rows={rows}
         empty={

@@ -8,8 +8,7 @@ import {
   useAppNavigate,
   useRouteRefParams,
 } from '@backstage/frontend-plugin-api';
-import { Flex, Link, Text } from '@backstage/ui';
-import { RiArrowLeftLine } from '@remixicon/react';
+import { Flex, Text } from '@backstage/ui';
 import { useQuery } from '@tanstack/react-query';
 import type {
   Product,
@@ -18,6 +17,7 @@ import type {
 import { dataOf, portalApiRef, useWrite } from '../portal';
 import type { Named, PortalClient, PortalError } from '../portal';
 import {
+  Back,
   Loaded,
   Name,
   Page,
@@ -66,12 +66,9 @@ function Edit({ path }: { path: Named }) {
   });
   return (
     <Flex direction="column" gap="5">
-      <Link href={links.product(path)} standalone>
-        <Flex align="center" gap="1">
-          <RiArrowLeftLine size={16} aria-hidden="true" />
-          <Name>{pathOf(path)}</Name>
-        </Flex>
-      </Link>
+      <Back href={links.product(path)}>
+        <Name>{pathOf(path)}</Name>
+      </Back>
       <Loaded query={query} lines={8}>
         {seen => (
           <>

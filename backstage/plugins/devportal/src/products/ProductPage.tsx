@@ -1,7 +1,6 @@
 /* One product: what it is, how it stands, and what may be done with it. */
 import { useRouteRefParams } from '@backstage/frontend-plugin-api';
-import { Alert, Flex, Grid, Link, Text } from '@backstage/ui';
-import { RiArrowLeftLine } from '@remixicon/react';
+import { Alert, Flex, Grid, Text } from '@backstage/ui';
 import type {
   Finding,
   Product,
@@ -9,6 +8,7 @@ import type {
 import { useProduct } from '../portal';
 import type { Named } from '../portal';
 import {
+  Back,
   Loaded,
   Name,
   Page,
@@ -43,12 +43,7 @@ function OneProduct({ path }: { path: Named }) {
   const query = useProduct(path);
   return (
     <Flex direction="column" gap="5">
-      <Link href={links.products()} standalone>
-        <Flex align="center" gap="1">
-          <RiArrowLeftLine size={16} aria-hidden="true" />
-          {t('products.back')}
-        </Flex>
-      </Link>
+      <Back href={links.products()}>{t('products.back')}</Back>
       <Loaded query={query} lines={8}>
         {product => (
           <Flex direction="column" gap="5">

@@ -7,12 +7,12 @@ import type {
 } from '@devportal/backstage-plugin-devportal-common';
 import { useMe, useProducts } from '../portal';
 import {
+  Filters,
   Choice,
   Empty,
   LoadedRows,
   Name,
   Page,
-  SearchBox,
   Sheet,
   State,
   TeamPicker,
@@ -64,27 +64,22 @@ function Products() {
         />
         {publish}
       </Flex>
-      <Flex gap="3" direction={{ initial: 'column', sm: 'row' }}>
-        <div style={{ flex: 2 }}>
-          <SearchBox
-            label={t('products.filters.search')}
-            value={search.q}
-            onSearch={q => change({ q })}
-          />
-        </div>
-        <div style={{ flex: 1 }}>
-          <TeamPicker
-            label={t('products.filters.team')}
-            all={t('products.filters.anyTeam')}
-            teams={[
-              ...(me.data?.publishIn ?? []),
-              ...(rows.data ?? []).map(it => it.namespace),
-            ]}
-            value={search.team}
-            onChange={team => change({ team })}
-          />
-        </div>
-      </Flex>
+      <Filters
+        label={t('products.filters.search')}
+        words={search.q}
+        onSearch={q => change({ q })}
+      >
+        <TeamPicker
+          label={t('products.filters.team')}
+          all={t('products.filters.anyTeam')}
+          teams={[
+            ...(me.data?.publishIn ?? []),
+            ...(rows.data ?? []).map(it => it.namespace),
+          ]}
+          value={search.team}
+          onChange={team => change({ team })}
+        />
+      </Filters>
       <LoadedRows
         rows={rows}
         empty={

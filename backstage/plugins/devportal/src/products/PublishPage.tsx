@@ -1,14 +1,14 @@
 /* Publishes an API: first the route that serves it, then what is said about it. */
 import { useState } from 'react';
 import { useAppNavigate } from '@backstage/frontend-plugin-api';
-import { Button, Flex, Link, Text } from '@backstage/ui';
-import { RiArrowLeftLine } from '@remixicon/react';
+import { Button, Flex, Text } from '@backstage/ui';
 import type {
   NewProduct,
   RouteRow,
 } from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, useRoutes, useWrite } from '../portal';
 import {
+  Back,
   Empty,
   LoadedRows,
   Page,
@@ -38,12 +38,7 @@ function Publish() {
   const [{ route }, change] = useSearch('route');
   return (
     <Flex direction="column" gap="5">
-      <Link href={links.products()} standalone>
-        <Flex align="center" gap="1">
-          <RiArrowLeftLine size={16} aria-hidden="true" />
-          {t('products.back')}
-        </Flex>
-      </Link>
+      <Back href={links.products()}>{t('products.back')}</Back>
       {route ? (
         <OnRoute
           key={route}

@@ -11,10 +11,10 @@ import {
   Link,
   Text,
 } from '@backstage/ui';
-import { RiArrowLeftLine } from '@remixicon/react';
 import type { Request } from '@devportal/backstage-plugin-devportal-common';
 import { useRequest } from '../portal';
 import {
+  Back,
   Facts,
   Loaded,
   Name,
@@ -55,12 +55,7 @@ function OneRequest({ path }: { path: { namespace: string; name: string } }) {
   const query = useRequest(path);
   return (
     <Flex direction="column" gap="5">
-      <Link href={links.requests()} standalone>
-        <Flex align="center" gap="1">
-          <RiArrowLeftLine size={16} aria-hidden="true" />
-          {t('requests.back')}
-        </Flex>
-      </Link>
+      <Back href={links.requests()}>{t('requests.back')}</Back>
       <Loaded query={query} lines={8}>
         {request => (
           <Grid.Root columns={{ initial: '1', md: '12' }} gap="5">

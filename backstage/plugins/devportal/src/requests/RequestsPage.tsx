@@ -6,6 +6,7 @@ import type {
 } from '@devportal/backstage-plugin-devportal-common';
 import { useMe, useProducts, useRequests } from '../portal';
 import {
+  Filters,
   Choice,
   Empty,
   LoadedRows,
@@ -13,7 +14,6 @@ import {
   Page,
   ProductPicker,
   Quoted,
-  SearchBox,
   Sheet,
   State,
   TeamPicker,
@@ -84,7 +84,7 @@ function Queue() {
           ]}
           onChange={id => change({ state: id === 'Pending' ? undefined : id })}
         />
-        <Filters
+        <Narrow
           search={search}
           change={change}
           teams={[
@@ -109,7 +109,7 @@ function Queue() {
 
 type Search = Partial<Record<'product' | 'team' | 'q', string>>;
 
-function Filters({
+function Narrow({
   search,
   change,
   teams,
@@ -120,32 +120,26 @@ function Filters({
 }) {
   const t = useWords();
   return (
-    <Flex gap="3" direction={{ initial: 'column', sm: 'row' }}>
-      <div style={{ flex: 2 }}>
-        <SearchBox
-          label={t('requests.filters.search')}
-          value={search.q}
-          onSearch={q => change({ q })}
-        />
-      </div>
-      <div style={{ flex: 1 }}>
-        <ProductPicker
-          label={t('requests.filters.product')}
-          all={t('requests.filters.anyProduct')}
-          value={search.product}
-          onChange={product => change({ product })}
-        />
-      </div>
-      <div style={{ flex: 1 }}>
-        <TeamPicker
-          label={t('requests.filters.team')}
-          all={t('requests.filters.anyTeam')}
-          teams={teams}
-          value={search.team}
-          onChange={team => change({ team })}
-        />
-      </div>
-    </Flex>
+    <Filters
+      label={t('requests.filters.search')}
+      words={search.q}
+      onSearch={q => change({ q })}
+    >
+      <ProductPicker
+        label={t('requests.filters.product')}
+        all={t('requests.filters.anyProduct')}
+        value={search.product}
+        onChange={product => change({ product })}
+      />
+
+      <TeamPicker
+        label={t('requests.filters.team')}
+        all={t('requests.filters.anyTeam')}
+        teams={teams}
+        value={search.team}
+        onChange={team => change({ team })}
+      />
+    </Filters>
   );
 }
 
