@@ -2,6 +2,7 @@
  * How does a person use the portal? In a real Chromium, with the pages that
  * Backstage serves.
  */
+import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
@@ -10,12 +11,16 @@ export async function launch(): Promise<Browser> {
   if (process.env.CHROMIUM) {
     return chromium.launch({ executablePath: process.env.CHROMIUM });
   }
-  const { default: sparticuz } = await import('@sparticuz/chromium');
+  const { default: sparticuz, inflate } = await import('@sparticuz/chromium');
+  // It brings NSS and NSPR, which are not on every machine, next to itself.
+  const folder = dirname(require.resolve('@sparticuz/chromium'));
+  const libraries = await inflate(join(folder, '../../bin/al2023.tar.br'));
   // With one process for everything, the browser ends with the first context.
   const unfit = ['--single-process', '--no-zygote'];
   return chromium.launch({
     executablePath: await sparticuz.executablePath(),
     args: sparticuz.args.filter(it => !unfit.includes(it)),
+    env: { ...process.env, LD_LIBRARY_PATH: join(libraries, 'lib') },
   });
 }
 

@@ -11,8 +11,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use devportal_stack::{
-    Options, Persona, Program, Progress, Stack, Workspace, cargo, go_toolchain, obtain_program,
-    repository,
+    Options, Persona, Program, Progress, Stack, Workspace, cache_root, cargo, go_toolchain,
+    obtain_program, repository,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -85,8 +85,12 @@ async fn take_the_server_away(stack: &Stack) -> Result<()> {
 async fn script(stack: &Stack, name: &str) -> Result<Command> {
     let workspace = Workspace::obtain(Progress::OnlyLong).await?;
     let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;
+    // Where the browser's package unpacks it.
+    let unpacked = cache_root()?.join("tools/chromium");
+    std::fs::create_dir_all(&unpacked)?;
     let mut script = workspace.typescript()?;
     script
+        .env("TMPDIR", unpacked)
         .arg(format!("packages/e2e/src/{name}"))
         .env("BACKSTAGE_URL", stack.backstage_url().context("Backstage")?)
         .env("GATEWAY_URL", stack.gateway_url().context("a gateway")?)
