@@ -73,6 +73,15 @@ pub(crate) fn conditions_of_request(request: &APIKeyRequest) -> &[Condition] {
     request.status.as_ref().map_or(&[], |it| &it.conditions)
 }
 
+/// Whether a condition of a product says that something is not as it should be.
+pub(crate) fn is_problem(it: &Condition) -> bool {
+    match it.type_.as_str() {
+        kind::SELECTOR_SHARED => it.status == "True",
+        // That an API has no OpenID Connect is no fault of it.
+        _ => it.status != "True" && it.reason != "NoOIDCAuth",
+    }
+}
+
 /// When something was created, in seconds.
 fn created<K: Resource>(object: &K) -> i64 {
     let at = object.meta().creation_timestamp.as_ref();
@@ -90,8 +99,12 @@ impl Shelved for APIProduct {
     }
 
     fn stand(_: &ProductId, product: &Arc<Self>) -> Stand<PublishStatus, String> {
+        let status = product.status.as_ref();
+        let is_troubled = status.is_some_and(|it| it.conditions.iter().any(is_problem));
+        let mut topics = vec![Topic::Anything];
+        topics.extend(is_troubled.then_some(Topic::Troubled));
         Stand {
-            topics: vec![Topic::Anything],
+            topics,
             state: product.spec.publish_status,
             rank: product.spec.display_name.to_lowercase(),
         }

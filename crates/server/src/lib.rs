@@ -31,6 +31,7 @@ mod health;
 mod kinds;
 mod kubernetes;
 mod problem;
+mod reference;
 mod remember;
 mod resource;
 mod serve;

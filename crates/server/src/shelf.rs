@@ -34,6 +34,8 @@ pub(crate) enum Topic {
     Product(ProductId),
     /// Access that was approved and that the gateway does not enforce.
     Unenforced,
+    /// A product of which something is not as it should be.
+    Troubled,
 }
 
 /// Where an object stands.

@@ -25,6 +25,7 @@ use crate::access::Places;
 use crate::answer::{Idempotency, List, MADE_BY_REQUEST, cursor, limit, place};
 use crate::caller::Me;
 use crate::problem::Problem;
+use crate::reference;
 use crate::shelf::{Mark, Page, Shelved, Topic, Wanted};
 use crate::store::News;
 
@@ -179,6 +180,9 @@ pub(crate) struct Finding {
     pub(crate) reason: String,
     /// Why, for people.
     pub(crate) message: String,
+    /// What the reference says about it: what it means, and what to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<&'static str>,
     /// Since when, RFC 3339.
     pub(crate) since: String,
 }
@@ -190,6 +194,7 @@ impl From<&Condition> for Finding {
             holds: condition.status == "True",
             reason: condition.reason.clone(),
             message: condition.message.clone(),
+            about: reference::about(&condition.type_, &condition.reason),
             since: condition.last_transition_time.0.to_string(),
         }
     }

@@ -11,7 +11,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, NoContent, Response};
-use devportal_api::condition::kind;
 use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
@@ -31,7 +30,7 @@ use crate::answer::{
 };
 use crate::caller::{Me, Person};
 use crate::convention::Gap;
-use crate::kinds::State as KeyState;
+use crate::kinds::{State as KeyState, is_problem};
 use crate::problem::Problem;
 use crate::shelf::{Mark, Shelved, Topic};
 use crate::store::{Audience, Known, listed};
@@ -44,6 +43,8 @@ pub(crate) struct ProductSearch {
     namespace: Option<String>,
     /// Drafts, or what is published; absent: both.
     status: Option<PublishStatus>,
+    /// `true`: those of which something is not as it should be; see `problems`.
+    troubled: Option<bool>,
     /// `true`: those that lack something; see `gaps`.
     incomplete: Option<bool>,
     /// Words that name, description, tags, owner or namespace have, in any case.
@@ -255,7 +256,11 @@ pub(crate) async fn all(
         limit: search.limit,
         after: search.after.as_deref(),
     };
-    let wanted = wanted.of::<APIProduct>(&sees.products, &Topic::Anything, states)?;
+    let topic = match search.troubled {
+        Some(true) => Topic::Troubled,
+        _ => Topic::Anything,
+    };
+    let wanted = wanted.of::<APIProduct>(&sees.products, &topic, states)?;
     let only_incomplete = search.incomplete == Some(true);
     let gaps = |id: &ProductId, product: &APIProduct| app.conventions.gaps(&id.name, product);
     let known = app.store.read();
@@ -434,12 +439,7 @@ fn row(id: &ProductId, product: &APIProduct, inside: Option<(Vec<Gap>, Counts)>)
 }
 
 fn problems(conditions: &[Condition]) -> Vec<Finding> {
-    let is_problem = |it: &&Condition| match it.type_.as_str() {
-        kind::SELECTOR_SHARED => it.status == "True",
-        // That an API has no OpenID Connect is no fault of it.
-        _ => it.status != "True" && it.reason != "NoOIDCAuth",
-    };
-    let problems = conditions.iter().filter(is_problem);
+    let problems = conditions.iter().filter(|it| is_problem(it));
     problems.map(Finding::from).collect()
 }
 

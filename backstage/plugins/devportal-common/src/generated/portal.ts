@@ -364,6 +364,8 @@ export interface components {
         };
         /** @description What is true, or not, and why. */
         Finding: {
+            /** @description What the reference says about it: what it means, and what to do next. */
+            about?: string | null;
             /** @description Whether it is true. */
             holds: boolean;
             /** @description The condition's type. */
@@ -825,6 +827,8 @@ export interface components {
             q?: string | null;
             /** @description Drafts, or what is published; absent: both. */
             status?: components["schemas"]["PublishStatus"] | null;
+            /** @description `true`: those of which something is not as it should be; see `problems`. */
+            troubled?: boolean | null;
         };
         /** @description Whether consumers see the product. */
         PublishStatus: "Draft" | "Published";
@@ -1074,6 +1078,8 @@ export interface operations {
                 q?: string;
                 /** @description Drafts, or what is published; absent: both. */
                 status?: components["schemas"]["PublishStatus"];
+                /** @description `true`: those of which something is not as it should be; see `problems`. */
+                troubled?: boolean;
             };
             header?: never;
             path?: never;

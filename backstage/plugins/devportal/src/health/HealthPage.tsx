@@ -63,7 +63,7 @@ function Health() {
         heading={t('health.products.heading')}
         note={t('health.products.note')}
         well={t('health.products.well')}
-        {...asOne(useProducts())}
+        {...asOne(useProducts({ troubled: true }))}
         find={products =>
           products.flatMap(product =>
             product.problems.map(it => ({
@@ -71,7 +71,7 @@ function Health() {
               about: `${product.displayName} · ${pathOf(product)}`,
               messages: [it.message || it.reason],
               since: it.since,
-              next: t('health.products.next'),
+              next: it.about ?? t('health.products.next'),
               href: links.product(product),
             })),
           )
@@ -88,7 +88,7 @@ function Health() {
             about: `${pathOf(it)} → ${pathOf(it.product)}`,
             messages: [it.enforced?.message ?? it.message ?? it.state],
             since: it.enforced?.since,
-            next: t('health.keys.next'),
+            next: it.enforced?.about ?? t('health.keys.next'),
             href: key?.({ namespace: it.namespace, name: it.name }),
           }))
         }

@@ -15,7 +15,7 @@ export function Timeline({ findings }: { findings: Finding[] }) {
   );
   return (
     <ol className={css.timeline}>
-      {newestFirst.map(({ kind, holds, reason, message, since }) => (
+      {newestFirst.map(({ kind, holds, reason, message, about, since }) => (
         <li key={kind}>
           <Point holds={holds} />
           <Flex gap="2" align="baseline" style={{ flexWrap: 'wrap' }}>
@@ -30,6 +30,11 @@ export function Timeline({ findings }: { findings: Finding[] }) {
             </Text>
           </Flex>
           {message && <Quoted text={message} />}
+          {!holds && about && (
+            <Text as="p" variant="body-small" color="secondary">
+              {about}
+            </Text>
+          )}
         </li>
       ))}
     </ol>

@@ -131,6 +131,7 @@ function Problems({ of: problems }: { of: Finding[] }) {
           description={
             <Flex direction="column" gap="1">
               <Quoted text={it.message} />
+              {it.about && <Text>{it.about}</Text>}
               <Text variant="body-small" color="secondary">
                 {t('products.detail.since', {
                   when: <When at={it.since} />,

@@ -124,6 +124,25 @@ async fn what_a_product_lacks_is_told_to_its_owner(stage: Arc<Stage>) -> Result<
         "{fields:?}"
     );
     ensure!(town.alice.list(&list).await?.is_empty());
+    // Nothing is wrong with it, until its plans are gone.
+    let troubled = format!("/v1/products?namespace={}&troubled=true", town.shop.name);
+    ensure!(town.olivia.list(&troubled).await?.is_empty());
+    let (group, version) = ("extensions.kuadrant.io", "v1alpha1");
+    let name = &town.shop.name;
+    stage
+        .delete(group, version, "PlanPolicy", name, name)
+        .await?;
+    town.olivia
+        .until("the product is in trouble", &troubled, |it| {
+            let problems = it["items"][0]["problems"].as_array();
+            let mut said = problems.into_iter().flatten();
+            said.any(|it| {
+                it["about"]
+                    .as_str()
+                    .is_some_and(|it| it.contains("No PlanPolicy"))
+            })
+        })
+        .await?;
     Ok(())
 }
 
