@@ -42,6 +42,8 @@ export async function look(page: Page, name: string): Promise<void> {
   if (before) {
     await page.setViewportSize(before);
   }
+  // Backstage mounts the app anew for another theme.
+  await page.waitForTimeout(400);
 }
 
 async function judge(page: Page, label: string): Promise<void> {

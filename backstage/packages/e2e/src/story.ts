@@ -39,6 +39,7 @@ async function story(): Promise<void> {
     await health(await person('Petra'));
     await stranger(await person('Oscar'));
     await inFiveClicks(await person('Bob'));
+    await hostileTexts(alice);
     nothingIsAmiss();
   } catch (error) {
     await lastSights(browser);
@@ -305,6 +306,56 @@ async function inFiveClicks(page: Page): Promise<void> {
   const seconds = Math.round((Date.now() - begun) / 1_000);
   check(clicks <= 5 && seconds < 180, `${clicks} clicks, ${seconds} s`);
   tell(`Bob had a working key after ${clicks} clicks and ${seconds} s`);
+}
+
+/** Texts of others are shown as they are, and never carried out. */
+async function hostileTexts(page: Page): Promise<void> {
+  const script = '<img src="x" onerror="window.hostile = 1">';
+  const url = ['javascript', 'window.hostile=1'].join(':');
+  await kubectl('olivia', ['create', '--filename=-'], {
+    apiVersion: 'devportal.kuadrant.io/v1alpha1',
+    kind: 'APIProduct',
+    metadata: { name: 'hostile', namespace: 'toystore' },
+    spec: {
+      displayName: `Hostile ${script}`,
+      description: `${script} [here](${url}) # Not a heading`,
+      version: script,
+      approvalMode: 'automatic',
+      publishStatus: 'Published',
+      tags: [script],
+      targetRef: {
+        group: 'gateway.networking.k8s.io',
+        kind: 'HTTPRoute',
+        name: 'toystore',
+      },
+      contact: { team: script, email: url, slack: url, url },
+      documentation: { docsURL: url, swaggerUI: url, gitRepository: url },
+    },
+  });
+  await menu(page, 'APIs');
+  const card = page.getByRole('link', { name: `Hostile ${script}` });
+  await card.waitFor();
+  await harmless(page);
+  await card.click();
+  await page.getByRole('button', { name: 'Request access' }).waitFor();
+  await harmless(page);
+  await page.getByRole('link', { name: 'Show in the catalog' }).click();
+  await page.getByText(`${script} [here](${url})`).first().waitFor();
+  await harmless(page);
+  tell('What others wrote is shown, and not carried out');
+}
+
+async function harmless(page: Page): Promise<void> {
+  const found = await page.evaluate(() => {
+    const elements =
+      'img[src="x"], [href^="javascript:"], [src^="javascript:"]';
+    const all = [...document.querySelectorAll(elements)];
+    return [
+      ...all.map(it => it.outerHTML),
+      ...('hostile' in window ? ['run'] : []),
+    ];
+  });
+  check(found.length === 0, `at ${page.url()}: ${found.join(' ')}`);
 }
 
 story().catch(error => {

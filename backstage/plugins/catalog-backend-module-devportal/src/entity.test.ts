@@ -130,6 +130,21 @@ it('tags are made to fit, and named once', () => {
   ).toEqual(['c++', 'c#', 'rest-api', 'x']);
 });
 
+it('a description loads no image and hides no address', () => {
+  const description = '<img src="x"> ![x](//y) [here](//z) 2 * 3 \\[a';
+  const { metadata } = entityOf(product({ description }));
+  expect(metadata.description).toBe(
+    '\\<img src="x"> !\\[x](//y) \\[here](//z) 2 * 3 \\\\\\[a',
+  );
+});
+
+it.each(['a@b?bcc=c@d', 'javascript:alert(1)', 'a@b, c@d', 'a@b&x=y'])(
+  'an e-mail address is one, and not %s',
+  email => {
+    expect(linksOf({ ...spec, contact: { email } })).toEqual([]);
+  },
+);
+
 it('links lead only where one may click', () => {
   const links = linksOf({
     ...spec,

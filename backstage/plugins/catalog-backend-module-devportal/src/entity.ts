@@ -36,7 +36,7 @@ export function entityOf(product: Product, document?: string): ApiEntity {
       name: entityName(name),
       // Backstage takes no empty title: the product would be missing without a word.
       title: spec.displayName.trim() || name,
-      ...(spec.description && { description: spec.description }),
+      ...(spec.description && { description: literal(spec.description) }),
       annotations: {
         [ANNOTATION_LOCATION]: location,
         [ANNOTATION_ORIGIN_LOCATION]: location,
@@ -91,9 +91,18 @@ export function tagsOf(tags: string[]): string[] {
   return [...new Set(fitting)].filter(tag => tag !== '');
 }
 
+/**
+ * Backstage reads descriptions as Markdown, in which anybody could load an image from
+ * anywhere, or put another address behind a link: both stay text.
+ */
+const literal = (text: string) => text.replace(/[\\<[]/g, '\\$&');
+
+/** One address, and no more: neither copies to others nor a subject. */
+const EMAIL = /^[^\s:?&@]+@[^\s:?&@]+$/;
+
 /** Where to read on and whom to ask. Owners write these: only addresses one may click on. */
 export function linksOf({ documentation, contact }: ProductSpec): EntityLink[] {
-  const email = contact?.email;
+  const email = EMAIL.exec(contact?.email ?? '')?.[0];
   const candidates: [string | null | undefined, string][] = [
     [documentation?.docsURL, 'Documentation'],
     [documentation?.swaggerUI, 'Try it'],

@@ -2,6 +2,7 @@
 import { createRouteRef } from '@backstage/frontend-plugin-api';
 
 export const apisRouteRef = createRouteRef();
+export const apiRouteRef = createRouteRef({ params: ['namespace', 'name'] });
 export const keysRouteRef = createRouteRef();
 export const keyRouteRef = createRouteRef({ params: ['namespace', 'name'] });
 export const requestsRouteRef = createRouteRef();

@@ -4,7 +4,12 @@ import { mockApis, renderInTestApp } from '@backstage/frontend-test-utils';
 import type { TestAppRenderResult } from '@backstage/frontend-test-utils';
 import { entityRouteRef } from '@backstage/plugin-catalog-react';
 import { PortalApi, portalApiRef } from '../portal';
-import { apisRouteRef, keyRouteRef, keysRouteRef } from '../routes';
+import {
+  apiRouteRef,
+  apisRouteRef,
+  keyRouteRef,
+  keysRouteRef,
+} from '../routes';
 import { FakePortal } from './fakePortal';
 import type { Answer } from './fakePortal';
 
@@ -23,6 +28,7 @@ export function show(
     apis: [[portalApiRef, api], mockApis.permission()],
     mountedRoutes: {
       '/apis': apisRouteRef,
+      '/apis/:namespace/:name': apiRouteRef,
       '/api-keys': keysRouteRef,
       '/api-keys/:namespace/:name': keyRouteRef,
       '/catalog/:namespace/:kind/:name': entityRouteRef,

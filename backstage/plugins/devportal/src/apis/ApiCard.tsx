@@ -8,13 +8,12 @@ import {
   RiUserFollowLine,
 } from '@remixicon/react';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
-import { useAccessPage } from '../catalog/useEntityPage';
-import { Name, Quoted, useWords } from '../shown';
+import { Name, Quoted, useLinks, useWords } from '../shown';
 import css from './apis.module.css';
 
 export function ApiCard({ api }: { api: ProductRow }) {
   const t = useWords();
-  const page = useAccessPage(api);
+  const page = useLinks().api(api);
   const isAtOnce = api.approvalMode === 'automatic';
   return (
     <li className={css.api} data-linked={page ? true : undefined}>

@@ -54,7 +54,7 @@ it('lists what can be used, and leads to where access is asked for', async () =>
   const shown = await cards();
   expect(shown.getByRole('link', { name: 'Toys' })).toHaveAttribute(
     'href',
-    '/catalog/toystore/api/toys/access',
+    '/apis/toystore/toys',
   );
   expect(shown.getByText('Access at once')).toBeInTheDocument();
   expect(shown.getByText('Access after approval')).toBeInTheDocument();

@@ -1,8 +1,8 @@
-/* The page of all APIs. */
+/* The page of all APIs, and that of each. */
 import { PageBlueprint } from '@backstage/frontend-plugin-api';
 import { RiApps2Line } from '@remixicon/react';
 import { devportalTranslationRef } from '../messages';
-import { apisRouteRef } from '../routes';
+import { apiRouteRef, apisRouteRef } from '../routes';
 
 export const apiPages = [
   PageBlueprint.make({
@@ -13,6 +13,16 @@ export const apiPages = [
       title: devportalTranslationRef('apis.title'),
       icon: <RiApps2Line />,
       loader: () => import('./ApisPage').then(it => <it.ApisPage />),
+    },
+  }),
+  PageBlueprint.make({
+    name: 'api',
+    params: {
+      path: '/apis/:namespace/:name',
+      routeRef: apiRouteRef,
+      title: devportalTranslationRef('apis.title'),
+      icon: <RiApps2Line />,
+      loader: () => import('./ApiPage').then(it => <it.ApiPage />),
     },
   }),
 ];

@@ -3,6 +3,8 @@ export const apisMessages = {
   title: 'APIs',
   about: 'Find an API, choose a plan and get a key.',
   list: 'APIs',
+  back: 'All APIs',
+  entity: 'Show in the catalog',
   search: 'Search name, description, tag, owner',
   team: 'Team',
   anyTeam: 'All teams',

@@ -6,25 +6,13 @@ import { PRODUCT_ANNOTATION } from '@devportal/backstage-plugin-devportal-common
 import type { Named } from '../portal';
 import { pathOf } from '../shown';
 
-/** What the catalog lets a name have: longer ones are called otherwise there. */
-const LONGEST = 63;
-
 /** The page of a product; undefined while it is not known, and where there is none. */
-export function useEntityPage(
-  product: Named,
-  {
-    isPublished = false,
-  }: {
-    /** Whether the catalog has it for sure: then it is not asked. */
-    isPublished?: boolean;
-  } = {},
-): string | undefined {
+export function useEntityPage(product: Named): string | undefined {
   const catalog = useApiHolder().get(catalogApiRef);
   const page = useRouteRef(entityRouteRef);
-  const isKnown = isPublished && product.name.length <= LONGEST;
   const { data } = useQuery({
     queryKey: ['catalog', pathOf(product)],
-    enabled: catalog !== undefined && !isKnown,
+    enabled: catalog !== undefined,
     queryFn: async () => {
       const found = await catalog?.getEntities({
         filter: {
@@ -39,15 +27,11 @@ export function useEntityPage(
         ? { namespace: metadata.namespace ?? 'default', name: metadata.name }
         : null;
     },
+    // The catalog has it some seconds after it was published.
+    refetchInterval: ({ state }) =>
+      state.data || state.dataUpdateCount > 10 ? false : 2_000,
   });
-  const entity = isKnown ? product : data;
-  return entity
-    ? page?.({ kind: 'api', namespace: entity.namespace, name: entity.name })
+  return data
+    ? page?.({ kind: 'api', namespace: data.namespace, name: data.name })
     : undefined;
 }
-
-/** The tab on which access to a product is asked for. */
-export const useAccessPage = (product: Named): string | undefined => {
-  const page = useEntityPage(product, { isPublished: true });
-  return page && `${page}/access`;
-};

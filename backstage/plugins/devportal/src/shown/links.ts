@@ -2,6 +2,7 @@
 import { useRouteRef } from '@backstage/frontend-plugin-api';
 import type { Named } from '../portal';
 import {
+  apiRouteRef,
   apisRouteRef,
   editRouteRef,
   productRouteRef,
@@ -24,6 +25,7 @@ const params = ({ namespace, name }: Named) => ({ namespace, name });
 /** Addresses; undefined where a page is switched off. */
 export function useLinks() {
   const apis = useRouteRef(apisRouteRef);
+  const api = useRouteRef(apiRouteRef);
   const products = useRouteRef(productsRouteRef);
   const product = useRouteRef(productRouteRef);
   const edit = useRouteRef(editRouteRef);
@@ -32,6 +34,7 @@ export function useLinks() {
   const request = useRouteRef(requestRouteRef);
   return {
     apis: () => apis?.(),
+    api: (of: Named) => api?.(params(of)),
     products: (search: Record<string, string> = {}) =>
       withSearch(products?.(), search),
     product: (of: Named) => product?.(params(of)),
