@@ -28,7 +28,7 @@ stories![
 ];
 
 /// How long the whole story may take, on a crowded machine.
-const PATIENCE: Duration = Duration::from_mins(8);
+const PATIENCE: Duration = Duration::from_mins(15);
 
 async fn four_people_live_one_apis_life_in_a_browser(_: Arc<Stage>) -> Result<()> {
     let dir = tempfile::tempdir()?;
