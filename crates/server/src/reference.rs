@@ -22,9 +22,14 @@ fn reasons(reference: &str) -> Reasons<'_> {
     let mut all = Reasons::new();
     let mut kind = "";
     let mut current: Option<(&str, String)> = None;
+    let mut is_example = false;
     // A heading of nothing ends the last.
     for line in reference.lines().chain(["#"]) {
-        if line.starts_with('#') {
+        if line.starts_with("```") {
+            is_example = !is_example;
+        } else if is_example {
+            // Nothing to be read in a line of text.
+        } else if line.starts_with('#') {
             if let Some((reason, text)) = current.take() {
                 all.entry(kind).or_default().insert(reason, plain(&text));
             }
@@ -76,6 +81,8 @@ mod tests {
         let plans = about("PlanPolicyDiscovered", "NotFound").unwrap();
         let auth = about("AuthPolicyDiscovered", "NotFound").unwrap();
         assert!(plans.contains("PlanPolicy") && auth.contains("AuthPolicy"));
+        let shared = about("SelectorShared", "AcrossNamespaces").unwrap();
+        assert!(!shared.contains("matchLabels"), "{shared}");
         for (reason, text) in REASONS.values().flatten() {
             assert!(!text.is_empty(), "{reason:?}");
             assert!(!text.contains(['`', '[', '#', '<']), "{reason:?}: {text}");

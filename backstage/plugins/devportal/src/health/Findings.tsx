@@ -105,7 +105,7 @@ function Finding({ found }: { found: Found }) {
           </Text>
         ))}
         <Text as="p" variant="body-small" color="secondary">
-          {t('health.next', { what: <bdi>{found.next}</bdi> })}
+          <bdi>{found.next}</bdi>
           {found.since && (
             <>
               {' · '}

@@ -48,7 +48,6 @@ export const healthMessages = {
     no: 'No',
   },
   since: 'since {{when}}',
-  next: 'Next: {{what}}',
   open: 'Open',
   count_one: '{{count}} finding',
   count_other: '{{count}} findings',
