@@ -106,7 +106,15 @@ async fn what_is_for_a_group_is_shown_to_its_members_and_to_the_catalog(
             );
         }
     }
-    let requests = catalog.list("/v1/requests").await?;
+    // Other stories let everybody see some.
+    let requests = format!("/v1/requests?namespace={}", town.shop.name);
+    stage.apply(&town.shop.key("mine")).await?;
+    town.olivia
+        .until("Olivia sees the request", &requests, |it| {
+            it["items"][0].is_object()
+        })
+        .await?;
+    let requests = catalog.list(&requests).await?;
     ensure!(requests.is_empty(), "{requests:?}");
     Ok(())
 }
