@@ -40,6 +40,7 @@ async function story(): Promise<void> {
     await stranger(await person('Oscar'));
     await inFiveClicks(await person('Bob'));
     await hostileTexts(alice);
+    await manage(olivia);
     nothingIsAmiss();
   } catch (error) {
     await lastSights(browser);
@@ -306,6 +307,30 @@ async function inFiveClicks(page: Page): Promise<void> {
   const seconds = Math.round((Date.now() - begun) / 1_000);
   check(clicks <= 5 && seconds < 180, `${clicks} clicks, ${seconds} s`);
   tell(`Bob had a working key after ${clicks} clicks and ${seconds} s`);
+}
+
+async function manage(page: Page): Promise<void> {
+  await menu(page, 'API products');
+  await page.getByRole('link', { name: TITLE, exact: true }).click();
+  await page.getByRole('link', { name: 'Edit', exact: true }).click();
+  const said = 'Toys by the hundred.';
+  await page.getByRole('textbox', { name: 'Description' }).fill(said);
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText(said).first().waitFor();
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Withdraw', exact: true }).click();
+  await dialog.getByRole('button', { name: 'Withdraw', exact: true }).click();
+  await page.getByText('Draft', { exact: true }).first().waitFor();
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
+  await page.getByText('Published', { exact: true }).first().waitFor();
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  await dialog.getByText(/It takes away/).waitFor();
+  const confirm = dialog.getByRole('button', { name: 'Delete', exact: true });
+  check(await confirm.isDisabled(), 'nothing is deleted by one click');
+  await dialog.getByRole('textbox').fill(PRODUCT);
+  await confirm.click();
+  await page.waitForURL('**/api-products');
+  tell('Olivia edited, withdrew, published and deleted it');
 }
 
 /** Texts of others are shown as they are, and never carried out. */
