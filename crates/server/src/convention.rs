@@ -9,6 +9,8 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::resource::said;
+
 /// What names and tags are to look like.
 #[derive(Clone, Debug, Default)]
 pub struct Conventions {
@@ -66,29 +68,26 @@ fn gap(field: &'static str, message: impl Into<String>) -> Gap {
     }
 }
 
-fn is_said(text: Option<&String>) -> bool {
-    text.is_some_and(|it| !it.trim().is_empty())
-}
-
 impl Conventions {
     /// Everything about a product that its owner could better.
     pub(crate) fn gaps(&self, name: &str, product: &APIProduct) -> Vec<Gap> {
         let spec = &product.spec;
         let mut gaps = vec![];
-        if !is_said(spec.description.as_ref()) {
+        if said(spec.description.as_ref()).is_none() {
             gaps.push(gap("spec.description", "nothing says what the API does"));
         }
         let documentation = spec.documentation.as_ref();
         let guides = documentation.is_some_and(|it| {
             [&it.docs_url, &it.swagger_ui, &it.techdocs_ref]
                 .into_iter()
-                .any(|it| is_said(it.as_ref()))
+                .any(|it| said(it.as_ref()).is_some())
         });
         if !guides {
             let message = "there are no guides: no page, interactive page or TechDocs is named";
             gaps.push(gap("spec.documentation", message));
         }
-        let names_document = documentation.is_some_and(|it| is_said(it.open_api_spec_url.as_ref()));
+        let names_document =
+            documentation.is_some_and(|it| said(it.open_api_spec_url.as_ref()).is_some());
         let has_document = (product.status.as_ref()).is_some_and(|it| it.openapi.is_some());
         if !names_document {
             let message = "no OpenAPI document is named";
@@ -100,7 +99,7 @@ impl Conventions {
         let contact = spec.contact.as_ref().is_some_and(|it| {
             [&it.email, &it.slack, &it.url]
                 .into_iter()
-                .any(|it| is_said(it.as_ref()))
+                .any(|it| said(it.as_ref()).is_some())
         });
         if !contact {
             let message = "there is nobody to ask: no e-mail address, channel or page";

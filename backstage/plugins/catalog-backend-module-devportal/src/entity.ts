@@ -20,6 +20,12 @@ import { ownerRef } from './owner';
 
 const NO_DOCUMENT = 'No OpenAPI document is known for this API.';
 
+/**
+ * Backstage reads descriptions as Markdown, in which anybody could load an image from
+ * anywhere, or put another address behind a link: both stay text.
+ */
+const literal = (text: string) => text.replace(/[\\<[]/g, '\\$&');
+
 /** What a product is in the catalog. */
 export function entityOf(product: Product, document?: string): ApiEntity {
   const { namespace, name, spec } = product;
@@ -90,12 +96,6 @@ export function tagsOf(tags: string[]): string[] {
   );
   return [...new Set(fitting)].filter(tag => tag !== '');
 }
-
-/**
- * Backstage reads descriptions as Markdown, in which anybody could load an image from
- * anywhere, or put another address behind a link: both stay text.
- */
-const literal = (text: string) => text.replace(/[\\<[]/g, '\\$&');
 
 /** One address, and no more: neither copies to others nor a subject. */
 const EMAIL = /^[^\s:?&@]+@[^\s:?&@]+$/;

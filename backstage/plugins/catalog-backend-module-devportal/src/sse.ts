@@ -1,3 +1,5 @@
+import { createParser } from 'eventsource-parser';
+
 /** One event of a stream of server-sent events. */
 export interface SentEvent {
   event: string;
@@ -9,26 +11,14 @@ export async function* sentEvents(
   stream: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<SentEvent> {
   const decoder = new TextDecoder();
-  let rest = '';
-  let event = '';
-  let data: string[] = [];
+  const told: SentEvent[] = [];
+  const parser = createParser({
+    onEvent: ({ event = 'message', data }) => {
+      told.push({ event, data });
+    },
+  });
   for await (const chunk of stream) {
-    rest += decoder.decode(chunk, { stream: true });
-    // A line feed that belongs to the carriage return at the end may still be under way.
-    const lines = rest.split(/\r\n|\n|\r(?!$)/);
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line === '') {
-        if (data.length > 0) {
-          yield { event: event || 'message', data: data.join('\n') };
-        }
-        event = '';
-        data = [];
-        continue;
-      }
-      const [, field, value] = /^([^:]*)(?:: ?)?(.*)$/s.exec(line) ?? [];
-      if (field === 'event') event = value;
-      else if (field === 'data') data.push(value);
-    }
+    parser.feed(decoder.decode(chunk, { stream: true }));
+    yield* told.splice(0);
   }
 }

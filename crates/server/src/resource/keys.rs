@@ -413,7 +413,7 @@ fn detail(id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
     });
     let detail = Key {
         row: row(id, key),
-        use_case: said(key.spec.use_case.as_ref()),
+        use_case: said(key.spec.use_case.as_ref()).cloned(),
         hostname: status.api_hostname,
         credentials: status.auth_scheme.and_then(|it| it.credentials),
         limits: status.limits,

@@ -206,6 +206,6 @@ fn created<K: Resource>(object: &K) -> String {
 }
 
 /// A text that is empty says nothing.
-fn said(text: Option<&String>) -> Option<String> {
-    text.filter(|it| !it.trim().is_empty()).cloned()
+pub(crate) fn said(text: Option<&String>) -> Option<&String> {
+    text.filter(|it| !it.trim().is_empty())
 }

@@ -308,7 +308,7 @@ fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
         },
         tier: spec.plan_tier.clone(),
         requested_by: spec.requested_by.clone(),
-        use_case: said(Some(&spec.use_case)),
+        use_case: said(Some(&spec.use_case)).cloned(),
         key: Reference::to(&request.key_id()),
         expires_at: spec.expires_at.as_ref().map(|it| it.0.to_string()),
         state,
