@@ -37,6 +37,28 @@ const fn right(verb: &'static str, group: &'static str, resource: &'static str) 
     }
 }
 
+impl Right {
+    pub(crate) fn verb(self) -> &'static str {
+        self.verb
+    }
+
+    pub(crate) fn group(self) -> &'static str {
+        self.group
+    }
+
+    pub(crate) fn subresource(self) -> &'static str {
+        self.subresource
+    }
+
+    /// As roles write it, such as `apikeys/reveal`.
+    pub(crate) fn path(self) -> String {
+        match self.subresource {
+            "" => self.resource.to_owned(),
+            part => format!("{}/{part}", self.resource),
+        }
+    }
+}
+
 pub(crate) const SEE_PRODUCTS: Right = right("list", GROUP, "apiproducts");
 /// To see every published product, whomever it is for: a catalog that tells them apart
 /// by itself. Nothing that Kubernetes itself does.
@@ -48,6 +70,8 @@ pub(crate) const EDIT_PRODUCTS: Right = right("update", GROUP, "apiproducts");
 pub(crate) const MAKE_PRODUCTS: Right = right("create", GROUP, "apiproducts");
 pub(crate) const SEE_KEYS: Right = right("list", GROUP, "apikeys");
 pub(crate) const ASK_FOR_KEYS: Right = right("create", GROUP, "apikeys");
+/// To ask for a key in the name of somebody else: nothing that Kubernetes itself does.
+pub(crate) const REQUEST_FOR_OTHERS: Right = right("request-for-others", GROUP, "apikeys");
 pub(crate) const SEE_REQUESTS: Right = right("list", GROUP, "apikeyrequests");
 pub(crate) const DECIDE: Right = right("create", GROUP, "apikeyapprovals");
 /// To approve a request of one's own: nothing that Kubernetes itself does.

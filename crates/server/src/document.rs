@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::App;
 use crate::health::{readyz, tell_staleness};
 use crate::problem::Problem;
-use crate::resource::{events, health, keys, me, products, requests, routes};
+use crate::resource::{events, grants, health, keys, me, products, requests, routes};
 use crate::trace::every_request;
 
 /// Nothing that is sent here is longer: an APIProduct holds no documents.
@@ -84,6 +84,7 @@ fn resources() -> ApiRouter<App> {
     ApiRouter::new()
         .merge(me::addresses())
         .merge(health::addresses())
+        .merge(grants::addresses())
         .merge(products::addresses())
         .merge(routes::addresses())
         .merge(keys::addresses())

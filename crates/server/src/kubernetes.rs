@@ -7,7 +7,9 @@ use axum::http::{Request, header};
 use devportal_api::id::ObjectId;
 use devportal_mirror::{Kept, Kind, Lens, Told, Version};
 use devportal_watch::{Guarded, told};
-use kube::api::{DeleteParams, GetParams, PatchParams, PostParams, Preconditions};
+use kube::api::{
+    DeleteParams, GetParams, ListParams, ObjectList, PatchParams, PostParams, Preconditions,
+};
 use kube::client::ClientBuilder;
 use kube::config::AuthInfo;
 use kube::core::Request as Path;
@@ -113,6 +115,16 @@ impl Kubernetes {
         let path = Path::new(K::url_path(&(), None));
         let request = path.create(&PostParams::default(), body(review)?);
         self.send(caller, checked(request)?).await
+    }
+
+    /// Everything of a kind, in all namespaces.
+    pub(crate) async fn list<K>(&self, caller: &Caller) -> Result<Vec<K>, Problem>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
+    {
+        let request = Path::new(K::url_path(&(), None)).list(&ListParams::default());
+        let list: ObjectList<K> = self.send(caller, checked(request)?).await?;
+        Ok(list.items)
     }
 
     pub(crate) async fn get<K: Kind>(

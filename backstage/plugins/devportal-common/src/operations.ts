@@ -24,6 +24,11 @@ export const operations: Readonly<Record<OperationId, Operation>> = {
     path: '/v1/health',
     permission: permissions.healthReadPermission,
   },
+  listGrants: {
+    method: 'GET',
+    path: '/v1/grants',
+    permission: permissions.healthReadPermission,
+  },
   watchEvents: { method: 'GET', path: '/v1/events', permission: undefined },
   listProducts: {
     method: 'GET',

@@ -15,6 +15,7 @@ export type Delivery = Schemas['Delivery'];
 export type Documentation = Schemas['Documentation'];
 export type Finding = Schemas['Finding'];
 export type Gap = Schemas['Gap'];
+export type Grant = Schemas['Grant'];
 export type Health = Schemas['Health'];
 export type Key = Schemas['Key'];
 export type KeyList = Schemas['ListOfKeyRow'];

@@ -1,6 +1,7 @@
 //! What is there to see and to do?
 
 pub(crate) mod events;
+pub(crate) mod grants;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod me;

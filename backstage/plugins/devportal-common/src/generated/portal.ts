@@ -38,6 +38,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who may do what */
+        get: operations["listGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/products": {
         parameters: {
             query?: never;
@@ -251,6 +268,8 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Something that people do in the portal. */
+        Act: "seeProducts" | "seeProductsOfGroups" | "publish" | "editProducts" | "requestKeys" | "requestForOthers" | "seeKeys" | "revealKeys" | "seeRequests" | "decide" | "decideOwn";
         /** @description Something that is amiss. */
         Amiss: {
             /** @description The kind that it is about, such as `HTTPRoute`. */
@@ -383,6 +402,31 @@ export interface components {
             field: string;
             /** @description What is missing or wrong, for people. */
             message: string;
+        };
+        /** @description What a binding lets somebody do. */
+        Grant: {
+            /** @description By which binding, such as `RoleBinding/devportal-owners`. */
+            binding: string;
+            /** @description What. */
+            may: components["schemas"]["Act"][];
+            /** @description Where; absent: in every namespace. */
+            namespace?: string | null;
+            /** @description By which role, such as `ClusterRole/devportal-owner`. */
+            role: string;
+            /** @description Who. */
+            subject: components["schemas"]["Grantee"];
+        };
+        /** @description Whom a binding names. */
+        Grantee: {
+            /** @description `User`, `Group` or `ServiceAccount`. */
+            kind: string;
+            /** @description As the cluster knows them; of a `ServiceAccount` `namespace:name`. */
+            name: string;
+        };
+        /** @description Who may do what. */
+        Grants: {
+            /** @description By namespace, those for all of them first. */
+            items: components["schemas"]["Grant"][];
         };
         /**
          * @description How the portal itself fares. What is amiss with a product, a key or a route is told
@@ -1050,6 +1094,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Why the request was refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listGrants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who may do what. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grants"];
                 };
             };
             /** @description Why the request was refused. */

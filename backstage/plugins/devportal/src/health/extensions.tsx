@@ -39,4 +39,13 @@ export const healthPages = [
         import('./ConsistencyPage').then(it => <it.ConsistencyPage />),
     },
   }),
+  SubPageBlueprint.make({
+    name: 'access',
+    attachTo,
+    params: {
+      path: 'access',
+      title: devportalTranslationRef('health.access'),
+      loader: () => import('./AccessPage').then(it => <it.AccessPage />),
+    },
+  }),
 ];

@@ -1,9 +1,10 @@
 import '@testing-library/jest-dom';
 import { screen } from '@testing-library/react';
 import { renderInTestApp } from '@backstage/frontend-test-utils';
-import { FakePortal } from '../__testUtils__/fakePortal';
+import { FakePortal, problem } from '../__testUtils__/fakePortal';
 import { PortalApi, portalApiRef } from '../portal';
 import { editRouteRef, keyRouteRef, productRouteRef } from '../routes';
+import { AccessPage } from './AccessPage';
 import { ConsistencyPage } from './ConsistencyPage';
 import { HealthPage } from './HealthPage';
 
@@ -115,5 +116,37 @@ describe('consistency', () => {
     expect(
       portal.lines.some(it => it.includes('/v1/products?incomplete=true')),
     ).toBe(true);
+  });
+});
+
+describe('who may do what', () => {
+  it('says who, where, what and by which role', async () => {
+    const grant = {
+      subject: { kind: 'Group', name: 'consumers' },
+      role: 'ClusterRole/devportal-consumer',
+      binding: 'RoleBinding/consumers',
+      namespace: 'consumer',
+      may: ['requestKeys', 'seeKeys'],
+    };
+    const portal = new FakePortal().on('GET', '/v1/grants', {
+      items: [grant],
+    });
+    show(<AccessPage />, portal);
+    expect(await screen.findByText('consumers')).toBeInTheDocument();
+    expect(screen.getByText('consumer')).toBeInTheDocument();
+    expect(screen.getByText('ask for keys, see keys')).toBeInTheDocument();
+    expect(
+      screen.getByText('ClusterRole/devportal-consumer'),
+    ).toBeInTheDocument();
+  });
+
+  it('says whom it is for where the cluster refuses it', async () => {
+    const portal = new FakePortal().on('GET', '/v1/grants', () =>
+      problem(403, 'Forbidden', 'olivia cannot list roles'),
+    );
+    show(<AccessPage />, portal);
+    expect(
+      await screen.findByText('olivia cannot list roles'),
+    ).toBeInTheDocument();
   });
 });

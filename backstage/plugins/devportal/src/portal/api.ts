@@ -18,7 +18,8 @@ export type Topic =
   | 'keys'
   | 'requests'
   | 'routes'
-  | 'health';
+  | 'health'
+  | 'grants';
 
 /** Which answers a change of a kind makes old. */
 const TOPICS: Record<Change['kind'], Topic[]> = {

@@ -15,7 +15,7 @@ import type {
   UseQueryResult,
 } from '@tanstack/react-query';
 import type { paths } from '@devportal/backstage-plugin-devportal-common';
-import { dataOf } from './client';
+import { dataOf, versionedOf } from './client';
 import type { PortalClient, PortalError } from './client';
 import { portalApiRef } from './api';
 import type { Topic } from './api';
@@ -88,6 +88,11 @@ export const useHealth = () =>
     { refetchInterval: 30_000 },
   );
 
+export const useGrants = () =>
+  useOne('grants', [], (client, signal) =>
+    dataOf(client.GET('/v1/grants', { signal })),
+  );
+
 export const useProducts = (search: ProductSearch = {}) =>
   useRows('products', search, (client, after, signal) =>
     dataOf(
@@ -137,7 +142,7 @@ export const useRequests = (search: RequestSearch = {}) =>
 
 export const useRequest = (path: Named) =>
   useOne('requests', [path.namespace, path.name], (client, signal) =>
-    dataOf(
+    versionedOf(
       client.GET('/v1/requests/{namespace}/{name}', {
         params: { path },
         signal,

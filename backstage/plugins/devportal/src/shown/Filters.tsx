@@ -14,7 +14,7 @@ export const Filters = ({
   label: string;
   words: string | undefined;
   onSearch: (words: string | undefined) => void;
-  children: ReactNode;
+  children?: ReactNode;
 }) => (
   <Flex gap="3" direction={{ initial: 'column', sm: 'row' }}>
     <div style={{ flex: 2 }}>

@@ -27,8 +27,9 @@ stories![
 type Caller<'a> = (&'a str, Vec<(&'a str, &'a str)>, u16);
 
 /// Every address, with the method it takes.
-const EVERYWHERE: [(&str, &str); 19] = [
+const EVERYWHERE: [(&str, &str); 20] = [
     ("GET", "/v1/health"),
+    ("GET", "/v1/grants"),
     ("GET", "/v1/me"),
     ("GET", "/v1/products"),
     ("POST", "/v1/products"),

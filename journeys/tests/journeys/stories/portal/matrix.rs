@@ -319,6 +319,14 @@ fn rows(town: &Town, key: &str, request: &str, seen: &Value) -> Vec<Row> {
             [200; 5],
         ),
         row(
+            "asks who may do what",
+            "GET",
+            "/v1/grants".into(),
+            Value::Null,
+            [403, 403, 403, 403, 200],
+            [403, 403, 403, 403, 200],
+        ),
+        row(
             "asks who they are",
             "GET",
             "/v1/me".into(),
