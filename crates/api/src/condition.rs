@@ -18,6 +18,8 @@ pub mod kind {
     pub const READY: &str = "Ready";
     /// APIProduct: a PlanPolicy applies.
     pub const PLAN_POLICY_DISCOVERED: &str = "PlanPolicyDiscovered";
+    /// APIProduct, ours: whether plans hold as they are shown. Absent where they do.
+    pub const PLANS_IN_FORCE: &str = "PlansInForce";
     /// APIProduct: an AuthPolicy applies.
     pub const AUTH_POLICY_DISCOVERED: &str = "AuthPolicyDiscovered";
     /// APIProduct, ours: keys are good for APIs of other namespaces, too. Absent
@@ -251,8 +253,9 @@ impl Lifecycle {
     pub fn phase(&self) -> Phase {
         match self {
             Self::Failed(_) | Self::Pending => Phase::Pending,
-            Self::Denied(_) => Phase::Rejected,
-            Self::Expired(_) | Self::Approved(_) => Phase::Approved,
+            // The first generation has no word for what is over.
+            Self::Denied(_) | Self::Expired(_) => Phase::Rejected,
+            Self::Approved(_) => Phase::Approved,
         }
     }
 }
@@ -290,6 +293,10 @@ pub enum Enforcement {
     NoPlans,
     /// The tier is in no plan: nothing limits the key.
     UnknownTier(String),
+    /// The plans may not hold as they are shown.
+    PlansNotEnforced,
+    /// The tier's plan has no limits.
+    Unlimited(String),
 }
 
 impl Enforcement {
@@ -373,6 +380,16 @@ impl Enforcement {
                 false,
                 "UnknownTier",
                 format!("Tier {tier:?} is in no plan of the product: requests are not limited"),
+            ),
+            Self::PlansNotEnforced => (
+                false,
+                "PlansNotEnforced",
+                "The PlanPolicy is not enforced at the moment: requests may not be limited".into(),
+            ),
+            Self::Unlimited(tier) => (
+                true,
+                "Unlimited",
+                format!("The gateway accepts the key; tier {tier:?} has no limits"),
             ),
         };
         Fact::new(kind::ENFORCED, holds, reason, message)
@@ -512,6 +529,53 @@ impl PlanPolicyState {
     }
 }
 
+/// Why plans may not hold as a product shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanFault {
+    /// The PlanPolicy is not accepted or not enforced.
+    NotEnforced(PolicyId),
+    /// Of several PlanPolicies on one target the first is shown.
+    Several(PolicyId, Vec<PolicyId>),
+    /// Several plans have this tier.
+    Twice(String),
+}
+
+impl PlanFault {
+    fn text(&self) -> (&'static str, String) {
+        match self {
+            Self::NotEnforced(id) => (
+                "PlanPolicyNotEnforced",
+                format!("PlanPolicy {id} is not accepted or not enforced: see its conditions"),
+            ),
+            Self::Several(shown, others) => (
+                "SeveralPlanPolicies",
+                format!(
+                    "PlanPolicy {shown} is shown, and {} more on the same target: delete all but one",
+                    few(others)
+                ),
+            ),
+            Self::Twice(tier) => (
+                "DuplicateTier",
+                format!(
+                    "Several plans have tier {tier:?}: the gateway holds the limits of the last"
+                ),
+            ),
+        }
+    }
+
+    /// How they read on the wire, where there are any: the first with its reason.
+    pub fn fact(faults: &[Self]) -> Option<Fact> {
+        let (reason, _) = faults.first()?.text();
+        let messages: Vec<_> = faults.iter().map(|it| it.text().1).collect();
+        Some(Fact::new(
+            kind::PLANS_IN_FORCE,
+            false,
+            reason,
+            messages.join(". "),
+        ))
+    }
+}
+
 /// How it reads that keys for a product open others, or theirs open it, because
 /// the selectors of the AuthPolicies overlap across namespaces.
 pub fn selector_shared(opens: &BTreeSet<ProductId>, opened_by: &BTreeSet<ProductId>) -> Fact {
@@ -529,10 +593,11 @@ pub fn selector_shared(opens: &BTreeSet<ProductId>, opened_by: &BTreeSet<Product
 }
 
 /// The first of many: a status is no list of all products.
-fn few(ids: &BTreeSet<ProductId>) -> String {
+fn few<'a, T: ToString + 'a>(ids: impl IntoIterator<Item = &'a T>) -> String {
     const FEW: usize = 3;
-    let names: Vec<_> = ids.iter().take(FEW).map(ToString::to_string).collect();
-    match ids.len().saturating_sub(FEW) {
+    let mut ids = ids.into_iter();
+    let names: Vec<_> = ids.by_ref().take(FEW).map(ToString::to_string).collect();
+    match ids.count() {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),
     }

@@ -23,6 +23,7 @@ use crate::scheme::{AuthScheme, Limits};
     derive = "PartialEq",
     status = "APIKeyStatus",
     printcolumn = r#"{"name":"Approved","type":"string","jsonPath":".status.conditions[?(@.type==\"Approved\")].status"}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.conditions[?(@.status==\"True\")].type"}"#,
     printcolumn = r#"{"name":"API","type":"string","jsonPath":".spec.apiProductRef.name"}"#,
     printcolumn = r#"{"name":"Plan","type":"string","jsonPath":".spec.planTier"}"#,
     printcolumn = r#"{"name":"User","type":"string","jsonPath":".spec.requestedBy.userId"}"#,

@@ -98,13 +98,15 @@ pub fn h8(key: &KeyId) -> String {
 /// The request that shadows a key: in the product's namespace.
 pub fn request(key: &KeyId, product: &ProductId) -> RequestId {
     let stem = format!("{}-{}", key.namespace, key.name);
-    // Room is left for the suffixes of the approvals that we write.
+    // Room is left for what portals add to name their approvals; ours are shorter.
     RequestId::new(
         &product.namespace,
-        with_suffix(&stem, &h8(key), NAME_MAX - PHASE_SUFFIX.len()),
+        with_suffix(&stem, &h8(key), NAME_MAX - CLIENT_SUFFIX.len()),
     )
 }
 
+/// What the longest suffix of published clients looks like.
+const CLIENT_SUFFIX: &str = "-approval-01234567";
 const AUTO_SUFFIX: &str = "-auto";
 const PHASE_SUFFIX: &str = "-phase";
 
@@ -257,6 +259,9 @@ mod tests {
             |k: &KeyId, p: &ProductId| auto_approval(&request(k, p)).name,
             |k: &KeyId, p: &ProductId| phase_approval(&request(k, p)).name,
             |k: &KeyId, p: &ProductId| decision(&request(k, p), "x").name,
+            // As the published console and Backstage plugin name theirs.
+            |k: &KeyId, p: &ProductId| format!("{}-approval", request(k, p).name),
+            |k: &KeyId, p: &ProductId| format!("{}-approval-0a1b2c3d", request(k, p).name),
             |k: &KeyId, _: &ProductId| enforcement_secret(k, "kuadrant-system").name,
             |k: &KeyId, _: &ProductId| revised_enforcement_secret(k, "kuadrant-system", "x").name,
             |k: &KeyId, _: &ProductId| generated_source(k).name,

@@ -210,6 +210,9 @@ pub struct APIProductStatus {
 pub struct OpenApiStatus {
     /// The document's text.
     pub raw: String,
+    /// Where it was fetched (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// When the text last changed.
     pub last_sync_time: Time,
     /// The size limit in bytes that was in force when it was fetched.
@@ -223,4 +226,7 @@ pub struct OpenApiStatus {
 pub struct OidcDiscoveryStatus {
     /// The issuer's `token_endpoint`.
     pub token_endpoint: String,
+    /// The issuer whose endpoint it is (ours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }

@@ -157,6 +157,10 @@ fn the_phase_mirrors_the_lifecycle() {
         (Lifecycle::Failed(Blocker::KuadrantNotFound), Phase::Pending),
         (Lifecycle::Approved(review(None)), Phase::Approved),
         (Lifecycle::Denied(review(None)), Phase::Rejected),
+        (
+            Lifecycle::Expired(at("2026-04-10T12:00:00Z")),
+            Phase::Rejected,
+        ),
     ];
     for (state, phase) in table {
         assert_eq!(state.phase(), phase, "{state:?}");

@@ -323,13 +323,19 @@ fn a_products_status_shows_what_was_discovered() {
 }
 
 #[test]
-fn lists_show_the_published_columns() {
+fn lists_show_the_published_columns_and_how_a_key_stands() {
     assert_eq!(
         columns(KEY),
         [
             column(
                 "Approved",
                 r#".status.conditions[?(@.type=="Approved")].status"#,
+                0
+            ),
+            // Ours: the lifecycle's condition is the first, and the only one of its kind.
+            column(
+                "State",
+                r#".status.conditions[?(@.status=="True")].type"#,
                 0
             ),
             column("API", ".spec.apiProductRef.name", 0),

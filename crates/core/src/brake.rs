@@ -102,7 +102,13 @@ impl Brakes {
             .or_default()
             .entry(group)
             .or_default();
-        if failure.is_some() {
+        if let Some(failure) = &failure {
+            // An API server that comes back refuses for a moment what it lets pass then:
+            // what failed for another reason does not count.
+            let last = brake.failure.as_ref().map(|it| it.cause);
+            if last.is_some_and(|last| last != failure.cause) {
+                brake.failures = 0;
+            }
             brake.failures = brake.failures.saturating_add(1);
         } else {
             brake.failures = 0;
@@ -290,5 +296,17 @@ mod tests {
         let until = |group| brakes.until(&id(), group, Timestamp::UNIX_EPOCH);
         assert_eq!(until(Group::Access), None);
         assert!(until(Group::Record).is_some(), "refused for another reason");
+        let refused = tried(&mut brakes, Group::Access, Some(Cause::Refused));
+        assert_eq!(refused, Some(FIRST));
+    }
+
+    #[test]
+    fn what_is_refused_when_the_api_server_comes_back_is_tried_again_soon() {
+        let mut brakes = Brakes::default();
+        for _ in 0..9 {
+            tried(&mut brakes, Group::Access, Some(Cause::Passing));
+        }
+        let refused = tried(&mut brakes, Group::Access, Some(Cause::Refused));
+        assert_eq!(refused, Some(FIRST));
     }
 }

@@ -1,9 +1,11 @@
 //! What is found around a route.
 
 use devportal_api::APIProduct;
-use devportal_api::condition::{Attachment, AuthPolicyState, PlanPolicyState, RouteState};
+use devportal_api::condition::{
+    Attachment, AuthPolicyState, PlanFault, PlanPolicyState, RouteState,
+};
 use devportal_api::foreign::{
-    AuthPolicy, AuthenticationSpec, HTTPRoute, ParentRef, PlanPolicy, Strategy,
+    AuthPolicy, AuthenticationSpec, HTTPRoute, ParentRef, PlanPolicy, PolicyStatus, Strategy,
 };
 use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::JwtAuthentication;
@@ -361,29 +363,71 @@ fn a_route_is_accepted_not_accepted_or_not_there() {
 }
 
 #[test]
-fn plans_come_from_the_route_else_from_its_gateways_and_the_oldest_wins() {
+fn plans_come_from_the_route_else_from_its_gateways() {
     let mut on_gateway = named(plans("games"), "general");
     on_gateway.spec.target_ref = target("Gateway", "gateway");
     on_gateway.spec.plans = vec![plan("bronze", 1)];
     let tiers = |found: &Discovery| {
-        found
-            .plans
-            .iter()
-            .map(|it| it.tier.clone())
-            .collect::<Vec<_>>()
+        let plans = found.plan.plans.iter();
+        plans.map(|it| it.tier.clone()).collect::<Vec<_>>()
     };
 
     let found = look(bare().with(on_gateway.clone()));
     assert_eq!(tiers(&found), ["bronze"]);
     let state = PlanPolicyState::Found(attachment("general", "Gateway", "gateway"));
-    assert_eq!(found.plan_policy, state);
+    assert_eq!(found.plan.state, state);
 
-    let mut simulation = bare().with(on_gateway).with(named(plans("games"), "older"));
-    simulation.cluster.now = at(1);
-    let mut newer: PlanPolicy = named(plans("games"), "a-newer");
-    newer.spec.plans.clear();
-    let found = look(simulation.with(newer));
+    let found = look(bare().with(on_gateway).with(plans("games")));
     assert_eq!(tiers(&found), ["gold", "silver"]);
+}
+
+#[test]
+fn of_two_plan_policies_the_one_that_the_gateway_holds_is_shown_and_the_other_told() {
+    let policy = |name: &str, saying: &[(&str, bool)]| -> PlanPolicy {
+        let mut policy = named(plans("games"), name);
+        let conditions = saying.iter().map(|(kind, holds)| condition(kind, *holds));
+        policy.status = Some(PolicyStatus {
+            conditions: conditions.collect(),
+        });
+        policy
+    };
+    let held = [("Accepted", true), ("Enforced", true)];
+    let lost = [("Accepted", false)];
+    // Of the older and the newer, what each says, and which is shown.
+    for (older, newer, shown) in [
+        (&held[..], &lost[..], "older"),
+        (&lost[..], &held[..], "newer"),
+        (&held[..], &held[..], "newer"),
+        (&[][..], &[][..], "newer"),
+    ] {
+        let mut simulation = bare().with(policy("older", older));
+        simulation.cluster.now = at(1);
+        let found = look(simulation.with(policy("newer", newer)));
+        let state = PlanPolicyState::Found(attachment(shown, "HTTPRoute", "games"));
+        assert_eq!(found.plan.state, state, "{older:?} {newer:?}");
+        let faults = &found.plan.faults;
+        assert!(
+            matches!(&faults[..], [PlanFault::Several(it, _)] if it.name == shown),
+            "{faults:?}"
+        );
+    }
+}
+
+#[test]
+fn of_several_plans_of_a_tier_the_gateway_holds_the_last() {
+    let mut policy = plans("games");
+    policy.spec.plans.push(plan("gold", 7));
+    let found = look(bare().with(policy));
+    assert_eq!(found.limits("gold").and_then(|it| it.daily), Some(7));
+    assert_eq!(found.plan.plans.len(), 3, "all are shown");
+    assert_eq!(found.plan.faults, [PlanFault::Twice("gold".into())]);
+}
+
+#[test]
+fn what_is_said_of_a_parent_that_a_route_has_no_more_is_no_acceptance() {
+    let route = route("games").unattached().on(parent("another"));
+    let id = RouteId::new(OWNER, "games");
+    assert_eq!(look(bare_on(route)).route, RouteState::NotAccepted(id));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Which one state a key is in, and what it says.
 
-use devportal_api::foreign::{AuthPolicy, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Kuadrant, PlanPolicy, PolicyStatus};
 use devportal_api::key::Phase;
 use devportal_api::product::ApprovalMode;
+use devportal_api::scheme::{Limits, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 
 use crate::common::hands::pair;
@@ -132,6 +134,27 @@ fn an_unknown_tier_a_missing_plan_and_an_unaccepted_route_do_not_fail_a_key() {
         it.says("alice"),
         ["Approved/Approved", "!Enforced/UnknownTier"]
     );
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        let limits = Limits::default();
+        let tier = "gold".into();
+        it.spec.plans.push(Plan { tier, limits });
+    });
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "Enforced/Unlimited"]
+    );
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.status = Some(PolicyStatus {
+            conditions: vec![condition("Enforced", false)],
+        });
+    });
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "!Enforced/PlansNotEnforced"]
+    );
+    it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.pop()));
     it.edit::<devportal_api::foreign::HTTPRoute>(OWNER, "games", |it| it.status = None);
     it.settle();
     assert_eq!(
@@ -232,6 +255,21 @@ fn the_grace_begins_when_the_policy_is_missed_and_not_with_an_earlier_fault() {
     it.pass(minutes(1));
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
     oracle::check(&it);
+}
+
+#[test]
+fn whoever_writes_a_status_gains_no_longer_grace() {
+    let mut it = working();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        let status = it.status.get_or_insert_default();
+        status.grace_until = Some(Time(at(1_000_000)));
+    });
+    while it.deliver() {}
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    let told = it.key("alice").status.as_ref().unwrap().grace_until.clone();
+    let latest = it.cluster.now + minutes(5);
+    assert!(told.is_some_and(|it| it.0 <= latest));
 }
 
 #[test]

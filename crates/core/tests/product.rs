@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use devportal_api::condition::OpenApiState;
-use devportal_api::foreign::{AuthPolicy, HTTPRoute};
+use devportal_api::foreign::{AuthPolicy, HTTPRoute, PlanPolicy, PolicyStatus};
 use devportal_api::product::{Documentation, OpenApiStatus};
 use devportal_api::{APIProduct, APIProductStatus};
-use devportal_core::Change;
 use devportal_core::change::OpenApiAnswer;
+use devportal_core::{Change, Write};
 use devportal_mirror::Digest;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -113,6 +113,7 @@ fn a_document_is_shown_once_it_was_read_and_kept_when_a_refresh_fails() {
     answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
     let shown = OpenApiStatus {
         raw: Digest::of("one").to_string(),
+        url: status(&it).openapi.and_then(|it| it.url),
         last_sync_time: Time(at(5)),
         max_size_used: Some(512_000),
     };
@@ -128,6 +129,95 @@ fn a_document_is_shown_once_it_was_read_and_kept_when_a_refresh_fails() {
         says(&it)[4],
         ("OpenAPISpecReady=False".into(), "FetchFailed".into())
     );
+}
+
+#[test]
+fn a_document_is_of_its_address_whatever_else_is_edited() {
+    let mut it = Simulation::ready(documented());
+    answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
+    let before = status(&it).openapi.expect("a document");
+    assert!(before.url.is_some());
+    // The document's host is away after a restart.
+    it.edit::<APIProduct>(OWNER, "games", |it| it.spec.display_name = "Games!".into());
+    it.restart();
+    answer(&mut it, OpenApiState::FetchFailed("no".into()), None, 9);
+    assert_eq!(status(&it).openapi, Some(before));
+    it.edit::<APIProduct>(OWNER, "games", |it| {
+        let documentation = it.spec.documentation.get_or_insert_default();
+        documentation.open_api_spec_url = Some("https://elsewhere.example.com/".into());
+    });
+    while it.deliver() {}
+    // Of the other address there is no answer yet.
+    let written = it.decisions().into_values().flat_map(|it| it.writes);
+    let shown = written.filter_map(|it| match it {
+        Write::ProductStatus(_, status) => Some(status.openapi),
+        _ => None,
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn a_token_endpoint_is_of_its_issuer_and_of_none_that_begins_like_it() {
+    let mut it = Simulation::ready(product());
+    let trust = |it: &mut Simulation, issuer: &str| {
+        let issuer = issuer.to_owned();
+        it.edit::<AuthPolicy>(OWNER, "games", move |it| {
+            it.spec.rules = Some(rules([("tokens", jwt(&issuer))]));
+        });
+    };
+    trust(&mut it, &format!("{ISSUER}/longer"));
+    it.settle();
+    assert!(status(&it).oidc_discovery.is_some());
+    trust(&mut it, ISSUER);
+    while it.deliver() {}
+    // Of the new one there is no answer yet.
+    let written = it.decisions().into_values().flat_map(|it| it.writes);
+    let told: Vec<_> = written
+        .filter_map(|it| match it {
+            Write::ProductStatus(_, status) => Some(status),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].oidc_discovery, None);
+    assert!(
+        !told[0]
+            .conditions
+            .iter()
+            .any(|it| it.type_ == "OIDCDiscovered")
+    );
+    let failure = Change::Oidc(ISSUER.into(), Err("timed out".into()));
+    it.dirty.extend(it.world.observe(failure));
+    it.settle();
+    assert_eq!(status(&it).oidc_discovery, None);
+}
+
+#[test]
+fn plans_that_may_not_hold_as_they_are_shown_are_told() {
+    let mut twice = plans("games");
+    twice.spec.plans.push(plan("gold", 7));
+    let mut it = Simulation::ready(product());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec = twice.spec.clone());
+    it.settle();
+    let told = |it: &Simulation| {
+        let conditions = status(it).conditions;
+        let told = conditions.iter().find(|it| it.type_ == "PlansInForce");
+        told.map(|it| (it.reason.clone(), it.message.clone()))
+    };
+    let (reason, message) = told(&it).expect("a word");
+    assert_eq!(reason, "DuplicateTier");
+    assert!(message.contains("the last"), "{message}");
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.spec.plans.pop();
+        it.status = Some(PolicyStatus {
+            conditions: vec![condition("Accepted", false)],
+        });
+    });
+    it.settle();
+    assert_eq!(told(&it).expect("a word").0, "PlanPolicyNotEnforced");
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = None);
+    it.settle();
+    assert_eq!(told(&it), None);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! It waits for no document: what was not answered yet keeps its last word.
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, kind, not_readable, not_seen, render, selector_shared,
-    whole_second,
+    Fact, OidcState, OpenApiState, PlanFault, kind, not_readable, not_seen, render,
+    selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -16,7 +16,7 @@ use kube::Resource;
 use crate::brake::Hindrance;
 use crate::change::OpenApiAnswer;
 use crate::decision::{Decision, Group, Id, Need, Write};
-use crate::discover;
+use crate::discover::{self, Discovery};
 use crate::world::{Doubt, Overlap, World, find_alive};
 
 pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision {
@@ -28,34 +28,8 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     let flaw = world.products().flaw(id);
     let previous = product.status.clone().unwrap_or_default();
 
-    // What is not seen is as it was.
     let blind = Blind::of(world);
-    let mut facts = Vec::new();
-    let mut kept = Vec::new();
-    let around = [
-        (found.route.fact(), &blind.routes),
-        (found.plan_policy.fact(), &blind.plans),
-        (found.auth.state.fact(), &blind.policies),
-    ];
-    for (fact, doubt) in around {
-        match doubt {
-            None => facts.push(fact),
-            Some(_) => kept.push(fact.kind),
-        }
-    }
-    let doubt = blind.first();
-    if let Some(flaw) = flaw.filter(|it| !it.has_spec()) {
-        facts.push(not_readable(&format!("APIProduct {id}: {}", flaw.words())));
-    } else if let Some(what) = world.around().unreadable(&discover::route_of(product)) {
-        facts.push(not_readable(&what));
-    } else if let Some(doubt) = doubt {
-        facts.push(not_seen(&doubt.what, &doubt.why));
-    }
-    facts.extend(refused(id, world));
-    let Overlap { opens, opened_by } = world.overlap_of(id);
-    if !opens.is_empty() || !opened_by.is_empty() {
-        facts.push(selector_shared(&opens, &opened_by));
-    }
+    let (facts, kept) = around(id, product, found, &blind, world);
     let generation = product.meta().generation;
     let renew = |facts: &[Fact]| render(facts, &previous.conditions, generation, now);
     let keep = |kind: &str| {
@@ -77,19 +51,27 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     };
     conditions.extend(match oidc {
         Some(state) => renew(&[state.fact()]).pop(),
-        None => keep(kind::OIDC_DISCOVERED),
+        None => keep(kind::OIDC_DISCOVERED).filter(|it| {
+            found
+                .issuer()
+                .is_some_and(|issuer| names(&it.message, issuer))
+        }),
     });
 
     let mut document = None;
     if let Some(url) = discover::openapi_url(product) {
         let answer = world.find_openapi(&url);
-        decision.needs.insert(Need::OpenApi(url));
+        decision.needs.insert(Need::OpenApi(url.clone()));
+        let last = last_document(product, &previous, &url);
         let condition: Option<Condition> = match answer {
             Some(answer) => renew(&[answer.state.fact()]).pop(),
-            None => keep(kind::OPENAPI_SPEC_READY),
+            None => keep(kind::OPENAPI_SPEC_READY).filter(|_| {
+                let has_none = previous.openapi.is_none();
+                last.is_some() || (has_none && previous.observed_generation == generation)
+            }),
         };
         conditions.extend(condition);
-        document = openapi(answer, product, &previous);
+        document = openapi(answer, last, url);
     }
 
     // A document that is there and cannot be read waits for the next answer.
@@ -100,12 +82,15 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     let status = APIProductStatus {
         observed_generation: generation,
         discovered_plans: if seen(&blind.plans) {
-            found.plans.clone()
+            found.plan.plans.clone()
         } else {
             previous.discovered_plans.clone()
         },
         openapi: document,
-        oidc_discovery: token_endpoint.map(|token_endpoint| OidcDiscoveryStatus { token_endpoint }),
+        oidc_discovery: token_endpoint.map(|token_endpoint| OidcDiscoveryStatus {
+            token_endpoint,
+            issuer: found.issuer().map(str::to_owned),
+        }),
         discovered_auth_scheme: if seen(&blind.policies) && seen(&blind.routes) {
             found.auth.scheme.clone()
         } else {
@@ -120,6 +105,48 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
             .push(Write::ProductStatus(id.clone(), Box::new(status)));
     }
     decision
+}
+
+/// What is so around a product, and the conditions that stay as they were: what is not
+/// seen is as it was.
+fn around(
+    id: &ProductId,
+    product: &APIProduct,
+    found: &Discovery,
+    blind: &Blind,
+    world: &World,
+) -> (Vec<Fact>, Vec<&'static str>) {
+    let mut facts = Vec::new();
+    let mut kept = Vec::new();
+    let around = [
+        (found.route.fact(), &blind.routes),
+        (found.plan.state.fact(), &blind.plans),
+        (found.auth.state.fact(), &blind.policies),
+    ];
+    for (fact, doubt) in around {
+        match doubt {
+            None => facts.push(fact),
+            Some(_) => kept.push(fact.kind),
+        }
+    }
+    let doubt = blind.first();
+    let flaw = world.products().flaw(id);
+    if let Some(flaw) = flaw.filter(|it| !it.has_spec()) {
+        facts.push(not_readable(&format!("APIProduct {id}: {}", flaw.words())));
+    } else if let Some(what) = world.around().unreadable(&discover::route_of(product)) {
+        facts.push(not_readable(&what));
+    } else if let Some(doubt) = doubt {
+        facts.push(not_seen(&doubt.what, &doubt.why));
+    }
+    if blind.plans.is_none() {
+        facts.extend(PlanFault::fact(&found.plan.faults));
+    }
+    facts.extend(refused(id, world));
+    let Overlap { opens, opened_by } = world.overlap_of(id);
+    if !opens.is_empty() || !opened_by.is_empty() {
+        facts.push(selector_shared(&opens, &opened_by));
+    }
+    (facts, kept)
 }
 
 /// Which kinds around routes are not seen. One that is not installed has no objects.
@@ -158,57 +185,80 @@ fn refused(id: &ProductId, world: &World) -> Option<Fact> {
     Some(first.of_product(failures.count() + 1))
 }
 
-/// The state and the token endpoint; a failed refresh keeps the last endpoint.
+/// The state and the token endpoint; a failed refresh keeps the last endpoint of the same
+/// issuer.
 fn oidc(
     issuer: &str,
     world: &World,
     previous: &APIProductStatus,
 ) -> (Option<OidcState>, Option<String>) {
-    let last = previous
-        .oidc_discovery
-        .as_ref()
-        .map(|found| found.token_endpoint.clone());
+    let was_told = || {
+        let mut told = previous.conditions.iter();
+        told.any(|it| it.type_ == kind::OIDC_DISCOVERED && names(&it.message, issuer))
+    };
+    let last = previous.oidc_discovery.as_ref();
+    let is_same = |it: &&OidcDiscoveryStatus| match &it.issuer {
+        Some(of) => of == issuer,
+        // Earlier versions did not note it.
+        None => was_told(),
+    };
+    let last = last.filter(is_same).map(|it| it.token_endpoint.clone());
     let url = issuer.to_owned();
     match world.find_oidc(issuer) {
         None => (None, last),
         Some(Ok(endpoint)) => (Some(OidcState::Discovered(url)), Some(endpoint.clone())),
         Some(Err(why)) => {
-            let was_this = previous.conditions.iter().any(|condition| {
-                condition.type_ == kind::OIDC_DISCOVERED && condition.message.contains(issuer)
-            });
-            (
-                Some(OidcState::Failed {
-                    url,
-                    why: why.clone(),
-                }),
-                last.filter(|_| was_this),
-            )
+            let why = why.clone();
+            (Some(OidcState::Failed { url, why }), last)
         }
     }
+}
+
+/// Whether a condition's message is about this issuer, and not one that begins like it.
+fn names(message: &str, issuer: &str) -> bool {
+    let after = message.split_once(issuer).map(|(_, after)| after);
+    after.is_some_and(|it| it.is_empty() || it.starts_with(": "))
+}
+
+/// The document as it was last read, where that was at this address.
+fn last_document<'a>(
+    product: &APIProduct,
+    previous: &'a APIProductStatus,
+    url: &str,
+) -> Option<&'a OpenApiStatus> {
+    let is_same = |last: &&OpenApiStatus| match &last.url {
+        Some(of) => of == url,
+        // Earlier versions did not note it.
+        None => previous.observed_generation == product.meta().generation,
+    };
+    previous.openapi.as_ref().filter(is_same)
 }
 
 /// The newest text ever read. `lastSyncTime` moves only with the text, so that
 /// a refresh that finds nothing new writes nothing.
 fn openapi(
     answer: Option<&OpenApiAnswer>,
-    product: &APIProduct,
-    previous: &APIProductStatus,
+    last: Option<&OpenApiStatus>,
+    url: String,
 ) -> Option<OpenApiStatus> {
-    let last = previous.openapi.clone();
-    let spec_unchanged = previous.observed_generation == product.meta().generation;
+    let noted = |last: &OpenApiStatus| OpenApiStatus {
+        url: Some(url.clone()),
+        ..last.clone()
+    };
     let Some(answer) = answer else {
-        return last.filter(|_| spec_unchanged);
+        return last.map(noted);
     };
     let Some(digest) = answer.digest else {
         let is_too_large = matches!(answer.state, OpenApiState::TooLarge(_));
-        return last.filter(|_| spec_unchanged && !is_too_large);
+        return last.filter(|_| !is_too_large).map(noted);
     };
     // The mirror keeps the digest in the text's place, and so do decisions.
     let raw = digest.to_string();
     match last {
-        Some(last) if last.raw == raw => Some(last),
+        Some(last) if last.raw == raw => Some(noted(last)),
         _ => Some(OpenApiStatus {
             raw,
+            url: Some(url),
             last_sync_time: Time(whole_second(answer.synced_at)),
             max_size_used: i64::try_from(answer.cap).ok(),
         }),

@@ -9,16 +9,18 @@ mod auth;
 mod plan;
 pub mod selector;
 
+pub use self::plan::PlanFindings;
+
 use devportal_api::APIProduct;
-use devportal_api::condition::{AuthPolicyState, PlanPolicyState, RouteState};
+use devportal_api::condition::{AuthPolicyState, RouteState};
 use devportal_api::foreign::{HTTPRoute, Kuadrant};
 use devportal_api::id::{ProductId, RouteId};
-use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, Limits, Plan};
+use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, Limits};
 use devportal_mirror::Table;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Surroundings, Target, gateways_of};
 
 /// Everything found around a product's route.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +32,7 @@ pub struct Discovery {
     /// Which AuthPolicy applies.
     pub auth: AuthFindings,
     /// Which PlanPolicy applies.
-    pub plan_policy: PlanPolicyState,
-    /// Its plans, in its order.
-    pub plans: Vec<Plan>,
+    pub plan: PlanFindings,
 }
 
 /// What the AuthPolicies around a route amount to.
@@ -55,10 +55,11 @@ impl Discovery {
         self.auth.issuer.as_deref()
     }
 
-    /// What a tier allows; `None` when it is in no plan.
+    /// What a tier allows; `None` when it is in no plan. Of several plans of a tier the
+    /// gateway holds the last.
     pub fn limits(&self, tier: &str) -> Option<&Limits> {
-        self.plans
-            .iter()
+        let mut plans = self.plan.plans.iter().rev();
+        plans
             .find(|plan| plan.tier == tier)
             .map(|plan| &plan.limits)
     }
@@ -91,15 +92,13 @@ pub fn discover(product: &APIProduct, around: &Surroundings) -> Discovery {
 /// Looks around a route, whether or not a product wraps it.
 pub fn look_around(id: &RouteId, around: &Surroundings) -> Discovery {
     let route = around.find_route(id);
-    let (plan_policy, plans) = plan::discover(around, id, route);
     Discovery {
         auth: auth::discover(around, id, route),
-        plan_policy,
-        plans,
+        plan: plan::discover(around, id, route),
         hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),
         route: match route {
             None => RouteState::NotFound(id.clone()),
-            Some(route) if is_accepted(route) => RouteState::Accepted(id.clone()),
+            Some(route) if is_accepted(id, route) => RouteState::Accepted(id.clone()),
             Some(_) => RouteState::NotAccepted(id.clone()),
         },
     }
@@ -118,10 +117,13 @@ pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
         .map(|(id, _)| id.namespace.as_str())
 }
 
-/// Whether any Gateway controller accepted the route for any of its parents.
-fn is_accepted(route: &HTTPRoute) -> bool {
+/// Whether any Gateway controller accepted the route for any of its parents. What is said
+/// of one that it had before says nothing.
+fn is_accepted(id: &RouteId, route: &HTTPRoute) -> bool {
+    let wanted = gateways_of(id, route);
     let parents = route.status.iter().flat_map(|status| &status.parents);
     parents
+        .filter(|it| Target::of_parent(id, &it.parent_ref).is_none_or(|it| wanted.contains(&it)))
         .flat_map(|parent| &parent.conditions)
         .any(|condition| holds(condition, "Accepted"))
 }

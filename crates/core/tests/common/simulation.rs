@@ -156,7 +156,7 @@ impl Simulation {
     }
 
     /// Hands one event over, of any object; sometimes it comes again.
-    fn deliver(&mut self) -> bool {
+    pub fn deliver(&mut self) -> bool {
         self.take_events();
         if !self.lists.is_empty() && (self.dice.is_none() || self.roll(2) == 0) {
             self.go_on_listing();

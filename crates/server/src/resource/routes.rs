@@ -160,7 +160,7 @@ fn row(
         AuthPolicyState::NotReady => Policy::missing("AuthPolicy not accepted or not enforced"),
         AuthPolicyState::NotFound => Policy::missing("no AuthPolicy: anyone gets in"),
     };
-    let plan_policy = match &found.plan_policy {
+    let plan_policy = match &found.plan.state {
         PlanPolicyState::Found(it) => Policy::attached(it),
         PlanPolicyState::NotFound => Policy::missing("no PlanPolicy: nothing is limited"),
     };
@@ -173,7 +173,7 @@ fn row(
         auth_policy,
         auth_scheme: found.auth.scheme,
         plan_policy,
-        plans: found.plans,
+        plans: found.plan.plans,
         products,
     }
 }

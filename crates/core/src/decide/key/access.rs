@@ -4,6 +4,7 @@
 use devportal_api::APIKey;
 use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, whole_second};
 use devportal_api::id::{ProductId, RequestId, SecretId};
+use devportal_api::scheme::Limits;
 use devportal_mirror::{Found, Scope};
 use jiff::Timestamp;
 
@@ -136,9 +137,10 @@ impl Case<'_> {
             conditions.find(|it| it.reason.ends_with("AuthSchemeNotFound"))
         });
         let since = since.map(|it| after(it.last_transition_time.0, GRACE));
-        instant(told)
-            .or(since)
-            .unwrap_or_else(|| after(whole_second(self.now), GRACE))
+        let latest = after(whole_second(self.now), GRACE);
+        let until = instant(told).or(since).unwrap_or(latest);
+        // Whoever else may write a status gains no more time by it.
+        until.min(latest)
     }
 
     /// Brings the Secrets one step closer to what they are to be.
@@ -285,12 +287,17 @@ impl Case<'_> {
             Enforcement::AwaitingReapproval
         } else if let Some(doubt) = World::unseen(plans) {
             Enforcement::Unknown(doubt.what, doubt.why)
-        } else if found.plans.is_empty() {
+        } else if found.plan.plans.is_empty() {
             Enforcement::NoPlans
-        } else if found.limits(tier).is_none() {
-            Enforcement::UnknownTier(tier.clone())
         } else {
-            Enforcement::Enforced
+            match found.limits(tier) {
+                None => Enforcement::UnknownTier(tier.clone()),
+                Some(_) if found.plan.is_not_enforced() => Enforcement::PlansNotEnforced,
+                Some(limits) if *limits == Limits::default() => {
+                    Enforcement::Unlimited(tier.clone())
+                }
+                Some(_) => Enforcement::Enforced,
+            }
         }
     }
 

@@ -110,8 +110,8 @@ fn mirrored(conditions: &[Condition]) -> Option<Phase> {
     conditions
         .iter()
         .find_map(|condition| match condition.type_.as_str() {
-            kind::APPROVED | kind::EXPIRED => Some(Phase::Approved),
-            kind::DENIED => Some(Phase::Rejected),
+            kind::APPROVED => Some(Phase::Approved),
+            kind::DENIED | kind::EXPIRED => Some(Phase::Rejected),
             kind::FAILED | kind::PENDING => Some(Phase::Pending),
             _ => None,
         })
