@@ -4,23 +4,20 @@
  */
 import type { Page } from 'playwright-core';
 import { launch, signIn } from './browser';
+import { consistency } from './consistency';
+import { contest } from './contest';
+import { doors } from './doors';
+import { issuer } from './issuer';
+import { byKeyboard } from './keyboard';
 import { lastSights, look, nothingIsAmiss } from './looks';
 import { backstage, kubectl, runCurl, until } from './stack';
+import { check, tell } from './told';
 
 const PRODUCT = 'toys-bulk';
 const TITLE = 'Toys in bulk';
 
-function tell(what: string): void {
-  process.stdout.write(`${what}\n`);
-}
-
-function check(is: boolean, what: string): void {
-  if (!is) {
-    throw new Error(what);
-  }
-}
-
 async function story(): Promise<void> {
+  await doors();
   const browser = await launch();
   try {
     const person = (name: string) => signIn(browser, backstage, name);
@@ -35,12 +32,18 @@ async function story(): Promise<void> {
     await revoke(olivia);
     await until('the key is refused', async () => (await call(second)) === 401);
     tell('Olivia revoked it: 401');
-    await history(await person('Adam'));
-    await health(await person('Petra'));
+    const adam = await person('Adam');
+    await history(adam);
+    await contest(olivia, adam);
+    const petra = await person('Petra');
+    await health(petra);
+    await consistency(petra);
     await stranger(await person('Oscar'));
     await inFiveClicks(await person('Bob'));
     await hostileTexts(alice);
     await manage(olivia);
+    await byKeyboard(alice);
+    await issuer(alice);
     nothingIsAmiss();
   } catch (error) {
     await lastSights(browser);

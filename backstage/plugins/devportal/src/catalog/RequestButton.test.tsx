@@ -53,6 +53,23 @@ it('goes from the request to the value in four clicks', async () => {
   });
 });
 
+it('gives the focus back when the last of its dialogs closes', async () => {
+  ask({
+    'POST /v1/keys': () => Response.json(key, { status: 201 }),
+    [`POST ${KEY}/reveal`]: { value: 'dpk_secret' },
+  });
+  await click('Request access');
+  await send();
+  await click('Reveal');
+  await click('Show it now');
+  await click('I have kept it');
+  await waitFor(() =>
+    expect(
+      screen.getByRole('button', { name: 'Request access' }),
+    ).toHaveFocus(),
+  );
+});
+
 it('keeps what was typed when it is refused, and sends the same form again', async () => {
   let times = 0;
   const { asked } = ask({

@@ -1,4 +1,5 @@
 /* Opens the form that asks for access, and goes on from there to the key's value. */
+import { useEffect, useRef } from 'react';
 import { Button } from '@backstage/ui';
 import { RiKey2Line } from '@remixicon/react';
 import type {
@@ -22,9 +23,18 @@ export function RequestButton({ product }: { product: Product }) {
     () => undefined,
   );
   const close = () => setStep(undefined);
+  const opener = useRef<HTMLButtonElement>(null);
+  const isOpen = step !== undefined;
+  const wasOpen = useRef(isOpen);
+  useEffect(() => {
+    // The last dialog gives the focus back to the one before it, which is gone.
+    if (wasOpen.current && !isOpen) opener.current?.focus();
+    wasOpen.current = isOpen;
+  }, [isOpen]);
   return (
     <>
       <Button
+        ref={opener}
         iconStart={<RiKey2Line />}
         isDisabled={product.plans.length === 0}
         onPress={() => setStep({ is: 'asking' })}

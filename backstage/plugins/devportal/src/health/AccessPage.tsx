@@ -48,13 +48,13 @@ function Access() {
 }
 
 /** Whether words are in what a row shows of the cluster. */
-const has =
-  (words = '') =>
-  ({ subject, namespace, role, binding }: Grant) =>
+function has(words = '') {
+  return ({ subject, namespace, role, binding }: Grant) =>
     [subject.name, namespace, role, binding]
       .join('\n')
       .toLowerCase()
       .includes(words.trim().toLowerCase());
+}
 
 function Grants({ rows }: { rows: Grant[] }) {
   const t = useWords();

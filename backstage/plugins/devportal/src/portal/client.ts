@@ -77,6 +77,18 @@ export async function dataOf<T>(asked: Promise<Answer<T>>): Promise<T> {
   return answer.data as T;
 }
 
+/** Something, and which version of it: a write can be tied to it. */
+export type Versioned<T> = T & { etag?: string };
+
+/** The data of an answer with its ETag. */
+export async function versionedOf<T extends object>(
+  asked: Promise<Answer<T>>,
+): Promise<Versioned<T>> {
+  const data = await dataOf(asked);
+  const { response } = await asked;
+  return { ...data, etag: response.headers.get('etag') ?? undefined };
+}
+
 /** Backstage's `{error: {name, message, …}}` as an error. */
 export function problemOf(response: Response, body: unknown): PortalError {
   const error = fieldsOf(fieldsOf(body).error);

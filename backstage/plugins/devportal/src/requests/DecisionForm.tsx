@@ -20,7 +20,7 @@ import type {
   Request,
 } from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, useWrite } from '../portal';
-import type { PortalError } from '../portal';
+import type { PortalError, Versioned } from '../portal';
 import { Field, Problem, pathOf, useKept, useWords, wrongWith } from '../shown';
 import { Changed } from './Changed';
 import { Less } from './Less';
@@ -29,12 +29,16 @@ import type { Draft, Way } from './decision';
 
 const FIELDS = ['planTier', 'expiresAt', 'message'];
 
-function useDecide({ namespace, name }: Request) {
+function useDecide({ namespace, name, etag }: Versioned<Request>) {
   return useWrite(
     (client, body: NewDecision): Promise<Decision> =>
       dataOf(
         client.POST('/v1/requests/{namespace}/{name}/decision', {
-          params: { path: { namespace, name } },
+          params: {
+            path: { namespace, name },
+            // What somebody else has just decided shows in the version first.
+            header: { 'If-Match': etag },
+          },
           body,
         }),
       ),
@@ -54,7 +58,7 @@ export function DecisionForm({
   request,
   onDecided,
 }: {
-  request: Request;
+  request: Versioned<Request>;
   onDecided: (decision: Decision) => void;
 }) {
   const t = useWords();
@@ -198,7 +202,7 @@ function Refused({ error }: { error: PortalError }) {
           description={t('requests.decision.ownNext')}
         />
       )}
-      {error.status === 409 && (
+      {[409, 412].includes(error.status) && (
         <Text color="secondary">{t('requests.decision.kept')}</Text>
       )}
     </Flex>

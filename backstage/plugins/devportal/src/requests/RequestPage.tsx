@@ -13,6 +13,7 @@ import {
 } from '@backstage/ui';
 import type { Request } from '@devportal/backstage-plugin-devportal-common';
 import { useRequest } from '../portal';
+import type { Versioned } from '../portal';
 import {
   Back,
   Facts,
@@ -148,7 +149,7 @@ function Plan({ request }: { request: Request }) {
   );
 }
 
-function Decision({ request }: { request: Request }) {
+function Decision({ request }: { request: Versioned<Request> }) {
   const t = useWords();
   const [outcome, setOutcome] = useState<Outcome>();
   if (!request.mayDecide) {

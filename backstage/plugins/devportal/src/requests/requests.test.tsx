@@ -179,6 +179,29 @@ describe('a request', () => {
     ]);
   });
 
+  it('on which somebody else has just decided is not decided over it', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, () =>
+        Response.json(request, { headers: { ETag: '"1"' } }),
+      )
+      .on('POST', `${PATH}/decision`, () =>
+        problem(412, 'Changed', 'it has changed since you looked'),
+      );
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Deny'));
+    fireEvent.change(screen.getByLabelText(/^Reason/), {
+      target: { value: 'Use the test API' },
+    });
+    await userEvent.click(screen.getByRole('button', { name: 'Deny' }));
+    expect(
+      await screen.findByText('it has changed since you looked'),
+    ).toBeInTheDocument();
+    expect(screen.getByText(/What you typed is kept/)).toBeInTheDocument();
+    expect(screen.getByLabelText(/^Reason/)).toHaveValue('Use the test API');
+    const [sent] = portal.headers('POST', `${PATH}/decision`);
+    expect(sent.get('If-Match')).toBe('"1"');
+  });
+
   it('of one’s own tells that somebody else has to approve it', async () => {
     const portal = new FakePortal()
       .on('GET', PATH, request)
