@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { look } from './looks';
 import { kubectl } from './stack';
-import { tell } from './told';
+import { check, tell } from './told';
 
 const named = { name: 'members', namespace: 'toystore' };
 const targetRef = {
@@ -77,6 +77,8 @@ export async function issuer(page: Page): Promise<void> {
     await page.getByText(`${url}/token`, { exact: true }).waitFor();
     const example = page.getByText('grant_type=client_credentials');
     await example.filter({ hasText: `curl --silent '${url}/token'` }).waitFor();
+    const keys = page.getByText(/Request access|PlanPolicy/);
+    check((await keys.count()) === 0, 'no key is offered, and no plan missed');
     await look(page, 'issuer');
     tell('Alice sees how to get a token of the issuer');
   } finally {

@@ -3,6 +3,7 @@
  * ends with 0 when all of it came true.
  */
 import type { Page } from 'playwright-core';
+import { access } from './access';
 import { launch, signIn } from './browser';
 import { consistency } from './consistency';
 import { contest } from './contest';
@@ -38,6 +39,7 @@ async function story(): Promise<void> {
     const petra = await person('Petra');
     await health(petra);
     await consistency(petra);
+    await access(petra, olivia);
     await stranger(await person('Oscar'));
     await inFiveClicks(await person('Bob'));
     await hostileTexts(alice);

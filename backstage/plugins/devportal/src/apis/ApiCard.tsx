@@ -4,17 +4,28 @@ import { Link, Text, VisuallyHidden } from '@backstage/ui';
 import {
   RiAlertLine,
   RiFlashlightLine,
+  RiKey2Line,
   RiTeamLine,
   RiUserFollowLine,
 } from '@remixicon/react';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
+import { takesOnlyTokens } from '../catalog/takesOnlyTokens';
+import { useProduct } from '../portal';
 import { Name, Quoted, useLinks, useWords } from '../shown';
 import css from './apis.module.css';
 
-export function ApiCard({ api }: { api: ProductRow }) {
+export const ApiCard = ({ api }: { api: ProductRow }) =>
+  api.tiers.length > 0 ? <Card api={api} /> : <WithoutPlans api={api} />;
+
+/** Whether that is amiss only the product tells. */
+function WithoutPlans({ api }: { api: ProductRow }) {
+  const { data } = useProduct(api);
+  return <Card api={api} isByToken={data && takesOnlyTokens(data)} />;
+}
+
+function Card({ api, isByToken }: { api: ProductRow; isByToken?: boolean }) {
   const t = useWords();
   const page = useLinks().api(api);
-  const isAtOnce = api.approvalMode === 'automatic';
   return (
     <li className={css.api} data-linked={page ? true : undefined}>
       <div className={css.name}>
@@ -41,11 +52,9 @@ export function ApiCard({ api }: { api: ProductRow }) {
         )}
       </div>
       <Chips label={t('apis.plans')} of={api.tiers} isStrong />
-      <Matters of={api} />
+      <Matters of={api} isByToken={isByToken} />
       <div className={css.foot}>
-        <Sign icon={isAtOnce ? <RiFlashlightLine /> : <RiUserFollowLine />}>
-          {t(isAtOnce ? 'apis.atOnce' : 'apis.decided')}
-        </Sign>
+        <Way of={isByToken ? 'token' : api.approvalMode} />
         <Sign icon={<RiTeamLine />}>
           <VisuallyHidden>{t('apis.team')} </VisuallyHidden>
           <Name>{api.team ?? api.owner?.name ?? api.namespace}</Name>
@@ -54,6 +63,17 @@ export function ApiCard({ api }: { api: ProductRow }) {
       </div>
     </li>
   );
+}
+
+/** How access is given. */
+function Way({ of: way }: { of: 'token' | ProductRow['approvalMode'] }) {
+  const t = useWords();
+  const [icon, words] = {
+    token: [<RiKey2Line />, t('apis.byToken')],
+    automatic: [<RiFlashlightLine />, t('apis.atOnce')],
+    manual: [<RiUserFollowLine />, t('apis.decided')],
+  }[way];
+  return <Sign icon={icon}>{words}</Sign>;
 }
 
 function Chips({
@@ -91,10 +111,16 @@ function Sign({ icon, children }: { icon: ReactNode; children: ReactNode }) {
  * What is amiss: for consumers only what keeps them from a key or from the API, and
  * for those who look after it how much there is.
  */
-function Matters({ of: { tiers, problems, keys } }: { of: ProductRow }) {
+function Matters({
+  of: { tiers, problems, keys },
+  isByToken,
+}: {
+  of: ProductRow;
+  isByToken?: boolean;
+}) {
   const t = useWords();
   const words: string[] = [];
-  if (tiers.length === 0) words.push(t('apis.noPlans'));
+  if (tiers.length === 0 && !isByToken) words.push(t('apis.noPlans'));
   if (problems.some(it => it.kind === 'Ready')) words.push(t('apis.notReady'));
   if (keys && problems.length > 0 && words.length === 0) {
     words.push(t('apis.problems', { count: problems.length }));

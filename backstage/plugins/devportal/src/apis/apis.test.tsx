@@ -2,7 +2,7 @@ import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { coreApis } from '@backstage/frontend-plugin-api';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
-import { me } from '../__testUtils__/examples';
+import { me, product } from '../__testUtils__/examples';
 import { problem } from '../__testUtils__/fakePortal';
 import type { Asked } from '../__testUtils__/fakePortal';
 import { show } from '../__testUtils__/show';
@@ -77,6 +77,22 @@ it('shows problems to those who look after the API, and what matters to all', as
   expect(shown.getAllByText('1 problem')).toHaveLength(1);
   expect(shown.getAllByText('Not reachable at the moment')).toHaveLength(1);
   expect(shown.getAllByText('No plans yet')).toHaveLength(1);
+});
+
+it('has no alarm about plans where a token is all that an API takes', async () => {
+  const jwt = { issuerUrl: 'https://issuer.example.com' };
+  show(<ApisPage />, {
+    ...list([{ ...toys, tiers: [] }]),
+    'GET /v1/products/toystore/toys': {
+      ...product,
+      plans: [],
+      authScheme: { authentication: { members: { jwt } } },
+    },
+  });
+  const shown = await cards();
+  expect(await shown.findByText('Access by a token')).toBeInTheDocument();
+  expect(shown.queryByText('No plans yet')).not.toBeInTheDocument();
+  expect(shown.queryByText('Access at once')).not.toBeInTheDocument();
 });
 
 it('asks for what the address says, and writes there what is looked for', async () => {

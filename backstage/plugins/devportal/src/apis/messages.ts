@@ -10,6 +10,7 @@ export const apisMessages = {
   anyTeam: 'All teams',
   atOnce: 'Access at once',
   decided: 'Access after approval',
+  byToken: 'Access by a token',
   plans: 'Plans',
   noPlans: 'No plans yet',
   noDescription: 'No description yet.',

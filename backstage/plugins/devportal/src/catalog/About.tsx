@@ -2,10 +2,12 @@
 import { Flex, Link } from '@backstage/ui';
 import type { Product } from '@devportal/backstage-plugin-devportal-common';
 import { Facts, Mono, Name, Outside, Quoted, useWords } from '../shown';
+import { takesOnlyTokens } from './takesOnlyTokens';
 import { whoDecides } from './whoDecides';
 
-export function About({ of: { spec, hostnames } }: { of: Product }) {
+export function About({ of: product }: { of: Product }) {
   const t = useWords();
+  const { spec, hostnames } = product;
   const { contact, documentation, owner } = spec;
   const link = (href?: string | null) => href && <Outside href={href} />;
   return (
@@ -31,9 +33,10 @@ export function About({ of: { spec, hostnames } }: { of: Product }) {
           ],
           [
             t('catalog.about.approval'),
-            spec.approvalMode === 'automatic'
-              ? t('catalog.atOnce')
-              : t('catalog.decides', { who: whoDecides(spec, t) }),
+            !takesOnlyTokens(product) &&
+              (spec.approvalMode === 'automatic'
+                ? t('catalog.atOnce')
+                : t('catalog.decides', { who: whoDecides(spec, t) })),
           ],
           [t('catalog.about.owner'), owner && <Name>{owner.name}</Name>],
           [

@@ -1,5 +1,5 @@
 /* All that it takes to use an API: on its tab in the catalog, and on its own page. */
-import { Flex, Grid } from '@backstage/ui';
+import { Flex, Grid, Text } from '@backstage/ui';
 import { useProduct } from '../portal';
 import type { Named } from '../portal';
 import { Loaded, Section, useWords } from '../shown';
@@ -9,6 +9,7 @@ import { MyKeys } from './MyKeys';
 import { Plans } from './Plans';
 import { Problems } from './Problems';
 import { RequestButton } from './RequestButton';
+import { takesOnlyTokens } from './takesOnlyTokens';
 
 export function Access({ path }: { path: Named }) {
   const t = useWords();
@@ -18,15 +19,23 @@ export function Access({ path }: { path: Named }) {
       {product => (
         <Flex direction="column" gap="5">
           <Problems of={product} />
-          <Section
-            title={t('catalog.plans')}
-            action={<RequestButton product={product} />}
-          >
-            <Plans of={product.plans} />
-          </Section>
-          <Section title={t('catalog.keys')}>
-            <MyKeys to={path} />
-          </Section>
+          {takesOnlyTokens(product) ? (
+            <Section title={t('catalog.title')}>
+              <Text>{t('catalog.byToken')}</Text>
+            </Section>
+          ) : (
+            <>
+              <Section
+                title={t('catalog.plans')}
+                action={<RequestButton product={product} />}
+              >
+                <Plans of={product.plans} />
+              </Section>
+              <Section title={t('catalog.keys')}>
+                <MyKeys to={path} />
+              </Section>
+            </>
+          )}
           <Grid.Root
             columns={{ initial: '1', md: '2' }}
             gap="5"

@@ -1,5 +1,5 @@
 /* On the overview of an API: its plans, and the way to a key. */
-import { ButtonLink, Flex } from '@backstage/ui';
+import { ButtonLink, Flex, Text } from '@backstage/ui';
 import { useRouteRef } from '@backstage/frontend-plugin-api';
 import {
   entityRouteParams,
@@ -10,6 +10,7 @@ import { Loaded, Portal, Section, useWords } from '../shown';
 import { Plans } from './Plans';
 import { Problems } from './Problems';
 import { RequestButton } from './RequestButton';
+import { takesOnlyTokens } from './takesOnlyTokens';
 import { useEntityProduct } from './useEntityProduct';
 
 export const AccessCard = () => (
@@ -29,9 +30,13 @@ function Access() {
         {product => (
           <Flex direction="column" gap="4">
             <Problems of={product} />
-            <Plans of={product.plans} />
+            {takesOnlyTokens(product) ? (
+              <Text>{t('catalog.byToken')}</Text>
+            ) : (
+              <Plans of={product.plans} />
+            )}
             <Flex gap="3" style={{ flexWrap: 'wrap' }}>
-              <RequestButton product={product} />
+              {!takesOnlyTokens(product) && <RequestButton product={product} />}
               {link && (
                 <ButtonLink
                   variant="secondary"

@@ -2,9 +2,15 @@
 import { Alert, Flex } from '@backstage/ui';
 import type { Product } from '@devportal/backstage-plugin-devportal-common';
 import { Quoted, useWords } from '../shown';
+import { takesOnlyTokens } from './takesOnlyTokens';
 
-export function Problems({ of: { problems } }: { of: Product }) {
+export function Problems({ of: product }: { of: Product }) {
   const t = useWords();
+  // Plans limit keys: whoever has a token misses none.
+  const needsPlans = !takesOnlyTokens(product);
+  const problems = product.problems.filter(
+    it => needsPlans || it.kind !== 'PlanPolicyDiscovered',
+  );
   return problems.length === 0 ? null : (
     <Alert
       status="warning"

@@ -14,6 +14,8 @@ export const catalogMessages = {
   atOnce: 'Access is given at once',
   decides: '{{who}} decides about each request',
   somebody: 'The owner of the API',
+  byToken:
+    'A token of the issuer is all that it takes: see How to authenticate.',
   authenticate: 'How to authenticate',
   authenticateNone: 'How to authenticate is not known yet.',
   problems: 'Something about this API is not as it should be',

@@ -79,12 +79,24 @@ function Grants({ rows }: { rows: Grant[] }) {
       id: 'where',
       label: t('health.grants.where'),
       width: '18%',
-      cell: row => row.namespace ?? t('health.grants.everywhere'),
+      cell: row => (
+        <Text as="div">
+          {row.namespace ? (
+            <Name>{row.namespace}</Name>
+          ) : (
+            t('health.grants.everywhere')
+          )}
+        </Text>
+      ),
     },
     {
       id: 'may',
       label: t('health.grants.mayDo'),
-      cell: row => row.may.map(it => t(`health.grants.acts.${it}`)).join(', '),
+      cell: row => (
+        <Text as="div">
+          {row.may.map(it => t(`health.grants.acts.${it}`)).join(', ')}
+        </Text>
+      ),
     },
     {
       id: 'by',

@@ -1,7 +1,7 @@
 /* Which products lack something that the organisation expects, and whom to tell? */
 import { ButtonLink, Flex, Link, Text } from '@backstage/ui';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
-import { useMe, useProduct, useProducts } from '../portal';
+import { useEachProduct, useMe, useProduct, useProducts } from '../portal';
 import {
   Filters,
   Empty,
@@ -69,6 +69,11 @@ function Consistency() {
 function Gaps({ rows }: { rows: ProductRow[] }) {
   const t = useWords();
   const links = useLinks();
+  const editable = new Set(
+    useEachProduct(rows).flatMap(({ data }) =>
+      data?.may.edit ? [pathOf(data)] : [],
+    ),
+  );
   const columns: Column<ProductRow>[] = [
     {
       id: 'product',
@@ -114,7 +119,17 @@ function Gaps({ rows }: { rows: ProductRow[] }) {
       id: 'actions',
       label: t('health.gaps.actions'),
       width: '6rem',
-      cell: row => <Edit row={row} />,
+      // Only for whom the server lets edit it.
+      isOf: row => editable.has(pathOf(row)),
+      cell: row => (
+        <ButtonLink
+          variant="secondary"
+          href={links.edit(row)}
+          aria-label={t('health.gaps.editOf', { name: row.displayName })}
+        >
+          {t('health.gaps.edit')}
+        </ButtonLink>
+      ),
     },
   ];
   return (
@@ -125,22 +140,6 @@ function Gaps({ rows }: { rows: ProductRow[] }) {
       idOf={pathOf}
     />
   );
-}
-
-/** Only for whom the server lets edit it. */
-function Edit({ row }: { row: ProductRow }) {
-  const t = useWords();
-  const links = useLinks();
-  const { data } = useProduct(row);
-  return data?.may.edit ? (
-    <ButtonLink
-      variant="secondary"
-      href={links.edit(row)}
-      aria-label={t('health.gaps.editOf', { name: row.displayName })}
-    >
-      {t('health.gaps.edit')}
-    </ButtonLink>
-  ) : null;
 }
 
 /** Owner and team stand in the row; addresses only in the product. */

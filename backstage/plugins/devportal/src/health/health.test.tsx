@@ -1,5 +1,5 @@
 import '@testing-library/jest-dom';
-import { screen } from '@testing-library/react';
+import { screen, within } from '@testing-library/react';
 import { renderInTestApp } from '@backstage/frontend-test-utils';
 import { FakePortal, problem } from '../__testUtils__/fakePortal';
 import { PortalApi, portalApiRef } from '../portal';
@@ -102,6 +102,7 @@ describe('consistency', () => {
     const portal = well()
       .on('GET', '/v1/products', { items: [product] })
       .on('GET', '/v1/products/toystore/toys', {
+        ...product,
         may: { edit: true, seeRequests: true },
         spec: { contact: { email: 'toys@example.com' } },
       });
@@ -116,6 +117,37 @@ describe('consistency', () => {
     expect(
       portal.lines.some(it => it.includes('/v1/products?incomplete=true')),
     ).toBe(true);
+  });
+
+  it('has no column of actions for those who may not edit', async () => {
+    const portal = well()
+      .on('GET', '/v1/products', { items: [product] })
+      .on('GET', '/v1/products/toystore/toys', {
+        ...product,
+        may: { edit: false, seeRequests: true },
+        spec: { contact: { email: 'toys@example.com' } },
+      });
+    show(<ConsistencyPage />, portal);
+    expect(await screen.findByText('toys@example.com')).toBeInTheDocument();
+    expect(screen.queryByText('Actions')).not.toBeInTheDocument();
+  });
+
+  it('offers an action only where somebody may', async () => {
+    const others = { ...product, namespace: 'other', displayName: 'Games' };
+    const mayOf = (edit: boolean, of: typeof product) => ({
+      ...of,
+      may: { edit, seeRequests: true },
+      spec: {},
+    });
+    const portal = well()
+      .on('GET', '/v1/products', { items: [product, others] })
+      .on('GET', '/v1/products/toystore/toys', mayOf(true, product))
+      .on('GET', '/v1/products/other/toys', mayOf(false, others));
+    show(<ConsistencyPage />, portal);
+    await screen.findByRole('link', { name: 'Edit Toys' });
+    const row = screen.getByRole('row', { name: /Games/ });
+    expect(within(row).queryByText('Actions')).not.toBeInTheDocument();
+    expect(within(row).getAllByRole('cell').at(-1)).toBeEmptyDOMElement();
   });
 });
 

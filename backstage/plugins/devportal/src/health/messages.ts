@@ -62,7 +62,7 @@ export const healthMessages = {
     everywhere: 'every namespace',
     mayDo: 'May',
     by: 'By',
-    mayNot: 'For those who may list roles and bindings',
+    mayNot: 'You may not see who may do what',
     none: 'Nobody is found',
     noneNext: 'Change the words, or bind a role such as devportal-consumer.',
     acts: {

@@ -1,4 +1,5 @@
 /* One key: how it stands and why, what it opens, and what can be done with it. */
+import { useEffect, useRef } from 'react';
 import {
   BreadcrumbEntry,
   useApi,
@@ -58,6 +59,14 @@ function Shown({ of: key }: { of: Key }) {
     () => undefined,
   );
   const close = () => ask(undefined);
+  const heading = useRef<HTMLHeadingElement>(null);
+  // A dialog gives the focus back to what opened it, which may be gone by then.
+  const isOpenerGone = useRef(asked !== undefined);
+  useEffect(() => {
+    if (asked || !isOpenerGone.current) return;
+    isOpenerGone.current = false;
+    heading.current?.focus();
+  }, [asked]);
   const navigate = useAppNavigate();
   const keys = useRouteRef(keysRouteRef);
   const { outdate } = useApi(portalApiRef);
@@ -71,7 +80,13 @@ function Shown({ of: key }: { of: Key }) {
         style={{ flexWrap: 'wrap' }}
       >
         <Flex direction="column" gap="2">
-          <Text as="h2" variant="title-small" weight="bold">
+          <Text
+            as="h2"
+            variant="title-small"
+            weight="bold"
+            ref={heading}
+            tabIndex={-1}
+          >
             {t('keys.one.heading', { product: <bdi>{product.name}</bdi> })}
           </Text>
           <Flex gap="3" align="center" style={{ flexWrap: 'wrap' }}>
@@ -132,8 +147,14 @@ function Shown({ of: key }: { of: Key }) {
       {asked === 'reveal' && (
         <Reveal
           of={{ namespace, name }}
-          onClose={close}
-          onRotate={() => ask('rotate')}
+          onClose={isOver => {
+            isOpenerGone.current ||= isOver;
+            close();
+          }}
+          onRotate={() => {
+            isOpenerGone.current = true;
+            ask('rotate');
+          }}
         />
       )}
       {asked === 'rotate' && (

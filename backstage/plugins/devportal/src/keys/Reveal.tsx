@@ -27,7 +27,8 @@ export function Reveal({
   onRotate,
 }: {
   of: Named;
-  onClose: () => void;
+  /** Over: there is nothing left that could be shown. */
+  onClose: (isOver: boolean) => void;
   onRotate: () => void;
 }) {
   const t = useWords();
@@ -60,11 +61,11 @@ export function Reveal({
     }
   };
 
+  const isGone = error?.status === 410;
   const close = () => {
     setRevealed(undefined);
-    onClose();
+    onClose(Boolean(revealed) || isGone);
   };
-  const isGone = error?.status === 410;
   return (
     <Dialog
       isOpen
@@ -103,7 +104,7 @@ export function Reveal({
           <Button onPress={close}>{t('keys.reveal.done')}</Button>
         ) : (
           <>
-            <Button variant="secondary" onPress={onClose}>
+            <Button variant="secondary" onPress={close}>
               {t(isGone ? 'shown.close' : 'shown.cancel')}
             </Button>
             {isGone ? (

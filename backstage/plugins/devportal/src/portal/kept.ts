@@ -15,8 +15,9 @@ export class Kept {
     this.values.set(name, value);
   }
 
-  /** Somebody shows it. */
-  hold(name: string): void {
+  /** Somebody shows it, and began with this. */
+  hold(name: string, begun: unknown): void {
+    if (this.values.get(name) === undefined) this.values.set(name, begun);
     clearTimeout(this.leaving.get(name));
     this.leaving.delete(name);
   }

@@ -7,6 +7,7 @@ import {
   keepPreviousData,
   useInfiniteQuery,
   useMutation,
+  useQueries,
   useQuery,
 } from '@tanstack/react-query';
 import type {
@@ -14,7 +15,10 @@ import type {
   UseMutationResult,
   UseQueryResult,
 } from '@tanstack/react-query';
-import type { paths } from '@devportal/backstage-plugin-devportal-common';
+import type {
+  Product,
+  paths,
+} from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, versionedOf } from './client';
 import type { PortalClient, PortalError } from './client';
 import { portalApiRef } from './api';
@@ -103,15 +107,29 @@ export const useProducts = (search: ProductSearch = {}) =>
     ),
   );
 
+const askProduct = (path: Named, client: PortalClient, signal: AbortSignal) =>
+  dataOf(
+    client.GET('/v1/products/{namespace}/{name}', { params: { path }, signal }),
+  );
+
 export const useProduct = (path: Named) =>
   useOne('products', [path.namespace, path.name], (client, signal) =>
-    dataOf(
-      client.GET('/v1/products/{namespace}/{name}', {
-        params: { path },
-        signal,
-      }),
-    ),
+    askProduct(path, client, signal),
   );
+
+/** Each of them, as `useProduct` has it. */
+export function useEachProduct(
+  paths: Named[],
+): UseQueryResult<Product, PortalError>[] {
+  const { client } = useApi(portalApiRef);
+  return useQueries({
+    queries: paths.map(({ namespace, name }) => ({
+      queryKey: ['products', namespace, name],
+      queryFn: ({ signal }: { signal: AbortSignal }) =>
+        askProduct({ namespace, name }, client, signal),
+    })),
+  });
+}
 
 export const useKeys = (search: KeySearch = {}) =>
   useRows('keys', search, (client, after, signal) =>

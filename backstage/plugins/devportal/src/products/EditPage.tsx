@@ -14,8 +14,8 @@ import type {
   Product,
   ProductSpec,
 } from '@devportal/backstage-plugin-devportal-common';
-import { dataOf, portalApiRef, useWrite } from '../portal';
-import type { Named, PortalClient, PortalError } from '../portal';
+import { dataOf, portalApiRef, useWrite, versionedOf } from '../portal';
+import type { Named, PortalClient, PortalError, Versioned } from '../portal';
 import {
   Back,
   Loaded,
@@ -42,17 +42,12 @@ export function EditPage() {
   );
 }
 
-/** A product, and which version of it this is. */
-type Seen = { product: Product; etag?: string };
+type Seen = Versioned<Product>;
 
-async function look(client: PortalClient, path: Named): Promise<Seen> {
-  const asked = client.GET('/v1/products/{namespace}/{name}', {
-    params: { path },
-  });
-  const product = await dataOf(asked);
-  const { response } = await asked;
-  return { product, etag: response.headers.get('etag') ?? undefined };
-}
+const look = (client: PortalClient, path: Named): Promise<Seen> =>
+  versionedOf(
+    client.GET('/v1/products/{namespace}/{name}', { params: { path } }),
+  );
 
 function Edit({ path }: { path: Named }) {
   const t = useWords();
@@ -74,7 +69,7 @@ function Edit({ path }: { path: Named }) {
           <>
             <Text as="h2" variant="title-small" weight="bold">
               {t('products.form.editing', {
-                name: <Name>{seen.product.spec.displayName}</Name>,
+                name: <Name>{seen.spec.displayName}</Name>,
               })}
             </Text>
             <Form opened={seen} />
@@ -85,21 +80,20 @@ function Edit({ path }: { path: Named }) {
   );
 }
 
-const draftFrom = ({ product }: Seen) => draftOf(product.name, product.spec);
+const draftFrom = ({ name, spec }: Seen) => draftOf(name, spec);
 
 function Form({ opened }: { opened: Seen }) {
   const t = useWords();
   const links = useLinks();
   const navigate = useAppNavigate();
   const { client } = useApi(portalApiRef);
-  const name = pathOf(opened.product);
+  const name = pathOf(opened);
   const [seen, setSeen] = useKept(`edited ${name}`, () => opened);
   const [draft, setDraft] = useKept(`edit of ${name}`, () => draftFrom(opened));
   const [sent, setSent] = useState<Draft>();
   /** What was there when somebody else was faster. */
   const [before, setBefore] = useState<Draft>();
-  const { product } = seen;
-  const path = { namespace: product.namespace, name: product.name };
+  const path = { namespace: seen.namespace, name: seen.name };
   const patch = patchOf(draftFrom(seen), draft);
   const save = useWrite(
     (_, write: { spec: Record<string, unknown>; etag?: string }) =>
@@ -146,7 +140,7 @@ function Form({ opened }: { opened: Seen }) {
       action={t('products.form.save')}
       yaml={yamlOf({
         ...path,
-        spec: patched({ ...product.spec }, patch) as ProductSpec,
+        spec: patched({ ...seen.spec }, patch) as ProductSpec,
       })}
       yamlNote={t('products.form.yamlEditNote')}
       notice={

@@ -62,7 +62,11 @@ export function DecisionForm({
   onDecided: (decision: Decision) => void;
 }) {
   const t = useWords();
-  const [seen, setSeen] = useState(request);
+  const [opened, setSeen] = useKept<Versioned<Request> | undefined>(
+    `seen of ${pathOf(request)}`,
+    () => request,
+  );
+  const seen = opened ?? request;
   const [draft, setDraft] = useKept<Draft>(
     `decision ${pathOf(request)}`,
     () => ({ message: '' }),
@@ -79,7 +83,13 @@ export function DecisionForm({
     setTried(true);
     if (!draft.way || missing || isOld || decide.isPending) return;
     setSent(draft);
-    decide.mutate(decisionOf(draft, seen), { onSuccess: onDecided });
+    decide.mutate(decisionOf(draft, seen), {
+      onSuccess: decision => {
+        // Whoever decides again begins with what is there then.
+        setSeen(undefined);
+        onDecided(decision);
+      },
+    });
   };
   const wrong = (field: 'planTier' | 'expiresAt' | 'message') =>
     sent === draft ? wrongWith(decide.error, field) : undefined;

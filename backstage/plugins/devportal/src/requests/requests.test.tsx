@@ -64,14 +64,14 @@ const decided = {
   reviewedBy: 'olivia',
 };
 
-function open(portal: FakePortal) {
+function open(portal: FakePortal, api = new PortalApi(portal)) {
   portal.on('GET', '/v1/products/toystore/toys-bulk', product);
   portal.on('GET', '/v1/requests', { items: [] });
   return renderInTestApp(<RequestPage />, {
     mountPath: '/api-requests/:namespace/:name',
     initialRouteEntries: ['/api-requests/toystore/alice-gold'],
     mountedRoutes: { '/queue': requestsRouteRef },
-    apis: [[portalApiRef, new PortalApi(portal)]],
+    apis: [[portalApiRef, api]],
   });
 }
 
@@ -177,6 +177,20 @@ describe('a request', () => {
       { approved: true, terms: 'sha256:one', message: 'Welcome' },
       { approved: true, terms: 'sha256:two', message: 'Welcome' },
     ]);
+  });
+
+  it('that has changed is to be looked at also after a change of theme', async () => {
+    const portal = new FakePortal().on('GET', PATH, request);
+    const api = new PortalApi(portal);
+    const before = open(portal, api);
+    await screen.findByText('What do you decide?');
+    portal.on('GET', PATH, { ...request, terms: 'sha256:two', tier: 'silver' });
+    await api.outdate('requests');
+    expect(await screen.findByText(whole('It was: gold'))).toBeInTheDocument();
+
+    before.unmount();
+    open(portal, api);
+    expect(await screen.findByText(whole('It was: gold'))).toBeInTheDocument();
   });
 
   it('on which somebody else has just decided is not decided over it', async () => {

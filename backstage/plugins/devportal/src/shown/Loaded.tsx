@@ -35,7 +35,13 @@ export function Empty({
 }) {
   return (
     <Flex direction="column" align="center" gap="2" py="8" px="4">
-      <Text as="h3" variant="title-x-small" weight="bold">
+      {/* No heading: there is nothing under it, and it stands at any depth. */}
+      <Text
+        as="p"
+        variant="title-x-small"
+        weight="bold"
+        style={{ textAlign: 'center' }}
+      >
         {title}
       </Text>
       <Text color="secondary" style={{ textAlign: 'center', maxWidth: 480 }}>

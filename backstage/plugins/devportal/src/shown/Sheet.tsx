@@ -8,6 +8,8 @@ export type Column<T> = {
   width?: string;
   /** What the row is about: the head of its card. */
   isMain?: boolean;
+  /** Whether a row has it; absent: all have. A column that no row has is not shown. */
+  isOf?: (row: T) => boolean;
   cell: (row: T) => ReactNode;
 };
 
@@ -23,13 +25,15 @@ export function Sheet<T>({
   rows: T[];
   idOf: (row: T) => string;
 }) {
+  const isOf = (column: Column<T>, row: T) => column.isOf?.(row) ?? true;
+  const shown = columns.filter(it => rows.some(row => isOf(it, row)));
   // The roles are said, because a table that is laid out as cards loses its own.
   return (
     <table className={css.sheet} role="table">
       <caption>{label}</caption>
       <thead>
         <tr role="row">
-          {columns.map(it => (
+          {shown.map(it => (
             <th
               key={it.id}
               role="columnheader"
@@ -44,18 +48,18 @@ export function Sheet<T>({
       <tbody>
         {rows.map(row => (
           <tr key={idOf(row)} role="row">
-            {columns.map(it => (
+            {shown.map(it => (
               <td
                 key={it.id}
                 role={it.isMain ? 'rowheader' : 'cell'}
                 className={it.isMain ? css.main : undefined}
               >
-                {!it.isMain && (
+                {!it.isMain && isOf(it, row) && (
                   <span className={css.label} aria-hidden="true">
                     {it.label}
                   </span>
                 )}
-                <div>{it.cell(row)}</div>
+                {isOf(it, row) && <div>{it.cell(row)}</div>}
               </td>
             ))}
           </tr>

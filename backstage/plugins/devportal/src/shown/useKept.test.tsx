@@ -1,4 +1,4 @@
-import { act, renderHook } from '@testing-library/react';
+import { act, cleanup, renderHook } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { TestApiProvider } from '@backstage/frontend-test-utils';
 import { PortalApi, portalApiRef } from '../portal';
@@ -8,12 +8,16 @@ const portal = new PortalApi({ fetch });
 const wrapper = ({ children }: { children: ReactNode }) => (
   <TestApiProvider apis={[[portalApiRef, portal]]}>{children}</TestApiProvider>
 );
-const show = () =>
-  renderHook(() => useKept('a form', () => 'nothing'), { wrapper });
+const show = (initial = 'nothing') =>
+  renderHook(() => useKept('a form', () => initial), { wrapper });
 
 describe('what is kept', () => {
   beforeEach(() => jest.useFakeTimers());
-  afterEach(() => jest.useRealTimers());
+  afterEach(() => {
+    cleanup();
+    jest.runAllTimers();
+    jest.useRealTimers();
+  });
 
   it('outlives a remount of the app', () => {
     const first = show();
@@ -25,6 +29,14 @@ describe('what is kept', () => {
     jest.advanceTimersByTime(5_000);
     second.unmount();
     expect(show().result.current[0]).toBe('typed');
+  });
+
+  it('is also what it began with', () => {
+    show('what was seen first').unmount();
+    jest.advanceTimersByTime(500);
+    expect(show('what is there now').result.current[0]).toBe(
+      'what was seen first',
+    );
   });
 
   it('is forgotten when its page is left', () => {

@@ -3,7 +3,7 @@
  * changes, as it does by itself at dusk: what was typed, and a value that is shown once,
  * must not be lost by that.
  */
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { portalApiRef } from '../portal';
 
@@ -14,8 +14,10 @@ export function useKept<T>(
 ): [T, (next: T | ((before: T) => T)) => void] {
   const { kept } = useApi(portalApiRef);
   const [state, setState] = useState<T>(() => kept.find<T>(name) ?? initial());
+  const begun = useRef(state);
   useEffect(() => {
-    kept.hold(name);
+    // Also what nobody has changed: it may be what somebody saw first.
+    kept.hold(name, begun.current);
     return () => kept.release(name);
   }, [kept, name]);
   const set = useCallback(
