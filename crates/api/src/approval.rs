@@ -33,7 +33,9 @@ pub struct APIKeyApprovalSpec {
     pub approved: bool,
     /// Who decided.
     pub reviewed_by: String,
-    /// When; the newest decision counts.
+    /// When. Of several decisions about a request the one with the newest `reviewedAt`
+    /// counts, in whole seconds; of those of one second the one that was created last, and
+    /// of those a denial. A time later than the decision was made is taken for that.
     #[serde(deserialize_with = "crate::time::nearest")]
     pub reviewed_at: Time,
     /// Why, in one word for programs.
@@ -81,6 +83,27 @@ pub struct APIKeyApprovalStatus {
     /// request that asks for something else later is not approved by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<ApprovedTerms>,
+    /// Whom a denial keeps from what the product would approve by itself, also when the
+    /// request is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denies: Option<DeniedRequester>,
+    /// From when a decision counts that was edited and is dated ahead: when that was seen.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub counts_from: Option<Time>,
+}
+
+/// Whom a denial is about, whatever becomes of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeniedRequester {
+    /// The APIProduct, of the denial's own namespace.
+    pub api_product: String,
+    /// The requester, as in `spec.requestedBy.userId`.
+    pub user_id: String,
 }
 
 impl APIKeyApproval {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::id::{PolicyId, ProductId, RequestId, RouteId, SecretId};
+use crate::id::{ApprovalId, PolicyId, ProductId, RequestId, RouteId, SecretId};
 use crate::key::Phase;
 use crate::name::{API_KEY_ENTRY, label};
 
@@ -22,9 +22,10 @@ pub mod kind {
     pub const PLANS_IN_FORCE: &str = "PlansInForce";
     /// APIProduct: an AuthPolicy applies.
     pub const AUTH_POLICY_DISCOVERED: &str = "AuthPolicyDiscovered";
-    /// APIProduct, ours: keys are good for APIs of other namespaces, too. Absent
-    /// where they are not.
+    /// APIProduct, ours: keys are good for other products, too. Absent where they are not.
     pub const SELECTOR_SHARED: &str = "SelectorShared";
+    /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
+    pub const SELECTOR_OPEN: &str = "SelectorOpen";
     /// APIProduct: the issuer's discovery document was read.
     pub const OIDC_DISCOVERED: &str = "OIDCDiscovered";
     /// APIProduct: the OpenAPI document was read.
@@ -49,6 +50,15 @@ pub mod kind {
     pub const READABLE: &str = "Readable";
     /// APIKeyApproval: the decision counts.
     pub const VALID: &str = "Valid";
+    /// APIKeyApproval, ours: another decision counts, although this one was made after it.
+    /// Absent where that is not so.
+    pub const OVERRULED: &str = "Overruled";
+    /// APIKeyApproval, ours: the denial keeps the requester from automatic approvals. Absent
+    /// where it does not.
+    pub const STANDS: &str = "Stands";
+    /// APIKey and APIKeyRequest, ours: why a product that approves by itself does not.
+    /// Absent where it does.
+    pub const AUTOMATIC_APPROVAL: &str = "AutomaticApproval";
 }
 
 /// A condition before it is placed in a status: what is true, and why.
@@ -169,6 +179,10 @@ pub enum Blocker {
     SecretEntryNotFound(SecretId),
     /// The consumer's Secret has an empty entry.
     SecretEntryEmpty(SecretId),
+    /// The consumer's Secret has a value that clients cannot send: why.
+    SecretValueUnsendable(SecretId, &'static str),
+    /// The consumer's Secret has a value that others can guess: why. Where that is refused.
+    SecretValueWeak(SecretId, &'static str),
     /// No authentication is known for the product.
     AuthSchemeNotFound(ProductId),
     /// The product authenticates, but not by API key.
@@ -202,6 +216,14 @@ impl Blocker {
             Self::SecretEntryEmpty(id) => (
                 "SecretAPIKeyEmpty",
                 format!("Secret {id} has empty \"{API_KEY_ENTRY}\" entry"),
+            ),
+            Self::SecretValueUnsendable(id, why) => (
+                "SecretAPIKeyUnsendable",
+                format!("No client can send the value of secret {id}: {why}"),
+            ),
+            Self::SecretValueWeak(id, why) => (
+                "SecretAPIKeyWeak",
+                format!("The value of secret {id} can be guessed: {why}"),
             ),
             Self::AuthSchemeNotFound(id) => (
                 "AuthSchemeNotFound",
@@ -297,10 +319,17 @@ pub enum Enforcement {
     PlansNotEnforced,
     /// The tier's plan has no limits.
     Unlimited(String),
+    /// It works, and its value can be guessed: why.
+    WeakValue(&'static str),
+    /// Another key of the API has the same value, and was there first.
+    ValueInUse,
+    /// The key is being deleted, and opens nothing any more.
+    Ending,
 }
 
 impl Enforcement {
     /// How it reads on the wire.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn fact(&self) -> Fact {
         let (holds, reason, message) = match self {
             Self::Enforced => (
@@ -390,6 +419,22 @@ impl Enforcement {
                 true,
                 "Unlimited",
                 format!("The gateway accepts the key; tier {tier:?} has no limits"),
+            ),
+            Self::WeakValue(why) => (
+                true,
+                "WeakValue",
+                format!("The gateway accepts the key, and its value can be guessed: {why}"),
+            ),
+            Self::Ending => (
+                false,
+                "Ending",
+                "The key is being deleted and opens nothing any more; a finalizer holds it".into(),
+            ),
+            Self::ValueInUse => (
+                false,
+                "ValueInUse",
+                "Another key that opens this API has the same value: give this one a value of its own"
+                    .into(),
             ),
         };
         Fact::new(kind::ENFORCED, holds, reason, message)
@@ -577,19 +622,38 @@ impl PlanFault {
 }
 
 /// How it reads that keys for a product open others, or theirs open it, because
-/// the selectors of the AuthPolicies overlap across namespaces.
-pub fn selector_shared(opens: &BTreeSet<ProductId>, opened_by: &BTreeSet<ProductId>) -> Fact {
+/// the selectors of the AuthPolicies overlap.
+pub fn selector_shared(
+    id: &ProductId,
+    opens: &BTreeSet<ProductId>,
+    opened_by: &BTreeSet<ProductId>,
+) -> Fact {
     let opened =
         (!opened_by.is_empty()).then(|| format!("Keys for {} open this API too. ", few(opened_by)));
     let open = (!opens.is_empty()).then(|| format!("Keys for this API open {} too. ", few(opens)));
-    let message = format!(
-        "{}{}Let the AuthPolicies select by {} and {}",
-        opened.unwrap_or_default(),
-        open.unwrap_or_default(),
-        label::PRODUCT,
-        label::PRODUCT_NAMESPACE
-    );
-    Fact::new(kind::SELECTOR_SHARED, true, "AcrossNamespaces", message)
+    let mut all = opens.iter().chain(opened_by);
+    let is_across = all.any(|it| it.namespace != id.namespace);
+    let (reason, advice) = if is_across {
+        let by = format!("{} and {}", label::PRODUCT, label::PRODUCT_NAMESPACE);
+        (
+            "AcrossNamespaces",
+            format!("Let the AuthPolicies select by {by}"),
+        )
+    } else {
+        let advice = "A decision about the one is a decision about the other, unless each has a \
+                      route and a selector of its own";
+        ("WithinNamespace", advice.to_owned())
+    };
+    let (opened, open) = (opened.unwrap_or_default(), open.unwrap_or_default());
+    let message = format!("{opened}{open}{advice}");
+    Fact::new(kind::SELECTOR_SHARED, true, reason, message)
+}
+
+/// How it reads that Secrets of every namespace are keys of a product.
+pub fn selector_open() -> Fact {
+    let message = "The AuthPolicy accepts Secrets of every namespace (allNamespaces): whoever may \
+                   create a Secret anywhere makes a key, on any plan. Set allNamespaces to false";
+    Fact::new(kind::SELECTOR_OPEN, true, "AllNamespaces", message)
 }
 
 /// The first of many: a status is no list of all products.
@@ -775,6 +839,42 @@ impl Validity {
             ),
         }
     }
+}
+
+/// How it reads on a decision that another counts in its place.
+pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
+    let message = format!(
+        "APIKeyApproval {by} by {} counts: its reviewedAt, {}, is later. Decide anew with a later one",
+        review.by, review.at
+    );
+    Fact::new(kind::OVERRULED, true, "NewerDecision", message)
+}
+
+/// How it reads on a denial that it holds for whatever the requester asks for.
+pub fn denial_stands(user: &str, product: &ProductId) -> Fact {
+    let message = format!(
+        "APIProduct {product} approves nothing by itself for {user} until this denial is deleted \
+         or overruled: a person decides"
+    );
+    Fact::new(kind::STANDS, true, "RequesterDenied", message)
+}
+
+/// How it reads on a key that it is not approved by itself.
+pub fn requester_denied(denial: &ApprovalId) -> Fact {
+    let message = format!(
+        "The owner denied this requester ({denial}): the product does not approve by itself, a \
+         person decides"
+    );
+    Fact::new(kind::AUTOMATIC_APPROVAL, false, "RequesterDenied", message)
+}
+
+/// How it reads on a key that its product is a draft.
+pub fn product_is_draft(product: &ProductId) -> Fact {
+    let message = format!(
+        "APIProduct {product} is a draft, and approves nothing by itself until it is published: a \
+         person decides"
+    );
+    Fact::new(kind::AUTOMATIC_APPROVAL, false, "ProductDraft", message)
 }
 
 /// The words of an automatic approval.

@@ -7,10 +7,10 @@ mod secret;
 
 use std::time::Duration;
 
-use devportal_api::id::ObjectId;
+use devportal_api::id::{ObjectId, SecretId};
 use devportal_api::name::{LEGACY_FINALIZER, annotation};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
-use devportal_core::brake::Failure;
+use devportal_core::brake::{Cause, Failure};
 use devportal_core::change::Source;
 use devportal_core::{Change, Group, Id, Write};
 use devportal_mirror::{Credential, Kind, Lens, Read, Stray, Told};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use self::failure::{classify, passing};
-use self::patch::{is_offer, object, part_patch, reference, to_value};
+use self::patch::{object, part_patch, reference, to_value};
 use crate::read::{guarded, is_absence, look};
 
 /// What a patch is for: the status is written through a door of its own.
@@ -121,7 +121,7 @@ impl Writer {
         match write {
             Write::CreateSecret(secret) => self.create_secret(id, secret).await,
             Write::DeleteCredential { id, uid, .. } => {
-                let held = self.delete::<Credential>(&id, &uid).await?;
+                let held = self.delete_secret(&id, &uid).await?;
                 Ok(match held {
                     Some(object) => vec![told::<Credential>(object, &self.lens).answered().into()],
                     None => vec![
@@ -131,7 +131,7 @@ impl Writer {
                 })
             }
             Write::DeleteSource { id, uid, .. } => {
-                let held = self.delete::<Credential>(&id, &uid).await?;
+                let held = self.delete_secret(&id, &uid).await?;
                 let source = match held.map(|it| it.read) {
                     Some(Read::Whole(secret)) => Source::Is(self.lens.facts(&secret)),
                     Some(Read::Flawed(..)) => return Ok(vec![]),
@@ -173,6 +173,14 @@ impl Writer {
                 self.patch::<APIKeyApproval>(Part::Spec, &id, seen, patch)
                     .await
             }
+            Write::ReleaseApproval(id) => {
+                let owners = seen["metadata"]["ownerReferences"].as_array();
+                let others = owners.into_iter().flatten();
+                let others: Vec<_> = others.filter(|it| it["kind"] != "APIKeyRequest").collect();
+                let patch = json!({"metadata": {"ownerReferences": others}});
+                self.patch::<APIKeyApproval>(Part::Spec, &id, seen, patch)
+                    .await
+            }
             Write::DeleteApproval { id, uid, .. } => self.remove::<APIKeyApproval>(&id, uid).await,
             Write::ReleaseKey(id) => {
                 let finalizers = seen["metadata"]["finalizers"].as_array();
@@ -193,19 +201,16 @@ impl Writer {
                 })
             }
             Write::ProductStatus(id, status) => self.tell::<APIProduct>(&id, seen, &*status).await,
-            Write::KeyStatus(id, status) => {
-                let mut patch = part_patch("status", seen, &*status)?;
-                if is_offer(seen, &patch) {
-                    let version = seen["metadata"]["resourceVersion"].clone();
-                    patch["metadata"] = json!({"resourceVersion": version});
-                }
-                self.patch::<APIKey>(Part::Status, &id, seen, patch).await
-            }
+            Write::KeyStatus(id, status) => self.tell::<APIKey>(&id, seen, &*status).await,
             Write::RequestStatus(id, status) => {
                 self.tell::<APIKeyRequest>(&id, seen, &*status).await
             }
+            // It is written beside the owner reference, which makes another version; what it
+            // covers says of which approval.
             Write::ApprovalStatus(id, status) => {
-                self.tell::<APIKeyApproval>(&id, seen, &*status).await
+                let patch = part_patch("status", seen, &*status)?;
+                self.patch::<APIKeyApproval>(Part::Status, &id, seen, patch)
+                    .await
             }
         }
     }
@@ -236,14 +241,17 @@ impl Writer {
         Ok(changes)
     }
 
-    /// Writes a status.
+    /// Writes a status, of the version that was seen: of a status the API server does not
+    /// look at the UID, and a new object of the name is not to have its predecessor's. Nor
+    /// does one whose answer was lost, sent again, offer a value that was claimed meanwhile.
     async fn tell<K>(&self, id: &K::Id, seen: &Value, status: &impl Serialize) -> Answer
     where
         K: Kind,
         K::Object: Serialize,
         Change: From<Told<K>>,
     {
-        let patch = part_patch("status", seen, status)?;
+        let mut patch = part_patch("status", seen, status)?;
+        patch["metadata"]["resourceVersion"] = seen["metadata"]["resourceVersion"].clone();
         self.patch::<K>(Part::Status, id, seen, patch).await
     }
 
@@ -287,6 +295,25 @@ impl Writer {
         })
     }
 
+    /// Deletes a Secret. Who refuses that has seen its value and may quote it: what is told
+    /// is the API server's own refusal only.
+    async fn delete_secret(
+        &self,
+        id: &SecretId,
+        uid: &str,
+    ) -> Result<Option<Guarded<Credential>>, Failure> {
+        let deleted = self.delete::<Credential>(id, uid).await;
+        deleted.map_err(|failure| {
+            let is_own = failure.message.contains("is forbidden: User ");
+            let message = if is_own || failure.cause == Cause::Passing {
+                failure.message
+            } else {
+                "what refuses it has seen the Secret: its words are left out".to_owned()
+            };
+            Failure { message, ..failure }
+        })
+    }
+
     /// Deletes an object of this UID. It answers with the object while finalizers keep
     /// it, and so tells at once what a watch would tell later, or never when it has
     /// moved on to another namespace.
@@ -302,13 +329,23 @@ impl Writer {
         };
         let held = match api.delete(id.name(), &params).await {
             Ok(answer) => answer.left(),
-            // Gone, or another object by now: either way not there any more.
-            Err(kube::Error::Api(status)) if status.code == 409 => None,
             Err(error) if is_absence(&error, id.name()) => None,
+            // Another object by now, and so gone; or refused by whoever may say so.
+            Err(error) if is_conflict(&error) => match api.get_metadata_opt(id.name()).await {
+                Ok(Some(there)) if there.metadata.uid.as_deref() == Some(uid) => {
+                    return Err(classify(&error));
+                }
+                Ok(_) => None,
+                Err(error) => return Err(classify(&error)),
+            },
             Err(error) => return Err(classify(&error)),
         };
         Ok(held.filter(|it| it.meta().deletion_timestamp.is_some()))
     }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 /// What was sent and the answer does not have: the installed definition has no place for

@@ -299,6 +299,7 @@ impl Engine {
     fn finish(&mut self, report: Done) {
         let Done { id, outcome } = report;
         let mut dirty = BTreeSet::new();
+        let before = self.told_of(&id);
         for answer in outcome.answers {
             if let Change::Unkept(kind, path) = &answer
                 && !self.world.is_unkept(kind, path)
@@ -311,6 +312,7 @@ impl Engine {
             }
             dirty.extend(self.world.observe(answer));
         }
+        self.log_standing(&id, before.as_deref());
         let now = Timestamp::now();
         for (group, failure) in outcome.groups {
             if let Some(failure) = &failure {
@@ -331,6 +333,31 @@ impl Engine {
             self.consider(id, Turn::Next);
         }
         self.consider_all(dirty);
+    }
+
+    /// How a key stands and whether that is enforced, as its status tells.
+    fn told_of(&self, id: &Id) -> Option<String> {
+        let Id::Key(key) = id else {
+            return None;
+        };
+        let status = self.world.find_key(key)?.status.as_ref()?;
+        let conditions = status.conditions.iter();
+        let told = conditions.map(|it| format!("{}={}/{}", it.type_, it.status, it.reason));
+        Some(told.collect::<Vec<_>>().join(" "))
+    }
+
+    /// One line for each key that is issued, denied, revoked, over, or stands otherwise.
+    fn log_standing(&self, id: &Id, before: Option<&str>) {
+        let after = self.told_of(id);
+        if after.as_deref() != before
+            && let Some(told) = after
+        {
+            info!(%id, told, "a key stands otherwise than before");
+        } else if let Id::Key(key) = id
+            && self.world.find_key(key).is_none()
+        {
+            info!(%id, "a key is gone, and what was made for it");
+        }
     }
 
     /// Once per fault, not per try.

@@ -183,6 +183,8 @@ pub enum Write {
         /// Its request.
         owner: Owner,
     },
+    /// Untie a denial from its request: it stands, whatever becomes of that.
+    ReleaseApproval(ApprovalId),
     /// Delete an approval whose request is gone.
     DeleteApproval {
         /// The approval.
@@ -234,6 +236,7 @@ impl Write {
             | Self::DeleteRequest { .. }
             | Self::ApplyApproval { .. }
             | Self::AdoptApproval { .. }
+            | Self::ReleaseApproval(_)
             | Self::DeleteApproval { .. }
             | Self::ReleaseKey(_) => Group::Record,
             Self::ProductStatus(..)
@@ -264,6 +267,7 @@ impl Write {
             | Self::RequestStatus(id, _) => format!("APIKeyRequest {id}"),
             Self::ApplyApproval { id, .. }
             | Self::AdoptApproval { id, .. }
+            | Self::ReleaseApproval(id)
             | Self::DeleteApproval { id, .. }
             | Self::ApprovalStatus(id, _) => format!("APIKeyApproval {id}"),
             Self::ProductStatus(id, _) => format!("APIProduct {id}"),

@@ -18,7 +18,7 @@ use devportal_api::foreign::Kuadrant;
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, RouteId, SecretId};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::table::Taken;
-use devportal_mirror::{Credential, Difference, Index, Kind, Stray, Table, Texts};
+use devportal_mirror::{Credential, Difference, Fingerprint, Index, Kind, Stray, Table, Texts};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,7 +69,12 @@ pub struct World {
     routes_by_gateway: Index<RouteId, Target>,
     requests_by_key: Index<RequestId, KeyId>,
     approvals_by_request: Index<ApprovalId, RequestId>,
+    /// Denials that stand, by product and requester.
+    denials: Index<ApprovalId, (ProductId, String)>,
     secrets_by_key: Index<SecretId, KeyId>,
+    credentials_by_value: Index<SecretId, Fingerprint>,
+    /// Of brought keys.
+    sources_by_value: Index<SecretId, Fingerprint>,
     /// Keys whose request or approval the API server refuses.
     refused_by_product: Index<KeyId, ProductId>,
 
@@ -119,7 +124,10 @@ impl World {
             routes_by_gateway: Index::default(),
             requests_by_key: Index::default(),
             approvals_by_request: Index::default(),
+            denials: Index::default(),
             secrets_by_key: Index::default(),
+            credentials_by_value: Index::default(),
+            sources_by_value: Index::default(),
             refused_by_product: Index::default(),
             sharing: Sharing::default(),
             discovered: HashMap::new(),
@@ -212,7 +220,10 @@ impl World {
     /// it is not followed then, and would grow old. Whether there was anything.
     pub fn forget(&mut self, need: &Need) -> bool {
         match need {
-            Need::Secret(id) => self.sources.remove(id).is_some(),
+            Need::Secret(id) => {
+                self.sources_by_value.set(id, []);
+                self.sources.remove(id).is_some()
+            }
             Need::OpenApi(url) => self.openapi.remove(url).is_some(),
             Need::Oidc(issuer) => self.oidc.remove(issuer).is_some(),
         }
@@ -360,6 +371,14 @@ impl World {
         if old.as_deref().map(facts) != new.as_deref().map(facts) {
             self.dirty_keys_of(&id, dirty);
         }
+        // Denials stand where a product approves by itself.
+        let mode = |product: &APIProduct| product.spec.approval_mode;
+        if old.as_deref().map(mode) != new.as_deref().map(mode) {
+            let keys = self.keys_by_product.referrers(&id);
+            for request in keys.flat_map(|key| self.requests_of(key)) {
+                self.dirty_approvals_of(&RequestId::of(request), dirty);
+            }
+        }
     }
 
     fn key_changed(&mut self, difference: Difference<APIKey>, dirty: &mut Dirty) {
@@ -372,6 +391,13 @@ impl World {
             .set(&id, new.iter().flat_map(|key| products_of(key)));
         self.keys_by_source
             .set(&id, new.as_ref().map(|key| key.source_secret()));
+        // A decision counts for the key that is there.
+        let uid = |key: &Arc<APIKey>| key.uid();
+        if old.as_ref().map(uid) != new.as_ref().map(uid) {
+            for request in self.requests_of(&id) {
+                self.dirty_approvals_of(&RequestId::of(request), dirty);
+            }
+        }
         dirty.insert(Id::Key(id));
     }
 

@@ -120,6 +120,7 @@ fn the_whole_enforcement_secret_of_a_brought_key() {
         owner_uid: None,
         value: Some("secret".into()),
         ours: true,
+        ..Secret::default()
     };
     assert_eq!(*secret, expected);
 }
@@ -402,4 +403,124 @@ fn revoking_touches_the_secret_before_anything_else() {
     it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
     it.settle();
     assert_eq!(it.wrote()[..2], ["delete credential", "delete source"]);
+}
+
+/// Two keys for one API, whose Secrets hold one value.
+fn of_one_value() -> Simulation {
+    let mut it = Simulation::ready(product());
+    for name in ["alice", "bob"] {
+        it.bring(name, Some("one value"));
+        it.create(key(name).brought(name));
+        it.pass(minutes(1));
+    }
+    it
+}
+
+const IN_USE: [&str; 2] = ["Approved/Approved", "!Enforced/ValueInUse"];
+
+#[test]
+fn of_two_keys_of_one_value_the_first_works_and_the_other_says_why_not() {
+    let mut it = of_one_value();
+    it.create(approval("bob", "bob", true, at(0)).granting("silver"));
+    it.settle();
+    it.create(approval("alice", "alice", true, at(0)));
+    it.settle();
+    assert_eq!(it.says("bob"), WORKING);
+    assert_eq!(it.says("alice"), IN_USE);
+    assert_eq!(
+        it.accepted("alice"),
+        Vec::<&str>::new(),
+        "nobody gets another's plan"
+    );
+    let message = it.key("alice").status.clone().unwrap().conditions[1]
+        .message
+        .clone();
+    assert!(!message.contains("bob"));
+    it.wrote();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+    // It works as soon as the other gives way, or it has a value of its own.
+    it.delete::<APIKey>(CONSUMER, "bob");
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.accepted("alice"), ["one value"]);
+}
+
+#[test]
+fn a_copied_value_takes_nobodys_key_down_and_gets_in_nowhere() {
+    let mut it = of_one_value();
+    it.create(approval("alice", "alice", true, at(0)));
+    it.settle();
+    let secret = enforced_name(&it);
+    it.bring("mallory", Some("own value"));
+    it.create(key("mallory").brought("mallory"));
+    it.create(approval("mallory", "mallory", true, at(0)));
+    it.settle();
+    assert_eq!(it.says("mallory"), WORKING);
+    it.bring("mallory", Some("one value"));
+    it.settle();
+    assert_eq!(it.says("mallory"), IN_USE);
+    assert_eq!(
+        it.accepted("mallory"),
+        Vec::<&str>::new(),
+        "the old value is over"
+    );
+    it.delete::<APIKey>(CONSUMER, "mallory");
+    it.settle();
+    assert_eq!(it.accepted("alice"), ["one value"]);
+    assert_eq!(enforced_name(&it), secret, "it was not touched");
+}
+
+/// As a version that did not look left them.
+#[test]
+fn of_two_secrets_of_one_value_the_first_keys_is_made_anew_before_the_other_goes() {
+    let mut it = of_one_value();
+    it.create(approval("alice", "alice", true, at(0)));
+    it.settle();
+    it.bring("bob", Some("other"));
+    it.create(approval("bob", "bob", true, at(0)));
+    it.settle();
+    let (name, secret) = it.enforced("bob").pop().unwrap();
+    let (name, mut secret) = (name.clone(), secret.clone());
+    it.bring("bob", Some("one value"));
+    secret.value = Some("one value".into());
+    it.cluster.delete_secret(&name);
+    it.cluster.put_secret(&name, |it| *it = secret);
+    it.restart();
+    let first = enforced_name(&it);
+    it.writes.clear();
+    it.settle();
+    assert_eq!(
+        it.wrote(),
+        [
+            "create Secret",
+            "delete credential",
+            "key status",
+            "delete credential",
+            "key status",
+            "request status"
+        ]
+    );
+    assert_ne!(enforced_name(&it), first);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.says("bob"), IN_USE);
+    assert_eq!(it.accepted("bob"), Vec::<&str>::new());
+}
+
+#[test]
+fn one_value_opens_two_apis_whose_keys_are_not_shared() {
+    let mut it = of_one_value();
+    it.create(product_named("maps"));
+    it.create(route("maps"));
+    it.create(auth("maps"));
+    it.create(plans("maps"));
+    it.edit::<APIKey>(CONSUMER, "bob", |it| *it = it.clone().asking_for("maps"));
+    it.settle();
+    for name in ["alice", "bob"] {
+        it.create(approval(name, name, true, at(0)));
+    }
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.says("bob"), WORKING);
 }

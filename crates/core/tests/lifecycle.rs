@@ -2,9 +2,10 @@
 
 use devportal_api::foreign::{AuthPolicy, Kuadrant, PlanPolicy, PolicyStatus};
 use devportal_api::key::Phase;
-use devportal_api::product::ApprovalMode;
+use devportal_api::product::{ApprovalMode, PublishStatus};
 use devportal_api::scheme::{Limits, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
+use devportal_core::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 
@@ -162,6 +163,67 @@ fn an_unknown_tier_a_missing_plan_and_an_unaccepted_route_do_not_fail_a_key() {
         ["Approved/Approved", "!Enforced/UnknownTier"]
     );
     assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn a_value_that_no_client_can_send_opens_nothing_and_says_why() {
+    let mut it = working();
+    it.bring("own", Some("padded "));
+    let (reason, message) = failed(&mut it);
+    assert_eq!(reason, "Failed/SecretAPIKeyUnsendable");
+    assert!(message.contains("line break") && !message.contains("padded"));
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it.bring("own", Some("better"));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+}
+
+#[test]
+fn a_value_that_can_be_guessed_is_told_or_refused() {
+    let mut it = working();
+    it.bring("own", Some("weak"));
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Approved/Approved", "Enforced/WeakValue"]
+    );
+    assert_eq!(it.accepted("alice"), ["weak"]);
+    let mut it = it.set(Settings {
+        refuses_weak: true,
+        ..Settings::default()
+    });
+    assert_eq!(failed(&mut it).0, "Failed/SecretAPIKeyWeak");
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+#[test]
+fn a_draft_approves_by_itself_unless_that_is_refused() {
+    let draft = || {
+        let mut draft = product().automatic();
+        draft.spec.publish_status = PublishStatus::Draft;
+        draft
+    };
+    let mut it = Simulation::ready(draft());
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+    let mut it = Simulation::ready(draft()).set(Settings {
+        refuses_drafts: true,
+        ..Settings::default()
+    });
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    let waits = [
+        "Pending/AwaitingApproval",
+        "!AutomaticApproval/ProductDraft",
+    ];
+    assert_eq!(it.says("alice"), waits);
+    it.edit::<APIProduct>(OWNER, "games", |it| {
+        it.spec.publish_status = PublishStatus::Published;
+    });
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
 }
 
 #[test]

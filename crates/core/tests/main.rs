@@ -27,6 +27,8 @@ mod properties;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod ruling;

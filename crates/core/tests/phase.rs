@@ -9,6 +9,8 @@ use crate::common::*;
 const DECIDES: Settings = Settings {
     phase_decides: true,
     refuses_own: false,
+    refuses_weak: false,
+    refuses_drafts: false,
 };
 const APPROVED: [&str; 2] = ["Approved/Approved", "Enforced/Enforced"];
 const DENIED: [&str; 1] = ["Denied/Denied"];

@@ -2,8 +2,9 @@
 
 use devportal_api::foreign::Kuadrant;
 use devportal_api::name::{self, annotation, label};
+use devportal_api::{APIKey, APIKeyApproval};
 
-use crate::common::cluster::Secret;
+use crate::common::cluster::{Name, Secret};
 use crate::common::hands::pair;
 use crate::common::*;
 use crate::credential::{WORKING, brought, copy, enforced_name, generated};
@@ -154,4 +155,90 @@ fn a_restart_where_there_is_no_kuadrant_writes_nothing() {
         it.key("alice").status.as_ref().unwrap().credentials.len(),
         1
     );
+}
+
+const STILL_OPEN: &str = "Enforced/RevocationRefused";
+
+/// A key that was approved by a person, with a Secret that a finalizer holds.
+fn held() -> (Simulation, Name) {
+    let mut it = Simulation::ready(product());
+    it.bring("own", Some("secret"));
+    it.create(key("alice").brought("own"));
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    let name = enforced_name(&it);
+    it.cluster.put_secret(&name, |it| it.held = true);
+    (it, name)
+}
+
+fn listed(it: &Simulation) -> usize {
+    it.key("alice").status.as_ref().unwrap().credentials.len()
+}
+
+#[test]
+fn a_key_whose_secret_is_held_says_that_it_opens_the_api_until_it_does_not() {
+    type Change = fn(&mut Simulation);
+    let cases: [(&str, Change); 2] = [
+        ("Denied/Denied", |it| {
+            it.pass(minutes(1));
+            it.create(approval("no", "alice", false, it.cluster.now));
+        }),
+        ("Pending/AwaitingApproval", |it| {
+            it.delete::<APIKeyApproval>(OWNER, "yes");
+        }),
+    ];
+    for (state, take_away) in cases {
+        let (mut it, name) = held();
+        take_away(&mut it);
+        it.settle();
+        assert_eq!(it.says("alice"), [state, STILL_OPEN]);
+        assert_eq!(listed(&it), 1, "{state}");
+        it.wrote();
+        it.pass(minutes(10));
+        assert_eq!(
+            it.wrote(),
+            Vec::<&str>::new(),
+            "it is not deleted again and again"
+        );
+        it.cluster.delete_held(&name);
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), [state]);
+        assert_eq!(listed(&it), 0);
+    }
+}
+
+#[test]
+fn a_key_that_is_approved_again_while_its_secret_is_held_gets_another() {
+    let (mut it, name) = held();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.settle();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = true);
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.enforced("alice").len(), 2);
+    // A value that is over and held is told.
+    it.bring("own", Some("another"));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", STILL_OPEN]);
+    it.cluster.delete_held(&name);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_key_that_is_held_while_it_is_deleted_says_that_it_ends() {
+    let mut it = generated();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+    });
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", "!Enforced/Ending"]);
+    assert_eq!((it.accepted("alice").len(), listed(&it)), (0, 0));
+    assert!(!it.cluster.secrets.contains_key(&copy()));
+    it.wrote();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
 }

@@ -2,7 +2,8 @@
 
 use devportal_api::APIKeyApproval;
 use devportal_api::name::annotation;
-use devportal_api::{APIKey, APIKeyRequest};
+use devportal_api::product::ApprovalMode;
+use devportal_api::{APIKey, APIKeyRequest, APIProduct};
 use devportal_core::Settings;
 use jiff::SignedDuration;
 use kube::{Resource, ResourceExt};
@@ -14,6 +15,8 @@ fn asked() -> Simulation {
     let mut simulation = Simulation::ready(product());
     simulation.create(key("alice"));
     simulation.settle();
+    // Nobody decides ahead of time.
+    simulation.cluster.now = at(100);
     simulation
 }
 
@@ -46,7 +49,7 @@ fn the_newest_review_decides() {
 fn of_reviews_at_one_time_the_one_created_last_decides() {
     let mut simulation = asked();
     simulation.create(approval("no", "alice", false, at(10)));
-    simulation.cluster.now = at(1);
+    simulation.cluster.now = at(101);
     simulation.create(approval("yes", "alice", true, at(10)));
     simulation.settle();
     assert_eq!(simulation.says("alice"), APPROVED);
@@ -192,9 +195,186 @@ fn a_decision_at_the_end_of_time_is_outlived_by_none_and_harms_nothing() {
     simulation.settle();
     simulation.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
     simulation.settle();
-    let waits = ["Approved/Approved", "!Enforced/AwaitingReapproval"];
-    assert_eq!(simulation.says("alice"), waits, "no decision is later");
+    oracle::check(&simulation);
+    assert_eq!(
+        simulation.says("alice"),
+        APPROVED,
+        "nobody decides ahead of time"
+    );
     assert_eq!(simulation.accepted("alice").len(), 1);
+}
+
+fn told(it: &Simulation, approval: &str, kind: &str) -> Option<String> {
+    let approval = &it.cluster.approvals[&(OWNER.into(), approval.into())];
+    let conditions = approval.status.as_ref()?.conditions.iter();
+    let mut of_kind = conditions.filter(|it| it.type_ == kind);
+    of_kind.next().map(|it| it.message.clone())
+}
+
+#[test]
+fn who_decides_later_is_heard_however_far_ahead_the_clock_of_the_first_is() {
+    for approved in [true, false] {
+        let mut it = asked();
+        it.create(approval("ahead", "alice", approved, at(7300)));
+        it.pass(minutes(1));
+        it.create(approval("later", "alice", !approved, it.cluster.now));
+        it.settle();
+        oracle::check(&it);
+        let expected: &[&str] = if approved { &DENIED } else { &APPROVED };
+        assert_eq!(it.says("alice"), expected);
+        assert_eq!(told(&it, "later", "Overruled"), None);
+        // Nor does the first come back when its time does.
+        it.pass(minutes(180));
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), expected);
+    }
+}
+
+#[test]
+fn a_decision_that_is_edited_to_a_time_ahead_counts_from_when_it_was_seen() {
+    let mut it = asked();
+    it.create(approval("first", "alice", false, at(90)));
+    it.settle();
+    it.edit::<APIKeyApproval>(OWNER, "first", |it| {
+        it.spec.approved = true;
+        it.spec.reviewed_at.0 = at(7300);
+    });
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.pass(minutes(1));
+    it.create(approval("later", "alice", false, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    it.restart();
+    it.pass(minutes(180));
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+#[test]
+fn a_decision_that_an_earlier_one_overrules_says_by_which() {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(90)));
+    it.settle();
+    // The second reviewer's clock is behind.
+    it.create(approval("no", "alice", false, at(60)));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    let message = told(&it, "no", "Overruled").expect("a word");
+    assert!(message.contains("owner/yes by olga"), "{message}");
+    assert_eq!(told(&it, "yes", "Overruled"), None);
+    it.delete::<APIKeyApproval>(OWNER, "yes");
+    it.settle();
+    assert_eq!(told(&it, "no", "Overruled"), None);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+/// An automatic product, of which Olga denied Alice a key.
+fn denied() -> Simulation {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.pass(minutes(1));
+    it.create(approval("no", "alice", false, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    it
+}
+
+#[test]
+fn a_denial_on_an_automatic_product_is_not_shed_with_the_key() {
+    let mut it = denied();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    assert!(told(&it, "no", "Stands").is_some_and(|it| it.contains("alice")));
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    // Nor by another name.
+    let mut other = key("alice");
+    other.metadata.name = Some("other".into());
+    it.create(other);
+    it.settle();
+    oracle::check(&it);
+    let waits = [
+        "Pending/AwaitingApproval",
+        "!AutomaticApproval/RequesterDenied",
+    ];
+    assert_eq!(it.says("other"), waits);
+    // It is nobody else's.
+    it.create(key("bob"));
+    it.settle();
+    assert_eq!(it.says("bob"), APPROVED);
+    // The owner lifts it.
+    it.delete::<APIKeyApproval>(OWNER, "no");
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("other"), APPROVED);
+    assert_eq!(it.says("alice"), APPROVED);
+}
+
+#[test]
+fn a_denial_on_an_automatic_product_is_not_shed_by_a_detour() {
+    let mut it = denied();
+    let ask = |it: &mut Simulation, namespace: &str| {
+        let namespace = namespace.to_owned();
+        it.edit::<APIKey>(CONSUMER, "alice", move |it| {
+            it.spec.api_product_ref.namespace = Some(namespace);
+        });
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+    };
+    let mut elsewhere = product();
+    elsewhere.metadata.namespace = Some(CONSUMER.into());
+    it.create(elsewhere);
+    ask(&mut it, CONSUMER);
+    ask(&mut it, OWNER);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+#[test]
+fn a_denial_that_its_owner_took_back_stands_no_more() {
+    let mut it = denied();
+    it.pass(minutes(1));
+    it.create(approval("yes", "alice", true, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(told(&it, "no", "Stands"), None);
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+}
+
+#[test]
+fn a_denial_on_a_product_that_a_person_decides_about_goes_with_its_request() {
+    let mut it = denied();
+    it.edit::<APIProduct>(OWNER, "games", |it| {
+        it.spec.approval_mode = ApprovalMode::Manual;
+    });
+    it.settle();
+    assert_eq!(told(&it, "no", "Stands"), None);
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
 }
 
 fn auto() -> String {
@@ -360,6 +540,8 @@ fn own(settings: Settings, may_decide_own: bool) -> Simulation {
 const REFUSES_OWN: Settings = Settings {
     phase_decides: false,
     refuses_own: true,
+    refuses_weak: false,
+    refuses_drafts: false,
 };
 
 #[test]

@@ -35,10 +35,15 @@ fn says(it: &Simulation, namespace: &str) -> Option<String> {
     let product = &it.cluster.products[&(namespace.to_owned(), "games".to_owned())];
     let mut conditions = product.status.clone()?.conditions.into_iter();
     let shared = conditions.find(|it| it.type_ == "SelectorShared")?;
-    assert_eq!(
-        (shared.status.as_str(), shared.reason.as_str()),
-        ("True", "AcrossNamespaces")
-    );
+    assert_eq!(shared.status, "True");
+    let others = if namespace == OWNER { ELSEWHERE } else { OWNER };
+    let is_across = shared.message.contains(&format!("{others}/"));
+    let reason = if is_across {
+        "AcrossNamespaces"
+    } else {
+        "WithinNamespace"
+    };
+    assert_eq!(shared.reason, reason);
     Some(shared.message)
 }
 
@@ -104,14 +109,60 @@ fn a_selector_by_product_and_namespace_cannot_be_borrowed() {
 }
 
 #[test]
-fn products_of_one_namespace_may_share_their_keys() {
+fn two_products_on_one_route_are_one_door_and_both_say_so() {
+    let mut it = Simulation::ready(product());
+    let mut other = product_named("maps").automatic();
+    other.spec.target_ref.name = "games".into();
+    it.create(other);
+    it.settle();
+    oracle::check(&it);
+    let says = |it: &Simulation, name: &str| {
+        let product = &it.cluster.products[&(OWNER.to_owned(), name.to_owned())];
+        let conditions = product.status.clone().unwrap().conditions;
+        let shared = conditions
+            .into_iter()
+            .find(|it| it.type_ == "SelectorShared");
+        shared.map(|it| (it.reason, it.message))
+    };
+    for (name, other) in [("games", "maps"), ("maps", "games")] {
+        let (reason, message) = says(&it, name).expect("a word");
+        assert_eq!(reason, "WithinNamespace");
+        assert!(message.contains(&format!("Keys for owner/{other} open this API too")));
+    }
+    it.wrote();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+}
+
+#[test]
+fn that_secrets_of_every_namespace_are_keys_is_told() {
+    let mut it = Simulation::ready(product());
+    let says = |it: &Simulation| {
+        let product = &it.cluster.products[&(OWNER.to_owned(), "games".to_owned())];
+        let conditions = product.status.clone().unwrap().conditions;
+        conditions
+            .into_iter()
+            .any(|it| it.type_ == "SelectorOpen" && it.status == "True")
+    };
+    assert!(!says(&it));
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        let mut rule = api_key(&[("api", "games")]);
+        rule.api_key.as_mut().unwrap().all_namespaces = true;
+        it.spec.rules = Some(rules([("keys", rule)]));
+    });
+    it.settle();
+    assert!(says(&it));
+}
+
+#[test]
+fn products_of_one_namespace_that_share_their_keys_say_so() {
     let mut it = two(&[("api", "games")], &[("api", "maps")]);
     it.create(route("maps"));
     it.create(auth("maps").with(rules([("keys", api_key(&[("api", "games")]))])));
     it.create(product_named("maps"));
     it.settle();
     oracle::check(&it);
-    assert_eq!(says(&it, OWNER), None);
+    assert!(says(&it, OWNER).is_some_and(|it| it.contains("owner/maps")));
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn uids(it: &Simulation) -> Vec<String> {
 }
 
 fn deny(it: &mut Simulation) {
+    it.cluster.now = it.cluster.now.max(at(900));
     it.create(approval("no", "alice", false, at(900)));
     it.settle();
 }
@@ -214,6 +215,7 @@ fn an_approval_that_is_given_anew_leaves_a_generated_key_its_value() {
         "access goes at once"
     );
     assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
+    it.cluster.now = it.cluster.now.max(at(5));
     it.create(approval("again", "alice", true, at(5)));
     it.settle();
     assert_eq!(it.accepted("alice"), [value]);
@@ -400,6 +402,7 @@ fn a_rotation_and_a_changed_tier_take_effect_while_the_policy_is_not_in_force() 
         });
     });
     it.settle();
+    it.cluster.now = at(9);
     it.create(approval("silver", "alice", true, at(9)));
     it.settle();
     let enforced = it.enforced("alice");

@@ -65,6 +65,7 @@ fn a_tier_changed_after_the_approval_waits_and_the_key_goes_on_as_approved() {
         "the owner sees the wish"
     );
 
+    it.cluster.now = at(10);
     it.create(approval("again", "alice", true, at(10)));
     it.settle();
     assert_eq!(it.says("alice"), WORKING);
@@ -225,6 +226,7 @@ fn an_approval_that_counts_again_covers_what_it_covered_before() {
     for newer_approves in [false, true] {
         let mut it = working(product());
         change(&mut it, |key| key.spec.plan_tier = "silver".into());
+        it.cluster.now = at(10);
         it.create(approval("newer", "alice", newer_approves, at(10)));
         it.settle();
         oracle::check(&it);
@@ -239,6 +241,7 @@ fn an_approval_that_counts_again_covers_what_it_covered_before() {
 #[test]
 fn a_change_made_while_a_key_is_denied_is_not_approved_by_an_earlier_approval() {
     let mut it = working(product());
+    it.cluster.now = at(10);
     it.create(approval("no", "alice", false, at(10)));
     it.settle();
     change(&mut it, |key| key.spec.plan_tier = "silver".into());
@@ -267,6 +270,7 @@ fn an_approved_move_to_another_product_closes_the_one_before_at_once() {
     change(&mut it, |key| key.spec.api_product_ref.name = "maps".into());
     assert_eq!(it.says("alice"), WAITING);
     assert_eq!(terms(&it), gold());
+    it.cluster.now = at(10);
     it.create(approval("again", "alice", true, at(10)));
     it.settle();
     let games = |it: &Simulation| {

@@ -80,6 +80,7 @@ struct ControllerArguments {
 
 /// How is decided; to explain a key is to decide as its controller does.
 #[derive(Clone, Copy, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct DecisionArguments {
     /// Take a patched `status.phase` of a key as a decision, as clients of the
     /// first generation do. Whoever may patch the status of keys then approves
@@ -91,6 +92,14 @@ struct DecisionArguments {
     /// write any name.
     #[arg(long)]
     refuse_own_approvals: bool,
+    /// Give no access by a brought value that others can guess: one of fewer than 16
+    /// characters, or one that looks like the placeholder of an example. Without this such
+    /// a key works, and says so.
+    #[arg(long)]
+    refuse_weak_values: bool,
+    /// Let products that are drafts approve nothing by themselves.
+    #[arg(long)]
+    refuse_drafts: bool,
 }
 
 impl From<DecisionArguments> for devportal_controller::Settings {
@@ -98,6 +107,8 @@ impl From<DecisionArguments> for devportal_controller::Settings {
         Self {
             phase_decides: arguments.phase_decides,
             refuses_own: arguments.refuse_own_approvals,
+            refuses_weak: arguments.refuse_weak_values,
+            refuses_drafts: arguments.refuse_drafts,
         }
     }
 }

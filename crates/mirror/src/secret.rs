@@ -82,11 +82,77 @@ pub enum ValueFacts {
         /// Whether the value matches the Secret's digest annotation; `None`
         /// when there is no such annotation (a brought key).
         intact: Option<bool>,
+        /// Whether it is any good as a key.
+        fit: Fit,
     },
 }
 
+/// Whether a value is any good as a key: whether clients can send it, and others cannot
+/// guess it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It is.
+    Good,
+    /// White space is around it, which is not sent.
+    Padded,
+    /// It has characters that headers do not carry: of control, or beyond ASCII.
+    Unsendable,
+    /// It is longer than servers take a header: [`Fit::LONGEST`].
+    TooLong,
+    /// It is shorter than [`Fit::SHORTEST`].
+    Short,
+    /// It is a text that stands for a value.
+    Placeholder,
+}
+
+impl Fit {
+    /// The most bytes that are taken.
+    pub const LONGEST: usize = 4096;
+    /// Fewer bytes can be guessed: 16 of hexadecimal digits are 64 bits.
+    pub const SHORTEST: usize = 16;
+
+    /// Of a value that is not blank.
+    pub fn of(value: &[u8]) -> Self {
+        let is_sent = |byte: &u8| (b' '..=b'~').contains(byte);
+        if value.trim_ascii() != value {
+            Self::Padded
+        } else if !value.iter().all(is_sent) {
+            Self::Unsendable
+        } else if value.len() > Self::LONGEST {
+            Self::TooLong
+        } else if is_placeholder(value) {
+            Self::Placeholder
+        } else if value.len() < Self::SHORTEST {
+            Self::Short
+        } else {
+            Self::Good
+        }
+    }
+}
+
+/// Whether a value looks like those of examples: `<api-key>`, `changeme`, the same
+/// character again and again.
+fn is_placeholder(value: &[u8]) -> bool {
+    const WORDS: [&str; 7] = [
+        "changeme",
+        "change-me",
+        "change_me",
+        "placeholder",
+        "your-api-key",
+        "your_api_key",
+        "replace-me",
+    ];
+    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let is_bracketed = text.starts_with(['<', '{', '$']) && text.ends_with(['>', '}']);
+    let differ = text
+        .bytes()
+        .collect::<std::collections::BTreeSet<_>>()
+        .len();
+    is_bracketed || differ < 4 || WORDS.iter().any(|it| text.contains(it))
+}
+
 /// A salted digest of a key's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
 /// Turns objects into what is kept of them. It has a salt of its own: fingerprints
@@ -121,8 +187,9 @@ impl Lens {
         let noted = secret.metadata.annotations.as_ref();
         match value_of(secret) {
             None => ValueFacts::NoEntry,
-            Some([]) => ValueFacts::Empty,
+            Some(value) if value.trim_ascii().is_empty() => ValueFacts::Empty,
             Some(value) => ValueFacts::Value {
+                fit: Fit::of(value),
                 fingerprint: self.fingerprint(value),
                 intact: noted
                     .and_then(|it| it.get(annotation::DIGEST))
@@ -226,6 +293,33 @@ mod tests {
             facts.annotations,
             [(annotation::PLAN, "gold")].into_iter().collect()
         );
+    }
+
+    #[test]
+    fn a_value_is_fit_where_it_can_be_sent_and_not_be_guessed() {
+        let long = "x1y2z3w4".repeat(600);
+        for (value, fit) in [
+            ("k-0123456789abcdef0123456789abcdef", Fit::Good),
+            ("v 0123456789abcdef with spaces", Fit::Good),
+            ("v-0123456789abcdef0123456789abcdef\n", Fit::Padded),
+            ("v-0123456789abcdef0123456789abcdef\r\n", Fit::Padded),
+            (" v-0123456789abcdef0123456789abcdef", Fit::Padded),
+            ("v-0123456789abcdef\n0123456789abcdef", Fit::Unsendable),
+            ("v-0123456789abcdef\0", Fit::Unsendable),
+            ("schlüssel-0123456789abcdef", Fit::Unsendable),
+            (&long, Fit::TooLong),
+            ("<api-key>", Fit::Placeholder),
+            ("${API_KEY_OF_THE_SHOP}", Fit::Placeholder),
+            ("REPLACE-ME-WITH-A-KEY", Fit::Placeholder),
+            ("aaaaaaaaaaaaaaaaaaaaaaaa", Fit::Placeholder),
+            ("x", Fit::Placeholder),
+            ("IAMALICE", Fit::Short),
+        ] {
+            assert_eq!(Fit::of(value.as_bytes()), fit, "{value:?}");
+        }
+        assert_eq!(Fit::of(b"v-0123456789abcdef\xff\xfe"), Fit::Unsendable);
+        let blank: Secret = serde_json::from_value(json!({"data": {"api_key": "ICAK"}})).unwrap();
+        assert_eq!(Lens::new([7; 32]).facts(&blank).value, ValueFacts::Empty);
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(crate) fn conditions_of_request(request: &APIKeyRequest) -> &[Condition] {
 /// Whether a condition of a product says that something is not as it should be.
 pub(crate) fn is_problem(it: &Condition) -> bool {
     match it.type_.as_str() {
-        kind::SELECTOR_SHARED => it.status == "True",
+        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN => it.status == "True",
         // That an API has no OpenID Connect is no fault of it.
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
     }

@@ -1,7 +1,6 @@
 //! What is sent to the API server: new objects, and merge patches from what was seen to
 //! what is to be.
 
-use devportal_api::key::Delivery;
 use devportal_api::{GROUP, VERSION};
 use devportal_core::brake::Failure;
 use devportal_core::decision::Owner;
@@ -55,14 +54,6 @@ pub(super) fn part_patch(
 ) -> Result<Value, Failure> {
     let difference = difference(&seen[part], &to_value(after)?);
     Ok(json!({part: difference.unwrap_or_else(|| json!({}))}))
-}
-
-/// Whether a patch of a key's status offers a value to be shown once. Portals claim it in
-/// that status: such a patch is of the version that was seen and of no other. Otherwise
-/// one whose answer was lost, sent again, would offer what was claimed meanwhile.
-pub(super) fn is_offer(seen: &Value, patch: &Value) -> bool {
-    seen["spec"]["delivery"] == json!(Delivery::Once)
-        && (patch["status"].get("credentials").is_some())
 }
 
 /// The merge patch (RFC 7386) that turns one value into another; `None` when
@@ -124,19 +115,6 @@ mod tests {
             part_patch("spec", &seen, &spec).unwrap(),
             json!({"spec": {}})
         );
-    }
-
-    #[test]
-    fn only_what_works_of_a_key_that_is_shown_once_is_an_offer() {
-        let seen = |delivery| json!({"spec": {"delivery": delivery}});
-        let works = json!({"status": {"credentials": []}});
-        assert!(is_offer(&seen("Once"), &works));
-        assert!(!is_offer(&seen("Secret"), &works));
-        assert!(!is_offer(&json!({"spec": {}}), &works));
-        assert!(!is_offer(
-            &seen("Once"),
-            &json!({"status": {"phase": "Approved"}})
-        ));
     }
 
     #[test]

@@ -23,7 +23,8 @@ impl Engine {
                 }
                 Write::ApprovalStatus(id, _)
                 | Write::ApplyApproval { id, .. }
-                | Write::AdoptApproval { id, .. } => raw(world.approvals(), id),
+                | Write::AdoptApproval { id, .. }
+                | Write::ReleaseApproval(id) => raw(world.approvals(), id),
                 _ => Value::Null,
             };
             self.with_document(write, seen)

@@ -1,7 +1,8 @@
 //! Does a decision count, what does it cover, and is it tied to its request?
 
-use devportal_api::condition::{Validity, render};
-use devportal_api::id::ApprovalId;
+use devportal_api::approval::DeniedRequester;
+use devportal_api::condition::{Validity, denial_stands, overruled, render};
+use devportal_api::id::{ApprovalId, ProductId};
 use devportal_api::{APIKeyApproval, APIKeyApprovalStatus};
 use devportal_mirror::Found;
 use jiff::Timestamp;
@@ -38,6 +39,13 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         return decision;
     }
 
+    let mut stands = false;
+    let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
+    let owner = ruling::owning_request(approval);
+    if owner.is_none() && !is_home {
+        // The request is made anew for the key that is there.
+        return note_restored(id, approval, world);
+    }
     let validity = match request {
         None if matches!(found, Found::Flawed(..)) => return decision,
         None => Validity::RequestNotFound(request_id),
@@ -46,12 +54,16 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         }
         Some(request) => {
             let objection = ruling::objection(approval, request, world);
-            if objection.is_none() && ruling::owning_request(approval).is_none() {
-                let owner = ruling::owner_reference(request);
-                decision.writes.push(Write::AdoptApproval {
-                    id: id.clone(),
-                    owner,
-                });
+            stands = ruling::stands(approval, request, world, now);
+            match owner {
+                None if objection.is_none() && !stands => {
+                    decision.writes.push(Write::AdoptApproval {
+                        id: id.clone(),
+                        owner: ruling::owner_reference(request),
+                    });
+                }
+                Some(_) if stands => decision.writes.push(Write::ReleaseApproval(id.clone())),
+                _ => {}
             }
             objection.unwrap_or(Validity::Valid(request_id))
         }
@@ -70,10 +82,29 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let previous = approval.status.clone().unwrap_or_default();
     let generation = approval.meta().generation;
     let recorded = covered.or_else(|| terms::recorded(approval).cloned());
+    let mut facts = vec![validity.fact()];
+    let overruler = request.filter(|_| is_valid);
+    let overruler = overruler.and_then(|it| ruling::overruler(approval, it, world, now));
+    facts.extend(overruler.map(|it| overruled(&ApprovalId::of(it), &ruling::review(it))));
+    // What it denied stays noted when its request is gone.
+    let denies = match request {
+        Some(request) if stands => Some(DeniedRequester {
+            api_product: request.spec.api_product_ref.name.clone(),
+            user_id: request.spec.requested_by.user_id.clone(),
+        }),
+        None if !approval.spec.approved => previous.denies.clone(),
+        _ => None,
+    };
+    facts.extend(denies.as_ref().map(|it| {
+        let product = ProductId::new(&id.namespace, &it.api_product);
+        denial_stands(&it.user_id, &product)
+    }));
     let status = APIKeyApprovalStatus {
         observed_generation: generation,
-        conditions: render(&[validity.fact()], &previous.conditions, generation, now),
+        conditions: render(&facts, &previous.conditions, generation, now),
         terms: recorded,
+        denies,
+        counts_from: ruling::note(approval, world, now),
     };
     let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
     let flaw = world.approvals().flaw(id);
@@ -81,6 +112,28 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         decision
             .writes
             .push(Write::ApprovalStatus(id.clone(), Box::new(status)));
+    }
+    decision
+}
+
+/// Of a restored approval it is noted what it covers while the request tells that.
+fn note_restored(id: &ApprovalId, approval: &APIKeyApproval, world: &World) -> Decision {
+    let mut decision = Decision::default();
+    let request = world.find_request(&approval.request_id());
+    let request = request.filter(|it| ruling::is_restored(approval, it, world));
+    let Some(request) = request.filter(|_| terms::recorded(approval).is_none()) else {
+        return decision;
+    };
+    let previous = approval.status.clone().unwrap_or_default();
+    let status = APIKeyApprovalStatus {
+        observed_generation: approval.meta().generation,
+        terms: Some(terms::covered(approval, request, None)),
+        ..previous.clone()
+    };
+    let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
+    if status != previous {
+        let write = Write::ApprovalStatus(id.clone(), Box::new(status));
+        decision.writes.push(write);
     }
     decision
 }

@@ -25,9 +25,9 @@ use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::scheme::AuthenticationRule;
 use devportal_mirror::secret::Pairs;
-use devportal_mirror::{Fingerprint, SecretFacts, ValueFacts};
+use devportal_mirror::{Fingerprint, SecretFacts, ValueFacts, Version};
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::after;
 use crate::change::Source;
@@ -39,7 +39,7 @@ pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{
     astray, expired, is_inherited, presence_of, withdraw, withdraw_source,
 };
-use withdrawal::{delete, delete_source, is_owned};
+use withdrawal::{delete, delete_source, is_orphan, is_owned};
 
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
@@ -65,6 +65,18 @@ pub(super) struct Recipe<'a> {
     pub(super) namespace: &'a str,
     pub(super) world: &'a World,
     pub(super) now: Timestamp,
+    /// Whether the key is newer than the decision: both were restored from a backup.
+    pub(super) is_restored: bool,
+}
+
+/// Who else has the value.
+enum Contest {
+    /// Nobody.
+    None,
+    /// This key was there first; the newest Secret of the others.
+    Won(Version),
+    /// Another was; what is to go.
+    Lost(Vec<Write>),
 }
 
 /// A value that is to be accepted.
@@ -96,9 +108,18 @@ impl Recipe<'_> {
         let Some((source, fingerprint)) = found else {
             return self.generate(&existing, labels, annotations);
         };
+        let newest_of_others = match self.contest(fingerprint, &existing) {
+            Contest::None => Version::default(),
+            Contest::Won(version) => version,
+            Contest::Lost(writes) if writes.is_empty() => {
+                return Step::Stuck(Enforcement::ValueInUse);
+            }
+            Contest::Lost(writes) => return Step::Write(writes),
+        };
         let wanted = self.wanted(source, fingerprint, &existing);
         let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
             id.namespace == self.namespace
+                && (wanted.value != fingerprint || facts.version > newest_of_others)
                 && fingerprint_of(facts) == Some(wanted.value)
                 && is_labelled(facts, &labels)
                 && says(&facts.annotations, &annotations)
@@ -142,6 +163,41 @@ impl Recipe<'_> {
             Step::Done
         } else {
             Step::Write(writes)
+        }
+    }
+
+    /// Whether other keys that open the same API have the value. The gateway goes by the
+    /// Secret that it saw last, and forgets the value with that one: so the key that was
+    /// there first makes its Secret anew, and only then the others' go.
+    fn contest(&self, value: Fingerprint, existing: &[(&SecretId, &SecretFacts)]) -> Contest {
+        let product = self.product();
+        let others: Vec<_> = self
+            .world
+            .credentials_with(&value)
+            .filter(|it| it.key != *self.id && self.world.share_keys(&product, &it.product))
+            .collect();
+        let Some(newest) = others.iter().map(|it| it.version).max() else {
+            return Contest::None;
+        };
+        let mine = existing
+            .iter()
+            .filter(|it| fingerprint_of(it.1) == Some(value));
+        let newest_of_mine = mine.map(|it| it.1.version).max();
+        let age = |key: &APIKey| {
+            (
+                key.meta().creation_timestamp.clone().map(|it| it.0),
+                key.uid(),
+            )
+        };
+        let is_first = |other: &KeyId| {
+            let other = self.world.find_key(other);
+            other.is_none_or(|other| age(self.key) < age(other))
+        };
+        match newest_of_mine {
+            Some(_) if others.iter().all(|it| is_first(&it.key)) => Contest::Won(newest),
+            // What the winner has made since is in force.
+            Some(mine) if newest < mine => Contest::Lost(vec![]),
+            _ => Contest::Lost(existing.iter().map(|it| delete(*it)).collect()),
         }
     }
 
@@ -233,13 +289,18 @@ impl Recipe<'_> {
         let Some(facts) = facts else {
             return Err(Step::Write(vec![self.make_source(id)]));
         };
-        if !is_owned(facts, self.key) {
+        let replace = || Err(Step::Write(vec![delete_source(&id, facts)]));
+        if !is_owned(facts, self.key) && !is_orphan(facts, self.id) {
             return Err(Step::Stuck(Enforcement::SecretConflict(id)));
         }
         if facts.deleting {
             return Err(Step::Wait);
         }
-        let replace = || Err(Step::Write(vec![delete_source(&id, facts)]));
+        // What an earlier key of the name left behind is no value for this one, unless the
+        // key was restored.
+        if !is_owned(facts, self.key) && !self.is_restored {
+            return replace();
+        }
         if rotation::revision_of(facts) != self.key.revision() {
             // The gateway goes on accepting the value while another is made.
             return replace();
@@ -386,6 +447,17 @@ impl Recipe<'_> {
         ]
         .into()
     }
+}
+
+/// The Secret of a key that is to go, is held by a finalizer, and has a value of its own.
+pub(super) fn find_held<'a>(id: &KeyId, world: &'a World) -> Option<&'a SecretId> {
+    let is_alone = |facts: &SecretFacts| {
+        let mut staying = world.credentials_of(id);
+        staying.all(|(_, other)| fingerprint_of(other) != fingerprint_of(facts))
+    };
+    let mut all = world.enforcement_of(id);
+    let held = all.find(|(_, facts)| facts.deleting && is_alone(facts));
+    held.map(|(id, _)| id)
 }
 
 /// How it reads that a Secret is to go and the gateway reads it still.

@@ -27,7 +27,8 @@ use kube::{Resource, ResourceExt};
 pub(super) use self::standing::Standing;
 
 use self::access::Access;
-use self::record::{delete_request, shadows};
+use self::record::delete_request;
+pub(super) use self::record::shadows;
 use super::terms::{self, Terms};
 use super::{credential, instant, ruling};
 use crate::decision::{Decision, Id, Need, Write};
@@ -43,14 +44,14 @@ pub(super) fn decide(id: &KeyId, world: &World, now: Timestamp) -> Decision {
         Found::Unknown => Decision::default(),
         Found::Ended | Found::Absent => forget(id, world),
         Found::Flawed(None, flaw) if !flaw.deleting => unreadable(id, flaw, world, now),
-        Found::Flawed(None, _) => leave(id, None, world),
+        Found::Flawed(None, _) => leave(id, None, world, now),
         Found::Present(key) if key.meta().deletion_timestamp.is_none() => {
             Case::gather(id, key, None, world, now).decide()
         }
         Found::Flawed(Some(key), flaw) if !flaw.deleting => {
             Case::gather(id, key, Some(flaw), world, now).decide()
         }
-        Found::Present(key) | Found::Flawed(Some(key), _) => leave(id, Some(key), world),
+        Found::Present(key) | Found::Flawed(Some(key), _) => leave(id, Some(key), world, now),
     }
 }
 
@@ -76,7 +77,7 @@ fn forget(id: &KeyId, world: &World) -> Decision {
 }
 
 /// Nothing remains of a key that is being deleted, also while a finalizer holds it.
-fn leave(id: &KeyId, key: Option<&APIKey>, world: &World) -> Decision {
+fn leave(id: &KeyId, key: Option<&APIKey>, world: &World, now: Timestamp) -> Decision {
     let mut decision = Decision {
         writes: credential::withdraw(id, world, |_| None),
         ..Decision::default()
@@ -93,8 +94,12 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World) -> Decision {
             .finalizers()
             .iter()
             .any(|it| it == name::LEGACY_FINALIZER);
-        if is_held && decision.writes.is_empty() {
-            decision.writes.push(Write::ReleaseKey(id.clone()));
+        if decision.writes.is_empty() {
+            decision.writes.extend(if is_held {
+                Some(Write::ReleaseKey(id.clone()))
+            } else {
+                status::ending(id, key, world, now)
+            });
         }
     }
     decision
@@ -111,7 +116,7 @@ fn unreadable(id: &KeyId, flaw: &Flaw, world: &World, now: Timestamp) -> Decisio
     let mut decision = Decision::default();
     let is_its = |request: &&APIKeyRequest| request.key_uid().is_none_or(|uid| uid == flaw.uid);
     let request = world.requests_of(id).find(is_its);
-    let ruling = request.and_then(|request| ruling::find(request, world).ok().flatten());
+    let ruling = request.and_then(|request| ruling::find(request, world, now).ok().flatten());
     if ruling.is_some_and(|ruling| !ruling.spec.approved) {
         decision.writes = credential::withdraw(id, world, |_| None);
     } else {
@@ -160,7 +165,7 @@ impl<'a> Case<'a> {
         let elsewhere = || world.requests_of(id).find(is_mine).filter(|_| !is_open);
         let request = world.find_request(&home).filter(is_mine).or_else(elsewhere);
         let ruling = match request {
-            Some(request) => ruling::find(request, world),
+            Some(request) => ruling::find(request, world, now),
             None => Ok(None),
         };
         let terms = terms::of(key, request, ruling.as_ref().ok().copied().flatten());

@@ -3,7 +3,7 @@
 //! It waits for no document: what was not answered yet keeps its last word.
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, kind, not_readable, not_seen, render,
+    Fact, OidcState, OpenApiState, PlanFault, kind, not_readable, not_seen, render, selector_open,
     selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
@@ -144,7 +144,15 @@ fn around(
     facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);
     if !opens.is_empty() || !opened_by.is_empty() {
-        facts.push(selector_shared(&opens, &opened_by));
+        facts.push(selector_shared(id, &opens, &opened_by));
+    }
+    let rule = found
+        .auth
+        .key_rule
+        .as_ref()
+        .and_then(|it| it.api_key.as_ref());
+    if rule.is_some_and(|it| it.all_namespaces) {
+        facts.push(selector_open());
     }
     (facts, kept)
 }

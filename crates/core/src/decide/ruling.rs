@@ -1,16 +1,19 @@
 //! Of all decisions about a request, which one counts?
 //!
 //! The newest `reviewedAt` decides, then the newest creation, and a denial wins
-//! a tie.
+//! a tie. Nobody decides ahead of time ([`taken`]).
 
 use devportal_api::condition::{Review, Validity, whole_second};
-use devportal_api::id::{ApprovalId, RequestId};
-use devportal_api::name::annotation;
-use devportal_api::{APIKeyApproval, APIKeyRequest};
+use devportal_api::id::{ApprovalId, ProductId, RequestId};
+use devportal_api::name::{self, annotation};
+use devportal_api::product::ApprovalMode;
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_mirror::{Flaw, Found};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
+use super::key::shadows;
 use super::{after, terms};
 use crate::decision::Owner;
 use crate::world::{Doubt, World};
@@ -24,6 +27,7 @@ use crate::world::{Doubt, World};
 pub(super) fn find<'a>(
     request: &APIKeyRequest,
     world: &'a World,
+    now: Timestamp,
 ) -> Result<Option<&'a APIKeyApproval>, Doubt> {
     let id = RequestId::of(request);
     let newest = world
@@ -32,7 +36,7 @@ pub(super) fn find<'a>(
         .max_by_key(|approval| {
             let created = approval.meta().creation_timestamp.as_ref().map(|at| at.0);
             (
-                approval.spec.reviewed_at.0,
+                taken(approval, world, now),
                 created,
                 !approval.spec.approved,
                 approval.name_any(),
@@ -59,6 +63,96 @@ pub(super) fn find<'a>(
     }
 }
 
+/// How far a clock may be ahead unnoticed: the API server tells creations in whole
+/// seconds.
+const UNNOTICED: SignedDuration = SignedDuration::from_secs(1);
+
+/// When a decision counts as taken: at its `reviewedAt`, unless that is later than it was
+/// made. A reviewer whose clock is ahead overrules nobody who decides after them.
+fn taken(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
+    let at = approval.spec.reviewed_at.0;
+    let flaw = world.approvals().flaw(&ApprovalId::of(approval));
+    let is_unreadable = flaw.is_some_and(|it| it.has_hole("spec.reviewedAt"));
+    let made = made(approval, world, now);
+    // A denial of an unreadable time is outlived by none.
+    if is_unreadable || at <= after(made, UNNOTICED) {
+        at
+    } else {
+        made
+    }
+}
+
+/// When a decision was made as it is: when it was created, or for one that was edited, when
+/// the controller saw that.
+fn made(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
+    let meta = approval.meta();
+    let created = meta.creation_timestamp.as_ref().map(|at| at.0);
+    let is_edited = meta.generation.is_some_and(|it| it > 1);
+    let edited = match noted(approval) {
+        Some(at) => Some(at),
+        None if world.keeps::<APIKeyApproval>("status.countsFrom") => Some(now),
+        None => None,
+    };
+    edited.filter(|_| is_edited).or(created).unwrap_or(now)
+}
+
+/// When the controller saw a decision that is dated ahead, as it is now.
+fn noted(approval: &APIKeyApproval) -> Option<Timestamp> {
+    let status = approval.status.as_ref()?;
+    let is_of_this = status.observed_generation == approval.meta().generation;
+    let at = status.counts_from.as_ref().filter(|_| is_of_this);
+    at.map(|at| at.0)
+}
+
+/// What is to be noted of when a decision counts from: of one that was edited and is dated
+/// ahead, when that was seen.
+pub(super) fn note(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Option<Time> {
+    let taken = taken(approval, world, now);
+    let is_edited = approval.meta().generation.is_some_and(|it| it > 1);
+    let is_ahead = taken != approval.spec.reviewed_at.0;
+    (is_edited && is_ahead).then(|| Time(whole_second(taken)))
+}
+
+/// The decision that counts in the place of one that was made after it: whoever made that
+/// would not expect it.
+pub(super) fn overruler<'a>(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    world: &'a World,
+    now: Timestamp,
+) -> Option<&'a APIKeyApproval> {
+    let winner = find(request, world, now).ok().flatten()?;
+    let created = |it: &APIKeyApproval| it.meta().creation_timestamp.as_ref().map(|at| at.0);
+    let is_edited = approval.meta().generation.is_some_and(|it| it > 1);
+    let is_later = is_edited || created(approval) >= created(winner);
+    let is_other = winner.meta().uid != approval.meta().uid;
+    let differs = winner.spec.approved != approval.spec.approved;
+    (is_other && is_later && differs).then_some(winner)
+}
+
+/// Whether a person's denial keeps the requester from what the product would approve by
+/// itself: whatever becomes of the request, it stands.
+pub(super) fn stands(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    world: &World,
+    now: Timestamp,
+) -> bool {
+    let id = RequestId::of(request);
+    let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
+    let product = world.find_product(&product);
+    let name = approval.name_any();
+    let is_ours = [name::auto_approval(&id), name::phase_approval(&id)]
+        .iter()
+        .any(|ours| ours.name == name);
+    let counts = || find(request, world, now).ok().flatten();
+    world.keeps::<APIKeyApproval>("status.denies")
+        && !approval.spec.approved
+        && !is_ours
+        && product.is_some_and(|it| it.spec.approval_mode == ApprovalMode::Automatic)
+        && counts().is_some_and(|it| it.meta().uid == approval.meta().uid)
+}
+
 /// A decision about the request of which no more can be read than that, unless the
 /// request was denied after it was made.
 fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -> Option<Doubt> {
@@ -83,9 +177,13 @@ fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -
 /// the same name: nothing is granted before the approval is tied to its
 /// request. A denial need not wait.
 fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
-    let is_tied = match owning_request(approval) {
-        Some(owner) => request.meta().uid.as_deref() == Some(owner),
-        None => !approval.spec.approved,
+    let is_tied = if let Some(owner) = owning_request(approval) {
+        request.meta().uid.as_deref() == Some(owner)
+    } else {
+        // One that stands is of whom it denied.
+        let denies = approval.status.as_ref().and_then(|it| it.denies.as_ref());
+        let requester = &request.spec.requested_by.user_id;
+        !approval.spec.approved && denies.is_none_or(|it| it.user_id == *requester)
     };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
@@ -101,7 +199,8 @@ pub(super) fn objection(
     world: &World,
 ) -> Option<Validity> {
     let id = RequestId::of(request);
-    let is_tied = owning_request(approval) == request.meta().uid.as_deref();
+    let owner = owning_request(approval);
+    let is_tied = owner.is_none() || owner == request.meta().uid.as_deref();
     let is_noted = is_tied
         && (terms::recorded(approval).is_some()
             || terms::is_unreadable(&ApprovalId::of(approval), world));
@@ -121,6 +220,38 @@ pub(super) fn objection(
     is_refused.then_some(Validity::OwnRequest(id))
 }
 
+/// Whether a request is that of a key that is there. One of an earlier key of the name, as
+/// after a restore, is made anew: nothing is tied to it.
+pub(super) fn is_of_living_key(request: &APIKeyRequest, world: &World) -> bool {
+    let id = request.key_id();
+    let key = world.find_key(&id);
+    key.is_some_and(|key| shadows(request, &id, key))
+}
+
+/// Whether an approval is older than the key of the name that is there: key and decision
+/// were restored from a backup. It counts for what it was given for, once the request is
+/// made anew.
+pub(super) fn is_restored(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    world: &World,
+) -> bool {
+    let is_older = |key: &APIKey| {
+        is_older(approval, key)
+            && key.spec.requested_by.user_id == request.spec.requested_by.user_id
+    };
+    approval.spec.approved
+        && owning_request(approval).is_none()
+        && objection(approval, request, world).is_none()
+        && world.find_key(&request.key_id()).is_some_and(is_older)
+}
+
+/// Whether a decision is older than the key.
+pub(super) fn is_older(approval: &APIKeyApproval, key: &APIKey) -> bool {
+    let created = key.meta().creation_timestamp.as_ref();
+    created.is_some_and(|at| approval.spec.reviewed_at.0 < at.0)
+}
+
 /// Whether we may write an approval of this name about a request: one of an
 /// earlier request goes first.
 pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
@@ -138,10 +269,14 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
 
 /// When a decision of ours is taken, so that it counts before the last one,
 /// also within one second.
-pub(super) fn moment_after(last: Option<&APIKeyApproval>, now: Timestamp) -> Timestamp {
-    let now = whole_second(now);
-    last.map_or(now, |last| {
-        let after_it = after(last.spec.reviewed_at.0, SignedDuration::from_secs(1));
+pub(super) fn moment_after(
+    last: Option<&APIKeyApproval>,
+    world: &World,
+    now: Timestamp,
+) -> Timestamp {
+    let second = whole_second(now);
+    last.map_or(second, |last| {
+        let after_it = after(taken(last, world, now), SignedDuration::from_secs(1));
         whole_second(now.max(after_it))
     })
 }

@@ -97,6 +97,19 @@ pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
         })
 }
 
+/// Whether it is yet to be noted what restored approvals of a request cover: until then the
+/// request stays, which is all that tells.
+pub(super) fn is_to_be_noted(request: &APIKeyRequest, world: &World) -> bool {
+    let may_be_recorded = world.keeps::<APIKeyApproval>("status.terms");
+    let id = RequestId::of(request);
+    let mut approvals = world.approvals_of(&id);
+    may_be_recorded
+        && !ruling::is_of_living_key(request, world)
+        && approvals.any(|approval| {
+            recorded(approval).is_none() && ruling::is_restored(approval, request, world)
+        })
+}
+
 /// Whether what an approval covers cannot be read: it is not to be recorded anew.
 pub(super) fn is_unreadable(id: &ApprovalId, world: &World) -> bool {
     let flaw = world.approvals().flaw(id);

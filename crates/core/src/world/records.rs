@@ -54,8 +54,7 @@ impl World {
             (request.uid(), is_leaving, request.terms())
         };
         if old.as_deref().map(facts) != new.as_deref().map(facts) {
-            let approvals = self.approvals_by_request.referrers(&id);
-            dirty.extend(approvals.cloned().map(Id::Approval));
+            self.dirty_approvals_of(&id, dirty);
         }
     }
 
@@ -72,7 +71,52 @@ impl World {
         }
         self.approvals_by_request
             .set(&id, new.as_ref().map(|approval| approval.request_id()));
+        // Which of them counts may be another now.
+        for approval in [&old, &new].into_iter().flatten() {
+            self.dirty_approvals_of(&approval.request_id(), dirty);
+        }
+        self.denial_changed(&id, new.as_deref(), dirty);
         dirty.insert(Id::Approval(id));
+    }
+
+    pub(super) fn dirty_approvals_of(&self, request: &RequestId, dirty: &mut Dirty) {
+        let approvals = self.approvals_by_request.referrers(request);
+        dirty.extend(approvals.cloned().map(Id::Approval));
+    }
+
+    /// Whoever was denied, or is no more, asks for what approves by itself.
+    fn denial_changed(&mut self, id: &ApprovalId, new: Option<&APIKeyApproval>, dirty: &mut Dirty) {
+        let before = self.denials.targets(id).next().cloned();
+        let after = new.and_then(|it| {
+            let is_alive = it.meta().deletion_timestamp.is_none();
+            let denies = it.status.as_ref()?.denies.as_ref();
+            let denies = denies.filter(|_| is_alive && !it.spec.approved)?;
+            let product = ProductId::new(&id.namespace, &denies.api_product);
+            Some((product, denies.user_id.clone()))
+        });
+        if before == after {
+            return;
+        }
+        self.denials.set(id, after.clone());
+        for (product, user) in before.into_iter().chain(after) {
+            let keys = self.keys_by_product.referrers(&product);
+            let is_theirs = |key: &&KeyId| {
+                let key = self.find_key(key);
+                key.is_some_and(|it| it.spec.requested_by.user_id == user)
+            };
+            dirty.extend(keys.filter(is_theirs).cloned().map(Id::Key));
+        }
+    }
+
+    /// The denial that keeps a requester from the automatic approvals of a product.
+    pub(crate) fn standing_denial(
+        &self,
+        product: &ProductId,
+        user: &str,
+    ) -> Option<&APIKeyApproval> {
+        let whom = (product.clone(), user.to_owned());
+        let mut denials = self.denials.referrers(&whom);
+        denials.find_map(|id| self.find_approval(id))
     }
 
     /// A product tells of the keys whose requests are refused: their owner sees them

@@ -1,8 +1,10 @@
 //! What depends on Secrets? Of their values only fingerprints are known.
 
-use devportal_api::id::{KeyId, SecretId};
+use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::name::{annotation, label};
-use devportal_mirror::{Credential, Difference, SecretFacts, Stray};
+use devportal_mirror::{
+    Credential, Difference, Fingerprint, SecretFacts, Stray, ValueFacts, Version,
+};
 
 use super::{Dirty, World};
 use crate::change::Source;
@@ -41,6 +43,37 @@ impl World {
         let stands = self.credentials.find(id).or_else(|| self.find_stray(id));
         let key = stands.and_then(key_of);
         self.secrets_by_key.set(id, key);
+        let value = self.credentials.find(id).and_then(value_of);
+        let before: Vec<_> = self.credentials_by_value.targets(id).copied().collect();
+        if before != Vec::from_iter(value) {
+            self.credentials_by_value.set(id, value);
+            for value in before.into_iter().chain(value) {
+                self.dirty_keys_with(value, dirty);
+            }
+        }
+    }
+
+    /// Of keys with one value one counts, and which may be another now.
+    fn dirty_keys_with(&self, value: Fingerprint, dirty: &mut Dirty) {
+        let credentials = self.credentials_by_value.referrers(&value);
+        let keys = credentials.flat_map(|id| self.secrets_by_key.targets(id));
+        dirty.extend(keys.cloned().map(Id::Key));
+        let sources = self.sources_by_value.referrers(&value);
+        let keys = sources.flat_map(|id| self.keys_by_source.referrers(id));
+        dirty.extend(keys.cloned().map(Id::Key));
+    }
+
+    /// The Secrets that the gateway reads with a value.
+    pub(crate) fn credentials_with(&self, value: &Fingerprint) -> impl Iterator<Item = Holder> {
+        let credentials = self.credentials_by_value.referrers(value);
+        credentials.filter_map(|id| {
+            let facts = self.credentials.find(id)?;
+            Some(Holder {
+                key: key_of(facts)?,
+                product: product_of(facts)?,
+                version: facts.version,
+            })
+        })
     }
 
     fn find_stray(&self, id: &SecretId) -> Option<&SecretFacts> {
@@ -60,6 +93,12 @@ impl World {
             _ => true,
         };
         if is_news {
+            // That a generated value is in use elsewhere is the other's concern.
+            let value = match &new {
+                Source::Is(facts) if !facts.annotations.has(annotation::DIGEST) => value_of(facts),
+                _ => None,
+            };
+            self.sources_by_value.set(id, value);
             self.sources.insert(id.clone(), new);
             dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
         }
@@ -89,6 +128,32 @@ impl World {
     pub fn find_source(&self, id: &SecretId) -> Option<&Source> {
         self.sources.get(id)
     }
+}
+
+/// Whose a Secret that the gateway reads is.
+pub(crate) struct Holder {
+    pub(crate) key: KeyId,
+    /// The product that it was made for.
+    pub(crate) product: ProductId,
+    pub(crate) version: Version,
+}
+
+fn value_of(facts: &SecretFacts) -> Option<Fingerprint> {
+    match facts.value {
+        ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
+        ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => None,
+    }
+}
+
+/// The product that an enforcement Secret was made for: by annotation, or by the published
+/// labels.
+fn product_of(facts: &SecretFacts) -> Option<ProductId> {
+    let noted = facts.annotations.get(annotation::PRODUCT);
+    if let Some((namespace, name)) = noted.and_then(|whole| whole.split_once('/')) {
+        return Some(ProductId::new(namespace, name));
+    }
+    let namespace = facts.labels.get(label::PRODUCT_NAMESPACE)?;
+    Some(ProductId::new(namespace, facts.labels.get(label::PRODUCT)?))
 }
 
 /// Whether an unlabelled Secret is a credential still: it notes a key, or has the labels

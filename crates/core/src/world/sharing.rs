@@ -1,8 +1,9 @@
-//! Whose keys open whose API? Where selectors overlap across namespaces.
+//! Whose keys open whose API? Where selectors overlap.
 //!
 //! Authorino takes every Secret that a selector selects, whoever it was made for:
 //! a selector that is copied to another namespace makes keys there that open the
-//! API here. Nobody is taken in by surprise when both owners are told.
+//! API here, and two products on one route are one door. Nobody is taken in by surprise
+//! when both owners are told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,7 +36,7 @@ struct Side {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// The products of other namespaces that a product has keys in common with.
+/// The products that a product has keys in common with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlap {
     /// Its keys open these as well.
@@ -76,18 +77,18 @@ impl Sharing {
         let Some(side) = self.sides.get(id) else {
             return Overlap::default();
         };
-        let is_elsewhere = |other: &&ProductId| other.namespace != id.namespace;
+        let is_other = |other: &&ProductId| *other != id;
         let carried: BTreeSet<_> = side.labels.iter().flatten().flat_map(met).collect();
         let opens = carried
             .iter()
             .flat_map(|demand| self.selectors.referrers(demand))
-            .filter(is_elsewhere)
+            .filter(is_other)
             .filter(|other| self.sides.get(other).is_some_and(|other| fits(side, other)));
         let asked: BTreeSet<_> = asked(&side.selector).into_iter().collect();
         let opened_by = asked
             .iter()
             .flat_map(|demand| self.carriers.referrers(demand))
-            .filter(is_elsewhere)
+            .filter(is_other)
             .filter(|other| self.sides.get(other).is_some_and(|other| fits(other, side)));
         Overlap {
             opens: opens.cloned().collect(),
@@ -139,8 +140,14 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
 }
 
 impl World {
-    /// The products of other namespaces whose keys open this one, or that its
-    /// keys open.
+    /// Whether a key of the one product opens the other, or the other way round.
+    pub(crate) fn share_keys(&self, a: &ProductId, b: &ProductId) -> bool {
+        let sides = &self.sharing.sides;
+        a == b
+            || matches!((sides.get(a), sides.get(b)), (Some(a), Some(b)) if fits(a, b) || fits(b, a))
+    }
+
+    /// The products whose keys open this one, or that its keys open.
     pub fn overlap_of(&self, id: &ProductId) -> Overlap {
         self.sharing.of(id)
     }

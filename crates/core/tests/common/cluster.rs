@@ -12,7 +12,8 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
 use devportal_core::change::Source;
 use devportal_mirror::{
-    Credential, Fingerprint, Flaw, Scope, SecretFacts, Stray, Told, Trouble, ValueFacts, Version,
+    Credential, Fingerprint, Fit, Flaw, Scope, SecretFacts, Stray, Told, Trouble, ValueFacts,
+    Version,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -46,6 +47,9 @@ pub struct Secret {
     pub value: Option<String>,
     /// Whether we made it, whatever became of it since.
     pub ours: bool,
+    /// Whether a finalizer holds it.
+    pub held: bool,
+    pub deleting: bool,
 }
 
 impl Secret {
@@ -60,6 +64,7 @@ impl Secret {
             None => ValueFacts::NoEntry,
             Some("") => ValueFacts::Empty,
             Some(value) => ValueFacts::Value {
+                fit: fit(value),
                 fingerprint: fingerprint(value),
                 intact: self
                     .annotations
@@ -73,9 +78,18 @@ impl Secret {
             labels: self.labels.iter().collect(),
             annotations: self.annotations.iter().collect(),
             owner_uid: self.owner_uid.as_deref().map(Into::into),
-            deleting: false,
+            deleting: self.deleting,
             value,
         }
+    }
+}
+
+/// Values of tests are short.
+fn fit(value: &str) -> Fit {
+    match value {
+        "padded " => Fit::Padded,
+        "weak" => Fit::Short,
+        _ => Fit::Good,
     }
 }
 
@@ -462,7 +476,17 @@ impl Cluster {
         self.secrets.insert(name.clone(), new);
     }
 
+    /// Whoever held it lets it go.
+    pub fn delete_held(&mut self, name: &Name) {
+        self.put_secret(name, |it| it.held = false);
+        self.delete_secret(name);
+    }
+
     pub fn delete_secret(&mut self, name: &Name) -> Option<Secret> {
+        if self.secrets.get(name)?.held {
+            self.put_secret(name, |it| it.deleting = true);
+            return None;
+        }
         let old = self.secrets.remove(name)?;
         let version = Some(self.next());
         if old.is_enforcement() {

@@ -106,7 +106,11 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         Write::DeleteCredential { id, uid, unless } => Ok(look(cluster, unless.as_ref())
             .unwrap_or_else(|| {
                 delete_secret(cluster, id, uid);
-                deleted(&pair(&id.namespace, &id.name), uid)
+                let name = pair(&id.namespace, &id.name);
+                match cluster.secrets.get(&name).filter(|it| it.uid == *uid) {
+                    Some(held) => vec![cluster::enforcement(&name, held)],
+                    None => deleted(&name, uid),
+                }
             })),
         Write::DeleteSource { id, uid, .. } => {
             delete_secret(cluster, id, uid);
@@ -182,6 +186,13 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
                 bind(cluster, &name, owner);
             }
             answer
+        }
+        Write::ReleaseApproval(id) => {
+            let known = world.find_approval(id).and_then(ResourceExt::uid);
+            let name = pair(&id.namespace, &id.name);
+            edit::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| {
+                it.meta_mut().owner_references = None;
+            })
         }
         Write::DeleteApproval { id, uid, unless } => Ok(look(cluster, unless.as_ref())
             .unwrap_or_else(|| {
@@ -388,7 +399,12 @@ fn reviewed(cluster: &Cluster, approval: &Name, covered: Option<&ApprovedTerms>)
     };
     let is_its =
         (approval.owner_references().iter()).all(|it| Some(&it.uid) == request.uid().as_ref());
-    if !is_its {
+    // Of a restored key whoever decided was shown the one before.
+    let key = request.key_id();
+    let key = cluster.keys.get(&pair(&key.namespace, &key.name));
+    let created = key.and_then(|it| it.meta().creation_timestamp.clone());
+    let is_restored = created.is_some_and(|it| approval.spec.reviewed_at.0 < it.0);
+    if !is_its || is_restored {
         return;
     }
     let mut request = request.clone();

@@ -7,12 +7,14 @@ use devportal_api::condition::{AuthPolicyState, kind};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
+use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_core::decide;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
 use super::cluster::{Name, Secret};
-use super::fixture::CONSUMER;
+use super::fixture::{CONSUMER, OWNER};
 use super::hands::pair;
 use super::portal::offered;
 use super::simulation::Simulation;
@@ -128,6 +130,9 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());
+        if owner.is_none() && stands(simulation, approval) {
+            continue;
+        }
         assert_eq!(
             owner,
             request.uid(),
@@ -143,13 +148,42 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     approvals.sort_by_key(|it| {
         let created = it.meta().creation_timestamp.as_ref().unwrap().0;
         (
-            it.spec.reviewed_at.0,
+            taken(it, simulation.cluster.now),
             created,
             !it.spec.approved,
             it.name_any(),
         )
     });
     approvals.pop()
+}
+
+/// When a decision counts as taken: not after it was made.
+fn taken(approval: &APIKeyApproval, now: Timestamp) -> Timestamp {
+    let at = approval.spec.reviewed_at.0;
+    let status = approval.status.clone().unwrap_or_default();
+    let made = if approval.meta().generation == Some(1) {
+        approval.meta().creation_timestamp.clone().unwrap().0
+    } else if status.observed_generation == approval.meta().generation {
+        status.counts_from.map_or(now, |it| it.0)
+    } else {
+        now
+    };
+    let is_ahead = at.duration_since(made) > SignedDuration::from_secs(1);
+    if is_ahead { made } else { at }
+}
+
+/// Whether a denial says that it holds whatever becomes of its request.
+fn stands(simulation: &Simulation, approval: &APIKeyApproval) -> bool {
+    let status = approval.status.clone().unwrap_or_default();
+    let request = approval.request_id();
+    let request = simulation
+        .cluster
+        .requests
+        .get(&pair(&request.namespace, &request.name));
+    let product = request.map(|it| it.spec.api_product_ref.name.clone());
+    let product = product.map(|it| &simulation.cluster.products[&pair(OWNER, &it)]);
+    let is_automatic = product.is_some_and(|it| it.spec.approval_mode == ApprovalMode::Automatic);
+    !approval.spec.approved && is_automatic && status.denies.is_some()
 }
 
 fn terms<'a>(simulation: &Simulation, key: &'a APIKey) -> Option<&'a ApprovedTerms> {
@@ -207,6 +241,10 @@ fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static st
         None => return (kind::FAILED, "SecretNotFound"),
         Some(None) => return (kind::FAILED, "SecretAPIKeyNotFound"),
         Some(Some("")) => return (kind::FAILED, "SecretAPIKeyEmpty"),
+        Some(Some("padded ")) => return (kind::FAILED, "SecretAPIKeyUnsendable"),
+        Some(Some("weak")) if simulation.world.settings().refuses_weak => {
+            return (kind::FAILED, "SecretAPIKeyWeak");
+        }
         Some(Some(_)) => {}
     }
     match found {
@@ -245,13 +283,9 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
     let found = simulation.world.find_discovery(&product);
     let is_ready = found.is_some_and(|it| matches!(it.auth.state, AuthPolicyState::Found(_)));
     let (state, _) = expected(simulation, key);
-    let is_stuck = key
-        .status
-        .as_ref()
-        .unwrap()
-        .conditions
-        .iter()
-        .any(|it| ["SecretConflict", "SelectorUnsatisfiable"].contains(&it.reason.as_str()));
+    let is_stuck = key.status.as_ref().unwrap().conditions.iter().any(|it| {
+        ["SecretConflict", "SelectorUnsatisfiable", "ValueInUse"].contains(&it.reason.as_str())
+    });
     if state != kind::APPROVED || !is_ready || is_stuck {
         return;
     }

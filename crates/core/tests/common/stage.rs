@@ -114,6 +114,7 @@ fn short(write: &Write) -> &'static str {
         Write::DeleteRequest { .. } => "delete request",
         Write::ApplyApproval { .. } => "apply approval",
         Write::AdoptApproval { .. } => "adopt approval",
+        Write::ReleaseApproval(_) => "release approval",
         Write::DeleteApproval { .. } => "delete approval",
         Write::ReleaseKey(_) => "release key",
         Write::ProductStatus(..) => "product status",

@@ -103,32 +103,34 @@ pub(in crate::decide) fn retire(
     )
 }
 
-/// The credentials that open the API now, the one that stays last. Without a Kuadrant
-/// none does, and nobody watches what becomes of them.
+/// The credentials that open the API now, the one that stays last; those that are being
+/// deleted and held come first. Without a Kuadrant none does, and nobody watches what becomes
+/// of them.
 pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
     if world.kuadrant_namespace().is_none() {
         return vec![];
     }
     let existing: Vec<_> = world.credentials_of(id).collect();
-    let mut live: Vec<_> = existing
-        .iter()
-        .map(|(id, facts)| LiveCredential {
-            id: id.name.clone(),
-            revision: revision_of(facts),
-            digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
-            ends_at: (revision_of(facts) != key.revision())
-                .then(|| end_of(facts, &existing))
-                .flatten()
-                .map(Time),
+    let mut live: Vec<_> = world
+        .enforcement_of(id)
+        .map(|(id, facts)| {
+            let told = LiveCredential {
+                id: id.name.clone(),
+                revision: revision_of(facts),
+                digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
+                ends_at: (revision_of(facts) != key.revision())
+                    .then(|| end_of(facts, &existing))
+                    .flatten()
+                    .map(Time),
+            };
+            (!facts.deleting, told)
         })
         .collect();
-    live.sort_by_key(|it| {
-        (
-            it.revision == key.revision(),
-            it.ends_at.clone().map(|at| at.0),
-        )
+    live.sort_by_key(|(stays, it)| {
+        let is_current = it.revision == key.revision();
+        (*stays, is_current, it.ends_at.clone().map(|at| at.0))
     });
-    live
+    live.into_iter().map(|(_, it)| it).collect()
 }
 
 /// The Secrets of values that go on for a while, the newest first.

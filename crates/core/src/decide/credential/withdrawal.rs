@@ -3,7 +3,7 @@
 use devportal_api::APIKey;
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::name::{self, annotation, label};
-use devportal_mirror::SecretFacts;
+use devportal_mirror::{SecretFacts, ValueFacts};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -95,8 +95,8 @@ pub(in crate::decide) fn withdraw_source(id: &KeyId, key: &APIKey, world: &World
     let Some(Source::Is(facts)) = world.find_source(&source) else {
         return None;
     };
-    let is_ours = is_owned(facts, key) && !facts.deleting;
-    (key.is_generated() && is_ours).then(|| delete_source(&source, facts))
+    let is_ours = is_owned(facts, key) || is_orphan(facts, id);
+    (key.is_generated() && is_ours && !facts.deleting).then(|| delete_source(&source, facts))
 }
 
 /// The write that deletes an enforcement Secret as it was seen.
@@ -124,6 +124,20 @@ pub(super) fn delete_source(id: &SecretId, facts: &SecretFacts) -> Write {
 /// Whether a source is ours.
 pub(super) fn is_owned(facts: &SecretFacts, key: &APIKey) -> bool {
     facts.owner_uid.is_some() && facts.owner_uid.as_deref() == key.uid().as_deref()
+}
+
+/// Whether a source is one that we made for a key of this name, and lost its owner: by a
+/// restore, or with a key that was deleted without it.
+pub(super) fn is_orphan(facts: &SecretFacts, id: &KeyId) -> bool {
+    let of = facts.annotations.get(annotation::KEY);
+    let is_intact = matches!(
+        facts.value,
+        ValueFacts::Value {
+            intact: Some(true),
+            ..
+        }
+    );
+    facts.owner_uid.is_none() && of == Some(&id.to_string()) && is_intact
 }
 
 /// Whether a source is one that version 0.1 made for this key: the gateway reads it.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Case, GRACE, Standing};
 use crate::brake::{Cause, Hindrance};
-use crate::decide::{after, credential, instant};
+use crate::decide::{after, credential, instant, ruling};
 use crate::decision::{Decision, Group, Presence, Write};
 use crate::discover::{self, Discovery};
 use crate::world::{Doubt, World};
@@ -79,7 +79,9 @@ impl Case<'_> {
             Blocker::ProductDeleting(_)
             | Blocker::SecretNotFound(_)
             | Blocker::SecretEntryNotFound(_)
-            | Blocker::SecretEntryEmpty(_) => Course::Suspend(None),
+            | Blocker::SecretEntryEmpty(_)
+            | Blocker::SecretValueUnsendable(..)
+            | Blocker::SecretValueWeak(..) => Course::Suspend(None),
             Blocker::ProductNotFound(product) => {
                 let is_seen = matches!(self.world.products().look(product), Found::Ended);
                 Course::Suspend((!is_seen).then(|| Presence::Product(product.clone())))
@@ -156,7 +158,7 @@ impl Case<'_> {
                 self.withdrawal(None, true),
             ),
             Course::Suspend(unless) => (
-                Access::Settled(None),
+                Access::Settled(self.held()),
                 self.withdrawal(unless.as_ref(), false),
             ),
             Course::Hold(until) => {
@@ -192,12 +194,16 @@ impl Case<'_> {
     /// What keeps it from being said that all access is gone: nobody can look, or a
     /// finalizer holds a Secret that the gateway goes on reading.
     fn not_yet_gone(&self) -> Option<Enforcement> {
-        let held = (self.world.enforcement_of(self.id)).find(|(_, facts)| facts.deleting);
-        if let Some((id, _)) = held {
-            return Some(credential::held(id));
-        }
-        let namespace = self.world.kuadrant_namespace()?;
-        self.unseen_secrets(namespace)
+        self.held().or_else(|| {
+            let namespace = self.world.kuadrant_namespace()?;
+            self.unseen_secrets(namespace)
+        })
+    }
+
+    /// A Secret that is to go, is held, and has a value that no other Secret of the key has:
+    /// the gateway goes on reading it.
+    fn held(&self) -> Option<Enforcement> {
+        credential::find_held(self.id, self.world).map(credential::held)
     }
 
     /// Why the enforcement Secrets cannot be listed, if they cannot.
@@ -268,12 +274,16 @@ impl Case<'_> {
             namespace,
             world: self.world,
             now: self.now,
+            is_restored: (self.ruling()).is_some_and(|it| ruling::is_older(it, self.key)),
         };
         match recipe.next() {
             credential::Step::Write(writes) => (Access::Writing, writes),
             credential::Step::Wait => (Access::Waiting, vec![]),
             credential::Step::Stuck(why) => (Access::Settled(Some(why)), vec![]),
-            credential::Step::Done => (Access::Settled(Some(self.enforcement(found))), vec![]),
+            credential::Step::Done => {
+                let enforcement = self.held().unwrap_or_else(|| self.enforcement(found));
+                (Access::Settled(Some(enforcement)), vec![])
+            }
         }
     }
 
@@ -293,6 +303,7 @@ impl Case<'_> {
             match found.limits(tier) {
                 None => Enforcement::UnknownTier(tier.clone()),
                 Some(_) if found.plan.is_not_enforced() => Enforcement::PlansNotEnforced,
+                Some(_) if let Some(why) = self.weakness() => Enforcement::WeakValue(why),
                 Some(limits) if *limits == Limits::default() => {
                     Enforcement::Unlimited(tier.clone())
                 }

@@ -5,9 +5,9 @@ use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
 use devportal_api::condition::{Refused, auto};
 use devportal_api::id::{ApprovalId, KeyId, RequestId};
 use devportal_api::name;
-use devportal_api::product::ApprovalMode;
+use devportal_api::product::{ApprovalMode, PublishStatus};
 use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
-use devportal_api::{APIKey, APIKeyRequest};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::Found;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -58,6 +58,7 @@ impl Case<'_> {
             !shadows(request, self.id, self.key) || (has_moved && !is_home(request))
         });
         let mut writes: Vec<Write> = others
+            .filter(|request| !terms::is_to_be_noted(request, self.world))
             .filter_map(|request| delete_request(request, self.elsewhere(request)))
             .collect();
         let product = self.world.products().look(&self.key.product_id());
@@ -132,6 +133,8 @@ impl Case<'_> {
         let is_ours = outgrown.is_some_and(|ruling| ruling.name_any() == id.name);
         let is_due = (self.is_undecided() || is_ours)
             && self.inheritance() != Some(false)
+            && self.standing_denial().is_none()
+            && !self.is_refused_draft(product)
             && product.spec.approval_mode == ApprovalMode::Automatic
             && !self.is_source_unread()
             && self.blocker(product_id).is_none();
@@ -141,11 +144,24 @@ impl Case<'_> {
             Verdict {
                 approved: true,
                 reviewed_by: auto::REVIEWER.to_owned(),
-                reviewed_at: ruling::moment_after(self.ruling(), self.now),
+                reviewed_at: ruling::moment_after(self.ruling(), self.world, self.now),
                 reason: auto::REASON,
                 message: Some(auto::MESSAGE),
             },
         )
+    }
+
+    /// Whether a product is a draft, and approves nothing by itself for that.
+    pub(super) fn is_refused_draft(&self, product: &APIProduct) -> bool {
+        let is_draft = product.spec.publish_status == PublishStatus::Draft;
+        is_draft && self.world.settings().refuses_drafts
+    }
+
+    /// The denial that keeps whoever asks from an automatic approval.
+    pub(super) fn standing_denial(&self) -> Option<&APIKeyApproval> {
+        let product = self.key.product_id();
+        let requester = &self.key.spec.requested_by.user_id;
+        self.world.standing_denial(&product, requester)
     }
 
     /// The name of an approval of ours.
@@ -216,7 +232,7 @@ impl Case<'_> {
 
 /// Whether a request is this very key's: one of an earlier key of the same name
 /// is not.
-pub(super) fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
+pub(in crate::decide) fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
     let uid = request.key_uid();
     request.key_id() == *id && (uid.is_none() || uid == key.meta().uid.as_deref())
 }

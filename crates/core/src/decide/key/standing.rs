@@ -3,7 +3,7 @@
 
 use devportal_api::condition::{AuthPolicyState, Blocker, Lifecycle};
 use devportal_api::id::ProductId;
-use devportal_mirror::{Found, Scope, Sight, ValueFacts};
+use devportal_mirror::{Fit, Found, Scope, Sight, ValueFacts};
 use kube::Resource;
 
 use super::{Case, ruling};
@@ -163,7 +163,31 @@ impl Case<'_> {
         match &facts.value {
             ValueFacts::NoEntry => Some(Blocker::SecretEntryNotFound(secret)),
             ValueFacts::Empty => Some(Blocker::SecretEntryEmpty(secret)),
-            ValueFacts::Value { .. } | ValueFacts::Unread => None,
+            ValueFacts::Value { fit, .. } => match words(*fit)? {
+                Words::Unsendable(why) => Some(Blocker::SecretValueUnsendable(secret, why)),
+                Words::Weak(why) if self.world.settings().refuses_weak => {
+                    Some(Blocker::SecretValueWeak(secret, why))
+                }
+                Words::Weak(_) => None,
+            },
+            ValueFacts::Unread => None,
+        }
+    }
+
+    /// Why the value of a brought key can be guessed, if it can.
+    pub(super) fn weakness(&self) -> Option<&'static str> {
+        if self.key.is_generated() {
+            return None;
+        }
+        match self.world.find_source(&self.key.source_secret())? {
+            Source::Is(facts) => match facts.value {
+                ValueFacts::Value { fit, .. } => match words(fit)? {
+                    Words::Weak(why) => Some(why),
+                    Words::Unsendable(_) => None,
+                },
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -183,4 +207,25 @@ impl Case<'_> {
 /// A kind that is not followed at the moment: something may have come since.
 fn unfollowed(sight: &Sight) -> Option<Doubt> {
     (*sight != Sight::Current).then(|| Doubt::unseen("APIKeyRequest", sight))
+}
+
+/// What is wrong with a value.
+enum Words {
+    Unsendable(&'static str),
+    Weak(&'static str),
+}
+
+fn words(fit: Fit) -> Option<Words> {
+    Some(match fit {
+        Fit::Good => return None,
+        Fit::Padded => Words::Unsendable(
+            "white space or a line break is around it, as echo puts it behind; write it without",
+        ),
+        Fit::Unsendable => Words::Unsendable(
+            "it has characters that a header does not carry; use ASCII letters, digits and signs",
+        ),
+        Fit::TooLong => Words::Unsendable("it is longer than 4096 bytes"),
+        Fit::Short => Words::Weak("it is shorter than 16 characters"),
+        Fit::Placeholder => Words::Weak("it looks like the placeholder of an example"),
+    })
 }

@@ -1,19 +1,23 @@
 //! What does a key's status say? It mirrors what is, never what is being done.
 
-use devportal_api::condition::{Enforcement, Fact, Lifecycle, Refused, kind, render};
-use devportal_api::id::RequestId;
+use devportal_api::condition::{
+    Enforcement, Fact, Lifecycle, Refused, kind, product_is_draft, render, requester_denied,
+};
+use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
 use devportal_api::key::SecretKeyRef;
 use devportal_api::name::API_KEY_ENTRY;
+use devportal_api::product::ApprovalMode;
 use devportal_api::scheme::AuthScheme;
 use devportal_api::{APIKey, APIKeyRequest, APIKeyRequestStatus, APIKeyStatus};
 use devportal_mirror::Flaw;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 
 use super::access::{Course, doubtful};
 use super::{Case, Standing, ruling};
 use crate::change::Source;
+use crate::decide::credential;
 use crate::decision::{Decision, Write};
 use crate::world::{Doubt, World};
 
@@ -49,6 +53,7 @@ impl Case<'_> {
         let enforcement = enforcement.or(is_approved.then_some(Enforcement::Issuing));
         facts.extend(enforcement.as_ref().map(Enforcement::fact));
         facts.extend(refused.map(Refused::of_key));
+        facts.extend(self.held_up(standing));
         let generation = self.key.meta().generation;
         conditions.extend(render(&facts, &previous.conditions, generation, self.now));
 
@@ -73,6 +78,23 @@ impl Case<'_> {
         decision
             .writes
             .extend(request.and_then(|it| tell_request(it, conditions, self.world)));
+    }
+
+    /// Why a product that approves by itself does not.
+    fn held_up(&self, standing: &Standing) -> Option<Fact> {
+        let is_pending = matches!(standing, Standing::Known(Lifecycle::Pending));
+        let product = self.world.find_product(&self.key.product_id())?;
+        let is_automatic = product.spec.approval_mode == ApprovalMode::Automatic;
+        if !is_pending || !is_automatic {
+            return None;
+        }
+        match self.standing_denial() {
+            Some(denial) => Some(requester_denied(&ApprovalId::of(denial))),
+            None if self.is_refused_draft(product) => {
+                Some(product_is_draft(&ProductId::of(product)))
+            }
+            None => None,
+        }
     }
 
     /// How the key stood before it was in doubt.
@@ -133,6 +155,29 @@ impl Case<'_> {
             ..APIKeyStatus::default()
         }
     }
+}
+
+/// What a key says that is being deleted and held by somebody's finalizer, once nothing is
+/// left to do: it opens nothing, or what keeps it from that.
+pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) -> Option<Write> {
+    let previous = key
+        .status
+        .clone()
+        .filter(|_| !key.finalizers().is_empty())?;
+    let held = credential::find_held(id, world).map(credential::held);
+    let fact = held.unwrap_or(Enforcement::Ending).fact();
+    let mut conditions = previous.conditions.clone();
+    let renewed = render(&[fact], &conditions, key.meta().generation, now);
+    conditions.retain(|it| it.type_ != kind::ENFORCED);
+    conditions.extend(renewed);
+    let status = APIKeyStatus {
+        conditions,
+        credentials: credential::live(id, key, world),
+        secret_ref: None,
+        ..previous.clone()
+    };
+    let status = world.fit::<APIKey, _>("status", status, Some(&previous));
+    (status != previous).then(|| Write::KeyStatus(id.clone(), Box::new(status)))
 }
 
 /// The request's status, where it says something else.
