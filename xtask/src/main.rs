@@ -93,9 +93,7 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
-    let dir = arguments
-        .state_dir
-        .unwrap_or_else(|| repository().join(".stack"));
+    let dir = arguments.state_dir.unwrap_or_else(default_dir);
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let outcome = match arguments.verb {
         Verb::Up(arguments) => up::run(&dir, &arguments).await,
@@ -122,4 +120,9 @@ async fn main() -> ExitCode {
 /// Clients complain loudly while a server comes up; that is not news.
 fn filter() -> EnvFilter {
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error,kube_client=off"))
+}
+
+/// Where a stack is kept that nobody names another place for.
+fn default_dir() -> PathBuf {
+    repository().join(".stack")
 }

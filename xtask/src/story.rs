@@ -56,9 +56,16 @@ pub(crate) fn tell(dir: &Path, parts: &[Part]) -> Result<String> {
             .iter()
             .all(|p| parts.contains(p));
     let backstage = port("backstage").filter(|_| parts.contains(&Part::Backstage));
-    Ok(match backstage {
+    let told = match backstage {
         Some(port) if has_story => PORTAL.replace("URL\n", &format!("http://127.0.0.1:{port}\n")),
         _ if has_story => STORY.to_owned(),
         _ => BARE.to_owned(),
+    };
+    // Of this stack, and not of another one.
+    Ok(if dir == crate::default_dir() {
+        told
+    } else {
+        let env = format!("cargo xtask env --state-dir '{}'", dir.display());
+        told.replace("cargo xtask env", &env)
     })
 }

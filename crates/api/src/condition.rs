@@ -755,6 +755,15 @@ pub enum OpenApiState {
     ReadFailed(String),
     /// It is larger than this many bytes.
     TooLarge(u64),
+    /// It takes this many bytes in the cluster, which can hold no more than so many.
+    Unkeepable(u64, u64),
+}
+
+impl OpenApiState {
+    /// Whether it is too large to be shown, also the last one.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::Unkeepable(..))
+    }
 }
 
 impl OpenApiState {
@@ -780,6 +789,14 @@ impl OpenApiState {
                 false,
                 "SpecSizeTooLarge",
                 format!("OpenAPI spec is larger than the limit of {cap} bytes"),
+            ),
+            Self::Unkeepable(bytes, most) => (
+                false,
+                "SpecSizeTooLarge",
+                format!(
+                    "OpenAPI spec takes {bytes} bytes as the cluster keeps it, which can hold no \
+                     more than {most}: publish a smaller one"
+                ),
             ),
         };
         Fact::new(kind::OPENAPI_SPEC_READY, holds, reason, message)

@@ -58,6 +58,11 @@ pub struct APIProductSpec {
     /// Who sees the product in portals; absent: everyone who may see its namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    /// The AuthPolicy's rule that keys are made for, by name; absent: the one that was used
+    /// before, else the one of the lowest priority number, then the first by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub auth_rule: Option<String>,
 }
 
 /// Who answers for an API, as the organisation names them.
@@ -196,6 +201,10 @@ pub struct APIProductStatus {
     /// How a consumer authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovered_auth_scheme: Option<DiscoveredAuthScheme>,
+    /// The rule of it that keys are made for, by name (ours). It stays while the AuthPolicy
+    /// has it, whatever other rules come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_rule: Option<String>,
     /// `Ready`, `PlanPolicyDiscovered`, `AuthPolicyDiscovered`,
     /// `OIDCDiscovered` and, where a document is referenced,
     /// `OpenAPISpecReady`.

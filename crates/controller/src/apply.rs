@@ -44,6 +44,7 @@ pub(crate) struct Writer {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of the writes of one id.
+#[derive(Default)]
 pub(crate) struct Outcome {
     /// What the API server told, also when something failed.
     pub(crate) answers: Vec<Change>,
@@ -70,10 +71,7 @@ impl Writer {
     /// last seen. They are independent of each other: one that fails holds up
     /// none after it.
     pub(crate) async fn apply(&self, id: &Id, writes: Vec<(Write, Value)>) -> Outcome {
-        let mut outcome = Outcome {
-            answers: Vec::new(),
-            groups: Vec::new(),
-        };
+        let mut outcome = Outcome::default();
         for (write, seen) in writes {
             let (group, target) = (write.group(), write.target());
             let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;

@@ -288,8 +288,13 @@ impl Engine {
             );
             let hands = Arc::clone(&self.writer);
             let done = self.done.clone();
+            let mut leads = self.leads.clone();
             self.vital.spawn("writes", async move {
-                let outcome = hands.apply(&id, writes).await;
+                // Whoever leads now must not find us writing beside them.
+                let outcome = tokio::select! {
+                    outcome = hands.apply(&id, writes) => outcome,
+                    Ok(_) = leads.wait_for(|leads| !leads) => Outcome::default(),
+                };
                 // The engine is gone only when the process ends.
                 let _ = done.send(Done { id, outcome });
             });

@@ -73,6 +73,7 @@ impl Leadership {
             api,
             standing: Standing::new(identity(), Instant::now()),
             leads,
+            complaint: None,
         };
         Ok(Self {
             leads: receiver,
@@ -108,6 +109,8 @@ struct Campaign {
     api: Api<Lease>,
     standing: Standing,
     leads: watch::Sender<bool>,
+    /// What was complained of last, and is not over.
+    complaint: Option<String>,
 }
 
 impl Campaign {
@@ -119,7 +122,9 @@ impl Campaign {
                 _ = stopping.changed() => break,
                 seen = lease.next() => match seen {
                     Some(Ok(lease)) => self.standing.seen(lease, Instant::now()),
-                    Some(Err(error)) => warn!(error = brief(&error), "cannot watch the lease"),
+                    Some(Err(error)) => {
+                        self.complain(format!("cannot watch the lease: {}", brief(&error)));
+                    }
                     None => break,
                 },
                 () = sleep_until(self.standing.due()) => self.try_for_it().await,
@@ -143,18 +148,29 @@ impl Campaign {
             }
         });
         match answer.await {
-            Ok(Ok(lease)) => self.standing.written(lease, begun),
+            Ok(Ok(lease)) => {
+                self.complaint = None;
+                self.standing.written(lease, begun);
+            }
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
                 self.standing.retry_at(Instant::now() + PAUSE);
             }
             Ok(Err(error)) => {
-                warn!(error = brief(&error), "cannot write the lease");
+                self.complain(format!("cannot write the lease: {}", brief(&error)));
                 self.standing.retry_at(Instant::now() + PAUSE);
             }
             Err(_) => {
-                warn!("the API server does not answer about the lease");
+                self.complain("the API server does not answer about the lease".to_owned());
                 self.standing.retry_at(Instant::now());
             }
+        }
+    }
+
+    /// Once for each fault, not for each try.
+    fn complain(&mut self, what: String) {
+        if self.complaint.as_ref() != Some(&what) {
+            warn!("{what}");
+            self.complaint = Some(what);
         }
     }
 

@@ -83,7 +83,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
         Leadership::alone()
     };
     let (news, heard) = mpsc::channel(BACKLOG);
-    let (documents, fetched) = mpsc::channel(BACKLOG);
+    // Each may be half a megabyte.
+    let (documents, fetched) = mpsc::channel(4);
     let lens = Lens::new(rand::random());
     let kuadrant = Sender::new(None);
     let (vital, mut fallen) = Vital::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use devportal_api::foreign::{AuthPolicy, Kuadrant};
 use devportal_api::name::{self, annotation, label};
-use devportal_api::{APIKey, APIKeyApproval};
+use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 use devportal_core::Write;
 use kube::Resource;
 
@@ -523,4 +523,50 @@ fn one_value_opens_two_apis_whose_keys_are_not_shared() {
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
     assert_eq!(it.says("bob"), WORKING);
+}
+
+#[test]
+fn another_rule_of_the_policy_moves_no_key_unless_the_product_names_it() {
+    let mut it = brought();
+    let secret = enforced_name(&it);
+    let rules = |names: &[&str]| {
+        let mut policy = rules([("keys", api_key(&[("api", "games")]))]);
+        for name in names {
+            let rule = api_key(&[("api", *name)]);
+            policy.authentication.insert((*name).to_owned(), rule);
+        }
+        policy
+    };
+    let set = |it: &mut Simulation, rules| {
+        it.edit::<AuthPolicy>(OWNER, "games", |it| it.spec.rules = Some(rules));
+        it.settle();
+        oracle::check(it);
+    };
+    it.writes.clear();
+    set(&mut it, rules(&["a-new-one"]));
+    assert_eq!(it.wrote(), ["product status"]);
+    assert_eq!(enforced_name(&it), secret);
+    it.restart();
+    it.settle();
+    assert_eq!(enforced_name(&it), secret);
+
+    it.edit::<APIProduct>(OWNER, "games", |it| {
+        it.spec.auth_rule = Some("a-new-one".into());
+    });
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.enforced("alice")[0].1.labels["api"], "a-new-one");
+    it.edit::<APIProduct>(OWNER, "games", |it| it.spec.auth_rule = Some("none".into()));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Failed/APIKeyAuthSchemeNotFound"]);
+    it.edit::<APIProduct>(OWNER, "games", |it| it.spec.auth_rule = None);
+    it.settle();
+    assert_eq!(
+        it.enforced("alice")[0].1.labels["api"],
+        "a-new-one",
+        "it was used last"
+    );
+    // A rule that is gone gives way.
+    set(&mut it, rules(&[]));
+    assert_eq!(it.enforced("alice")[0].1.labels["api"], "games");
 }

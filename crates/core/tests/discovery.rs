@@ -246,6 +246,7 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         state: AuthPolicyState::NotReady,
         scheme: None,
         key_rule: None,
+        key_rule_name: None,
         issuer: None,
     };
     assert_eq!(auth, expected);

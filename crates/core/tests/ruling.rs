@@ -106,6 +106,30 @@ fn an_approval_of_an_earlier_key_of_the_same_name_does_not_count() {
     assert!(simulation.cluster.approvals.is_empty());
 }
 
+/// As the published controller makes them.
+#[test]
+fn a_request_that_notes_no_key_is_not_inherited_by_a_later_one() {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    let id = request_id("alice");
+    it.edit::<APIKeyRequest>(&id.namespace, &id.name, |it| {
+        it.spec.api_key_ref.uid = None;
+        it.metadata.annotations = None;
+    });
+    it.cluster.now = at(200);
+    it.cluster
+        .delete::<APIKey>(&(CONSUMER.into(), "alice".into()));
+    it.create(key("alice"));
+    // Nobody saw the key go.
+    it.restart();
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
+}
+
 #[test]
 fn an_approval_outlives_nothing_but_its_request() {
     let mut simulation = asked();

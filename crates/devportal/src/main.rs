@@ -22,7 +22,7 @@ use crate::explain::Output;
 /// Self-service API access for Kubernetes.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DEVPORTAL_COMMIT"), ")"),
     after_help = "Examples:
   devportal crds | kubectl apply --server-side -f -
   devportal controller
@@ -58,7 +58,9 @@ Environment:
   OPENAPI_SPEC_MAX_SIZE   largest OpenAPI document in bytes (512000)
   DEVPORTAL_FETCH_ALLOW   addresses documents may come from although they are
                           private, for example 10.1.0.0/16,docs.svc
+  DEVPORTAL_FETCH_REFRESH seconds until a document is looked at again (900)
   POD_NAMESPACE           where the lease is kept
+  HOSTNAME                what the replica is called in the lease
 
 Examples:
   devportal controller

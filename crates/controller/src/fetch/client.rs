@@ -65,6 +65,9 @@ pub(super) enum FetchFailure {
     UserInfo,
     /// All that says something about the network.
     Unreachable,
+    /// An address that may be fetched from, and takes too long: one that may not is refused
+    /// at once, and one that is not there fails sooner.
+    TimedOut,
     /// The server declined.
     Status(u16),
     /// The server sends us from place to place.
@@ -82,6 +85,7 @@ impl FetchFailure {
             Self::NotHttp => "the address is not an http or https URL".to_owned(),
             Self::UserInfo => "the address contains a user name or a password".to_owned(),
             Self::Unreachable => UNREACHABLE.to_owned(),
+            Self::TimedOut => "the server did not answer in time".to_owned(),
             Self::Status(code) => format!("the server answered {code}"),
             Self::TooManyRedirects => format!("the server redirected more than {REDIRECTS} times"),
             Self::TooLarge(cap) => format!("the document is larger than the limit of {cap} bytes"),
@@ -147,7 +151,7 @@ impl Client {
             .await
             .unwrap_or_else(|_| {
                 debug!("fetch ran out of time");
-                Err(FetchFailure::Unreachable)
+                Err(FetchFailure::TimedOut)
             })
     }
 

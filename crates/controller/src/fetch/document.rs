@@ -138,6 +138,9 @@ impl OpenApi {
         let mut text = None;
         let state = match body.map(|body| body.map(read_text)) {
             Ok(None) => OpenApiState::Fetched,
+            Ok(Some(Ok(read))) if kept_bytes(&read) > KEEPABLE => {
+                OpenApiState::Unkeepable(kept_bytes(&read), KEEPABLE)
+            }
             Ok(Some(Ok(read))) => {
                 let digest = Digest::of(&read);
                 if self.good.is_none_or(|(good, _)| good != digest) {
@@ -172,13 +175,55 @@ impl OpenApi {
     }
 }
 
-/// Any text is published as it is: linting is somebody else's question.
+/// The most bytes that a document may take in the cluster: an object has 1.5 MiB in etcd, of
+/// which the rest of a product needs some.
+const KEEPABLE: u64 = 1_300_000;
+
+/// How many bytes a text takes as the API server keeps it: in JSON, where `<`, `>` and `&`
+/// are written as six.
+fn kept_bytes(text: &str) -> u64 {
+    let bytes = |c: char| match c {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        c if c.is_ascii_control() => 6,
+        c => c.len_utf8() as u64,
+    };
+    text.chars().map(bytes).sum()
+}
+
+/// An OpenAPI or Swagger document is published as it is, whatever its content type:
+/// linting is somebody else's question. A page to sign in on is none.
 fn read_text(body: Vec<u8>) -> Result<String, &'static str> {
     let text = String::from_utf8(body).map_err(|_| "the document is not UTF-8 text")?;
     if text.trim_start_matches('\u{feff}').trim().is_empty() {
         return Err("the document is empty");
     }
+    if !is_openapi(text.trim_start_matches('\u{feff}')) {
+        return Err("the answer is no OpenAPI document");
+    }
     Ok(text)
+}
+
+/// What the first level of a document says of its kind.
+#[derive(serde::Deserialize)]
+struct Head {
+    openapi: Option<serde::de::IgnoredAny>,
+    swagger: Option<serde::de::IgnoredAny>,
+}
+
+/// Whether a text is a map that has `openapi` or `swagger`, in JSON or in YAML. Of YAML only
+/// the lines of the first level are looked at: hostile ones expand without end.
+fn is_openapi(text: &str) -> bool {
+    if text.trim_start().starts_with('{') {
+        let head: Result<Head, _> = serde_json::from_str(text);
+        return head.is_ok_and(|it| it.openapi.is_some() || it.swagger.is_some());
+    }
+    let is_kind = |line: &str| {
+        let name = line.split_once(':').map(|(name, _)| name.trim_end());
+        let name = name.map(|it| it.trim_matches(['"', '\'']));
+        matches!(name, Some("openapi" | "swagger"))
+    };
+    text.lines().any(is_kind)
 }
 
 impl Oidc {

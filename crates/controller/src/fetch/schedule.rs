@@ -125,19 +125,21 @@ impl Refresher {
     /// Runs until it is aborted or nobody listens any more.
     pub(super) async fn run(mut self) {
         loop {
-            let reply = {
+            let is_good = {
+                // Until it is handed over: what is read takes room.
                 let Ok(_room) = self.track.enter().await else {
                     return;
                 };
-                self.client.fetch(&self.document.wish()).await
+                let reply = self.client.fetch(&self.document.wish()).await;
+                let outcome = self.document.take(reply, Timestamp::now());
+                if let Some(news) = outcome.news
+                    && self.changes.send(news).await.is_err()
+                {
+                    return;
+                }
+                outcome.is_good
             };
-            let outcome = self.document.take(reply, Timestamp::now());
-            if let Some(news) = outcome.news
-                && self.changes.send(news).await.is_err()
-            {
-                return;
-            }
-            sleep(jittered(self.pace.after(outcome.is_good))).await;
+            sleep(jittered(self.pace.after(is_good))).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It waits for no document: what was not answered yet keeps its last word.
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, kind, not_readable, not_seen, render, selector_open,
+    Fact, OidcState, PlanFault, kind, not_readable, not_seen, render, selector_open,
     selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
@@ -96,6 +96,8 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         } else {
             previous.discovered_auth_scheme.clone()
         },
+        // Also while the policy is replaced.
+        auth_rule: (found.auth.key_rule_name.clone()).or_else(|| previous.auth_rule.clone()),
         conditions,
     };
     let status = world.fit::<APIProduct, _>("status", status, Some(&previous));
@@ -257,7 +259,7 @@ fn openapi(
         return last.map(noted);
     };
     let Some(digest) = answer.digest else {
-        let is_too_large = matches!(answer.state, OpenApiState::TooLarge(_));
+        let is_too_large = answer.state.is_too_large();
         return last.filter(|_| !is_too_large).map(noted);
     };
     // The mirror keeps the digest in the text's place, and so do decisions.

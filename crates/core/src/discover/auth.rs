@@ -24,7 +24,7 @@ use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, JwtAuthentication};
 use kube::Resource;
 
-use super::{AuthFindings, holds_now};
+use super::{AuthFindings, Prefer, holds_now};
 use crate::surroundings::{Surroundings, Target};
 
 /// A policy with the facts that decide its place.
@@ -87,6 +87,7 @@ pub(super) fn discover(
     around: &Surroundings,
     id: &RouteId,
     route: Option<&HTTPRoute>,
+    rule: Prefer<'_>,
 ) -> AuthFindings {
     let Some(route) = route else {
         return nothing(AuthPolicyState::NotFound);
@@ -97,7 +98,7 @@ pub(super) fn discover(
         attached |= !path.is_empty();
         let accepted: Vec<_> = path.into_iter().filter(|c| c.holds("Accepted")).collect();
         if !accepted.is_empty() {
-            return findings(&effective(&accepted));
+            return findings(&effective(&accepted), rule);
         }
     }
     nothing(if attached {
@@ -112,6 +113,7 @@ fn nothing(state: AuthPolicyState) -> AuthFindings {
         state,
         scheme: None,
         key_rule: None,
+        key_rule_name: None,
         issuer: None,
     }
 }
@@ -255,7 +257,7 @@ fn has_rules(rules: &AuthRules) -> bool {
         .any(Option::is_some)
 }
 
-fn findings(effective: &Effective<'_>) -> AuthFindings {
+fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
     let contributors = effective.contributors();
     let enforced = contributors.iter().all(|it| it.holds("Enforced"));
     let state = match effective.named() {
@@ -265,7 +267,13 @@ fn findings(effective: &Effective<'_>) -> AuthFindings {
     let rules = effective.rules.iter();
     let mut ordered: Vec<_> = rules.map(|(name, (_, rule))| (name, *rule)).collect();
     ordered.sort_by_key(|(name, rule)| (rule.priority, **name));
-    let key_rule = ordered.iter().find(|(_, rule)| rule.api_key.is_some());
+    let mut key_rules = ordered.iter().filter(|(_, rule)| rule.api_key.is_some());
+    let by_name = |wanted: &str| key_rules.clone().find(|(name, _)| **name == wanted);
+    let key_rule = match prefer {
+        Prefer::Only(name) => by_name(name),
+        Prefer::If(name) => by_name(name).or_else(|| key_rules.next()),
+        Prefer::None => key_rules.next(),
+    };
     let issuer = ordered.iter().find_map(|(_, rule)| {
         rule.jwt
             .as_ref()?
@@ -280,6 +288,7 @@ fn findings(effective: &Effective<'_>) -> AuthFindings {
     AuthFindings {
         state,
         key_rule: key_rule.map(|(_, rule)| published(rule)),
+        key_rule_name: key_rule.map(|(name, _)| (**name).to_owned()),
         issuer,
         scheme: Some(DiscoveredAuthScheme {
             authentication: authentication.collect(),

@@ -42,9 +42,12 @@ pub struct AuthFindings {
     pub state: AuthPolicyState,
     /// The rules a consumer can satisfy. `None` when no policy is accepted.
     pub scheme: Option<DiscoveredAuthScheme>,
-    /// The API key rule keys are made for: of several, the one of the lowest
-    /// priority number, then the first by name.
+    /// The API key rule keys are made for: of several, the one that the product names, else
+    /// the one that was used before, else the one of the lowest priority number, then the
+    /// first by name.
     pub key_rule: Option<AuthenticationRule>,
+    /// Its name.
+    pub key_rule_name: Option<String>,
     /// The issuer tokens come from, chosen in the same way.
     pub issuer: Option<String>,
 }
@@ -86,14 +89,38 @@ pub(crate) fn openapi_url(product: &APIProduct) -> Option<String> {
 
 /// Looks around a product's route.
 pub fn discover(product: &APIProduct, around: &Surroundings) -> Discovery {
-    look_around(&route_of(product), around)
+    let used = product
+        .status
+        .as_ref()
+        .and_then(|it| it.auth_rule.as_deref());
+    let rule = match (product.spec.auth_rule.as_deref(), used) {
+        (Some(chosen), _) => Prefer::Only(chosen),
+        (None, Some(used)) => Prefer::If(used),
+        (None, None) => Prefer::None,
+    };
+    look(&route_of(product), rule, around)
 }
 
 /// Looks around a route, whether or not a product wraps it.
 pub fn look_around(id: &RouteId, around: &Surroundings) -> Discovery {
+    look(id, Prefer::None, around)
+}
+
+/// Which of several API key rules keys are made for, by name.
+#[derive(Clone, Copy, Debug)]
+enum Prefer<'a> {
+    /// None before others.
+    None,
+    /// This one, where it is there.
+    If(&'a str),
+    /// This one, or none.
+    Only(&'a str),
+}
+
+fn look(id: &RouteId, rule: Prefer<'_>, around: &Surroundings) -> Discovery {
     let route = around.find_route(id);
     Discovery {
-        auth: auth::discover(around, id, route),
+        auth: auth::discover(around, id, route, rule),
         plan: plan::discover(around, id, route),
         hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),
         route: match route {

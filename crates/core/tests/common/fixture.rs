@@ -128,6 +128,7 @@ pub fn product_named(name: &str) -> APIProduct {
         publish_status: PublishStatus::Published,
         owner: None,
         visibility: None,
+        auth_rule: None,
     };
     let mut product = APIProduct::new(name, spec);
     product.meta_mut().namespace = Some(OWNER.into());

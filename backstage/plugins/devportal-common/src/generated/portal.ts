@@ -667,6 +667,11 @@ export interface components {
                  * @default manual
                  */
                 approvalMode: components["schemas"]["ApprovalMode"];
+                /**
+                 * @description The AuthPolicy's rule that keys are made for, by name; absent: the one that was used
+                 *     before, else the one of the lowest priority number, then the first by name.
+                 */
+                authRule?: string | null;
                 /** @description Whom to ask. */
                 contact?: components["schemas"]["Contact"] | null;
                 /** @description What the API does, in a few sentences. */
@@ -779,6 +784,11 @@ export interface components {
                  * @default manual
                  */
                 approvalMode: components["schemas"]["ApprovalMode"];
+                /**
+                 * @description The AuthPolicy's rule that keys are made for, by name; absent: the one that was used
+                 *     before, else the one of the lowest priority number, then the first by name.
+                 */
+                authRule?: string | null;
                 /** @description Whom to ask. */
                 contact?: components["schemas"]["Contact"] | null;
                 /** @description What the API does, in a few sentences. */

@@ -7,17 +7,18 @@ use devportal_api::id::SecretId;
 use devportal_core::Need;
 
 use super::server::{Reply, Server};
-use super::{Bench, Names, discover, failed, fetch, once};
+use super::{Bench, Names, discover, failed, fetch, fetch_with, impatient, once};
 use crate::fetch::schedule::{Pace, jittered};
 use crate::fetch::{FetchConfig, Reach};
 
 #[tokio::test]
-async fn any_text_is_taken_as_it_is() {
+async fn an_openapi_document_is_taken_as_it_is_whatever_its_form() {
     for text in [
         "{\"openapi\": \"3.1.0\"}",
+        "\n {\"info\": {}, \"swagger\": \"2.0\"}",
         "openapi: 3.1.0\n",
-        "almost: [yaml",
-        "ünïcode",
+        "# ünïcode\n\"swagger\" : '2.0'\ninfo: {}\n",
+        "openapi: 3.1.0\nalmost: [yaml",
     ] {
         let server = Server::always(Reply::ok(text)).await;
         let answer = fetch(&server.url("/openapi")).await;
@@ -25,6 +26,48 @@ async fn any_text_is_taken_as_it_is() {
         assert_eq!(answer.text.as_deref(), Some(text));
         assert_eq!(answer.cap, 1000);
     }
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_the_document_is_none_and_the_last_one_stays() {
+    for page in [
+        "<!doctype html><title>Sign in</title> openapi: 3.1.0",
+        "{\"error\": \"not found\", \"info\": {\"openapi\": 1}}",
+        "{\"openapi\": \"3.1.0\"",
+        "info:\n  openapi: 3.1.0\n",
+        "[]",
+    ] {
+        let good = "openapi: 3.1.0\n";
+        let server =
+            Server::start(move |_, number| Reply::ok(if number == 1 { good } else { page }));
+        let server = server.await;
+        let mut bench = Bench::new(impatient(), Names::default());
+        bench.follow(&server.url("/openapi"));
+        let answer = bench.next_openapi().await;
+        assert_eq!(answer.state, OpenApiState::Fetched);
+        let digest = answer.digest;
+        let answer = bench.next_openapi().await;
+        let why = "the answer is no OpenAPI document".to_owned();
+        assert_eq!(answer.state, OpenApiState::ReadFailed(why), "{page}");
+        assert_eq!(answer.digest, digest);
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_the_cluster_cannot_hold_is_too_large() {
+    let text = format!("openapi: 3.1.0\ninfo: {}\n", "<".repeat(300_000));
+    let server = Server::always(Reply::ok(text)).await;
+    let config = FetchConfig {
+        openapi_max_size: 512_000,
+        ..once()
+    };
+    let answer = fetch_with(config, Names::default(), &server.url("/openapi")).await;
+    assert!(
+        matches!(answer.state, OpenApiState::Unkeepable(bytes, _) if bytes > 1_800_000),
+        "{:?}",
+        answer.state
+    );
+    assert_eq!(answer.digest, None);
 }
 
 #[tokio::test]

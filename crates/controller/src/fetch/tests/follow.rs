@@ -20,7 +20,7 @@ fn versioned(head: &str, etag: &str, body: &str) -> Reply {
 
 #[tokio::test]
 async fn a_document_that_is_not_modified_is_no_news() {
-    let server = Server::start(|head, _| versioned(head, "v1", "text")).await;
+    let server = Server::start(|head, _| versioned(head, "v1", "openapi: text")).await;
     let mut bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
     assert_eq!(bench.next_openapi().await.state, OpenApiState::Fetched);
@@ -40,7 +40,7 @@ async fn a_date_serves_where_there_is_no_etag() {
     let date = "wed, 21 oct 2015 07:28:00 gmt";
     let server = Server::start(move |head, _| {
         let known = head.contains(&format!("if-modified-since: {date}"));
-        let full = Reply::ok("text").with("last-modified", date);
+        let full = Reply::ok("openapi: 3.1.0").with("last-modified", date);
         if known {
             Reply::status("304 Not Modified")
         } else {
@@ -58,7 +58,7 @@ async fn a_date_serves_where_there_is_no_etag() {
 
 #[tokio::test]
 async fn the_same_text_again_is_no_news() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let mut bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
     bench.next_openapi().await;
@@ -69,8 +69,8 @@ async fn the_same_text_again_is_no_news() {
 #[tokio::test]
 async fn a_new_text_is_news_with_its_own_time() {
     let server = Server::start(|head, number| match number {
-        1 | 2 => versioned(head, "v1", "old"),
-        _ => versioned(head, "v2", "new"),
+        1 | 2 => versioned(head, "v1", "openapi: old"),
+        _ => versioned(head, "v2", "openapi: new"),
     })
     .await;
     let mut bench = Bench::new(impatient(), Names::default());
@@ -79,7 +79,7 @@ async fn a_new_text_is_news_with_its_own_time() {
     let new = bench.next_openapi().await;
     assert_eq!(
         (old.text.as_deref(), new.text.as_deref()),
-        (Some("old"), Some("new"))
+        (Some("openapi: old"), Some("openapi: new"))
     );
     assert!(new.synced_at > old.synced_at);
     assert!(bench.is_silent().await);
@@ -90,7 +90,7 @@ async fn the_last_good_copy_outlives_failures() {
     let server = Server::start(|head, number| match number {
         2..=4 => Reply::status("503 Service Unavailable"),
         5 => Reply::ok(vec![b'a'; 2000]).with("etag", "\"big\""),
-        _ => versioned(head, "v1", "text"),
+        _ => versioned(head, "v1", "openapi: text"),
     })
     .await;
     let mut bench = Bench::new(impatient(), Names::default());
@@ -115,19 +115,22 @@ async fn the_last_good_copy_outlives_failures() {
 
 #[tokio::test]
 async fn a_version_is_told_only_to_the_address_that_gave_it() {
-    let elsewhere = Server::start(|head, _| versioned(head, "v1", "elsewhere")).await;
+    let elsewhere = Server::start(|head, _| versioned(head, "v1", "openapi: elsewhere")).await;
     let to = elsewhere.url("/");
     let server = Server::start(move |head, number| match number {
-        1 => versioned(head, "v1", "here"),
+        1 => versioned(head, "v1", "openapi: here"),
         _ => Reply::redirect(&to),
     })
     .await;
     let mut bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
-    assert_eq!(bench.next_openapi().await.text.as_deref(), Some("here"));
     assert_eq!(
         bench.next_openapi().await.text.as_deref(),
-        Some("elsewhere")
+        Some("openapi: here")
+    );
+    assert_eq!(
+        bench.next_openapi().await.text.as_deref(),
+        Some("openapi: elsewhere")
     );
     assert!(!elsewhere.asked()[0].contains("if-none-match"));
 }
@@ -160,7 +163,7 @@ async fn an_issuer_that_fails_and_returns_is_news_twice() {
 #[tokio::test]
 async fn one_slow_host_delays_nobody_else() {
     let slow = Server::always(Reply::ok("late").delayed(Duration::from_mins(1))).await;
-    let quick = Server::always(Reply::ok("text")).await;
+    let quick = Server::always(Reply::ok("openapi: 3.1.0")).await;
     // Another name for the slow host, so that only tracks keep it apart.
     let names = Names::default().with("slow.example.com.", &[&["127.0.0.1"]]);
     let config = FetchConfig {
@@ -179,7 +182,10 @@ async fn one_slow_host_delays_nobody_else() {
     slow.asked_times(2).await;
     let start = Instant::now();
     bench.follow(&quick.url("/"));
-    assert_eq!(bench.next_openapi().await.text.as_deref(), Some("text"));
+    assert_eq!(
+        bench.next_openapi().await.text.as_deref(),
+        Some("openapi: 3.1.0")
+    );
     assert!(start.elapsed() < Duration::from_secs(1));
     assert_eq!(slow.asked().len(), 2);
 }
@@ -204,7 +210,7 @@ async fn no_more_attempts_run_at_once_than_allowed() {
 
 #[tokio::test]
 async fn what_is_forgotten_is_not_fetched_again() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let mut bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
     bench.next_openapi().await;
@@ -218,7 +224,8 @@ async fn what_is_forgotten_is_not_fetched_again() {
 
 #[tokio::test]
 async fn forgetting_ends_an_attempt_that_is_under_way() {
-    let server = Server::always(Reply::ok("text").delayed(Duration::from_millis(100))).await;
+    let server =
+        Server::always(Reply::ok("openapi: 3.1.0").delayed(Duration::from_millis(100))).await;
     let mut bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
     server.asked_times(1).await;
@@ -228,7 +235,7 @@ async fn forgetting_ends_an_attempt_that_is_under_way() {
 
 #[tokio::test]
 async fn following_twice_is_following_once_and_following_anew_answers_anew() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let need = Need::OpenApi(server.url("/"));
     let mut bench = Bench::new(once(), Names::default());
     bench.fetcher.follow(need.clone());
@@ -243,7 +250,7 @@ async fn following_twice_is_following_once_and_following_anew_answers_anew() {
 
 #[tokio::test]
 async fn dropping_the_fetcher_stops_every_fetch() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
     server.asked_times(2).await;

@@ -137,6 +137,10 @@ fn failed(why: &str) -> OpenApiState {
     OpenApiState::FetchFailed(why.to_owned())
 }
 
+fn too_slow() -> OpenApiState {
+    failed("the server did not answer in time")
+}
+
 fn unreachable() -> OpenApiState {
     failed("the address could not be reached or is not allowed")
 }

@@ -9,12 +9,14 @@ use flate2::write::GzEncoder;
 use tokio::net::TcpListener;
 
 use super::server::{Reply, Server};
-use super::{Bench, Names, discover, failed, fetch, fetch_with, impatient, once, unreachable};
+use super::{
+    Bench, Names, discover, failed, fetch, fetch_with, impatient, once, too_slow, unreachable,
+};
 
 /// A server that must not be reached: on another loopback address.
 async fn forbidden() -> Server {
     let at = "127.0.0.2:0".parse().unwrap();
-    Server::start_at(at, |_, _| Reply::ok("secrets of the cluster")).await
+    Server::start_at(at, |_, _| Reply::ok("openapi: secrets of the cluster")).await
 }
 
 #[tokio::test]
@@ -65,7 +67,7 @@ async fn a_redirect_to_another_scheme_or_with_credentials_is_not_followed() {
 
 #[tokio::test]
 async fn user_names_in_urls_are_refused() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let url = format!("http://me:secret@{}/", server.at);
     let why = "the address contains a user name or a password";
     assert_eq!(fetch(&url).await.state, failed(why));
@@ -77,7 +79,7 @@ async fn user_names_in_urls_are_refused() {
 async fn five_redirects_are_followed_and_no_more() {
     let hops = |last: usize| {
         Server::start(move |_, number| match number {
-            n if n > last => Reply::ok("the end"),
+            n if n > last => Reply::ok("openapi: 3.1.0"),
             n => Reply::redirect(&format!("/hop/{n}")),
         })
     };
@@ -103,10 +105,10 @@ async fn a_name_that_resolves_to_an_address_that_is_not_allowed_is_not_asked() {
 
 #[tokio::test]
 async fn a_name_that_changes_its_mind_is_judged_each_time() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let port = server.at.port();
     let inside = Server::start_at(format!("127.0.0.2:{port}").parse().unwrap(), |_, _| {
-        Reply::ok("secrets of the cluster")
+        Reply::ok("openapi: secrets of the cluster")
     })
     .await;
     let names = Names::default().with("rebind.example.com.", &[&["127.0.0.1"], &["127.0.0.2"]]);
@@ -115,7 +117,10 @@ async fn a_name_that_changes_its_mind_is_judged_each_time() {
     assert_eq!(bench.next_openapi().await.state, OpenApiState::Fetched);
     let later = bench.next_openapi().await;
     assert_eq!(later.state, unreachable());
-    assert_eq!(later.digest, Some(devportal_mirror::Digest::of("text")));
+    assert_eq!(
+        later.digest,
+        Some(devportal_mirror::Digest::of("openapi: 3.1.0"))
+    );
     assert!(bench.is_silent().await);
     assert_eq!(server.asked().len(), 1);
     assert_eq!(inside.asked(), [""; 0]);
@@ -123,7 +128,7 @@ async fn a_name_that_changes_its_mind_is_judged_each_time() {
 
 #[tokio::test]
 async fn of_several_addresses_only_allowed_ones_are_asked() {
-    let server = Server::always(Reply::ok("text")).await;
+    let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let names = Names::default().with("mixed.example.com.", &[&["127.0.0.2", "127.0.0.1"]]);
     let url = format!("http://mixed.example.com:{}/", server.at.port());
     assert_eq!(
@@ -139,12 +144,10 @@ async fn what_cannot_be_reached_and_what_may_not_be_reached_read_the_same() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let mute = Server::always(Reply::ok("late").delayed(Duration::from_secs(5))).await;
     let plain = Server::always(Reply::ok("not TLS")).await;
     let names = Names::default().with("inside.example.com.", &[&["10.0.0.1"]]);
     for url in [
         format!("http://{closed}/"),
-        mute.url("/"),
         format!("https://{}/", plain.at),
         "http://127.0.0.2/".to_owned(),
         "http://kubernetes.default.svc/".to_owned(),
@@ -156,10 +159,19 @@ async fn what_cannot_be_reached_and_what_may_not_be_reached_read_the_same() {
     }
 }
 
+/// Only of an address that may be fetched from.
+#[tokio::test]
+async fn a_server_that_says_nothing_is_told_as_too_slow() {
+    let mute = Server::always(Reply::ok("late").delayed(Duration::from_secs(5))).await;
+    assert_eq!(fetch(&mute.url("/")).await.state, too_slow());
+}
+
 fn zipped(size: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let block = vec![b'a'; 1 << 20];
-    for start in (0..size).step_by(block.len()) {
+    let head = spec(size.min(9));
+    encoder.write_all(&head).unwrap();
+    for start in (head.len()..size).step_by(block.len()) {
         encoder
             .write_all(&block[..block.len().min(size - start)])
             .unwrap();
@@ -167,12 +179,19 @@ fn zipped(size: usize) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// A document of so many bytes.
+fn spec(size: usize) -> Vec<u8> {
+    let mut text = b"openapi: ".to_vec();
+    text.resize(size, b'a');
+    text
+}
+
 #[tokio::test]
 async fn size_is_capped_to_the_byte() {
     let server = Server::start(|head, _| {
         let size = if head.contains("/fits") { 1000 } else { 1001 };
         let zip = head.contains("/zip");
-        let plain = Reply::ok(vec![b'a'; size]);
+        let plain = Reply::ok(spec(size));
         if zip {
             Reply::ok(zipped(size)).with("content-encoding", "gzip")
         } else {
@@ -214,7 +233,7 @@ async fn a_body_that_drips_is_given_up_in_time() {
     let body = vec![b'a'; 900];
     let server = Server::always(Reply::ok(body).dripping(Duration::from_millis(20))).await;
     let start = Instant::now();
-    assert_eq!(fetch(&server.url("/")).await.state, unreachable());
+    assert_eq!(fetch(&server.url("/")).await.state, too_slow());
     assert!((Duration::from_millis(390)..Duration::from_secs(2)).contains(&start.elapsed()));
 }
 
@@ -222,13 +241,13 @@ async fn a_body_that_drips_is_given_up_in_time() {
 async fn redirects_share_the_time_of_one_attempt() {
     let hop = Duration::from_millis(150);
     let server = Server::start(move |_, n| Reply::redirect(&format!("/{n}")).delayed(hop)).await;
-    assert_eq!(fetch(&server.url("/")).await.state, unreachable());
+    assert_eq!(fetch(&server.url("/")).await.state, too_slow());
     assert_eq!(server.asked().len(), 3);
 }
 
 #[tokio::test]
 async fn a_request_says_who_asks_and_nothing_else() {
-    let target = Server::always(Reply::ok("text")).await;
+    let target = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let to = target.url("/end");
     let server = Server::always(Reply::redirect(&to).with("set-cookie", "a=b; Path=/")).await;
     assert_eq!(

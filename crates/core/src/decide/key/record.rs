@@ -10,7 +10,7 @@ use devportal_api::request::{APIKeyRequestSpec, ApiKeyRef, LocalApiProductRef};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::Found;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::{Resource, ResourceExt};
 
 use super::Case;
@@ -230,11 +230,18 @@ impl Case<'_> {
     }
 }
 
-/// Whether a request is this very key's: one of an earlier key of the same name
-/// is not.
+/// Whether a request is this very key's: one of an earlier key of the same name is not. The
+/// published controller notes no UID: there one that is older than the key is not.
 pub(in crate::decide) fn shadows(request: &APIKeyRequest, id: &KeyId, key: &APIKey) -> bool {
-    let uid = request.key_uid();
-    request.key_id() == *id && (uid.is_none() || uid == key.meta().uid.as_deref())
+    let is_newer = || {
+        let created = |meta: &ObjectMeta| meta.creation_timestamp.clone().map(|it| it.0);
+        created(request.meta()) >= created(key.meta())
+    };
+    let is_its = match request.key_uid() {
+        Some(uid) => key.meta().uid.as_deref() == Some(uid),
+        None => is_newer(),
+    };
+    request.key_id() == *id && is_its
 }
 
 /// Unless it is going already.

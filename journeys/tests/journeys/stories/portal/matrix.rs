@@ -132,9 +132,13 @@ async fn what_a_product_lacks_is_told_to_its_owner(stage: Arc<Stage>) -> Result<
         "{fields:?}"
     );
     ensure!(town.alice.list(&list).await?.is_empty());
-    // Nothing is wrong with it, until its plans are gone.
+    // Nothing is wrong with it once its policies are in force, until its plans are gone.
     let troubled = format!("/v1/products?namespace={}&troubled=true", town.shop.name);
-    ensure!(town.olivia.list(&troubled).await?.is_empty());
+    town.olivia
+        .until("nothing is wrong with the product", &troubled, |it| {
+            it["items"].as_array().is_some_and(Vec::is_empty)
+        })
+        .await?;
     let (group, version) = ("extensions.kuadrant.io", "v1alpha1");
     let name = &town.shop.name;
     stage
