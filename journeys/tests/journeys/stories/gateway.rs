@@ -3,6 +3,7 @@
 
 mod access;
 mod authorino;
+mod field;
 mod limit;
 mod restarts;
 mod rotation;
@@ -20,6 +21,7 @@ pub(super) fn stories() -> Vec<Story> {
         limit::stories(),
         routes::stories(),
         authorino::stories(),
+        field::stories(),
     ]
     .into_iter()
     .flatten()
