@@ -2,6 +2,7 @@
 //! controller sees less, and nobody keeps it.
 
 mod refused;
+mod restored;
 mod undone;
 mod unenforced;
 mod unlisted;
@@ -34,6 +35,7 @@ pub(super) fn stories() -> Vec<Story> {
         upgrade::stories(),
         unenforced::stories(),
         refused::stories(),
+        restored::stories(),
     ]
     .into_iter()
     .flatten()
