@@ -151,6 +151,9 @@ fn an_unknown_tier_a_missing_plan_and_an_unaccepted_route_do_not_fail_a_key() {
         });
     });
     it.settle();
+    let unlimited = ["Approved/Approved", "Enforced/Unlimited"];
+    assert_eq!(it.says("alice"), unlimited, "it may be on its way");
+    it.pass(minutes(1));
     assert_eq!(
         it.says("alice"),
         ["Approved/Approved", "!Enforced/PlansNotEnforced"]

@@ -2,11 +2,13 @@
 //! and real removal do.
 
 use devportal_api::APIKey;
-use devportal_api::condition::{AuthPolicyState, Blocker, Enforcement, Lifecycle, whole_second};
+use devportal_api::condition::{
+    AuthPolicyState, Blocker, Enforcement, Lifecycle, kind, whole_second,
+};
 use devportal_api::id::{ProductId, RequestId, SecretId};
 use devportal_api::scheme::Limits;
 use devportal_mirror::{Found, Scope};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Case, GRACE, Standing};
 use crate::brake::{Cause, Hindrance};
@@ -14,6 +16,9 @@ use crate::decide::{after, credential, instant, ruling};
 use crate::decision::{Decision, Group, Presence, Write};
 use crate::discover::{self, Discovery};
 use crate::world::{Doubt, World};
+
+/// How long the operator may take to enforce plans before keys say that it does not.
+const PLANS_TAKE: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is to become of the Secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +170,11 @@ impl Case<'_> {
                 decision.wake(*until);
                 self.hold(standing, decision)
             }
-            Course::Issue => self.issue(),
+            Course::Issue => {
+                let doubted = self.plans_doubted_at();
+                decision.wake(doubted.filter(|at| self.now < *at));
+                self.issue()
+            }
         };
         decision.writes.extend(writes);
         if let Standing::Known(_) = standing {
@@ -287,6 +296,17 @@ impl Case<'_> {
         }
     }
 
+    /// When it is told on the key that the plans are not enforced: the operator says so for
+    /// seconds of each change, and of the product's keys none is to be written for that.
+    fn plans_doubted_at(&self) -> Option<Timestamp> {
+        self.found.filter(|it| it.plan.is_not_enforced())?;
+        let product = self.world.find_product(&self.terms.product_id());
+        let conditions = product?.status.iter().flat_map(|it| &it.conditions);
+        let mut told = conditions.filter(|it| it.type_ == kind::PLANS_IN_FORCE);
+        let since = told.next().map_or(self.now, |it| it.last_transition_time.0);
+        Some(after(since, PLANS_TAKE))
+    }
+
     /// What the gateway makes of a credential that is in place.
     fn enforcement(&self, found: &Discovery) -> Enforcement {
         let tier = &self.terms.in_force.plan_tier;
@@ -302,7 +322,9 @@ impl Case<'_> {
         } else {
             match found.limits(tier) {
                 None => Enforcement::UnknownTier(tier.clone()),
-                Some(_) if found.plan.is_not_enforced() => Enforcement::PlansNotEnforced,
+                Some(_) if self.plans_doubted_at().is_some_and(|at| at <= self.now) => {
+                    Enforcement::PlansNotEnforced
+                }
                 Some(_) if let Some(why) = self.weakness() => Enforcement::WeakValue(why),
                 Some(limits) if *limits == Limits::default() => {
                     Enforcement::Unlimited(tier.clone())
