@@ -60,7 +60,10 @@ async fn a_request_that_is_refused_is_told_and_holds_up_no_denial(_: Arc<Stage>)
     issued(&quiet, "early").await?;
     leave_no_room(&quiet).await?;
 
-    quiet.request_key("late").await?;
+    // Another's: a denial of an automatic product is about whoever asks.
+    let mut late = Quiet::key("late");
+    late["spec"]["requestedBy"]["userId"] = json!("bob");
+    stage::apply(&quiet.admin, &late).await?;
     says::<APIKey>(&quiet, "late", "what is refused", |it| {
         it.reason == "WriteRefused" && it.message.contains("APIKeyRequest")
     })
