@@ -256,14 +256,15 @@ async function health(page: Page): Promise<void> {
     .getByRole('link', { name: /health/i })
     .first()
     .click();
-  await page.getByText('No product has a problem').waitFor();
+  // Olivia has published a second product on the route.
+  await page
+    .getByText(`Keys for toystore/${PRODUCT} open this API too`)
+    .waitFor();
   const named = ['planpolicy', 'toystore-pro', '--namespace=toystore'];
   const policy = await kubectl('petra', ['get', ...named, '--output=json']);
   await kubectl('petra', ['delete', ...named]);
-  await page
-    .getByText(/PlanPolicy/)
-    .first()
-    .waitFor();
+  const broken = page.getByText('PlanPolicy not found', { exact: true });
+  await broken.first().waitFor();
   await look(page, 'health');
   tell('Petra sees what is broken');
   const { apiVersion, kind, metadata, spec } = JSON.parse(policy);
@@ -274,7 +275,7 @@ async function health(page: Page): Promise<void> {
     metadata: { name: metadata.name, namespace: metadata.namespace },
   };
   await kubectl('petra', ['create', '--filename=-'], object);
-  await page.getByText('No product has a problem').waitFor();
+  await broken.first().waitFor({ state: 'hidden' });
   tell('… and that it has healed');
 }
 

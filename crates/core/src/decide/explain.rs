@@ -102,7 +102,7 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
         let approvals: Vec<_> = approvals.collect();
         explanation
             .told
-            .extend(approvals.iter().filter_map(|it| invalid(it)));
+            .extend(approvals.iter().flat_map(|it| remarks(it)));
         for approval in approvals.iter().map(|it| Id::Approval(ApprovalId::of(*it))) {
             let writes = wish(&approval, world, now).writes;
             explanation.writes.extend(
@@ -119,17 +119,19 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
 fn told(id: &KeyId, world: &World) -> Vec<String> {
     let status = world.find_key(id).and_then(|key| key.status.as_ref());
     let conditions = status.iter().flat_map(|it| &it.conditions);
-    let others =
-        conditions.filter(|it| [kind::ENFORCED, kind::RECORDED].contains(&it.type_.as_str()));
+    let told = [kind::ENFORCED, kind::RECORDED, kind::AUTOMATIC_APPROVAL];
+    let others = conditions.filter(|it| told.contains(&it.type_.as_str()));
     others.map(line).collect()
 }
 
-/// Why a decision does not count, where it says so.
-fn invalid(approval: &APIKeyApproval) -> Option<String> {
-    let mut conditions = approval.status.as_ref()?.conditions.iter();
-    let invalid = conditions.find(|it| it.type_ == kind::VALID && it.status == "False")?;
+/// What a decision says of itself but that it is valid.
+fn remarks(approval: &APIKeyApproval) -> Vec<String> {
     let id = ApprovalId::of(approval);
-    Some(format!("APIKeyApproval {id}: {}", line(invalid)))
+    let conditions = approval.status.iter().flat_map(|it| &it.conditions);
+    conditions
+        .filter(|it| it.type_ != kind::VALID || it.status == "False")
+        .map(|it| format!("APIKeyApproval {id}: {}", line(it)))
+        .collect()
 }
 
 fn line(it: &Condition) -> String {

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, NoContent, Response};
+use devportal_api::condition::kind;
 use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
@@ -431,16 +432,27 @@ fn row(id: &ProductId, product: &APIProduct, inside: Option<(Vec<Gap>, Counts)>)
             let plans = it.discovered_plans.iter();
             plans.map(|plan| plan.tier.clone()).collect()
         }),
-        problems: status.map_or(vec![], |it| problems(&it.conditions)),
+        problems: status.map_or(vec![], |it| problems(shown(&it.conditions, keys.is_some()))),
         gaps: gaps.unwrap_or_default(),
         keys,
         created: super::created(product),
     }
 }
 
-fn problems(conditions: &[Condition]) -> Vec<Finding> {
-    let problems = conditions.iter().filter(|it| is_problem(it));
-    problems.map(Finding::from).collect()
+/// What of a product's conditions somebody is shown. Which other products its keys open, and
+/// that others make keys to it, is the owner's concern.
+fn shown(conditions: &[Condition], is_insider: bool) -> impl Iterator<Item = &Condition> {
+    let is_inside =
+        |it: &Condition| [kind::SELECTOR_SHARED, kind::SELECTOR_OPEN].contains(&it.type_.as_str());
+    let conditions = conditions.iter();
+    conditions.filter(move |it| is_insider || !is_inside(it))
+}
+
+fn problems<'a>(shown: impl Iterator<Item = &'a Condition>) -> Vec<Finding> {
+    shown
+        .filter(|it| is_problem(it))
+        .map(Finding::from)
+        .collect()
 }
 
 fn counts(known: &Known, id: &ProductId) -> Counts {
@@ -481,8 +493,10 @@ async fn detail(
         auth_scheme: status.discovered_auth_scheme,
         token_endpoint: status.oidc_discovery.map(|it| it.token_endpoint),
         has_openapi: status.openapi.is_some(),
-        conditions: status.conditions.iter().map(Finding::from).collect(),
-        problems: problems(&status.conditions),
+        conditions: shown(&status.conditions, see_requests)
+            .map(Finding::from)
+            .collect(),
+        problems: problems(shown(&status.conditions, see_requests)),
         keys: see_requests.then(|| counts(&known, id)),
         may: MayWithProduct { edit, see_requests },
         created: super::created(&**product),

@@ -155,6 +155,17 @@ async fn what_a_product_lacks_is_told_to_its_owner(stage: Arc<Stage>) -> Result<
             })
         })
         .await?;
+    // Whose keys open it is the owner's concern, and the other product hers.
+    let mut secret = town.shop.product("manual");
+    secret["metadata"]["name"] = json!("secret");
+    secret["spec"]["publishStatus"] = json!("Draft");
+    stage.apply(&secret).await?;
+    let names_it = |it: &Value| it.to_string().contains("/secret open this API too");
+    town.olivia
+        .until("the other product is told", &town.product(), names_it)
+        .await?;
+    let shown = town.alice.get(&town.product()).await?.expect(200)?;
+    ensure!(!shown.to_string().contains("secret"), "{shown}");
     Ok(())
 }
 
