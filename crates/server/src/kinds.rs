@@ -41,7 +41,7 @@ impl State {
         Self::Failed,
     ];
 
-    /// What the conditions say, with the one that says it. Before the controller has
+    /// What the conditions say, with the one that says why. Before the controller has
     /// seen a key it is pending.
     pub(crate) fn of(conditions: &[Condition]) -> (Self, Option<&Condition>) {
         let of = |it: &Condition| match it.type_.as_str() {
@@ -56,7 +56,12 @@ impl State {
             .iter()
             .filter(|it| it.status == "True")
             .find_map(|it| Some((of(it)?, Some(it))));
-        found.unwrap_or((Self::Pending, None))
+        let (state, why) = found.unwrap_or((Self::Pending, None));
+        // Why a product that approves by itself does not.
+        let mut others = conditions.iter();
+        let hindrance = others.find(|it| it.type_ == kind::AUTOMATIC_APPROVAL);
+        let hindrance = hindrance.filter(|_| state == Self::Pending);
+        (state, hindrance.or(why))
     }
 }
 
@@ -217,5 +222,25 @@ impl Shelved for HTTPRoute {
     fn text(id: &RouteId, route: &Arc<Self>) -> String {
         let hostnames = route.spec.hostnames.join("\n");
         format!("{}\n{}\n{hostnames}", id.namespace, id.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devportal_api::condition::{Lifecycle, render, requester_denied};
+    use devportal_api::id::ApprovalId;
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_key_that_waits_says_why_its_product_does_not_approve_by_itself() {
+        let denial = requester_denied(&ApprovalId::new("toystore", "no"));
+        let facts = [Lifecycle::Pending.fact(), denial];
+        let conditions = render(&facts, &[], None, Timestamp::UNIX_EPOCH);
+        let (state, why) = State::of(&conditions);
+        assert_eq!(state, State::Pending);
+        assert_eq!(why.map(|it| it.reason.as_str()), Some("RequesterDenied"));
+        let (_, why) = State::of(&conditions[..1]);
+        assert_eq!(why.map(|it| it.reason.as_str()), Some("AwaitingApproval"));
     }
 }
