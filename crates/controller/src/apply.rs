@@ -10,7 +10,7 @@ use std::time::Duration;
 use devportal_api::id::{ObjectId, SecretId};
 use devportal_api::name::{LEGACY_FINALIZER, annotation};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
-use devportal_core::brake::{Cause, Failure};
+use devportal_core::brake::Failure;
 use devportal_core::change::Source;
 use devportal_core::{Change, Group, Id, Write};
 use devportal_mirror::{Credential, Kind, Lens, Read, Stray, Told};
@@ -300,22 +300,29 @@ impl Writer {
         id: &SecretId,
         uid: &str,
     ) -> Result<Option<Guarded<Credential>>, Failure> {
-        let deleted = self.delete::<Credential>(id, uid).await;
-        deleted.map_err(|failure| {
-            let is_own = failure.message.contains("is forbidden: User ");
-            let message = if is_own || failure.cause == Cause::Passing {
-                failure.message
-            } else {
-                "what refuses it has seen the Secret: its words are left out".to_owned()
-            };
-            Failure { message, ..failure }
+        let deleted = self.try_delete::<Credential>(id, uid).await;
+        deleted.map_err(|error| {
+            let mut failure = classify(&error);
+            let own = format!("secrets \"{}\" is forbidden: User ", id.name);
+            if let kube::Error::Api(status) = &error
+                && !status.message.starts_with(&own)
+            {
+                "what refuses it has seen the Secret: its words are left out"
+                    .clone_into(&mut failure.message);
+            }
+            failure
         })
+    }
+
+    async fn delete<K: Kind>(&self, id: &K::Id, uid: &str) -> Result<Option<Guarded<K>>, Failure> {
+        let deleted = self.try_delete(id, uid).await;
+        deleted.map_err(|error| classify(&error))
     }
 
     /// Deletes an object of this UID. It answers with the object while finalizers keep
     /// it, and so tells at once what a watch would tell later, or never when it has
     /// moved on to another namespace.
-    async fn delete<K: Kind>(&self, id: &K::Id, uid: &str) -> Result<Option<Guarded<K>>, Failure> {
+    async fn try_delete<K: Kind>(&self, id: &K::Id, uid: &str) -> kube::Result<Option<Guarded<K>>> {
         let api = guarded::<K>(&self.client, id.namespace());
         let preconditions = Preconditions {
             uid: Some(uid.to_owned()),
@@ -330,13 +337,11 @@ impl Writer {
             Err(error) if is_absence(&error, id.name()) => None,
             // Another object by now, and so gone; or refused by whoever may say so.
             Err(error) if is_conflict(&error) => match api.get_metadata_opt(id.name()).await {
-                Ok(Some(there)) if there.metadata.uid.as_deref() == Some(uid) => {
-                    return Err(classify(&error));
-                }
+                Ok(Some(there)) if there.metadata.uid.as_deref() == Some(uid) => return Err(error),
                 Ok(_) => None,
-                Err(error) => return Err(classify(&error)),
+                Err(error) => return Err(error),
             },
-            Err(error) => return Err(classify(&error)),
+            Err(error) => return Err(error),
         };
         Ok(held.filter(|it| it.meta().deletion_timestamp.is_some()))
     }

@@ -317,7 +317,9 @@ impl Engine {
             }
             dirty.extend(self.world.observe(answer));
         }
-        self.log_standing(&id, before.as_deref());
+        let is_done =
+            !outcome.groups.is_empty() && outcome.groups.iter().all(|(_, it)| it.is_none());
+        self.log_standing(&id, before.as_deref(), is_done);
         let now = Timestamp::now();
         for (group, failure) in outcome.groups {
             if let Some(failure) = &failure {
@@ -352,14 +354,16 @@ impl Engine {
     }
 
     /// One line for each key that is issued, denied, revoked, over, or stands otherwise.
-    fn log_standing(&self, id: &Id, before: Option<&str>) {
+    fn log_standing(&self, id: &Id, before: Option<&str>, is_done: bool) {
         let after = self.told_of(id);
         if after.as_deref() != before
             && let Some(told) = after
         {
             info!(%id, told, "a key stands otherwise than before");
         } else if let Id::Key(key) = id
+            && is_done
             && self.world.find_key(key).is_none()
+            && self.world.enforcement_of(key).next().is_none()
         {
             info!(%id, "a key is gone, and what was made for it");
         }

@@ -570,3 +570,28 @@ fn another_rule_of_the_policy_moves_no_key_unless_the_product_names_it() {
     set(&mut it, rules(&[]));
     assert_eq!(it.enforced("alice")[0].1.labels["api"], "games");
 }
+
+#[test]
+fn a_key_works_as_soon_as_the_other_opens_another_api_only() {
+    let mut it = of_one_value();
+    let mut maps = product_named("maps");
+    maps.spec.target_ref.name = "maps".into();
+    it.create(maps);
+    it.create(route("maps"));
+    it.create(plans("maps"));
+    // The selector of the one takes the keys of the other as well.
+    it.create(auth("maps").with(rules([("keys", api_key(&[("api", "games")]))])));
+    it.edit::<APIKey>(CONSUMER, "bob", |it| *it = it.clone().asking_for("maps"));
+    it.settle();
+    for name in ["alice", "bob"] {
+        it.create(approval(name, name, true, at(0)));
+        it.settle();
+    }
+    assert_eq!(it.says("bob"), IN_USE);
+    it.edit::<AuthPolicy>(OWNER, "maps", |it| {
+        it.spec.rules = Some(rules([("keys", api_key(&[("api", "maps")]))]));
+    });
+    it.settle();
+    assert_eq!(it.says("bob"), WORKING);
+    assert_eq!(it.says("alice"), WORKING);
+}

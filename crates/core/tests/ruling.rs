@@ -365,6 +365,57 @@ fn a_denial_on_an_automatic_product_is_not_shed_by_a_detour() {
 }
 
 #[test]
+fn a_denial_that_stands_is_about_its_requester_and_its_product_whoever_has_the_name() {
+    for other in ["product", "manual product", "requester"] {
+        let mut it = denied();
+        let mut elsewhere = product_named("maps");
+        if other == "product" {
+            elsewhere = elsewhere.automatic();
+        }
+        it.create(elsewhere);
+        it.create(route("maps"));
+        it.create(auth("maps"));
+        it.settle();
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.settle();
+        let mut again = key("alice");
+        if other == "requester" {
+            again.spec.requested_by.user_id = "bob".into();
+        } else {
+            again = again.asking_for("maps");
+        }
+        it.create(again);
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        oracle::check(&it);
+        let says = it.says("alice");
+        assert!(!says.contains(&DENIED[0].into()), "{other}: {says:?}");
+        assert!(
+            told(&it, "no", "Stands").is_some_and(|it| it.contains("alice")),
+            "{other}"
+        );
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        it.create(key("alice"));
+        it.settle();
+        assert_eq!(it.says("alice"), DENIED, "{other}");
+    }
+}
+
+#[test]
+fn a_denial_stands_while_products_cannot_be_seen() {
+    let mut it = denied();
+    it.restart_without(&["APIProduct"]);
+    it.settle();
+    assert!(told(&it, "no", "Stands").is_some());
+    let no = &it.cluster.approvals[&(OWNER.into(), "no".into())];
+    assert!(no.owner_references().is_empty());
+}
+
+#[test]
 fn a_denial_that_its_owner_took_back_stands_no_more() {
     let mut it = denied();
     it.pass(minutes(1));

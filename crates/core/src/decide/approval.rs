@@ -39,6 +39,9 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         return decision;
     }
 
+    // A denial that stands is about whom it denied, whoever has the request's name by now.
+    let kept_out = ruling::noted_denial(approval);
+    let request = request.filter(|it| kept_out.is_none_or(|whom| ruling::is_about(whom, it)));
     let mut stands = false;
     let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
     let owner = ruling::owning_request(approval);
@@ -54,7 +57,10 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         }
         Some(request) => {
             let objection = ruling::objection(approval, request, world);
-            stands = ruling::stands(approval, request, world, now);
+            let Some(it_stands) = ruling::stands(approval, request, world, now) else {
+                return decision;
+            };
+            stands = it_stands;
             match owner {
                 None if objection.is_none() && !stands => {
                     decision.writes.push(Write::AdoptApproval {

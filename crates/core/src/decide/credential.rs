@@ -109,8 +109,8 @@ impl Recipe<'_> {
             return self.generate(&existing, labels, annotations);
         };
         let newest_of_others = match self.contest(fingerprint, &existing) {
-            Contest::None => Version::default(),
-            Contest::Won(version) => version,
+            Contest::None => None,
+            Contest::Won(version) => Some(version),
             Contest::Lost(writes) if writes.is_empty() => {
                 return Step::Stuck(Enforcement::ValueInUse);
             }
@@ -119,7 +119,8 @@ impl Recipe<'_> {
         let wanted = self.wanted(source, fingerprint, &existing);
         let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
             id.namespace == self.namespace
-                && (wanted.value != fingerprint || facts.version > newest_of_others)
+                && (wanted.value != fingerprint
+                    || newest_of_others.is_none_or(|newest| facts.version > newest))
                 && fingerprint_of(facts) == Some(wanted.value)
                 && is_labelled(facts, &labels)
                 && says(&facts.annotations, &annotations)

@@ -3,6 +3,7 @@
 //! The newest `reviewedAt` decides, then the newest creation, and a denial wins
 //! a tie. Nobody decides ahead of time ([`taken`]).
 
+use devportal_api::approval::DeniedRequester;
 use devportal_api::condition::{Review, Validity, whole_second};
 use devportal_api::id::{ApprovalId, ProductId, RequestId};
 use devportal_api::name::{self, annotation};
@@ -123,34 +124,52 @@ pub(super) fn overruler<'a>(
 ) -> Option<&'a APIKeyApproval> {
     let winner = find(request, world, now).ok().flatten()?;
     let created = |it: &APIKeyApproval| it.meta().creation_timestamp.as_ref().map(|at| at.0);
-    let is_edited = approval.meta().generation.is_some_and(|it| it > 1);
-    let is_later = is_edited || created(approval) >= created(winner);
+    let is_later = created(approval) >= created(winner);
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
     (is_other && is_later && differs).then_some(winner)
 }
 
+/// Whom a denial is noted to keep out, and from what.
+pub(super) fn noted_denial(approval: &APIKeyApproval) -> Option<&DeniedRequester> {
+    let denies = approval.status.as_ref()?.denies.as_ref();
+    denies.filter(|_| !approval.spec.approved)
+}
+
+/// Whether a denial is about this request, and not about another that has its name by now:
+/// of another requester, or for another product.
+pub(super) fn is_about(denied: &DeniedRequester, request: &APIKeyRequest) -> bool {
+    let spec = &request.spec;
+    denied.user_id == spec.requested_by.user_id && denied.api_product == spec.api_product_ref.name
+}
+
 /// Whether a person's denial keeps the requester from what the product would approve by
-/// itself: whatever becomes of the request, it stands.
+/// itself: whatever becomes of the request, it stands. `None` where that is not known.
 pub(super) fn stands(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
     world: &World,
     now: Timestamp,
-) -> bool {
+) -> Option<bool> {
     let id = RequestId::of(request);
-    let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
-    let product = world.find_product(&product);
     let name = approval.name_any();
     let is_ours = [name::auto_approval(&id), name::phase_approval(&id)]
         .iter()
         .any(|ours| ours.name == name);
-    let counts = || find(request, world, now).ok().flatten();
-    world.keeps::<APIKeyApproval>("status.denies")
-        && !approval.spec.approved
-        && !is_ours
-        && product.is_some_and(|it| it.spec.approval_mode == ApprovalMode::Automatic)
-        && counts().is_some_and(|it| it.meta().uid == approval.meta().uid)
+    if approval.spec.approved || is_ours || !world.keeps::<APIKeyApproval>("status.denies") {
+        return Some(false);
+    }
+    let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
+    let is_automatic = match world.products().look(&product) {
+        Found::Unknown | Found::Flawed(None, _) => return None,
+        Found::Ended | Found::Absent => false,
+        Found::Present(it) | Found::Flawed(Some(it), _) => {
+            it.spec.approval_mode == ApprovalMode::Automatic
+        }
+    };
+    let ruling = find(request, world, now).ok()?;
+    let counts = ruling.is_some_and(|it| it.meta().uid == approval.meta().uid);
+    Some(is_automatic && counts)
 }
 
 /// A decision about the request of which no more can be read than that, unless the
@@ -181,9 +200,7 @@ fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> 
         request.meta().uid.as_deref() == Some(owner)
     } else {
         // One that stands is of whom it denied.
-        let denies = approval.status.as_ref().and_then(|it| it.denies.as_ref());
-        let requester = &request.spec.requested_by.user_id;
-        !approval.spec.approved && denies.is_none_or(|it| it.user_id == *requester)
+        !approval.spec.approved && noted_denial(approval).is_none_or(|it| is_about(it, request))
     };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()

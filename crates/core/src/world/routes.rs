@@ -128,8 +128,11 @@ impl World {
         self.sharing.set(id, rule);
         let after = self.sharing.of(id);
         if before != after {
-            let others = before.others().chain(after.others());
-            dirty.extend(others.map(Id::Product));
+            // What their keys carry, and whose values they share, may matter now.
+            for other in before.others().chain(after.others()) {
+                self.dirty_keys_of(&other, dirty);
+                dirty.insert(Id::Product(other));
+            }
         }
         match new {
             Some(found) => self.discovered.insert(id.clone(), found),

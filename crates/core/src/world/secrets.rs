@@ -50,6 +50,11 @@ impl World {
             for value in before.into_iter().chain(value) {
                 self.dirty_keys_with(value, dirty);
             }
+        } else if let Some(value) = value
+            && self.credentials_by_value.referrers(&value).nth(1).is_some()
+        {
+            // Which of them is the newest may have changed.
+            self.dirty_keys_with(value, dirty);
         }
     }
 

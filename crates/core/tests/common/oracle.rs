@@ -128,6 +128,16 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         let is_refused = is_own && simulation.world.settings().refuses_own;
         is_noted || (!is_refused && terms.is_none_or(|terms| *terms == request.terms()))
     });
+    // A denial that stands is about a requester and a product.
+    approvals.retain(|it| {
+        let denies = it.status.as_ref().and_then(|it| it.denies.as_ref());
+        let spec = &request.spec;
+        denies.is_none_or(|denies| {
+            it.spec.approved
+                || (denies.user_id == spec.requested_by.user_id
+                    && denies.api_product == spec.api_product_ref.name)
+        })
+    });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());
         if owner.is_none() && stands(simulation, approval) {

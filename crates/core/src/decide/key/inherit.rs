@@ -26,7 +26,7 @@ impl Case<'_> {
         let status = self.key.status.as_ref()?;
         let phase = status.phase.as_ref()?;
         let approved = is_approved(*phase)?;
-        let is_mirror = mirrored(&status.conditions).as_ref() == Some(phase);
+        let is_mirror = mirrored(&status.conditions).contains(phase);
         let is_known = (self.ruling()).is_some_and(|ruling| ruling.spec.approved == approved);
         if is_mirror || is_known {
             return None;
@@ -63,7 +63,7 @@ impl Case<'_> {
     /// What version 0.1 left, while no decision is known that took its place.
     pub(super) fn inheritance(&self) -> Option<bool> {
         let status = self.key.status.as_ref()?;
-        let is_untouched = self.ruling().is_none() && mirrored(&status.conditions).is_none();
+        let is_untouched = self.ruling().is_none() && mirrored(&status.conditions).is_empty();
         status.phase.filter(|_| is_untouched).and_then(is_approved)
     }
 
@@ -104,15 +104,18 @@ fn is_approved(phase: Phase) -> Option<bool> {
     }
 }
 
-/// The phase that goes with the conditions beside it: such a phase was written
-/// by the controller and says nothing new.
-fn mirrored(conditions: &[Condition]) -> Option<Phase> {
-    conditions
+/// The phases that go with the conditions beside them: such a phase was written by the
+/// controller and says nothing new. Earlier versions said of what is over that it was
+/// approved.
+fn mirrored(conditions: &[Condition]) -> &'static [Phase] {
+    let found = conditions
         .iter()
         .find_map(|condition| match condition.type_.as_str() {
-            kind::APPROVED => Some(Phase::Approved),
-            kind::DENIED | kind::EXPIRED => Some(Phase::Rejected),
-            kind::FAILED | kind::PENDING => Some(Phase::Pending),
+            kind::APPROVED => Some(&[Phase::Approved][..]),
+            kind::DENIED => Some(&[Phase::Rejected][..]),
+            kind::EXPIRED => Some(&[Phase::Rejected, Phase::Approved][..]),
+            kind::FAILED | kind::PENDING => Some(&[Phase::Pending][..]),
             _ => None,
-        })
+        });
+    found.unwrap_or_default()
 }

@@ -164,6 +164,11 @@ pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) ->
         .status
         .clone()
         .filter(|_| !key.finalizers().is_empty())?;
+    // What is not seen is not gone.
+    let namespace = world.kuadrant_namespace()?;
+    if !world.credentials().is_listed(namespace) {
+        return None;
+    }
     let held = credential::find_held(id, world).map(credential::held);
     let fact = held.unwrap_or(Enforcement::Ending).fact();
     let mut conditions = previous.conditions.clone();
