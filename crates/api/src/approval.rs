@@ -107,6 +107,12 @@ pub struct DeniedRequester {
 }
 
 impl APIKeyApproval {
+    /// Whom the approval, where it is a denial, is noted to keep out, and from what.
+    pub fn noted_denial(&self) -> Option<&DeniedRequester> {
+        let denies = self.status.as_ref()?.denies.as_ref();
+        denies.filter(|_| !self.spec.approved)
+    }
+
     /// The request this approval decides: always of its own namespace.
     pub fn request_id(&self) -> RequestId {
         RequestId::new(

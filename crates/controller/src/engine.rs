@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use devportal_api::APIKey;
 use devportal_core::brake::{Failure, Hindrance};
 use devportal_core::world::Followed;
 use devportal_core::{Change, Decision, Group, Id, Need, Settings, World, Write, decide};
@@ -304,7 +305,7 @@ impl Engine {
     fn finish(&mut self, report: Done) {
         let Done { id, outcome } = report;
         let mut dirty = BTreeSet::new();
-        let before = self.told_of(&id);
+        let before = self.key_of(&id);
         for answer in outcome.answers {
             if let Change::Unkept(kind, path) = &answer
                 && !self.world.is_unkept(kind, path)
@@ -342,30 +343,33 @@ impl Engine {
         self.consider_all(dirty);
     }
 
-    /// How a key stands and whether that is enforced, as its status tells.
-    fn told_of(&self, id: &Id) -> Option<String> {
-        let Id::Key(key) = id else {
-            return None;
-        };
-        let status = self.world.find_key(key)?.status.as_ref()?;
-        let conditions = status.conditions.iter();
-        let told = conditions.map(|it| format!("{}={}/{}", it.type_, it.status, it.reason));
-        Some(told.collect::<Vec<_>>().join(" "))
+    fn key_of(&self, id: &Id) -> Option<Arc<APIKey>> {
+        match id {
+            Id::Key(key) => self.world.keys().find(key).cloned(),
+            _ => None,
+        }
     }
 
     /// One line for each key that is issued, denied, revoked, over, or stands otherwise.
-    fn log_standing(&self, id: &Id, before: Option<&str>, is_done: bool) {
-        let after = self.told_of(id);
-        if after.as_deref() != before
-            && let Some(told) = after
-        {
-            info!(%id, told, "a key stands otherwise than before");
-        } else if let Id::Key(key) = id
-            && is_done
-            && self.world.find_key(key).is_none()
-            && self.world.enforcement_of(key).next().is_none()
-        {
-            info!(%id, "a key is gone, and what was made for it");
+    fn log_standing(&self, id: &Id, before: Option<&APIKey>, is_done: bool) {
+        let Id::Key(key) = id else {
+            return;
+        };
+        match self.world.find_key(key) {
+            // Nearly always it is the same object.
+            Some(after) if before.is_some_and(|before| std::ptr::eq(before, after)) => {}
+            Some(after) => {
+                let told = told_of(after);
+                if before.and_then(told_of) != told
+                    && let Some(told) = told
+                {
+                    info!(%id, told, "a key stands otherwise than before");
+                }
+            }
+            None if is_done && self.world.enforcement_of(key).next().is_none() => {
+                info!(%id, "a key is gone, and what was made for it");
+            }
+            None => {}
         }
     }
 
@@ -383,6 +387,13 @@ impl Engine {
             "a write failed; trying again later"
         );
     }
+}
+
+/// How a key stands and whether that is enforced, as its status tells.
+fn told_of(key: &APIKey) -> Option<String> {
+    let conditions = key.status.as_ref()?.conditions.iter();
+    let told = conditions.map(|it| format!("{}={}/{}", it.type_, it.status, it.reason));
+    Some(told.collect::<Vec<_>>().join(" "))
 }
 
 /// A decision that panics is a mistake of ours, and harms its own id only.

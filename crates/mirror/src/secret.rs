@@ -41,6 +41,14 @@ impl Kept for SecretFacts {
 }
 
 impl SecretFacts {
+    /// What tells its value from others, if it has one.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        match self.value {
+            ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
+            ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => None,
+        }
+    }
+
     /// What the metadata alone tell: nothing of the value.
     pub fn of_metadata(meta: &ObjectMeta) -> Self {
         let owners = meta.owner_references.as_deref().unwrap_or_default();

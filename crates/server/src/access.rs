@@ -13,6 +13,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
+use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use crate::caller::{CallerId, Me};
 use crate::kubernetes::Kubernetes;
@@ -38,24 +39,24 @@ const fn right(verb: &'static str, group: &'static str, resource: &'static str) 
 }
 
 impl Right {
-    pub(crate) fn verb(self) -> &'static str {
-        self.verb
-    }
-
-    pub(crate) fn group(self) -> &'static str {
-        self.group
-    }
-
-    pub(crate) fn subresource(self) -> &'static str {
-        self.subresource
-    }
-
-    /// As roles write it, such as `apikeys/reveal`.
-    pub(crate) fn path(self) -> String {
-        match self.subresource {
+    /// Whether a rule grants it. Not where that is for certain names only.
+    pub(crate) fn is_granted_by(self, rule: &PolicyRule) -> bool {
+        let has = |list: Option<&Vec<String>>, wanted: &[&str]| {
+            list.is_some_and(|it| it.iter().any(|it| wanted.contains(&it.as_str())))
+        };
+        let resource = match self.subresource {
             "" => self.resource.to_owned(),
             part => format!("{}/{part}", self.resource),
-        }
+        };
+        let any = format!("*/{}", self.subresource);
+        let is_of_names = rule
+            .resource_names
+            .as_ref()
+            .is_some_and(|it| !it.is_empty());
+        !is_of_names
+            && has(Some(&rule.verbs), &[self.verb, "*"])
+            && has(rule.api_groups.as_ref(), &[self.group, "*"])
+            && has(rule.resources.as_ref(), &[&resource, &any, "*"])
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     }
 
     // A denial that stands is about whom it denied, whoever has the request's name by now.
-    let kept_out = ruling::noted_denial(approval);
+    let kept_out = approval.noted_denial();
     let request = request.filter(|it| kept_out.is_none_or(|whom| ruling::is_about(whom, it)));
     let mut stands = false;
     let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
@@ -98,8 +98,8 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
             api_product: request.spec.api_product_ref.name.clone(),
             user_id: request.spec.requested_by.user_id.clone(),
         }),
-        None if !approval.spec.approved => previous.denies.clone(),
-        _ => None,
+        Some(_) => None,
+        None => kept_out.cloned(),
     };
     facts.extend(denies.as_ref().map(|it| {
         let product = ProductId::new(&id.namespace, &it.api_product);

@@ -121,7 +121,7 @@ impl Recipe<'_> {
             id.namespace == self.namespace
                 && (wanted.value != fingerprint
                     || newest_of_others.is_none_or(|newest| facts.version > newest))
-                && fingerprint_of(facts) == Some(wanted.value)
+                && facts.fingerprint() == Some(wanted.value)
                 && is_labelled(facts, &labels)
                 && says(&facts.annotations, &annotations)
                 && facts.annotations.get(annotation::REVISION)
@@ -182,7 +182,7 @@ impl Recipe<'_> {
         };
         let mine = existing
             .iter()
-            .filter(|it| fingerprint_of(it.1) == Some(value));
+            .filter(|it| it.1.fingerprint() == Some(value));
         let newest_of_mine = mine.map(|it| it.1.version).max();
         let age = |key: &APIKey| {
             (
@@ -284,7 +284,7 @@ impl Recipe<'_> {
         };
         if !self.key.is_generated() {
             // Absence and emptiness were ruled out before.
-            let value = facts.and_then(fingerprint_of);
+            let value = facts.and_then(SecretFacts::fingerprint);
             return value.map(|value| (id, value)).ok_or(Step::Wait);
         }
         let Some(facts) = facts else {
@@ -454,7 +454,7 @@ impl Recipe<'_> {
 pub(super) fn find_held<'a>(id: &KeyId, world: &'a World) -> Option<&'a SecretId> {
     let is_alone = |facts: &SecretFacts| {
         let mut staying = world.credentials_of(id);
-        staying.all(|(_, other)| fingerprint_of(other) != fingerprint_of(facts))
+        staying.all(|(_, other)| other.fingerprint() != facts.fingerprint())
     };
     let mut all = world.enforcement_of(id);
     let held = all.find(|(_, facts)| facts.deleting && is_alone(facts));
@@ -496,13 +496,6 @@ fn is_labelled(have: &SecretFacts, want: &Marks) -> bool {
         }
 }
 
-fn fingerprint_of(facts: &SecretFacts) -> Option<Fingerprint> {
-    match facts.value {
-        ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
-        ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => None,
-    }
-}
-
 /// Whether a Secret may hold a value that was generated. Of ours those do that
 /// note its digest; the published controller noted nothing.
 fn may_be_generated(facts: &SecretFacts) -> bool {
@@ -522,6 +515,6 @@ fn intact_fingerprint(facts: &SecretFacts) -> Option<Fingerprint> {
             intact: Some(false),
             ..
         } => None,
-        _ => fingerprint_of(facts),
+        _ => facts.fingerprint(),
     }
 }

@@ -88,13 +88,17 @@ fn taken(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp 
 fn made(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
     let meta = approval.meta();
     let created = meta.creation_timestamp.as_ref().map(|at| at.0);
-    let is_edited = meta.generation.is_some_and(|it| it > 1);
     let edited = match noted(approval) {
         Some(at) => Some(at),
         None if world.keeps::<APIKeyApproval>("status.countsFrom") => Some(now),
         None => None,
     };
-    edited.filter(|_| is_edited).or(created).unwrap_or(now)
+    let edited = edited.filter(|_| is_edited(approval));
+    edited.or(created).unwrap_or(now)
+}
+
+fn is_edited(approval: &APIKeyApproval) -> bool {
+    approval.meta().generation.is_some_and(|it| it > 1)
 }
 
 /// When the controller saw a decision that is dated ahead, as it is now.
@@ -109,9 +113,8 @@ fn noted(approval: &APIKeyApproval) -> Option<Timestamp> {
 /// ahead, when that was seen.
 pub(super) fn note(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Option<Time> {
     let taken = taken(approval, world, now);
-    let is_edited = approval.meta().generation.is_some_and(|it| it > 1);
     let is_ahead = taken != approval.spec.reviewed_at.0;
-    (is_edited && is_ahead).then(|| Time(whole_second(taken)))
+    (is_edited(approval) && is_ahead).then(|| Time(whole_second(taken)))
 }
 
 /// The decision that counts in the place of one that was made after it: whoever made that
@@ -128,12 +131,6 @@ pub(super) fn overruler<'a>(
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
     (is_other && is_later && differs).then_some(winner)
-}
-
-/// Whom a denial is noted to keep out, and from what.
-pub(super) fn noted_denial(approval: &APIKeyApproval) -> Option<&DeniedRequester> {
-    let denies = approval.status.as_ref()?.denies.as_ref();
-    denies.filter(|_| !approval.spec.approved)
 }
 
 /// Whether a denial is about this request, and not about another that has its name by now:
@@ -200,7 +197,10 @@ fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> 
         request.meta().uid.as_deref() == Some(owner)
     } else {
         // One that stands is of whom it denied.
-        !approval.spec.approved && noted_denial(approval).is_none_or(|it| is_about(it, request))
+        !approval.spec.approved
+            && approval
+                .noted_denial()
+                .is_none_or(|it| is_about(it, request))
     };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()

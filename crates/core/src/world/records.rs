@@ -89,8 +89,7 @@ impl World {
         let before = self.denials.targets(id).next().cloned();
         let after = new.and_then(|it| {
             let is_alive = it.meta().deletion_timestamp.is_none();
-            let denies = it.status.as_ref()?.denies.as_ref();
-            let denies = denies.filter(|_| is_alive && !it.spec.approved)?;
+            let denies = it.noted_denial().filter(|_| is_alive)?;
             let product = ProductId::new(&id.namespace, &denies.api_product);
             Some((product, denies.user_id.clone()))
         });

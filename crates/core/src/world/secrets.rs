@@ -2,9 +2,7 @@
 
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::name::{annotation, label};
-use devportal_mirror::{
-    Credential, Difference, Fingerprint, SecretFacts, Stray, ValueFacts, Version,
-};
+use devportal_mirror::{Credential, Difference, Fingerprint, SecretFacts, Stray, Version};
 
 use super::{Dirty, World};
 use crate::change::Source;
@@ -43,7 +41,7 @@ impl World {
         let stands = self.credentials.find(id).or_else(|| self.find_stray(id));
         let key = stands.and_then(key_of);
         self.secrets_by_key.set(id, key);
-        let value = self.credentials.find(id).and_then(value_of);
+        let value = self.credentials.find(id).and_then(SecretFacts::fingerprint);
         let before: Vec<_> = self.credentials_by_value.targets(id).copied().collect();
         if before != Vec::from_iter(value) {
             self.credentials_by_value.set(id, value);
@@ -100,7 +98,9 @@ impl World {
         if is_news {
             // That a generated value is in use elsewhere is the other's concern.
             let value = match &new {
-                Source::Is(facts) if !facts.annotations.has(annotation::DIGEST) => value_of(facts),
+                Source::Is(facts) if !facts.annotations.has(annotation::DIGEST) => {
+                    facts.fingerprint()
+                }
                 _ => None,
             };
             self.sources_by_value.set(id, value);
@@ -141,13 +141,6 @@ pub(crate) struct Holder {
     /// The product that it was made for.
     pub(crate) product: ProductId,
     pub(crate) version: Version,
-}
-
-fn value_of(facts: &SecretFacts) -> Option<Fingerprint> {
-    match facts.value {
-        ValueFacts::Value { fingerprint, .. } => Some(fingerprint),
-        ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => None,
-    }
 }
 
 /// The product that an enforcement Secret was made for: by annotation, or by the published

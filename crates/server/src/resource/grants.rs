@@ -138,7 +138,7 @@ struct Acts(HashMap<(Option<String>, String), Vec<Act>>);
 impl Acts {
     fn note(&mut self, role: &ObjectMeta, rules: Option<&[PolicyRule]>) {
         let rules = rules.unwrap_or_default();
-        let may = |right: Right| rules.iter().any(|it| grants(it, right));
+        let may = |right: Right| rules.iter().any(|it| right.is_granted_by(it));
         let may: Vec<_> = ACTS.iter().filter(|it| may(it.1)).map(|it| it.0).collect();
         let name = role.name.clone().unwrap_or_default();
         if !may.is_empty() {
@@ -191,23 +191,6 @@ fn grantee(subject: &Subject, binding: Option<&str>) -> Grantee {
         kind: subject.kind.clone(),
         name,
     }
-}
-
-/// Whether a rule grants something. Not where it is for certain names only.
-fn grants(rule: &PolicyRule, right: Right) -> bool {
-    let has = |list: Option<&Vec<String>>, wanted: &[&str]| {
-        list.is_some_and(|it| it.iter().any(|it| wanted.contains(&it.as_str())))
-    };
-    let resource = right.path();
-    let any = format!("*/{}", right.subresource());
-    let is_of_names = rule
-        .resource_names
-        .as_ref()
-        .is_some_and(|it| !it.is_empty());
-    !is_of_names
-        && has(Some(&rule.verbs), &[right.verb(), "*"])
-        && has(rule.api_groups.as_ref(), &[right.group(), "*"])
-        && has(rule.resources.as_ref(), &[&resource, &any, "*"])
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use devportal_mirror::{Fingerprint, SecretFacts};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Marks, after, delete, fingerprint_of, intact_fingerprint};
+use super::{Marks, after, delete, intact_fingerprint};
 use crate::decision::Write;
 use crate::world::World;
 
@@ -49,7 +49,7 @@ pub(super) fn place(
     }
     let same = existing
         .iter()
-        .find(|(_, it)| current.is_some() && fingerprint_of(it) == current);
+        .find(|(_, it)| current.is_some() && it.fingerprint() == current);
     let has_predecessor = existing
         .iter()
         .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
@@ -142,7 +142,7 @@ pub(super) fn retiring<'a>(
 ) -> Vec<(&'a SecretId, &'a SecretFacts)> {
     let mut retiring: Vec<_> = existing
         .iter()
-        .filter(|(_, facts)| fingerprint_of(facts) != Some(current))
+        .filter(|(_, facts)| facts.fingerprint() != Some(current))
         .filter(|(_, facts)| revision_of(facts) != key.revision())
         .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
         .copied()

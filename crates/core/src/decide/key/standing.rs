@@ -3,7 +3,7 @@
 
 use devportal_api::condition::{AuthPolicyState, Blocker, Lifecycle};
 use devportal_api::id::ProductId;
-use devportal_mirror::{Fit, Found, Scope, Sight, ValueFacts};
+use devportal_mirror::{Fit, Found, Scope, SecretFacts, Sight, ValueFacts};
 use kube::Resource;
 
 use super::{Case, ruling};
@@ -176,18 +176,18 @@ impl Case<'_> {
 
     /// Why the value of a brought key can be guessed, if it can.
     pub(super) fn weakness(&self) -> Option<&'static str> {
-        if self.key.is_generated() {
+        let source = self.world.find_source(&self.key.source_secret());
+        let source = source.filter(|_| !self.key.is_generated());
+        let Some(Source::Is(SecretFacts {
+            value: ValueFacts::Value { fit, .. },
+            ..
+        })) = source
+        else {
             return None;
-        }
-        match self.world.find_source(&self.key.source_secret())? {
-            Source::Is(facts) => match facts.value {
-                ValueFacts::Value { fit, .. } => match words(fit)? {
-                    Words::Weak(why) => Some(why),
-                    Words::Unsendable(_) => None,
-                },
-                _ => None,
-            },
-            _ => None,
+        };
+        match words(*fit)? {
+            Words::Weak(why) => Some(why),
+            Words::Unsendable(_) => None,
         }
     }
 
