@@ -78,6 +78,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
 
 async fn measure(stack: &Stack, arguments: &Arguments, progress: Progress) -> Result<Vec<Row>> {
     let shop = Shop::open(stack, stack.client(Persona::ClusterAdmin).await?).await?;
+    shop.wait_for_product().await?;
     shop.bring("regular").await?;
     shop.request("regular").await?;
     shop.wait_for(&value("regular", 0), 200).await?;

@@ -1,5 +1,6 @@
 //! How fast is it? Benchmarks on the real stack.
 
+mod controller;
 mod gateway;
 mod plot;
 mod portal;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Benchmark {
+    /// What the controller takes: time beside a raw client, CPU, memory, connections.
+    Controller(controller::Arguments),
     /// From an acknowledged change to the first answer that shows it.
     Gateway(gateway::Arguments),
     /// From a question to the portal's server to its answer.
@@ -29,6 +32,7 @@ enum Benchmark {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
+        Benchmark::Controller(arguments) => controller::run(&arguments).await,
         Benchmark::Gateway(arguments) => gateway::run(&arguments).await,
         Benchmark::Portal(arguments) => portal::run(&arguments).await,
     };

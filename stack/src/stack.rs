@@ -156,6 +156,11 @@ impl Stack {
         self.core.choose_port(name)
     }
 
+    /// The process id of a process that runs.
+    pub fn pid(&self, name: &str) -> Result<u32> {
+        Ok(self.core.find_process(name)?.record.identity.pid)
+    }
+
     /// Kills a process as a crash would. [`Stack::next_death`] does not tell.
     pub async fn kill(&self, name: &str) -> Result<()> {
         let process = self.core.find_process(name)?;
