@@ -52,13 +52,19 @@ pub fn read_folder(folder: &Path, values: &[(&str, &str)]) -> Result<Vec<Value>>
     files.sort();
     let mut found = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file)?;
-        let text = values.iter().fold(text, |text, (name, value)| {
-            text.replace(&format!("${{{name}}}"), value)
-        });
-        found.extend(documents(&text).with_context(|| format!("in {}", file.display()))?);
+        found.extend(read_file(&file, values)?);
     }
     Ok(found)
+}
+
+/// The objects in one YAML file, likewise.
+pub(crate) fn read_file(file: &Path, values: &[(&str, &str)]) -> Result<Vec<Value>> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = values.iter().fold(text, |text, (name, value)| {
+        text.replace(&format!("${{{name}}}"), value)
+    });
+    documents(&text).with_context(|| format!("in {}", file.display()))
 }
 
 async fn object(client: &Client, value: &Value) -> Result<()> {

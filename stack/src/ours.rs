@@ -37,6 +37,9 @@ pub(crate) const PORTAL: &str = "portal";
 /// The name that the last of the admission policies refuses.
 const CANARY: &str = "devportal-policies-in-force";
 
+/// The role that lets the controller handle Secrets, and its binding.
+const SECRETS: &str = "devportal-controller-secrets";
+
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The root of the repository.
@@ -54,17 +57,41 @@ pub(crate) async fn apply_crds(core: &Core, crds: Vec<Value>) -> Result<()> {
 pub(crate) async fn prepare(core: &Core) -> Result<()> {
     let client = client(core.state_dir(), Persona::ClusterAdmin).await?;
     let deploy = repository().join("deploy");
+    let chart = deploy.join("chart/files");
     let namespace = json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kuadrant::NAMESPACE},
     });
     apply::objects(&client, &[namespace]).await?;
-    apply::crds(&client, apply::read_folder(&deploy.join("crds"), &[])?).await?;
-    apply::objects(&client, &apply::read_folder(&deploy.join("rbac"), &[])?).await?;
+    apply::crds(&client, apply::read_folder(&chart.join("crds"), &[])?).await?;
+    let mut rights = apply::read_file(&deploy.join("install.yaml"), &[])?;
+    rights.retain(is_about_rights);
+    rights.push(secrets_everywhere());
+    rights.extend(apply::read_folder(&deploy.join("backstage"), &[])?);
+    apply::objects(&client, &rights).await?;
     if !core.options.policies {
         return Ok(());
     }
-    apply::objects(&client, &apply::read_folder(&deploy.join("policies"), &[])?).await?;
+    apply::objects(&client, &apply::read_folder(&chart.join("policies"), &[])?).await?;
     policies_in_force(&client).await
+}
+
+/// A role of the manifest or a binding, but not that of Secrets: a stack has its own.
+fn is_about_rights(object: &Value) -> bool {
+    let is_of_rbac = object["apiVersion"] == "rbac.authorization.k8s.io/v1";
+    is_of_rbac && object["roleRef"]["name"] != SECRETS
+}
+
+/// As with `secretAccess.mode=cluster`: keys are asked for in namespaces that come and go.
+fn secrets_everywhere() -> Value {
+    let group = "rbac.authorization.k8s.io";
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": SECRETS},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": SECRETS},
+        "subjects": [{
+            "kind": "ServiceAccount", "namespace": kuadrant::NAMESPACE, "name": "devportal-controller",
+        }],
+    })
 }
 
 /// Waits until the API server acts on the admission policies applied so far, which it

@@ -1,4 +1,4 @@
-//! What is generated, and is it fresh? The CRDs under `deploy/crds` and the reference
+//! What is generated, and is it fresh? The CRDs of the chart and the reference
 //! of the HTTP API, from the Rust types.
 
 mod reference;
@@ -59,7 +59,7 @@ async fn reference() -> anyhow::Result<[(PathBuf, String); 2]> {
 }
 
 fn definitions() -> anyhow::Result<Vec<(PathBuf, String)>> {
-    let folder = root().join("deploy/crds");
+    let folder = root().join("deploy/chart/files/crds");
     crd::definitions()
         .iter()
         .map(|definition| {

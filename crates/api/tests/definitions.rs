@@ -72,7 +72,7 @@ fn column(name: &str, path: &str, priority: i64) -> (String, String, i64) {
 
 #[test]
 fn the_files_in_deploy_are_what_the_types_say() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/chart/files/crds");
     for definition in crd::definitions() {
         let file = folder.join(crd::file_name(&definition));
         let text = std::fs::read_to_string(&file).unwrap();

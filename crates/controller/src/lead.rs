@@ -63,7 +63,7 @@ impl Leadership {
             .await
             .map_err(|error| {
                 anyhow!(
-                    "cannot read the lease {namespace}/{LEASE}: {}; apply deploy/rbac, or set POD_NAMESPACE",
+                    "cannot read the lease {namespace}/{LEASE}: {}; see deploy/chart/files/rights.yaml for the rights it takes, or set POD_NAMESPACE",
                     brief(&error)
                 )
             })?;

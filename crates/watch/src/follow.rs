@@ -314,7 +314,7 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
         if self.trouble.as_ref() != Some(&trouble) {
             let advice = match trouble {
                 Trouble::NotInstalled => K::ADVICE,
-                Trouble::Forbidden => "see deploy/rbac for the rights it needs",
+                Trouble::Forbidden => "see deploy/chart/files/rights.yaml for the rights it needs",
                 Trouble::Failing(_) => "",
             };
             warn!(kind = K::NAME, scope = %place(&self.source.scope), error = %trouble, advice, "cannot follow this kind; going on with what is known, and trying again");

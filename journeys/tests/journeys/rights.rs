@@ -1,9 +1,9 @@
 //! What may the controller do? Rights that a story takes away and gives back.
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::quiet::{self, Quiet};
@@ -11,6 +11,8 @@ use crate::stage;
 
 /// The name of the controller's role.
 const CONTROLLER: &str = "devportal-controller";
+/// The role with which it handles Secrets, and its bindings.
+const SECRETS: &str = "devportal-controller-secrets";
 
 /// Takes the rule on a resource out of the controller's role, and answers it.
 pub(crate) async fn take_rule(quiet: &Quiet, resource: &str) -> Result<PolicyRule> {
@@ -40,10 +42,8 @@ pub(crate) async fn give_rule(quiet: &Quiet, taken: PolicyRule) -> Result<()> {
 
 /// Leaves the controller no Secrets but those of the namespaces that are bound.
 pub(crate) async fn narrow_secrets(quiet: &Quiet) -> Result<()> {
-    let rule = take_rule(quiet, "secrets").await?;
-    let of_its_own = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-        "metadata": {"name": "devportal-controller-secrets"}, "rules": [rule]});
-    stage::apply(&quiet.admin, &of_its_own).await?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(quiet.admin.clone());
+    bindings.delete(SECRETS, &DeleteParams::default()).await?;
     Ok(())
 }
 
@@ -52,8 +52,8 @@ pub(crate) async fn bind(quiet: &Quiet, namespace: &str) -> Result<()> {
     let group = "rbac.authorization.k8s.io";
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-        "metadata": {"name": "devportal-controller-secrets", "namespace": namespace},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "devportal-controller-secrets"},
+        "metadata": {"name": SECRETS, "namespace": namespace},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": SECRETS},
         "subjects": [{"apiGroup": group, "kind": "User", "name": quiet::USER}],
     });
     stage::apply(&quiet.admin, &binding).await?;
