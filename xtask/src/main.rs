@@ -6,6 +6,7 @@ mod command;
 mod down;
 mod env;
 mod generate;
+mod image;
 mod logs;
 mod planted;
 mod status;
@@ -73,6 +74,8 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Make the container image, without a container engine.
+    Image(image::Arguments),
     /// Run yarn in the Backstage workspace, with the Node that it wants.
     #[command(disable_help_flag = true)]
     Yarn {
@@ -104,6 +107,7 @@ async fn main() -> ExitCode {
         Verb::Test(arguments) => check::test(&arguments).await,
         Verb::Bench { arguments } => bench::run(&arguments).await,
         Verb::Gen { check } => generate::run(check).await.map(|()| ExitCode::SUCCESS),
+        Verb::Image(arguments) => image::run(&arguments).await,
         Verb::Yarn { arguments } => yarn::run(&arguments).await,
         Verb::Planted(arguments) => planted::run(&arguments).await,
         Verb::Ci(arguments) => check::ci(&arguments).await,

@@ -21,6 +21,7 @@ pub mod key;
 pub mod name;
 pub mod product;
 pub mod request;
+pub mod right;
 pub mod scheme;
 mod time;
 

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 
 use self::failure::{classify, passing};
 use self::patch::{object, part_patch, reference, to_value};
+use crate::metrics::Writes;
 use crate::read::{guarded, is_absence, look};
 
 /// What a patch is for: the status is written through a door of its own.
@@ -38,6 +39,7 @@ enum Part {
 pub(crate) struct Writer {
     client: Client,
     lens: Lens,
+    metrics: Writes,
 }
 
 /// How long a write may take: the connection may be gone without a word.
@@ -63,8 +65,12 @@ enum Done {
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, lens: Lens) -> Self {
-        Self { client, lens }
+    pub(crate) fn new(client: Client, lens: Lens, metrics: Writes) -> Self {
+        Self {
+            client,
+            lens,
+            metrics,
+        }
     }
 
     /// Carries out the writes of one id, each with what it is to replace as
@@ -74,6 +80,7 @@ impl Writer {
         let mut outcome = Outcome::default();
         for (write, seen) in writes {
             let (group, target) = (write.group(), write.target());
+            let (kind, verb) = (write.kind(), write.verb());
             let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;
             let failure = match answer {
                 Ok(Done::Written(answers)) => {
@@ -87,6 +94,8 @@ impl Writer {
                 Ok(Done::Failed(failure)) => Some(failure),
                 Err(_) => Some(passing("the API server does not answer")),
             };
+            let reason = failure.as_ref().map(|failure| failure.reason.as_str());
+            self.metrics.count(kind, verb, reason);
             let failure = failure.map(|failure| Failure { target, ..failure });
             let known = outcome.groups.iter_mut().find(|(it, _)| *it == group);
             match known {

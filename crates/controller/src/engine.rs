@@ -17,7 +17,7 @@ use devportal_core::world::Followed;
 use devportal_core::{Change, Decision, Group, Id, Need, Settings, World, Write, decide};
 use devportal_mirror::{Scope, Trouble};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
@@ -25,6 +25,7 @@ use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
 use crate::follow::Follower;
 use crate::health::Readiness;
+use crate::metrics::{Delays, Metrics};
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
 use crate::vital::Vital;
@@ -65,6 +66,8 @@ pub(crate) struct Engine {
     ready: watch::Sender<Readiness>,
     kuadrant: watch::Sender<Option<String>>,
     done: mpsc::UnboundedSender<Done>,
+    metrics: Metrics,
+    delays: Delays,
 }
 
 /// What an engine is made of.
@@ -77,13 +80,18 @@ pub(crate) struct Parts {
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) ready: watch::Sender<Readiness>,
     pub(crate) kuadrant: watch::Sender<Option<String>>,
+    pub(crate) metrics: Metrics,
 }
+
+/// Asks the engine to tell its metrics, and is answered when it has.
+pub(crate) type Scrape = oneshot::Sender<()>;
 
 /// Runs until the news end.
 pub(crate) async fn run(
     parts: Parts,
     mut news: mpsc::Receiver<Change>,
     mut documents: mpsc::Receiver<Change>,
+    mut scrapes: mpsc::Receiver<Scrape>,
 ) {
     let (done, mut reports) = mpsc::unbounded_channel();
     let mut engine = Engine {
@@ -101,6 +109,8 @@ pub(crate) async fn run(
         ready: parts.ready,
         kuadrant: parts.kuadrant,
         done,
+        metrics: parts.metrics,
+        delays: Delays::default(),
     };
     loop {
         let alarm = engine.until_alarm();
@@ -113,6 +123,7 @@ pub(crate) async fn run(
                 None => return,
             },
             Some(document) = documents.recv() => engine.hear(document),
+            Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
             Ok(()) = engine.leads.changed() => engine.look_at_everything(),
             () = until(review) => engine.look_at_everything(),
             () = tokio::time::sleep(alarm) => engine.ring(),
@@ -213,6 +224,13 @@ impl Engine {
         }
     }
 
+    fn tell_metrics(&self, scrape: Scrape) {
+        let leads = *self.leads.borrow();
+        self.metrics.tell(&self.world, &self.queue, leads);
+        // Whoever asked may have gone.
+        let _ = scrape.send(());
+    }
+
     /// Decides on an id and puts it in a lane if there is anything to write.
     fn consider(&mut self, id: Id, turn: Turn) {
         if self.queue.is_running(&id) {
@@ -220,6 +238,7 @@ impl Engine {
         }
         let writes = self.decide(&id);
         if !writes.is_empty() && *self.leads.borrow() {
+            self.delays.begin(&id);
             self.queue.push(id, Lane::of(&writes), turn);
         }
     }
@@ -279,8 +298,10 @@ impl Engine {
             let writes = self.with_seen(writes);
             if writes.is_empty() {
                 self.queue.done(&id);
+                self.delays.end(&id, &self.metrics);
                 continue;
             }
+            self.delays.note(&id, writes.iter().map(|(write, _)| write));
             debug!(
                 %id,
                 writes = writes.len(),
@@ -338,7 +359,10 @@ impl Engine {
         self.notice_sight();
         self.queue.done(&id);
         if self.has_begun {
-            self.consider(id, Turn::Next);
+            self.consider(id.clone(), Turn::Next);
+        }
+        if !self.queue.has(&id) {
+            self.delays.end(&id, &self.metrics);
         }
         self.consider_all(dirty);
     }

@@ -8,6 +8,7 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Source as Known;
 use devportal_core::decide::{Explanation, explain as explained};
 use devportal_core::{Change, Settings, World};
+use devportal_metrics::watches::Watch;
 use devportal_mirror::{Credential, Kind, Lens, Scope, Stray, Told};
 use devportal_watch::{Source, list};
 use jiff::Timestamp;
@@ -21,13 +22,14 @@ use crate::read::read;
 ///
 /// When the API server cannot be reached.
 pub async fn explain(key: &KeyId, settings: Settings) -> Result<Explanation> {
-    let client = crate::connect().await?;
+    let (client, _) = crate::connect().await?;
     let lens = Lens::new(rand::random());
     let mut world = World::new(settings);
     let source = |scope| Source {
         client: client.clone(),
         scope,
         lens: lens.clone(),
+        metrics: Watch::default(),
     };
     let cluster = source(Scope::Cluster);
     observe::<APIProduct>(&mut world, &cluster).await;

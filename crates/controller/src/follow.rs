@@ -11,6 +11,7 @@ use std::time::Duration;
 use devportal_api::id::SecretId;
 use devportal_core::Change;
 use devportal_core::change::Source;
+use devportal_metrics::watches::Watch;
 use devportal_mirror::{Lens, Named, Scope, SecretFacts, Told, Version};
 use devportal_watch::{brief, watch};
 use kube::Client;
@@ -21,6 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::line::{Line, Lines};
 use crate::read::read;
 use crate::vital::Vital;
 
@@ -35,6 +37,7 @@ pub(crate) struct Follower {
     lens: Lens,
     news: Sender<Change>,
     vital: Vital,
+    lines: Lines,
     namespaces: HashMap<String, Namespace>,
 }
 
@@ -42,6 +45,8 @@ struct Namespace {
     names: Arc<Mutex<HashSet<String>>>,
     wanted: UnboundedSender<String>,
     tasks: [AbortHandle; 2],
+    /// What its watch runs over.
+    _line: Line,
 }
 
 impl Drop for Namespace {
@@ -53,9 +58,16 @@ impl Drop for Namespace {
 }
 
 impl Follower {
-    pub(crate) fn new(client: Client, lens: Lens, news: Sender<Change>, vital: Vital) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        lines: Lines,
+        lens: Lens,
+        news: Sender<Change>,
+        vital: Vital,
+    ) -> Self {
         Self {
             client,
+            lines,
             lens,
             news,
             vital,
@@ -81,14 +93,17 @@ impl Follower {
         let _ = namespace.wanted.send(id.name.clone());
     }
 
-    fn begin(&self, namespace: &str) -> Namespace {
+    fn begin(&mut self, namespace: &str) -> Namespace {
         let names = Arc::new(Mutex::new(HashSet::new()));
         let (wanted, asked) = unbounded_channel();
         let (tell, told) = channel(BACKLOG);
+        let line = self.lines.take();
         let source = devportal_watch::Source {
-            client: self.client.clone(),
+            client: line.client.clone(),
             scope: Scope::Namespace(namespace.to_owned()),
             lens: self.lens.clone(),
+            // Nobody is alarmed about one of thousands of namespaces.
+            metrics: Watch::default(),
         };
         let follow = Follow {
             namespace: namespace.to_owned(),
@@ -102,6 +117,7 @@ impl Follower {
         Namespace {
             names,
             wanted,
+            _line: line,
             tasks: [
                 self.vital.spawn("Secrets of consumers", watch),
                 self.vital

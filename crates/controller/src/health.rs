@@ -1,15 +1,24 @@
 //! Is the controller alive, and what of the cluster can it see?
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use devportal_core::world::Followed;
+use devportal_metrics::{Registry, endpoint};
 use devportal_mirror::Scope;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::engine::Scrape;
+
+/// How long the engine may take to tell its metrics.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What `/readyz` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,19 +72,34 @@ impl Readiness {
     }
 }
 
-/// Answers `/healthz` and `/readyz` until the process ends.
+/// Answers `/healthz`, `/readyz` and `/metrics` until the process ends. For metrics the
+/// engine is asked first; one that is not there, or busy, is not waited for.
 ///
 /// # Errors
 ///
 /// When the address is taken; says how to choose another.
-pub(crate) async fn serve(address: SocketAddr, ready: watch::Receiver<Readiness>) -> Result<()> {
+pub(crate) async fn serve(
+    address: SocketAddr,
+    ready: watch::Receiver<Readiness>,
+    registry: Registry,
+    engine: mpsc::Sender<Scrape>,
+) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; choose another with --health-probe-bind-address")
     })?;
     let readyz = move || async move { ready.borrow().answer() };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(readyz));
+        .route("/readyz", get(readyz))
+        .merge(endpoint::router(Arc::new(registry), move || {
+            let engine = engine.clone();
+            async move {
+                let (told, is_told) = oneshot::channel();
+                if timeout(PATIENCE, engine.send(told)).await.is_ok() {
+                    let _ = timeout(PATIENCE, is_told).await;
+                }
+            }
+        }));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(())
 }

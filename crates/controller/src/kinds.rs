@@ -3,6 +3,7 @@
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
+use devportal_metrics::Watches;
 use devportal_mirror::{Credential, Kind, Lens, Scope, Stray, Told};
 use devportal_watch::{Source, watch};
 use kube::Client;
@@ -18,28 +19,39 @@ pub(crate) fn watch_all(
     news: &Sender<Change>,
     kuadrant: Receiver<Option<String>>,
     vital: &Vital,
+    metrics: &Watches,
 ) {
-    fn everywhere<K: Kind>((client, lens, news): (&Client, &Lens, &Sender<Change>), vital: &Vital)
-    where
+    fn everywhere<K: Kind>(
+        (client, lens, news): (&Client, &Lens, &Sender<Change>),
+        vital: &Vital,
+        metrics: &Watches,
+    ) where
         Change: From<Told<K>>,
     {
         let source = Source {
             client: client.clone(),
             scope: Scope::Cluster,
             lens: lens.clone(),
+            metrics: metrics.of(K::NAME, &Scope::Cluster),
         };
         vital.spawn(K::NAME, watch::<K, Change>(source, news.clone()));
     }
     let all = (client, lens, news);
-    everywhere::<APIProduct>(all, vital);
-    everywhere::<APIKey>(all, vital);
-    everywhere::<APIKeyRequest>(all, vital);
-    everywhere::<APIKeyApproval>(all, vital);
-    everywhere::<HTTPRoute>(all, vital);
-    everywhere::<AuthPolicy>(all, vital);
-    everywhere::<PlanPolicy>(all, vital);
-    everywhere::<Kuadrant>(all, vital);
-    let secrets = watch_credentials(client.clone(), lens.clone(), news.clone(), kuadrant);
+    everywhere::<APIProduct>(all, vital, metrics);
+    everywhere::<APIKey>(all, vital, metrics);
+    everywhere::<APIKeyRequest>(all, vital, metrics);
+    everywhere::<APIKeyApproval>(all, vital, metrics);
+    everywhere::<HTTPRoute>(all, vital, metrics);
+    everywhere::<AuthPolicy>(all, vital, metrics);
+    everywhere::<PlanPolicy>(all, vital, metrics);
+    everywhere::<Kuadrant>(all, vital, metrics);
+    let secrets = watch_credentials(
+        client.clone(),
+        lens.clone(),
+        news.clone(),
+        kuadrant,
+        metrics.clone(),
+    );
     vital.spawn("enforcement Secrets", secrets);
 }
 
@@ -49,6 +61,7 @@ async fn watch_credentials(
     lens: Lens,
     news: Sender<Change>,
     mut kuadrant: Receiver<Option<String>>,
+    metrics: Watches,
 ) {
     loop {
         let namespace = kuadrant.borrow_and_update().clone();
@@ -59,14 +72,16 @@ async fn watch_credentials(
             continue;
         };
         let scope = Scope::Namespace(namespace);
-        let source = Source {
+        let source = |name| Source {
             client: client.clone(),
             scope: scope.clone(),
             lens: lens.clone(),
+            metrics: metrics.of(name, &scope),
         };
+        let (credentials, strays) = (source(Credential::NAME), source(Stray::NAME));
         tokio::select! {
-            () = watch::<Credential, Change>(source.clone(), news.clone()) => return,
-            () = watch::<Stray, Change>(source, news.clone()) => return,
+            () = watch::<Credential, Change>(credentials, news.clone()) => return,
+            () = watch::<Stray, Change>(strays, news.clone()) => return,
             changed = kuadrant.changed() => if changed.is_err() { return },
         }
         let left = [

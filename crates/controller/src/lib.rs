@@ -12,8 +12,11 @@
 //! | which kinds are followed | [`kinds`] |
 //! | the order of work | [`queue`], [`engine`] |
 //! | how a write is made, or a live look taken | [`apply`], [`read`] |
+//! | how consumers' namespaces share connections | [`line`] |
 //! | what a generated key looks like | [`value`] |
 //! | what `/readyz` says | [`health`] |
+//! | what goes when the controller goes for good | [`uninstall`] |
+//! | what is told at `/metrics` | [`metrics`] |
 //! | where documents may come from | [`fetch`] |
 
 mod apply;
@@ -24,9 +27,12 @@ mod follow;
 mod health;
 mod kinds;
 mod lead;
+mod line;
+mod metrics;
 mod needs;
 mod queue;
 mod read;
+pub mod uninstall;
 mod value;
 mod vital;
 
@@ -35,9 +41,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 pub use devportal_core::Settings;
 pub use devportal_core::decide::{Explanation, Held};
+use devportal_metrics::Registry;
 use devportal_mirror::Lens;
 use devportal_watch::brief;
-use kube::Client;
+use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
 use tracing::info;
@@ -49,13 +56,17 @@ use crate::fetch::{FetchConfig, Fetcher};
 use crate::follow::Follower;
 use crate::health::Readiness;
 use crate::lead::Leadership;
+use crate::line::Lines;
+use crate::metrics::Metrics;
 use crate::vital::Vital;
 
 /// How the controller is run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
-    /// Where `/healthz` and `/readyz` answer.
+    /// Where `/healthz`, `/readyz` and `/metrics` answer.
     pub health: SocketAddr,
+    /// What `/metrics` tells besides.
+    pub registry: Registry,
     /// Whether several replicas share the work by a lease.
     pub leader_elect: bool,
     /// How is decided.
@@ -73,9 +84,12 @@ const BACKLOG: usize = 1024;
 /// a setting is wrong.
 pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()> {
     let config = FetchConfig::from_env()?;
-    let client = connect().await?;
+    let (client, kubernetes) = connect().await?;
     let (ready, is_ready) = channel(Readiness::unknown());
-    health::serve(options.health, is_ready).await?;
+    let mut registry = options.registry;
+    let metrics = Metrics::register(&mut registry);
+    let (ask, scrapes) = mpsc::channel(1);
+    health::serve(options.health, is_ready, registry, ask).await?;
 
     let leadership = if options.leader_elect {
         Leadership::elected(client.clone(), &lead::namespace(&client)).await?
@@ -88,20 +102,35 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     let lens = Lens::new(rand::random());
     let kuadrant = Sender::new(None);
     let (vital, mut fallen) = Vital::new();
-    kinds::watch_all(&client, &lens, &news, kuadrant.subscribe(), &vital);
+    kinds::watch_all(
+        &client,
+        &lens,
+        &news,
+        kuadrant.subscribe(),
+        &vital,
+        &metrics.watches,
+    );
     let engine = engine::run(
         engine::Parts {
             settings: options.settings,
-            writer: Writer::new(client.clone(), lens.clone()),
-            follower: Follower::new(client, lens, news, vital.clone()),
-            fetcher: Fetcher::new(config, documents)?,
+            writer: Writer::new(client.clone(), lens.clone(), metrics.writes.clone()),
+            follower: Follower::new(
+                client.clone(),
+                Lines::new(kubernetes, client),
+                lens,
+                news,
+                vital.clone(),
+            ),
+            fetcher: Fetcher::new(config, documents, metrics.fetches.clone())?,
             vital,
             leads: leadership.leads.clone(),
             ready,
             kuadrant,
+            metrics,
         },
         heard,
         fetched,
+        scrapes,
     );
     tokio::select! {
         () = engine => anyhow::bail!("every watch has ended; this is a defect"),
@@ -114,12 +143,17 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     Ok(())
 }
 
-async fn connect() -> Result<Client> {
-    let config = kube::Config::infer().await.context(
+/// A client for the cluster of `KUBECONFIG` or of the pod, and how it was configured.
+///
+/// # Errors
+///
+/// When there is none, or it does not answer.
+pub async fn connect() -> Result<(Client, Config)> {
+    let config = Config::infer().await.context(
         "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
     )?;
     let address = config.cluster_url.clone();
-    let client = Client::try_from(config)?;
+    let client = Client::try_from(config.clone())?;
     let version = client.apiserver_version().await.map_err(|error| {
         anyhow::anyhow!(
             "cannot talk to the API server at {address}: {}; is it running, and is the kubeconfig right?",
@@ -127,5 +161,5 @@ async fn connect() -> Result<Client> {
         )
     })?;
     info!(server = %address, version = %version.git_version, "connected");
-    Ok(client)
+    Ok((client, config))
 }

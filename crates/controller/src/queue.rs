@@ -132,6 +132,16 @@ impl Queue {
         self.wakes.due(now)
     }
 
+    /// How many ids wait in a lane.
+    pub(crate) fn waiting_in(&self, lane: Lane) -> usize {
+        self.lanes.values().filter(|it| **it == lane).count()
+    }
+
+    /// Whether an id waits or runs.
+    pub(crate) fn has(&self, id: &Id) -> bool {
+        self.lanes.contains_key(id) || self.running.contains(id)
+    }
+
     /// How many ids wait.
     pub(crate) fn waiting(&self) -> usize {
         self.lanes.len()

@@ -201,6 +201,13 @@ impl Brakes {
         self.of.get(id)?.get(&group)?.failure.as_ref()
     }
 
+    /// How many ids have a group whose last try failed.
+    pub fn failing(&self) -> usize {
+        let has_failed =
+            |groups: &&HashMap<Group, Brake>| groups.values().any(|brake| brake.failure.is_some());
+        self.of.values().filter(has_failed).count()
+    }
+
     /// Every group that failed or does not stay.
     pub fn all(&self) -> impl Iterator<Item = (&Id, Group)> {
         let ids = self.of.iter();

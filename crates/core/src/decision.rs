@@ -256,22 +256,59 @@ impl Write {
         }
     }
 
+    /// The kind that is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateSecret(_) | Self::DeleteCredential { .. } | Self::DeleteSource { .. } => {
+                "Secret"
+            }
+            Self::ApplyRequest { .. } | Self::DeleteRequest { .. } | Self::RequestStatus(..) => {
+                "APIKeyRequest"
+            }
+            Self::ApplyApproval { .. }
+            | Self::AdoptApproval { .. }
+            | Self::ReleaseApproval(_)
+            | Self::DeleteApproval { .. }
+            | Self::ApprovalStatus(..) => "APIKeyApproval",
+            Self::ProductStatus(..) => "APIProduct",
+            Self::KeyStatus(..) | Self::ReleaseKey(_) => "APIKey",
+        }
+    }
+
+    /// What is done to it: `create`, `apply`, `patch`, `status` or `delete`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::CreateSecret(_) => "create",
+            Self::ApplyRequest { .. } | Self::ApplyApproval { .. } => "apply",
+            Self::AdoptApproval { .. } | Self::ReleaseApproval(_) | Self::ReleaseKey(_) => "patch",
+            Self::DeleteCredential { .. }
+            | Self::DeleteSource { .. }
+            | Self::DeleteRequest { .. }
+            | Self::DeleteApproval { .. } => "delete",
+            Self::ProductStatus(..)
+            | Self::KeyStatus(..)
+            | Self::RequestStatus(..)
+            | Self::ApprovalStatus(..) => "status",
+        }
+    }
+
     /// What is written, for people: the kind and `namespace/name`.
     pub fn target(&self) -> String {
+        let kind = self.kind();
         match self {
             Self::CreateSecret(NewSecret { id, .. })
             | Self::DeleteCredential { id, .. }
-            | Self::DeleteSource { id, .. } => format!("Secret {id}"),
+            | Self::DeleteSource { id, .. } => format!("{kind} {id}"),
             Self::ApplyRequest { id, .. }
             | Self::DeleteRequest { id, .. }
-            | Self::RequestStatus(id, _) => format!("APIKeyRequest {id}"),
+            | Self::RequestStatus(id, _) => format!("{kind} {id}"),
             Self::ApplyApproval { id, .. }
             | Self::AdoptApproval { id, .. }
             | Self::ReleaseApproval(id)
             | Self::DeleteApproval { id, .. }
-            | Self::ApprovalStatus(id, _) => format!("APIKeyApproval {id}"),
-            Self::ProductStatus(id, _) => format!("APIProduct {id}"),
-            Self::KeyStatus(id, _) | Self::ReleaseKey(id) => format!("APIKey {id}"),
+            | Self::ApprovalStatus(id, _) => format!("{kind} {id}"),
+            Self::ProductStatus(id, _) => format!("{kind} {id}"),
+            Self::KeyStatus(id, _) | Self::ReleaseKey(id) => format!("{kind} {id}"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod routes;
 mod secrets;
 mod sharing;
 mod sight;
+mod tally;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use self::sharing::Overlap;
 use self::sharing::Sharing;
 pub(crate) use self::sight::find_alive;
 pub use self::sight::{Doubt, Followed};
+pub use self::tally::{STATES, Tally};
 
 use crate::brake::{Brakes, Hindrance};
 use crate::change::{Change, OpenApiAnswer, Source};
@@ -79,6 +81,7 @@ pub struct World {
     refused_by_product: Index<KeyId, ProductId>,
 
     sharing: Sharing,
+    tally: Tally,
     /// What was found around each product's route. Derived: recomputed when
     /// something around the route changes, compared before anything is dirtied.
     discovered: HashMap<ProductId, Discovery>,
@@ -130,6 +133,7 @@ impl World {
             sources_by_value: Index::default(),
             refused_by_product: Index::default(),
             sharing: Sharing::default(),
+            tally: Tally::default(),
             discovered: HashMap::new(),
         }
     }
@@ -309,6 +313,11 @@ impl World {
         self.discovered.get(id)
     }
 
+    /// How many keys stand how.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// What holds writes back.
     pub fn brakes(&self) -> &Brakes {
         &self.brakes
@@ -383,6 +392,7 @@ impl World {
 
     fn key_changed(&mut self, difference: Difference<APIKey>, dirty: &mut Dirty) {
         let Difference { id, old, new } = difference;
+        self.tally.change(&id, old.as_deref(), new.as_deref());
         let generation = |key: &Arc<APIKey>| key.meta().generation;
         if old.as_ref().map(generation) != new.as_ref().map(generation) {
             self.brakes.renew(&Id::Key(id.clone()));

@@ -7,7 +7,7 @@ use aide::transform::TransformOpenApi;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) fn router(app: App) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", detail).into_response()
         })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(from_fn(every_request))
+        .layer(from_fn_with_state(app.clone(), every_request))
         .with_state(app)
 }
 

@@ -20,6 +20,7 @@
 //! | how connections are served, and requests logged | [`serve`], [`trace`] |
 //! | the form of requests, answers and refusals | [`answer`], [`problem`] |
 //! | a resource: its rows, details and actions | [`resource`] |
+//! | what is told at `/metrics` | [`metrics`] |
 //! | the routes and their documentation | [`document`] |
 
 mod access;
@@ -30,6 +31,7 @@ mod document;
 mod health;
 mod kinds;
 mod kubernetes;
+mod metrics;
 mod problem;
 mod reference;
 mod remember;
@@ -45,6 +47,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use devportal_metrics::Registry;
 use devportal_mirror::Lens;
 use devportal_watch::brief;
 use kube::Config;
@@ -57,6 +60,7 @@ use crate::caller::{Door, Me};
 pub use crate::convention::{Conventions, Pattern};
 pub use crate::document::openapi;
 use crate::kubernetes::Kubernetes;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::remember::Memory;
 use crate::resource::events::Listeners;
@@ -64,10 +68,14 @@ use crate::shelf::{Shelf, Shelved};
 use crate::store::{Known, Store};
 
 /// How the server is run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where `/metrics` answers, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What `/metrics` tells besides.
+    pub registry: Registry,
     /// Whether owners see every route, or only those that are annotated for it.
     pub routes: Routes,
     /// What products are to look like.
@@ -98,6 +106,7 @@ pub(crate) struct Parts {
     pub(crate) listeners: Listeners,
     pub(crate) routes: Routes,
     pub(crate) conventions: Conventions,
+    pub(crate) metrics: Metrics,
     /// True when the server stops: streams end by themselves.
     pub(crate) stops: watch::Receiver<bool>,
 }
@@ -169,6 +178,11 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
             options.address
         )
     })?;
+    let mut registry = options.registry;
+    let metrics = Metrics::register(&mut registry);
+    if let Some(address) = options.metrics {
+        metrics::serve(address, registry).await?;
+    }
     let (stopping, stops) = watch::channel(false);
     let app = App(Arc::new(Parts {
         door: Door::new(&kubernetes.outage),
@@ -178,6 +192,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         listeners: Listeners::default(),
         routes: options.routes,
         conventions: options.conventions,
+        metrics,
         stops,
         kubernetes,
     }));
@@ -189,7 +204,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     };
     tokio::select! {
         () = serve::serve(listener, document::router(app.clone()), stop) => Ok(()),
-        () = app.store.follow(&app.kubernetes.own, &lens) => {
+        () = app.store.follow(&app.kubernetes.own, &lens, &app.metrics.watches) => {
             anyhow::bail!("a watch has ended; this is a defect")
         }
     }

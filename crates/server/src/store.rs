@@ -11,6 +11,7 @@ use devportal_api::product::PublishStatus;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::discover::{kuadrant_namespace, route_of};
 use devportal_core::surroundings::Surroundings;
+use devportal_metrics::Watches;
 use devportal_mirror::table::Taken;
 use devportal_mirror::{Difference, Index, Journal, Kept, Kind, Lens, Scope, Sight, Table, Told};
 use devportal_watch::{Source, watch};
@@ -332,7 +333,7 @@ impl Store {
     }
 
     /// Follows every kind for ever. Ends when that cannot go on.
-    pub(crate) async fn follow(&self, client: &Client, lens: &Lens) {
+    pub(crate) async fn follow(&self, client: &Client, lens: &Lens, metrics: &Watches) {
         let (news, mut heard) = mpsc::channel(BACKLOG);
         let mut tasks = tokio::task::JoinSet::new();
         {
@@ -341,6 +342,7 @@ impl Store {
                 lens,
                 news: &news,
                 tasks: &mut tasks,
+                metrics,
             };
             everywhere.follow::<APIProduct>();
             everywhere.follow::<APIKey>();
@@ -376,6 +378,7 @@ struct Everywhere<'a> {
     lens: &'a Lens,
     news: &'a mpsc::Sender<News>,
     tasks: &'a mut tokio::task::JoinSet<()>,
+    metrics: &'a Watches,
 }
 
 impl Everywhere<'_> {
@@ -387,6 +390,7 @@ impl Everywhere<'_> {
             client: self.client.clone(),
             scope: Scope::Cluster,
             lens: self.lens.clone(),
+            metrics: self.metrics.of(K::NAME, &Scope::Cluster),
         };
         self.tasks
             .spawn(watch::<K, News>(source, self.news.clone()));

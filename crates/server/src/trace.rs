@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,8 @@ use futures::FutureExt;
 use tokio::time::timeout;
 use tracing::{Instrument, error, info, info_span};
 
+use crate::App;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,7 +30,11 @@ pub(crate) fn request_id() -> String {
 }
 
 /// Names the request, logs it, and sets the headers that every answer has.
-pub(crate) async fn every_request(request: Request, next: Next) -> Response {
+pub(crate) async fn every_request(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = given(&request).unwrap_or_else(|| hex::encode(rand::random::<[u8; 8]>()));
     // Not the path itself: names in it are other people's words.
     let route = request.extensions().get::<MatchedPath>();
@@ -38,6 +44,7 @@ pub(crate) async fn every_request(request: Request, next: Next) -> Response {
         route: route.map_or("none", MatchedPath::as_str).to_owned(),
         began: Instant::now(),
         status: None,
+        metrics: app.metrics.clone(),
     };
     let span = info_span!("request", id = %id);
     let answer = CURRENT.scope(id.clone(), answer(request, next));
@@ -78,12 +85,15 @@ struct Log {
     route: String,
     began: Instant,
     status: Option<StatusCode>,
+    metrics: Metrics,
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         let (id, method, route) = (&self.id, &self.method, &self.route);
-        let took_ms = self.began.elapsed().as_millis();
+        let took = self.began.elapsed();
+        let took_ms = took.as_millis();
+        self.metrics.count(method, route, self.status, took);
         if let Some(status) = self.status {
             info!(%id, %method, route, status = status.as_u16(), took_ms, "answered");
         } else {

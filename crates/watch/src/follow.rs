@@ -46,6 +46,8 @@ pub struct Source {
     pub scope: Scope,
     /// Turns objects into what is kept of them.
     pub lens: Lens,
+    /// Where the watch tells how it is.
+    pub metrics: devportal_metrics::watches::Watch,
 }
 
 /// Follows a kind until nobody listens. Every observation is told in order.
@@ -352,6 +354,19 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
     }
 
     async fn tell(&self, told: Told<K>) -> Option<()> {
+        let metrics = &self.source.metrics;
+        match &told {
+            Told::ListBegins(_) => {}
+            // Of a kind of others that is not installed there is nothing.
+            Told::Lost(_, trouble, _) => {
+                metrics.is_listed(K::IS_FOREIGN && *trouble == Trouble::NotInstalled);
+            }
+            Told::ListEnds(..) | Told::Resumed(_) => {
+                metrics.is_listed(true);
+                metrics.heard();
+            }
+            _ => metrics.heard(),
+        }
         self.news.send(told.into()).await.ok()
     }
 }

@@ -83,6 +83,14 @@ impl Document {
         })
     }
 
+    /// What it is, in one word.
+    pub(super) fn word(&self) -> &'static str {
+        match self.kind {
+            Kind::OpenApi(_) => "openapi",
+            Kind::Oidc(_) => "oidc",
+        }
+    }
+
     /// Documents of one host share its track.
     pub(super) fn host(&self) -> String {
         let url = Url::parse(&self.url).ok();

@@ -39,6 +39,7 @@ use self::client::Client;
 use self::document::Document;
 use self::resolve::{Lookup, SystemLookup};
 use self::schedule::{Refresher, Tracks};
+use crate::metrics::Fetches;
 
 /// Fetches the documents that decisions need and keeps them fresh.
 ///
@@ -49,6 +50,7 @@ pub struct Fetcher {
     tracks: Tracks,
     changes: Sender<Change>,
     followed: Mutex<HashMap<Need, Followed>>,
+    metrics: Fetches,
 }
 
 /// A running task; dropping it stops the task, wherever it is.
@@ -62,14 +64,19 @@ impl Drop for Followed {
 
 impl Fetcher {
     /// A fetcher that follows nothing yet and answers on `changes`.
-    pub fn new(config: FetchConfig, changes: Sender<Change>) -> anyhow::Result<Self> {
-        Self::with_lookup(config, changes, SystemLookup)
+    pub(crate) fn new(
+        config: FetchConfig,
+        changes: Sender<Change>,
+        metrics: Fetches,
+    ) -> anyhow::Result<Self> {
+        Self::with_lookup(config, changes, SystemLookup, metrics)
     }
 
     fn with_lookup(
         config: FetchConfig,
         changes: Sender<Change>,
         lookup: impl Lookup + 'static,
+        metrics: Fetches,
     ) -> anyhow::Result<Self> {
         let client = Client::new(&config, lookup).context("cannot prepare document fetches")?;
         Ok(Self {
@@ -78,6 +85,7 @@ impl Fetcher {
             config,
             changes,
             followed: Mutex::default(),
+            metrics,
         })
     }
 
@@ -97,6 +105,7 @@ impl Fetcher {
                 &self.tracks,
                 &self.config,
                 self.changes.clone(),
+                self.metrics.clone(),
             );
             vacant.insert(Followed(tokio::spawn(task.run()).abort_handle()));
         }

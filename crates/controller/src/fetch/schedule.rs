@@ -8,11 +8,12 @@ use devportal_core::Change;
 use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::config::FetchConfig;
 use super::document::Document;
+use crate::metrics::Fetches;
 
 /// Room for a number of attempts, with a narrower track for each host.
 pub(super) struct Tracks {
@@ -102,6 +103,7 @@ pub(super) struct Refresher {
     track: Track,
     pace: Pace,
     changes: Sender<Change>,
+    metrics: Fetches,
 }
 
 impl Refresher {
@@ -111,6 +113,7 @@ impl Refresher {
         tracks: &Tracks,
         config: &FetchConfig,
         changes: Sender<Change>,
+        metrics: Fetches,
     ) -> Self {
         let track = tracks.track(document.host());
         Self {
@@ -119,6 +122,7 @@ impl Refresher {
             track,
             pace: Pace::new(config),
             changes,
+            metrics,
         }
     }
 
@@ -130,8 +134,16 @@ impl Refresher {
                 let Ok(_room) = self.track.enter().await else {
                     return;
                 };
+                let begun = Instant::now();
                 let reply = self.client.fetch(&self.document.wish()).await;
+                let took = begun.elapsed();
                 let outcome = self.document.take(reply, Timestamp::now());
+                let word = match (outcome.is_good, &outcome.news) {
+                    (false, _) => "failed",
+                    (true, None) => "unchanged",
+                    (true, Some(_)) => "changed",
+                };
+                self.metrics.count(self.document.word(), word, took);
                 if let Some(news) = outcome.news
                     && self.changes.send(news).await.is_err()
                 {

@@ -115,6 +115,7 @@ pub(crate) async fn all(
     let (events, heard) = channel(WAITING);
     tokio::spawn(async move {
         let _place = place;
+        let _open = app.metrics.open_stream();
         // Ends with the connection, the token or the server.
         let _ = reader.run(&app, me, &events).await;
     });

@@ -82,7 +82,13 @@ impl Bench {
     fn new(config: FetchConfig, names: Names) -> Self {
         let (sender, changes) = channel(100);
         Self {
-            fetcher: Fetcher::with_lookup(config, sender, names).unwrap(),
+            fetcher: Fetcher::with_lookup(
+                config,
+                sender,
+                names,
+                crate::metrics::Fetches::default(),
+            )
+            .unwrap(),
             changes,
         }
     }

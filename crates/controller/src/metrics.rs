@@ -1,0 +1,288 @@
+//! What does the controller tell of its work? Gauges of what is known are set when they
+//! are asked for; everything else is counted as it happens.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use devportal_core::world::STATES;
+use devportal_core::{Id, World, Write};
+use devportal_metrics::{Registry, SECONDS, Watches, ours};
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::time::Instant;
+
+use crate::queue::{Lane, Queue};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Status {
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfLane {
+    lane: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfChange {
+    change: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Deed {
+    kind: &'static str,
+    verb: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FailedDeed {
+    kind: &'static str,
+    verb: &'static str,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Attempt {
+    document: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfDocument {
+    document: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+fn histograms<L: Clone + std::hash::Hash + Eq>() -> Histograms<L> {
+    Family::new_with_constructor(|| Histogram::new(SECONDS))
+}
+
+/// Everything the controller tells of itself. Clones tell the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) watches: Watches,
+    pub(crate) writes: Writes,
+    pub(crate) fetches: Fetches,
+    leader: Gauge,
+    keys: Family<State, Gauge>,
+    enforced: Family<Status, Gauge>,
+    pending: Gauge,
+    oldest: Gauge,
+    waiting: Family<OfLane, Gauge>,
+    held_back: Gauge,
+    delay: Histograms<OfChange>,
+}
+
+impl Metrics {
+    /// Registers them.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            watches: Watches::register(registry),
+            writes: Writes::default(),
+            fetches: Fetches::default(),
+            leader: Gauge::default(),
+            keys: Family::default(),
+            enforced: Family::default(),
+            pending: Gauge::default(),
+            oldest: Gauge::default(),
+            waiting: Family::default(),
+            held_back: Gauge::default(),
+            delay: histograms(),
+        };
+        let ours = ours(registry);
+        ours.register(
+            "leader",
+            "Whether this replica acts: 1, or 0 while another one does.",
+            metrics.leader.clone(),
+        );
+        ours.register(
+            "keys",
+            "APIKeys by lifecycle condition.",
+            metrics.keys.clone(),
+        );
+        ours.register(
+            "keys_enforced",
+            "Approved APIKeys by the status of their condition Enforced.",
+            metrics.enforced.clone(),
+        );
+        ours.register(
+            "requests_pending",
+            "APIKeys that wait for a decision.",
+            metrics.pending.clone(),
+        );
+        ours.register(
+            "oldest_pending_request_timestamp_seconds",
+            "Since when the APIKey waits for a decision that waits longest, since the epoch; 0: none waits.",
+            metrics.oldest.clone(),
+        );
+        ours.register(
+            "queue_waiting",
+            "Objects that wait to be written, by urgency.",
+            metrics.waiting.clone(),
+        );
+        ours.register(
+            "held_back",
+            "Objects of which the last write failed and is to be tried again.",
+            metrics.held_back.clone(),
+        );
+        ours.register(
+            "enforcement_delay_seconds",
+            "From when a change was seen until all that gives or takes access for it was written.",
+            metrics.delay.clone(),
+        );
+        ours.register(
+            "writes",
+            "Writes that the API server has carried out.",
+            metrics.writes.done.clone(),
+        );
+        ours.register(
+            "write_failures",
+            "Writes that failed, by the API server's reason.",
+            metrics.writes.failed.clone(),
+        );
+        ours.register(
+            "fetches",
+            "Attempts to fetch a document, by what came of them.",
+            metrics.fetches.attempts.clone(),
+        );
+        ours.register(
+            "fetch_duration_seconds",
+            "How long an attempt to fetch a document took.",
+            metrics.fetches.took.clone(),
+        );
+        metrics
+    }
+
+    /// Brings what is known up to date.
+    pub(crate) fn tell(&self, world: &World, queue: &Queue, leads: bool) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.leader.set(leads.into());
+        let tally = world.tally();
+        for state in STATES {
+            let keys = self.keys.get_or_create(&State { state });
+            keys.set(count(tally.in_state(state)));
+        }
+        for status in ["True", "False", "Unknown"] {
+            let keys = self.enforced.get_or_create(&Status { status });
+            keys.set(count(tally.enforced(status)));
+        }
+        self.pending.set(count(tally.waiting()));
+        let oldest = tally.waits_since();
+        self.oldest.set(oldest.map_or(0, Timestamp::as_second));
+        for (lane, name) in [
+            (Lane::Revoke, "revoke"),
+            (Lane::Other, "other"),
+            (Lane::Tell, "tell"),
+        ] {
+            let waiting = self.waiting.get_or_create(&OfLane { lane: name });
+            waiting.set(count(queue.waiting_in(lane)));
+        }
+        self.held_back.set(count(world.brakes().failing()));
+    }
+}
+
+/// Counts writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writes {
+    done: Family<Deed, Counter>,
+    failed: Family<FailedDeed, Counter>,
+}
+
+impl Writes {
+    /// A write of a kind and verb was carried out, or failed for a reason.
+    pub(crate) fn count(&self, kind: &'static str, verb: &'static str, failed: Option<&str>) {
+        match failed {
+            None => self.done.get_or_create(&Deed { kind, verb }).inc(),
+            Some(reason) => {
+                let reason = reason.to_owned();
+                let deed = FailedDeed { kind, verb, reason };
+                self.failed.get_or_create(&deed).inc()
+            }
+        };
+    }
+}
+
+/// Counts attempts to fetch documents.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetches {
+    attempts: Family<Attempt, Counter>,
+    took: Histograms<OfDocument>,
+}
+
+impl Default for Fetches {
+    fn default() -> Self {
+        Self {
+            attempts: Family::default(),
+            took: histograms(),
+        }
+    }
+}
+
+impl Fetches {
+    /// An attempt is over: `changed`, `unchanged` or `failed`.
+    pub(crate) fn count(&self, document: &'static str, outcome: &'static str, took: Duration) {
+        let attempt = Attempt { document, outcome };
+        self.attempts.get_or_create(&attempt).inc();
+        let took_so_far = self.took.get_or_create(&OfDocument { document });
+        took_so_far.observe(took.as_secs_f64());
+    }
+}
+
+/// How long changes of access take, from when they are seen.
+#[derive(Debug, Default)]
+pub(crate) struct Delays {
+    begun: HashMap<Id, Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    at: Instant,
+    change: Option<&'static str>,
+}
+
+impl Delays {
+    /// An id has something to write.
+    pub(crate) fn begin(&mut self, id: &Id) {
+        if !self.begun.contains_key(id) {
+            let begun = Begun {
+                at: Instant::now(),
+                change: None,
+            };
+            self.begun.insert(id.clone(), begun);
+        }
+    }
+
+    /// This is written for it. Where access is both given and taken, what is taken counts.
+    pub(crate) fn note<'a>(&mut self, id: &Id, writes: impl Iterator<Item = &'a Write>) {
+        let Some(begun) = self.begun.get_mut(id) else {
+            return;
+        };
+        for write in writes {
+            if write.revokes() {
+                begun.change = Some("revoke");
+            } else if matches!(write, Write::CreateSecret(_)) && begun.change.is_none() {
+                begun.change = Some("grant");
+            }
+        }
+    }
+
+    /// It has nothing left to write now.
+    pub(crate) fn end(&mut self, id: &Id, metrics: &Metrics) {
+        if let Some(Begun { at, change }) = self.begun.remove(id)
+            && let Some(change) = change
+        {
+            let delay = metrics.delay.get_or_create(&OfChange { change });
+            delay.observe(at.elapsed().as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! How many keys stand how? Counted as they change, for metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use devportal_api::APIKey;
+use devportal_api::condition::kind;
+use devportal_api::id::KeyId;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// The lifecycle conditions, of which a key has one.
+pub const STATES: [&str; 5] = [
+    kind::PENDING,
+    kind::APPROVED,
+    kind::DENIED,
+    kind::FAILED,
+    kind::EXPIRED,
+];
+
+/// Counts of keys, as their statuses tell.
+#[derive(Debug, Default)]
+pub struct Tally {
+    states: BTreeMap<&'static str, usize>,
+    enforced: BTreeMap<&'static str, usize>,
+    waiting: BTreeSet<(Timestamp, KeyId)>,
+}
+
+/// How one key counts.
+#[derive(PartialEq, Eq)]
+struct Standing {
+    state: &'static str,
+    /// Of an approved key.
+    enforced: Option<&'static str>,
+    waits_since: Option<Timestamp>,
+}
+
+impl Tally {
+    /// Keys in a lifecycle state.
+    pub fn in_state(&self, state: &str) -> usize {
+        self.states.get(state).copied().unwrap_or_default()
+    }
+
+    /// Approved keys whose condition `Enforced` has this status.
+    pub fn enforced(&self, status: &str) -> usize {
+        self.enforced.get(status).copied().unwrap_or_default()
+    }
+
+    /// How many keys wait for a decision.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Since when the key waits for a decision that waits longest.
+    pub fn waits_since(&self) -> Option<Timestamp> {
+        self.waiting.first().map(|(since, _)| *since)
+    }
+
+    pub(super) fn change(&mut self, id: &KeyId, old: Option<&APIKey>, new: Option<&APIKey>) {
+        let (old, new) = (old.map(Standing::of), new.map(Standing::of));
+        if old == new {
+            return;
+        }
+        for (standing, is_new) in [(old, false), (new, true)] {
+            let Some(standing) = standing else {
+                continue;
+            };
+            let add = |count: &mut usize| {
+                *count = if is_new {
+                    *count + 1
+                } else {
+                    count.saturating_sub(1)
+                };
+            };
+            add(self.states.entry(standing.state).or_default());
+            if let Some(status) = standing.enforced {
+                add(self.enforced.entry(status).or_default());
+            }
+            if let Some(since) = standing.waits_since {
+                let waits = (since, id.clone());
+                if is_new {
+                    self.waiting.insert(waits);
+                } else {
+                    self.waiting.remove(&waits);
+                }
+            }
+        }
+    }
+}
+
+impl Standing {
+    fn of(key: &APIKey) -> Self {
+        let conditions = key.status.as_ref().map_or(&[][..], |it| &it.conditions);
+        let find = |name: &str| conditions.iter().find(|it| it.type_ == name);
+        let is_true = |it: &&Condition| it.status == "True";
+        // Of a key that nothing is told of yet nobody has decided.
+        let state = STATES.into_iter();
+        let mut state = state.filter(|it| find(it).as_ref().is_some_and(is_true));
+        let state = state.next().unwrap_or(kind::PENDING);
+        let enforced = find(kind::ENFORCED).map_or("Unknown", |it| it.status.as_str());
+        let enforced = ["True", "False"].into_iter().find(|it| *it == enforced);
+        Self {
+            state,
+            enforced: (state == kind::APPROVED).then_some(enforced.unwrap_or("Unknown")),
+            waits_since: find(kind::PENDING)
+                .filter(is_true)
+                .map(|it| it.last_transition_time.0),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! What is there, and does it say that it is well?
+
+use anyhow::Result;
+use devportal_api::{GROUP, VERSION, crd};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+use serde_json::{Value, json};
+
+use super::{Finding, Level};
+
+const INSTALL: &str = "devportal crds | kubectl apply --server-side -f -";
+/// The oldest minor version of Kubernetes 1 whose admission policies can be relied on.
+const OLDEST: u32 = 30;
+/// The first with constrained impersonation, which Backstage's role rests on.
+const CONSTRAINED: u32 = 36;
+/// How far clocks may be apart, in seconds.
+const SKEW: i64 = 5;
+/// The policies of the chart.
+const POLICIES: [&str; 3] = [
+    include_str!("../../../../deploy/chart/files/policies/controller.yaml"),
+    include_str!("../../../../deploy/chart/files/policies/identity.yaml"),
+    include_str!("../../../../deploy/chart/files/policies/text.yaml"),
+];
+
+pub(super) async fn at_everything(client: &Client, namespace: &str) -> Result<Vec<Finding>> {
+    let mut all = vec![at_the_server(client).await?];
+    all.extend(at_the_clock(client).await);
+    all.extend(at_definitions(client).await);
+    all.extend(at_foreign_kinds(client).await);
+    all.push(at_kuadrant(client).await);
+    all.push(at_the_controller(client, namespace).await);
+    all.extend(at_policies(client).await?);
+    all.extend(at_products(client).await);
+    all.extend(at_keys(client).await);
+    Ok(all)
+}
+
+/// What the API server answers to a path: nothing where there is nothing.
+async fn get(client: &Client, path: &str) -> Result<Option<Value>, String> {
+    let request = http::Request::get(path)
+        .body(Vec::new())
+        .map_err(|it| it.to_string())?;
+    match client.request(request).await {
+        Ok(value) => Ok(Some(value)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(kube::Error::Api(status)) => Err(status.message.clone()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn at_the_server(client: &Client) -> Result<Finding> {
+    let version = client.apiserver_version().await?;
+    let minor: u32 = version.minor.trim_end_matches('+').parse().unwrap_or(0);
+    let text = format!("Kubernetes {}", version.git_version);
+    Ok(if minor < OLDEST {
+        Finding::new("kubernetes", Level::Fault, text).then(format!(
+            "upgrade to 1.{OLDEST} or later: admission policies are not stable before"
+        ))
+    } else if minor < CONSTRAINED {
+        Finding::new("kubernetes", Level::Warning, text).then(format!(
+            "before 1.{CONSTRAINED} a portal's account may impersonate without the limits of \
+             deploy/backstage/rights.yaml: list the groups that it may be, see \
+             docs/how-to/run-the-portal-server.md"
+        ))
+    } else {
+        Finding::new("kubernetes", Level::Ok, text)
+    })
+}
+
+/// An expiry bites when the controller's clock says so.
+async fn at_the_clock(client: &Client) -> Option<Finding> {
+    let request = http::Request::get("/version").body(kube::client::Body::empty());
+    let answer = client.send(request.ok()?).await.ok()?;
+    let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+    let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
+    let apart = Timestamp::now().as_second() - theirs.as_second();
+    let text = format!(
+        "this clock and the API server's are {} s apart",
+        apart.abs()
+    );
+    Some(if apart.abs() > SKEW {
+        Finding::new("clock", Level::Warning, text)
+            .then("set both by NTP: keys expire, and decisions count, by these clocks")
+    } else {
+        Finding::new("clock", Level::Ok, text)
+    })
+}
+
+async fn at_definitions(client: &Client) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for ours in crd::definitions() {
+        all.push(at_definition(client, &ours).await);
+    }
+    all
+}
+
+async fn at_definition(client: &Client, ours: &CustomResourceDefinition) -> Finding {
+    let name = ours.metadata.name.as_deref().unwrap_or_default();
+    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+    let found = match get(client, &path).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            return Finding::new(
+                "definitions",
+                Level::Fault,
+                format!("{name} is not installed"),
+            )
+            .then(INSTALL);
+        }
+        Err(error) => return Finding::new("definitions", Level::NotSeen, error),
+    };
+    let schema = |it: &Value| it["spec"]["versions"][0]["schema"].clone();
+    let wanted = serde_json::to_value(ours).unwrap_or_default();
+    if lacks(&schema(&found), &schema(&wanted)) {
+        let text = format!("{name} is of another version: it has no place for all that is written");
+        Finding::new("definitions", Level::Warning, text).then(INSTALL)
+    } else {
+        Finding::new("definitions", Level::Ok, name)
+    }
+}
+
+/// Whether anything that we have properties for has none there.
+fn lacks(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().any(|(name, wanted)| {
+            // Words may differ, and the API server fills in what is the default.
+            name != "description"
+                && wanted.is_object()
+                && found.get(name).is_none_or(|found| lacks(found, wanted))
+        }),
+        _ => false,
+    }
+}
+
+async fn at_foreign_kinds(client: &Client) -> Vec<Finding> {
+    const KINDS: [(&str, Level, &str); 4] = [
+        (
+            "httproutes.gateway.networking.k8s.io",
+            Level::Fault,
+            "install the Gateway API",
+        ),
+        (
+            "kuadrants.kuadrant.io",
+            Level::Fault,
+            "install kuadrant-operator",
+        ),
+        (
+            "authpolicies.kuadrant.io",
+            Level::Fault,
+            "install kuadrant-operator",
+        ),
+        (
+            "planpolicies.extensions.kuadrant.io",
+            Level::Warning,
+            "install kuadrant-operator 1.4 or later for plans; keys have no limits without",
+        ),
+    ];
+    let mut all = Vec::new();
+    for (name, level, next) in KINDS {
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        all.push(match get(client, &path).await {
+            Ok(Some(_)) => Finding::new("kuadrant", Level::Ok, name),
+            Ok(None) => {
+                Finding::new("kuadrant", level, format!("{name} is not installed")).then(next)
+            }
+            Err(error) => Finding::new("kuadrant", Level::NotSeen, error),
+        });
+    }
+    all
+}
+
+async fn at_kuadrant(client: &Client) -> Finding {
+    let items = match get(client, "/apis/kuadrant.io/v1beta1/kuadrants").await {
+        Ok(list) => items(list),
+        Err(error) => return Finding::new("kuadrant", Level::NotSeen, error),
+    };
+    match items.as_slice() {
+        [] => Finding::new(
+            "kuadrant",
+            Level::Fault,
+            "there is no Kuadrant resource: no key is issued",
+        )
+        .then("create one: kubectl apply -f - with kind Kuadrant, apiVersion kuadrant.io/v1beta1"),
+        [one] => match condition(one, "Ready") {
+            Some((true, _)) => Finding::new("kuadrant", Level::Ok, format!("{} is ready", id(one))),
+            other => {
+                let why = other.map_or("it has no status".to_owned(), |(_, message)| message);
+                Finding::new(
+                    "kuadrant",
+                    Level::Fault,
+                    format!("{} is not ready: {why}", id(one)),
+                )
+                .then("see the log of kuadrant-operator")
+            }
+        },
+        [first, ..] => {
+            let text = format!(
+                "there are {} Kuadrant resources; the oldest counts",
+                items.len()
+            );
+            Finding::new("kuadrant", Level::Warning, text)
+                .then(format!("keep one, for example {}", id(first)))
+        }
+    }
+}
+
+async fn at_the_controller(client: &Client, namespace: &str) -> Finding {
+    const CHECK: &str = "controller";
+    let path =
+        format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/6dd6d79d.kuadrant.io");
+    let lease = match get(client, &path).await {
+        Ok(Some(lease)) => lease,
+        Ok(None) => {
+            let text = format!("no controller has ever held the lease in namespace {namespace}");
+            return Finding::new(CHECK, Level::Warning, text).then(
+                "see its pods and their log; name its namespace with --namespace; one without \
+                 --leader-elect holds none",
+            );
+        }
+        Err(error) => return Finding::new(CHECK, Level::NotSeen, error),
+    };
+    let spec = &lease["spec"];
+    let holder = spec["holderIdentity"].as_str().unwrap_or_default();
+    let renewed = spec["renewTime"]
+        .as_str()
+        .and_then(|it| it.parse::<Timestamp>().ok());
+    let age = renewed.map(|it| Timestamp::now().as_second() - it.as_second());
+    let lasts = spec["leaseDurationSeconds"].as_i64().unwrap_or_default();
+    match age {
+        Some(age) if !holder.is_empty() && age <= lasts + SKEW => {
+            Finding::new(CHECK, Level::Ok, format!("{holder} acts"))
+        }
+        _ => Finding::new(
+            CHECK,
+            Level::Fault,
+            "no replica acts: nothing is issued or revoked",
+        )
+        .then(format!(
+            "kubectl -n {namespace} logs deploy/devportal-controller"
+        )),
+    }
+}
+
+async fn at_policies(client: &Client) -> Result<Vec<Finding>> {
+    const CHECK: &str = "policies";
+    const NEXT: &str = "install them with the chart, policies.enabled=true: without them people can \
+                        ask and decide in other people's names";
+    let mut all = Vec::new();
+    for text in POLICIES {
+        for document in serde_yaml_ng::Deserializer::from_str(text) {
+            let wanted: Value = serde::Deserialize::deserialize(document)?;
+            let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
+            let (kind, plural) = match wanted["kind"].as_str() {
+                Some("ValidatingAdmissionPolicy") => ("policy", "validatingadmissionpolicies"),
+                _ => ("binding", "validatingadmissionpolicybindings"),
+            };
+            let path = format!("/apis/admissionregistration.k8s.io/v1/{plural}/{name}");
+            match get(client, &path).await {
+                Ok(None) => {
+                    let text = format!("the {kind} {name} is not installed");
+                    all.push(Finding::new(CHECK, Level::Warning, text).then(NEXT));
+                }
+                Ok(Some(found))
+                    if lacks(
+                        &json!({"it": found["spec"]}),
+                        &json!({"it": wanted["spec"]}),
+                    ) =>
+                {
+                    let text = format!("the {kind} {name} is of another version");
+                    all.push(Finding::new(CHECK, Level::Warning, text).then(NEXT));
+                }
+                Ok(Some(_)) => {}
+                Err(error) => all.push(Finding::new(CHECK, Level::NotSeen, error)),
+            }
+        }
+    }
+    if all.is_empty() {
+        all.push(Finding::new(
+            CHECK,
+            Level::Ok,
+            "all are installed and bound",
+        ));
+    }
+    Ok(all)
+}
+
+/// What products say of themselves.
+async fn at_products(client: &Client) -> Vec<Finding> {
+    const CHECK: &str = "products";
+    let path = format!("/apis/{GROUP}/{VERSION}/apiproducts");
+    let products = match get(client, &path).await {
+        Ok(list) => items(list),
+        Err(error) => return vec![Finding::new(CHECK, Level::NotSeen, error)],
+    };
+    let mut all = Vec::new();
+    for product in &products {
+        let conditions = product["status"]["conditions"].as_array();
+        for condition in conditions.into_iter().flatten() {
+            let word = |name: &str| condition[name].as_str().unwrap_or_default();
+            // Those that are there only where something is wrong are true.
+            let is_wrong = match word("type") {
+                "SelectorShared" | "SelectorOpen" => word("status") == "True",
+                _ => word("status") != "True",
+            };
+            if is_wrong {
+                let text = format!("{}: {}: {}", id(product), word("type"), word("message"));
+                all.push(Finding::new(CHECK, Level::Warning, text).then(format!(
+                    "docs/reference/conditions.md#{}",
+                    word("reason").to_lowercase()
+                )));
+            }
+        }
+    }
+    if all.is_empty() {
+        let text = format!("{} products, and none complains", products.len());
+        all.push(Finding::new(CHECK, Level::Ok, text));
+    }
+    all
+}
+
+/// Approved keys that the gateway does not take, by reason.
+async fn at_keys(client: &Client) -> Vec<Finding> {
+    const CHECK: &str = "keys";
+    let path = format!("/apis/{GROUP}/{VERSION}/apikeys");
+    let keys = match get(client, &path).await {
+        Ok(list) => items(list),
+        Err(error) => return vec![Finding::new(CHECK, Level::NotSeen, error)],
+    };
+    let mut reasons = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for key in &keys {
+        let conditions = key["status"]["conditions"].as_array();
+        let enforced = conditions
+            .into_iter()
+            .flatten()
+            .find(|it| it["type"] == "Enforced");
+        if let Some(enforced) = enforced.filter(|it| it["status"] != "True") {
+            let reason = enforced["reason"].as_str().unwrap_or_default().to_owned();
+            reasons.entry(reason).or_default().push(id(key));
+        }
+    }
+    if reasons.is_empty() {
+        let text = format!("{} keys, and none that is approved is refused", keys.len());
+        return vec![Finding::new(CHECK, Level::Ok, text)];
+    }
+    let tell = |(reason, ids): (String, Vec<String>)| {
+        let text = format!("{} keys say {reason}, for example {}", ids.len(), ids[0]);
+        Finding::new(CHECK, Level::Warning, text).then(format!("devportal explain {}", ids[0]))
+    };
+    reasons.into_iter().map(tell).collect()
+}
+
+fn items(list: Option<Value>) -> Vec<Value> {
+    let mut list = list.unwrap_or_default();
+    match list["items"].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    }
+}
+
+fn id(object: &Value) -> String {
+    let word = |name: &str| {
+        object["metadata"][name]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    format!("{}/{}", word("namespace"), word("name"))
+}
+
+fn condition(object: &Value, kind: &str) -> Option<(bool, String)> {
+    let conditions = object["status"]["conditions"].as_array()?;
+    let found = conditions.iter().find(|it| it["type"] == kind)?;
+    let message = found["message"].as_str().unwrap_or_default();
+    Some((found["status"] == "True", message.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_lacks_what_it_has_no_property_for() {
+        let wanted = json!({"properties": {"spec": {"type": "object", "description": "new"}}});
+        let same =
+            json!({"properties": {"spec": {"type": "object", "description": "old"}, "more": {}}});
+        assert!(!lacks(&same, &wanted));
+        assert!(lacks(&json!({"properties": {}}), &wanted));
+    }
+}

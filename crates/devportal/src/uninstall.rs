@@ -1,0 +1,71 @@
+//! What is told of an end?
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use devportal_controller::uninstall::{Options, uninstall};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The chart runs it before `helm uninstall`. APIKeys, requests, decisions and the
+consumers' own Secrets stay; a controller that is installed again makes each credential anew,
+of the same value where that still is in a Secret of the consumer's.
+
+Exit codes: 0 done; 1 something is left, which is told.
+
+Examples:
+  devportal uninstall --dry-run
+  devportal uninstall --yes --kuadrant-namespace=gateways"
+)]
+pub(crate) struct Arguments {
+    /// The namespace of the Kuadrant resource: there the Secrets are.
+    #[arg(long, default_value = "kuadrant-system")]
+    kuadrant_namespace: String,
+    /// How many seconds the controller may take to end.
+    #[arg(long, default_value_t = 120)]
+    timeout: u64,
+    /// Only tell what would be deleted.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask; only a terminal is asked.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
+    let namespace = &arguments.kuadrant_namespace;
+    ensure!(
+        arguments.yes || arguments.dry_run || !std::io::stdin().is_terminal(),
+        "this revokes every key that was issued: look with --dry-run what that is, and run it \
+         with --yes"
+    );
+    let options = Options {
+        kuadrant_namespace: namespace.clone(),
+        patience: Duration::from_secs(arguments.timeout),
+        dry_run: arguments.dry_run,
+    };
+    let gone = uninstall(&options).await?;
+    let count = gone.secrets.len();
+    if arguments.dry_run {
+        for id in &gone.secrets {
+            println!("Secret {id}");
+        }
+        println!("{count} Secrets would be deleted in {namespace}");
+        return Ok(());
+    }
+    if gone.stopped {
+        println!("the controller is stopped");
+    }
+    if gone.held.is_empty() {
+        println!("{count} Secrets are deleted in {namespace}: no key opens an API any more");
+        return Ok(());
+    }
+    for id in &gone.held {
+        println!("Secret {id} is held by a finalizer");
+    }
+    bail!(
+        "{} of {count} Secrets are held by finalizers and open APIs until those are removed",
+        gone.held.len()
+    )
+}

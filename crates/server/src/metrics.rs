@@ -1,0 +1,132 @@
+//! What does the server tell of its work? At an address of its own: the other is for
+//! people.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::http::{Method, StatusCode};
+use devportal_metrics::{Registry, SECONDS, Watches, endpoint, ours};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::net::TcpListener;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answer {
+    method: String,
+    route: String,
+    /// `broken off` where nobody waited for the answer.
+    status: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Question {
+    method: String,
+    route: String,
+}
+
+/// Everything the server tells of itself. Clones tell the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) watches: Watches,
+    requests: Family<Answer, Counter>,
+    took: Family<Question, Histogram, fn() -> Histogram>,
+    streams: Gauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            watches: Watches::register(registry),
+            requests: Family::default(),
+            took: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            streams: Gauge::default(),
+        };
+        let ours = ours(registry);
+        ours.register(
+            "http_requests",
+            "Requests that were answered, or broken off.",
+            metrics.requests.clone(),
+        );
+        ours.register(
+            "http_request_duration_seconds",
+            "How long an answer took; of a stream of events, until it began.",
+            metrics.took.clone(),
+        );
+        ours.register(
+            "event_streams",
+            "Streams of events that are open.",
+            metrics.streams.clone(),
+        );
+        metrics
+    }
+
+    /// A request is over. Of methods that no client of ours uses one name is told, so that
+    /// nobody makes series at will.
+    pub(crate) fn count(
+        &self,
+        method: &Method,
+        route: &str,
+        status: Option<StatusCode>,
+        took: Duration,
+    ) {
+        const USED: [Method; 6] = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ];
+        let method = if USED.contains(method) {
+            method.as_str()
+        } else {
+            "other"
+        };
+        let (method, route) = (method.to_owned(), route.to_owned());
+        let status = status.map_or_else(|| "broken off".to_owned(), |it| it.as_u16().to_string());
+        let question = Question {
+            method: method.clone(),
+            route: route.clone(),
+        };
+        self.took
+            .get_or_create(&question)
+            .observe(took.as_secs_f64());
+        let answer = Answer {
+            method,
+            route,
+            status,
+        };
+        self.requests.get_or_create(&answer).inc();
+    }
+
+    /// A stream of events is open, until this is dropped.
+    pub(crate) fn open_stream(&self) -> Open {
+        self.streams.inc();
+        Open(self.streams.clone())
+    }
+}
+
+/// An open stream of events.
+pub(crate) struct Open(Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Answers `/metrics` until the process ends.
+pub(crate) async fn serve(address: SocketAddr, registry: Registry) -> Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; choose another with --metrics-address")
+    })?;
+    let router = endpoint::router(Arc::new(registry), || std::future::ready(()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(())
+}

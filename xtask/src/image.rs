@@ -1,0 +1,439 @@
+//! How is the container image made? As an OCI image layout, without a container engine:
+//! one layer with the program and what it reads, the same bits for the same commit.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use devportal_stack::{Progress, cargo, repository};
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+use tokio::process::Command;
+
+/// Who runs it: nobody in particular, and not root.
+const USER: u32 = 65532;
+const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask image
+  cargo xtask image --output /tmp/devportal --tag 0.1.0
+  skopeo copy oci:target/image:0.1.0 docker://registry.example.com/devportal:0.1.0
+  ctr -n k8s.io images import target/image.tar")]
+pub(crate) struct Arguments {
+    /// The folder of the image layout; the same as one file goes beside it, as FOLDER.tar.
+    #[arg(long, default_value = "target/image", value_name = "FOLDER")]
+    output: PathBuf,
+    /// The name of the image in it.
+    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
+    tag: String,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let progress = Progress::detect();
+    let program = progress.step("build a static devportal", build()).await?;
+    let binary = fs::read(&program)?;
+    ensure!(
+        is_static(&binary),
+        "{} needs a dynamic linker",
+        program.display()
+    );
+    let image = Image::of(&binary, &source().await?, &arguments.tag)?;
+    image.write(&arguments.output)?;
+    let archive = arguments.output.with_extension("tar");
+    fs::write(&archive, image.archive()?)?;
+    println!(
+        "{}:{} {}\n{:.1} MiB compressed, the program {:.1} MiB\n{}",
+        arguments.output.display(),
+        arguments.tag,
+        image.digest(),
+        mib(image.size()),
+        mib(binary.len()),
+        archive.display(),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// What it is built from.
+struct Source {
+    commit: String,
+    /// Of the commit, RFC 3339.
+    time: String,
+}
+
+async fn source() -> Result<Source> {
+    let line = ["log", "-1", "--format=%h %cd", "--abbrev=12"];
+    let output = Command::new("git")
+        .args(line)
+        .arg("--date=format-local:%Y-%m-%dT%H:%M:%SZ")
+        .env("TZ", "UTC")
+        .current_dir(repository())
+        .output()
+        .await?;
+    let text = String::from_utf8(output.stdout)?;
+    let (commit, time) = text.trim().split_once(' ').context("git names no commit")?;
+    Ok(Source {
+        commit: commit.to_owned(),
+        time: time.to_owned(),
+    })
+}
+
+/// The program without anything that it would have to find on a system. With musl where
+/// that target is installed or can be, else with the C library of this machine, which
+/// names hosts by itself since version 2.34.
+async fn build() -> Result<PathBuf> {
+    let machine = std::env::consts::ARCH;
+    let musl = format!("{machine}-unknown-linux-musl");
+    let target = if has_target(&musl).await? || add_target(&musl).await {
+        musl
+    } else {
+        format!("{machine}-unknown-linux-gnu")
+    };
+    let folder = repository().join("target/static");
+    // Where this checkout and cargo's files lie is nobody's business, and differs.
+    let home = std::env::var("CARGO_HOME")
+        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
+    let flags = [
+        "-Ctarget-feature=+crt-static".to_owned(),
+        format!("--remap-path-prefix={}=/devportal", repository().display()),
+        format!("--remap-path-prefix={home}=/cargo"),
+    ];
+    let output = cargo()
+        .args([
+            "build",
+            "--package",
+            "devportal",
+            "--profile",
+            "image",
+            "--target",
+            &target,
+        ])
+        .arg("--target-dir")
+        .arg(&folder)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("DEVPORTAL_COMMIT", source().await?.commit)
+        .current_dir(repository())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "it does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(folder.join(target).join("image/devportal"))
+}
+
+async fn has_target(target: &str) -> Result<bool> {
+    let line = ["--print", "target-libdir", "--target", target];
+    let output = Command::new("rustc").args(line).output().await?;
+    let folder = String::from_utf8(output.stdout)?;
+    Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
+
+/// Whether rustup could bring it. Where there is no way to the internet it cannot.
+async fn add_target(target: &str) -> bool {
+    let line = ["target", "add", target];
+    let output = Command::new("rustup")
+        .args(line)
+        .current_dir(repository())
+        .output()
+        .await;
+    output.is_ok_and(|it| it.status.success())
+}
+
+/// Whether an ELF program names no interpreter, which would load shared libraries.
+fn is_static(program: &[u8]) -> bool {
+    const INTERPRETER: u32 = 3;
+    let number = |at: usize, size: usize| {
+        let bytes = program.get(at..at + size).unwrap_or_default();
+        bytes
+            .iter()
+            .rev()
+            .fold(0_usize, |sum, it| sum << 8 | usize::from(*it))
+    };
+    let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    program.starts_with(b"\x7fELF")
+        && (0..count).all(|it| number(table + it * size, 4) != INTERPRETER as usize)
+}
+
+/// An image: blobs by digest, and the index that names the manifest.
+struct Image {
+    blobs: Vec<(String, Vec<u8>)>,
+    index: Value,
+}
+
+impl Image {
+    fn of(program: &[u8], source: &Source, tag: &str) -> Result<Self> {
+        let tar = layer(program)?;
+        let layer = compressed(&tar)?;
+        let labels = json!({
+            "org.opencontainers.image.title": "devportal",
+            "org.opencontainers.image.description": "Self-service API access for Kubernetes",
+            "org.opencontainers.image.source": "https://github.com/kuadrant/devportal",
+            "org.opencontainers.image.licenses": "Apache-2.0",
+            "org.opencontainers.image.version": env!("CARGO_PKG_VERSION"),
+            "org.opencontainers.image.revision": source.commit,
+        });
+        let config = serde_json::to_vec(&json!({
+            "architecture": architecture()?, "os": "linux", "created": source.time,
+            "config": {
+                "User": format!("{USER}:{USER}"), "Entrypoint": ["/devportal"],
+                "WorkingDir": "/", "Labels": labels,
+            },
+            "rootfs": {"type": "layers", "diff_ids": [digest(&tar)]},
+            "history": [{"created": source.time, "created_by": "cargo xtask image"}],
+        }))?;
+        let manifest = serde_json::to_vec(&json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
+            "annotations": labels,
+        }))?;
+        let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+        entry["platform"] = json!({"architecture": architecture()?, "os": "linux"});
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
+        let blobs = [layer, config, manifest];
+        Ok(Self {
+            blobs: blobs.map(|blob| (digest(&blob), blob)).into(),
+            index: json!({
+                "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": [entry],
+            }),
+        })
+    }
+
+    /// The manifest's digest, by which the image is known.
+    fn digest(&self) -> &str {
+        self.blobs.last().map_or("", |(digest, _)| digest)
+    }
+
+    /// Bytes that are sent for it.
+    fn size(&self) -> usize {
+        self.blobs.iter().map(|(_, blob)| blob.len()).sum()
+    }
+
+    /// Every file of the layout.
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let layout = json!({"imageLayoutVersion": "1.0.0"});
+        let mut files = vec![
+            ("oci-layout".to_owned(), serde_json::to_vec(&layout)?),
+            ("index.json".to_owned(), serde_json::to_vec(&self.index)?),
+        ];
+        files.extend(
+            self.blobs.iter().map(|(digest, blob)| {
+                (format!("blobs/{}", digest.replace(':', "/")), blob.clone())
+            }),
+        );
+        Ok(files)
+    }
+
+    /// Writes the layout in the place of one that is there.
+    fn write(&self, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            ensure!(
+                folder.join("oci-layout").exists(),
+                "{} is there and no image layout: name another folder with --output",
+                folder.display()
+            );
+            fs::remove_dir_all(folder)?;
+        }
+        for (name, bytes) in self.files()? {
+            let path = folder.join(name);
+            let parent = path.parent().context("a blob lies in a folder")?;
+            fs::create_dir_all(parent)?;
+            fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The layout as one file.
+    fn archive(&self) -> Result<Vec<u8>> {
+        let mut tar = Builder::new(Vec::new());
+        for (name, bytes) in self.files()? {
+            append(&mut tar, EntryType::Regular, &name, 0o644, &bytes)?;
+        }
+        Ok(tar.into_inner()?)
+    }
+}
+
+/// The program, under the operator's name for it too, the authorities that certificates
+/// are checked by, and the user's name.
+fn layer(program: &[u8]) -> Result<Vec<u8>> {
+    let mut tar = Builder::new(Vec::new());
+    for folder in ["etc/", "etc/ssl/", "etc/ssl/certs/"] {
+        append(&mut tar, EntryType::Directory, folder, 0o755, b"")?;
+    }
+    append(
+        &mut tar,
+        EntryType::Regular,
+        AUTHORITIES,
+        0o644,
+        authorities().as_bytes(),
+    )?;
+    let user = format!("nonroot:x:{USER}:{USER}:nonroot:/:/sbin/nologin\n");
+    append(
+        &mut tar,
+        EntryType::Regular,
+        "etc/passwd",
+        0o644,
+        user.as_bytes(),
+    )?;
+    let group = format!("nonroot:x:{USER}:\n");
+    append(
+        &mut tar,
+        EntryType::Regular,
+        "etc/group",
+        0o644,
+        group.as_bytes(),
+    )?;
+    append(&mut tar, EntryType::Regular, "devportal", 0o755, program)?;
+    let mut manager = header(EntryType::Symlink, 0o777);
+    tar.append_link(&mut manager, "manager", "devportal")?;
+    Ok(tar.into_inner()?)
+}
+
+fn append(
+    tar: &mut Builder<Vec<u8>>,
+    entry: EntryType,
+    name: &str,
+    mode: u32,
+    bytes: &[u8],
+) -> Result<()> {
+    let mut header = header(entry, mode);
+    header.set_size(bytes.len() as u64);
+    Ok(tar.append_data(&mut header, name, bytes)?)
+}
+
+/// Nobody's in particular, and of no time.
+fn header(entry: EntryType, mode: u32) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(entry);
+    header.set_mode(mode);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(0);
+    header
+}
+
+/// Mozilla's, as a bundle of PEM.
+fn authorities() -> String {
+    let mut bundle = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        bundle.push_str("-----BEGIN CERTIFICATE-----\n");
+        let text = BASE64_STANDARD.encode(certificate);
+        for line in text.as_bytes().chunks(64) {
+            bundle.push_str(&String::from_utf8_lossy(line));
+            bundle.push('\n');
+        }
+        bundle.push_str("-----END CERTIFICATE-----\n");
+    }
+    bundle
+}
+
+fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut gzip = GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), Compression::best());
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?)
+}
+
+fn descriptor(media_type: &str, blob: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": digest(blob), "size": blob.len()})
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// In the words of container images.
+fn architecture() -> Result<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Ok("amd64"),
+        "aarch64" => Ok("arm64"),
+        other => bail!("no image is made for {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Image {
+        let source = Source {
+            commit: "abc".to_owned(),
+            time: "2026-01-02T03:04:05Z".to_owned(),
+        };
+        Image::of(b"a program", &source, "1.0").unwrap()
+    }
+
+    #[test]
+    fn the_same_program_makes_the_same_image() {
+        assert_eq!(image().digest(), image().digest());
+        assert_eq!(image().archive().unwrap(), image().archive().unwrap());
+    }
+
+    #[test]
+    fn every_blob_is_where_its_digest_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("image");
+        image().write(&target).unwrap();
+        image().write(&target).unwrap();
+        let index: Value =
+            serde_json::from_slice(&fs::read(target.join("index.json")).unwrap()).unwrap();
+        let manifest = read(&target, &index["manifests"][0]);
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        let config: Value = serde_json::from_slice(&read(&target, &manifest["config"])).unwrap();
+        assert_eq!(config["config"]["User"], "65532:65532");
+        let layer = read(&target, &manifest["layers"][0]);
+        let mut tar = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&layer[..]), &mut tar)
+            .unwrap();
+        assert_eq!(config["rootfs"]["diff_ids"][0], digest(&tar));
+        let mut archive = tar::Archive::new(&tar[..]);
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|it| it.unwrap().path().unwrap().display().to_string())
+            .collect();
+        assert!(names.contains(&"devportal".to_owned()) && names.contains(&"manager".to_owned()));
+    }
+
+    fn read(folder: &Path, descriptor: &Value) -> Vec<u8> {
+        let name = descriptor["digest"].as_str().unwrap().replace(':', "/");
+        let blob = fs::read(folder.join("blobs").join(name)).unwrap();
+        assert_eq!(digest(&blob), descriptor["digest"]);
+        assert_eq!(blob.len() as u64, descriptor["size"].as_u64().unwrap());
+        blob
+    }
+
+    #[test]
+    fn a_folder_that_is_no_image_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("mine"), "text").unwrap();
+        let refused = image().write(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("--output"), "{refused}");
+        assert!(folder.path().join("mine").exists());
+    }
+
+    #[test]
+    fn this_test_needs_a_linker_and_the_image_may_not() {
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_static(&own));
+        assert!(!is_static(b"a program"));
+    }
+}
