@@ -279,28 +279,15 @@ impl Bench {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         until_settled(meter).await?;
-        let port = client_port(&place.stack)?;
         let spread = Spread {
             namespaces,
-            connections: meter.connections(port)?,
+            connections: place.stack.connections("controller")?,
             before,
             memory: meter.memory()?,
         };
         place.stack.stop().await?;
         Ok(spread)
     }
-}
-
-/// The port of the API server.
-fn client_port(stack: &Stack) -> Result<u16> {
-    let file = stack.kubeconfig(Persona::Controller);
-    let config = kube::config::Kubeconfig::read_from(&file)?;
-    let server = config
-        .clusters
-        .first()
-        .and_then(|it| it.cluster.as_ref()?.server.clone());
-    let url: http::Uri = server.context("no server")?.parse()?;
-    url.port_u16().context("no port")
 }
 
 /// Creates the consumers' Secrets.

@@ -3,7 +3,9 @@
 //! A process id is reused sooner or later; together with the time of its start
 //! it is not.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
+
+use anyhow::{Context, Result};
 
 use nix::{
     sys::signal::{Signal, kill, killpg},
@@ -114,6 +116,30 @@ fn is_zombie(stat: &str) -> bool {
         .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
+/// How many TCP connections a process has to a port.
+pub fn connections(pid: u32, port: u16) -> Result<usize> {
+    let folder = format!("/proc/{pid}/fd");
+    let open = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
+    let sockets: HashSet<String> = open
+        .filter_map(|it| fs::read_link(it.ok()?.path()).ok())
+        .filter_map(|it| {
+            let inode = it.to_str()?.strip_prefix("socket:[")?;
+            Some(inode.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let table = format!("/proc/{pid}/net/tcp");
+    let table = fs::read_to_string(&table).with_context(|| format!("cannot read {table}"))?;
+    let port = format!(":{port:04X}");
+    let is_one = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // Established, to this port.
+        fields.get(3) == Some(&"01")
+            && fields.get(2).is_some_and(|it| it.ends_with(&port))
+            && fields.get(9).is_some_and(|it| sockets.contains(*it))
+    };
+    Ok(table.lines().filter(is_one).count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,5 +183,16 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(marked(dir.path()), vec![]);
+    }
+
+    #[test]
+    fn a_connection_is_one_that_the_process_holds_to_the_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let own = std::process::id();
+        assert_eq!(connections(own, port).unwrap(), 0);
+        let connected = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        assert_eq!(connections(own, port).unwrap(), 1);
+        drop(connected);
     }
 }

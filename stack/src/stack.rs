@@ -156,6 +156,22 @@ impl Stack {
         self.core.choose_port(name)
     }
 
+    /// Our program, with [`Part::Controller`].
+    pub fn devportal(&self) -> Result<PathBuf> {
+        Ok(self
+            .core
+            .find_process(ours::CONTROLLER)?
+            .launch
+            .program
+            .clone())
+    }
+
+    /// How many connections a process has to the API server.
+    pub fn connections(&self, name: &str) -> Result<usize> {
+        let port = self.core.find_port(control_plane::API_SERVER);
+        crate::proc::connections(self.pid(name)?, port.context("no API server")?)
+    }
+
     /// The process id of a process that runs.
     pub fn pid(&self, name: &str) -> Result<u32> {
         Ok(self.core.find_process(name)?.record.identity.pid)

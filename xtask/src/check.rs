@@ -82,6 +82,21 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
         ));
         steps.extend(deny()?);
         steps.extend(plugins());
+        steps.push(Step::new(
+            "the image runs",
+            &[
+                "cargo",
+                "xtask",
+                "image",
+                "--profile=dev",
+                "--run",
+                "--output=target/image-dev",
+            ],
+        ));
+        steps.push(Step::new(
+            "alerts and dashboards",
+            &["deploy/monitoring-tests/check"],
+        ));
         fetch(progress).await?;
     }
     steps.extend(tests(arguments.fast));

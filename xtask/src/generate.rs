@@ -2,6 +2,7 @@
 //! HTTP API, from the Rust types, and what follows from the chart.
 
 mod chart;
+mod metrics;
 mod reference;
 
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ pub(crate) async fn run(check: bool) -> anyhow::Result<()> {
         write(&files)?;
     }
     files.extend(reference().await?);
+    files.extend(metrics::files(root()).await?);
     files.extend(chart::files(root()).await?);
     if !check {
         return write(&files);

@@ -1,6 +1,8 @@
 //! How is the container image made? As an OCI image layout, without a container engine:
 //! one layer with the program and what it reads, the same bits for the same commit.
 
+mod trial;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,11 +36,20 @@ pub(crate) struct Arguments {
     /// The name of the image in it.
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     tag: String,
+    /// Cargo's profile; `dev` is built in a third of the time, and is slow and large.
+    #[arg(long, default_value = "image")]
+    profile: String,
+    /// Also unpack it with umoci and run it with runc, as root.
+    #[arg(long)]
+    run: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let progress = Progress::detect();
-    let program = progress.step("build a static devportal", build()).await?;
+    let target = target().await?;
+    let what = format!("build devportal for {target}");
+    let program = Progress::detect()
+        .step(&what, build(&target, &arguments.profile))
+        .await?;
     let binary = fs::read(&program)?;
     ensure!(
         is_static(&binary),
@@ -49,6 +60,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     image.write(&arguments.output)?;
     let archive = arguments.output.with_extension("tar");
     fs::write(&archive, image.archive()?)?;
+    if arguments.run {
+        trial::run(&arguments.output, &arguments.tag).await?;
+    }
     println!(
         "{}:{} {}\n{:.1} MiB compressed, the program {:.1} MiB\n{}",
         arguments.output.display(),
@@ -91,16 +105,23 @@ async fn source() -> Result<Source> {
 }
 
 /// The program without anything that it would have to find on a system. With musl where
-/// that target is installed or can be, else with the C library of this machine, which
-/// names hosts by itself since version 2.34.
-async fn build() -> Result<PathBuf> {
+/// there is its compiler (`musl-tools` of Debian) and that target is installed or can be,
+/// else with the C library of this machine, which looks names up by itself since version
+/// 2.34.
+async fn target() -> Result<String> {
     let machine = std::env::consts::ARCH;
     let musl = format!("{machine}-unknown-linux-musl");
-    let target = if has_target(&musl).await? || add_target(&musl).await {
-        musl
-    } else {
-        format!("{machine}-unknown-linux-gnu")
-    };
+    let has_compiler = is_on_path(&format!("{machine}-linux-musl-gcc"));
+    Ok(
+        if has_compiler && (has_target(&musl).await? || add_target(&musl).await) {
+            musl
+        } else {
+            format!("{machine}-unknown-linux-gnu")
+        },
+    )
+}
+
+async fn build(target: &str, profile: &str) -> Result<PathBuf> {
     let folder = repository().join("target/static");
     // Where this checkout and cargo's files lie is nobody's business, and differs.
     let home = std::env::var("CARGO_HOME")
@@ -116,9 +137,9 @@ async fn build() -> Result<PathBuf> {
             "--package",
             "devportal",
             "--profile",
-            "image",
+            profile,
             "--target",
-            &target,
+            target,
         ])
         .arg("--target-dir")
         .arg(&folder)
@@ -133,7 +154,13 @@ async fn build() -> Result<PathBuf> {
         "it does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(folder.join(target).join("image/devportal"))
+    let built = if profile == "dev" { "debug" } else { profile };
+    Ok(folder.join(target).join(built).join("devportal"))
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 async fn has_target(target: &str) -> Result<bool> {

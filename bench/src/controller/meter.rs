@@ -1,6 +1,5 @@
 //! What does a process take? As the kernel and the API server count it.
 
-use std::collections::HashSet;
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -55,29 +54,6 @@ impl Meter {
             peak: field("VmHWM:")?,
         })
     }
-
-    /// How many TCP connections it has to a port.
-    pub(crate) fn connections(self, port: u16) -> Result<usize> {
-        let folder = format!("/proc/{}/fd", self.pid);
-        let open = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
-        let sockets: HashSet<String> = open
-            .filter_map(|it| fs::read_link(it.ok()?.path()).ok())
-            .filter_map(|it| {
-                let inode = it.to_str()?.strip_prefix("socket:[")?;
-                Some(inode.strip_suffix(']')?.to_owned())
-            })
-            .collect();
-        let table = self.read("net/tcp")?;
-        let port = format!(":{port:04X}");
-        let is_one = |line: &&str| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            // Established, to this port.
-            fields.get(3) == Some(&"01")
-                && fields.get(2).is_some_and(|it| it.ends_with(&port))
-                && fields.get(9).is_some_and(|it| sockets.contains(*it))
-        };
-        Ok(table.lines().filter(is_one).count())
-    }
 }
 
 /// How many writes of our kinds and of Secrets the API server has answered.
@@ -113,17 +89,6 @@ mod tests {
             sum = std::hint::black_box(sum + 1);
         }
         assert!(own.cpu().unwrap() < 600.0);
-    }
-
-    #[test]
-    fn a_connection_is_one_that_the_process_holds_to_the_port() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let own = Meter::of(std::process::id());
-        assert_eq!(own.connections(port).unwrap(), 0);
-        let connected = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-        assert_eq!(own.connections(port).unwrap(), 1);
-        drop(connected);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use devportal_core::world::STATES;
 use devportal_core::{Id, World, Write};
-use devportal_metrics::{Registry, SECONDS, Watches, ours};
+use devportal_metrics::{Registry, SECONDS, Watches, endpoint, ours};
+use devportal_mirror::Scope;
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -80,6 +81,7 @@ pub(crate) struct Metrics {
     oldest: Gauge,
     waiting: Family<OfLane, Gauge>,
     held_back: Gauge,
+    outstanding: Gauge,
     delay: Histograms<OfChange>,
 }
 
@@ -97,6 +99,7 @@ impl Metrics {
             oldest: Gauge::default(),
             waiting: Family::default(),
             held_back: Gauge::default(),
+            outstanding: Gauge::default(),
             delay: histograms(),
         };
         let ours = ours(registry);
@@ -129,6 +132,11 @@ impl Metrics {
             "queue_waiting",
             "Objects that wait to be written, by urgency.",
             metrics.waiting.clone(),
+        );
+        ours.register(
+            "revocations_outstanding",
+            "APIKeys that are not approved, or are being deleted, and still open an API.",
+            metrics.outstanding.clone(),
         );
         ours.register(
             "held_back",
@@ -177,6 +185,7 @@ impl Metrics {
             keys.set(count(tally.enforced(status)));
         }
         self.pending.set(count(tally.waiting()));
+        self.outstanding.set(count(tally.outstanding()));
         let oldest = tally.waits_since();
         self.oldest.set(oldest.map_or(0, Timestamp::as_second));
         for (lane, name) in [
@@ -189,6 +198,29 @@ impl Metrics {
         }
         self.held_back.set(count(world.brakes().failing()));
     }
+}
+
+/// Everything that is told, with a value of each kind: what the reference is made from.
+///
+/// # Errors
+///
+/// None that is known: text takes everything.
+pub fn example(mut registry: Registry) -> Result<String, std::fmt::Error> {
+    let metrics = Metrics::register(&mut registry);
+    let watch = metrics.watches.of("APIKey", &Scope::Cluster);
+    watch.is_listed(true);
+    watch.heard();
+    metrics.tell(&World::default(), &Queue::new(1), true);
+    metrics.writes.count("Secret", "create", None);
+    metrics.writes.count("Secret", "delete", Some("Forbidden"));
+    metrics.fetches.count("openapi", "changed", Duration::ZERO);
+    for change in ["grant", "revoke"] {
+        metrics
+            .delay
+            .get_or_create(&OfChange { change })
+            .observe(0.0);
+    }
+    endpoint::text(&registry)
 }
 
 /// Counts writes.
@@ -219,10 +251,17 @@ pub(crate) struct Fetches {
     took: Histograms<OfDocument>,
 }
 
+/// With all that may be counted at nothing: the first of it is a step, too.
 impl Default for Fetches {
     fn default() -> Self {
+        let attempts = Family::<Attempt, Counter>::default();
+        for document in ["openapi", "oidc"] {
+            for outcome in ["changed", "unchanged", "failed"] {
+                drop(attempts.get_or_create(&Attempt { document, outcome }));
+            }
+        }
         Self {
-            attempts: Family::default(),
+            attempts,
             took: histograms(),
         }
     }

@@ -57,6 +57,11 @@ enum Command {
     Crds,
     /// Print the OpenAPI document of the portal's server.
     Openapi,
+    /// Print an example of what a process tells at /metrics.
+    Metrics {
+        /// Which process.
+        process: Process,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -161,6 +166,12 @@ struct ServerArguments {
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Process {
+    Controller,
+    Server,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -269,6 +280,14 @@ async fn execute(arguments: Arguments) -> Result<ExitCode> {
         Command::Openapi => {
             let document = devportal_server::openapi();
             println!("{}", serde_json::to_string_pretty(&document)?);
+            Ok(())
+        }
+        Command::Metrics { process } => {
+            let text = match process {
+                Process::Controller => devportal_controller::metrics_example(registry()),
+                Process::Server => devportal_server::metrics_example(registry()),
+            };
+            print!("{}", text?);
             Ok(())
         }
         Command::Explain(arguments) => {

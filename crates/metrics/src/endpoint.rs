@@ -24,11 +24,20 @@ where
     Router::new().route("/metrics", get(metrics))
 }
 
-fn answer(registry: &Registry) -> Response {
+/// What is told, as OpenMetrics text.
+///
+/// # Errors
+///
+/// None that is known: text takes everything.
+pub fn text(registry: &Registry) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    match encode(&mut text, registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
-        // A String takes everything.
+    encode(&mut text, registry)?;
+    Ok(text)
+}
+
+fn answer(registry: &Registry) -> Response {
+    match text(registry) {
+        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -44,23 +53,21 @@ mod tests {
         let mut registry = crate::registry("1.2.3", "abc");
         let watch = Watches::register(&mut registry).of("APIKey", &Scope::Cluster);
         watch.is_listed(true);
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
+        let told = text(&registry).unwrap();
         for line in [
             "devportal_build_info{version=\"1.2.3\",commit=\"abc\"} 1",
             "devportal_watch_listed{kind=\"APIKey\",scope=\"cluster\"} 1",
             "# TYPE process_cpu_seconds counter",
             "# TYPE process_resident_memory_bytes gauge",
         ] {
-            assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+            assert!(told.lines().any(|it| it == line), "{line} in\n{told}");
         }
-        assert!(text.contains("\nprocess_cpu_seconds_total "));
-        assert!(text.ends_with("# EOF\n"));
+        assert!(told.contains("\nprocess_cpu_seconds_total "));
+        assert!(told.ends_with("# EOF\n"));
         drop(watch);
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
+        let told = text(&registry).unwrap();
         assert!(
-            !text.contains("kind=\"APIKey\""),
+            !told.contains("kind=\"APIKey\""),
             "it is not followed any more"
         );
     }

@@ -61,6 +61,7 @@ pub use crate::convention::{Conventions, Pattern};
 pub use crate::document::openapi;
 use crate::kubernetes::Kubernetes;
 use crate::metrics::Metrics;
+pub use crate::metrics::example as metrics_example;
 use crate::problem::Problem;
 use crate::remember::Memory;
 use crate::resource::events::Listeners;

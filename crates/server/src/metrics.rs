@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::http::{Method, StatusCode};
 use devportal_metrics::{Registry, SECONDS, Watches, endpoint, ours};
+use devportal_mirror::Scope;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -110,6 +111,21 @@ impl Metrics {
         self.streams.inc();
         Open(self.streams.clone())
     }
+}
+
+/// Everything that is told, with a value of each kind: what the reference is made from.
+///
+/// # Errors
+///
+/// None that is known: text takes everything.
+pub fn example(mut registry: Registry) -> Result<String, std::fmt::Error> {
+    let metrics = Metrics::register(&mut registry);
+    let watch = metrics.watches.of("APIKey", &Scope::Cluster);
+    watch.is_listed(true);
+    watch.heard();
+    let (ok, took) = (Some(StatusCode::OK), Duration::ZERO);
+    metrics.count(&Method::GET, "/v1/products", ok, took);
+    endpoint::text(&registry)
 }
 
 /// An open stream of events.

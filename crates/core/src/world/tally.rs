@@ -23,6 +23,7 @@ pub struct Tally {
     states: BTreeMap<&'static str, usize>,
     enforced: BTreeMap<&'static str, usize>,
     waiting: BTreeSet<(Timestamp, KeyId)>,
+    outstanding: usize,
 }
 
 /// How one key counts.
@@ -32,6 +33,7 @@ struct Standing {
     /// Of an approved key.
     enforced: Option<&'static str>,
     waits_since: Option<Timestamp>,
+    is_outstanding: bool,
 }
 
 impl Tally {
@@ -43,6 +45,11 @@ impl Tally {
     /// Approved keys whose condition `Enforced` has this status.
     pub fn enforced(&self, status: &str) -> usize {
         self.enforced.get(status).copied().unwrap_or_default()
+    }
+
+    /// Keys that are to open nothing, and of which a credential is left.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding
     }
 
     /// How many keys wait for a decision.
@@ -72,6 +79,9 @@ impl Tally {
                 };
             };
             add(self.states.entry(standing.state).or_default());
+            if standing.is_outstanding {
+                add(&mut self.outstanding);
+            }
             if let Some(status) = standing.enforced {
                 add(self.enforced.entry(status).or_default());
             }
@@ -98,7 +108,10 @@ impl Standing {
         let state = state.next().unwrap_or(kind::PENDING);
         let enforced = find(kind::ENFORCED).map_or("Unknown", |it| it.status.as_str());
         let enforced = ["True", "False"].into_iter().find(|it| *it == enforced);
+        let live = key.status.as_ref().map_or(&[][..], |it| &it.credentials);
+        let is_ending = state != kind::APPROVED || key.metadata.deletion_timestamp.is_some();
         Self {
+            is_outstanding: is_ending && !live.is_empty(),
             state,
             enforced: (state == kind::APPROVED).then_some(enforced.unwrap_or("Unknown")),
             waits_since: find(kind::PENDING)

@@ -9,6 +9,7 @@ mod faults;
 mod gateway;
 mod generated;
 mod names;
+mod operate;
 mod portal;
 mod product;
 mod quiet;
@@ -54,6 +55,7 @@ pub(crate) fn all() -> Vec<Story> {
         delivery::stories(),
         faults::stories(),
         names::stories(),
+        operate::stories(),
         portal::stories(),
         product::stories(),
         quiet::stories(),

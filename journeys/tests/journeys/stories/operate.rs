@@ -1,0 +1,301 @@
+//! Who runs the portal sees how it is, and can take it away.
+
+use std::collections::BTreeMap;
+use std::process::Output;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use devportal_api::APIKey;
+use devportal_stack::{NAMESPACE, Persona, Stack};
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::stories;
+use crate::quiet::Quiet;
+use crate::stage::{self, Stage};
+use crate::wait::until;
+
+stories![
+    a_key_that_is_issued_and_revoked_shows_in_the_metrics,
+    the_servers_metrics_are_at_an_address_of_their_own,
+    doctor_finds_no_fault_where_all_is_well,
+    doctor_names_what_is_missing_and_what_to_do,
+    what_is_uninstalled_opens_nothing_and_keeps_what_people_made,
+    a_hundred_namespaces_share_connections,
+];
+
+/// Runs a command of the program as the cluster's administrator.
+async fn devportal(stack: &Stack, arguments: &[&str]) -> Result<Output> {
+    Ok(Command::new(stack.devportal()?)
+        .args(arguments)
+        .env("KUBECONFIG", stack.kubeconfig(Persona::ClusterAdmin))
+        .env("POD_NAMESPACE", NAMESPACE)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await?)
+}
+
+/// What a process tells, by series.
+async fn metrics(url: &str) -> Result<BTreeMap<String, f64>> {
+    let text = reqwest::get(format!("{url}/metrics")).await?.text().await?;
+    ensure!(
+        text.ends_with("# EOF\n"),
+        "it is no OpenMetrics text: {text}"
+    );
+    let samples = text.lines().filter(|it| !it.starts_with('#'));
+    samples
+        .map(|line| {
+            let (series, value) = line.rsplit_once(' ').context("a sample")?;
+            Ok((series.to_owned(), value.parse()?))
+        })
+        .collect()
+}
+
+async fn shows(url: &str, series: &str, wanted: f64) -> Result<()> {
+    until(&format!("{series} is {wanted}"), async || {
+        let all = metrics(url).await?;
+        let found = all.get(series).copied();
+        Ok(if found == Some(wanted) {
+            Ok(())
+        } else {
+            Err(found)
+        })
+    })
+    .await
+}
+
+async fn a_key_that_is_issued_and_revoked_shows_in_the_metrics(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    let url = quiet.stack.controller_url().context("no controller")?;
+    shows(&url, "devportal_leader", 1.0).await?;
+    shows(
+        &url,
+        "devportal_watch_listed{kind=\"APIKey\",scope=\"cluster\"}",
+        1.0,
+    )
+    .await?;
+    quiet.request_key("mine").await?;
+    quiet.key_is("mine", "Approved").await?;
+    shows(&url, "devportal_keys{state=\"Approved\"}", 1.0).await?;
+    shows(&url, "devportal_keys_enforced{status=\"False\"}", 1.0).await?;
+    let count =
+        |change| format!("devportal_enforcement_delay_seconds_count{{change=\"{change}\"}}");
+    shows(&url, &count("grant"), 1.0).await?;
+    // The consumer's and the gateway's.
+    let made = "devportal_writes_total{kind=\"Secret\",verb=\"create\"}";
+    shows(&url, made, 2.0).await?;
+    quiet
+        .keys()
+        .delete("mine", &DeleteParams::default())
+        .await?;
+    shows(&url, &count("revoke"), 1.0).await?;
+    shows(&url, "devportal_keys{state=\"Approved\"}", 0.0).await?;
+    quiet.end().await
+}
+
+async fn the_servers_metrics_are_at_an_address_of_their_own(stage: Arc<Stage>) -> Result<()> {
+    let port = stage.stack.choose_port("metrics of a portal")?;
+    let address = format!("127.0.0.1:{port}");
+    let arguments = [format!("--metrics-address={address}")];
+    let portal = stage
+        .stack
+        .add_portal("a portal with metrics", &arguments)
+        .await?;
+    let url = format!("http://{address}");
+    stage.http.get(format!("{portal}/v1/me")).send().await?;
+    let asked = "devportal_http_requests_total{method=\"GET\",route=\"/v1/me\",status=\"401\"}";
+    shows(&url, asked, 1.0).await?;
+    let answer = stage.http.get(format!("{portal}/metrics")).send().await?;
+    ensure!(
+        answer.status() == 404,
+        "people are shown metrics: {}",
+        answer.status()
+    );
+    stage.stack.end("a portal with metrics").await
+}
+
+/// What `devportal doctor` finds, and its exit code.
+async fn doctor(stack: &Stack) -> Result<(Vec<Value>, Option<i32>)> {
+    let output = devportal(stack, &["doctor", "-o", "json"]).await?;
+    let found = serde_json::from_slice(&output.stdout);
+    let complaint = || String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok((found.with_context(complaint)?, output.status.code()))
+}
+
+async fn doctor_finds_no_fault_where_all_is_well(stage: Arc<Stage>) -> Result<()> {
+    let (findings, code) = doctor(&stage.stack).await?;
+    let faults: Vec<_> = findings
+        .iter()
+        .filter(|it| it["level"] == "Fault")
+        .collect();
+    ensure!(
+        faults.is_empty() && code == Some(0),
+        "{code:?}: {faults:#?}"
+    );
+    for check in [
+        "kubernetes",
+        "clock",
+        "definitions",
+        "kuadrant",
+        "policies",
+        "rights",
+    ] {
+        let is_ok = |it: &Value| it["check"] == check && it["level"] == "Ok";
+        ensure!(
+            findings.iter().any(is_ok),
+            "{check} is not looked at: {findings:#?}"
+        );
+    }
+    Ok(())
+}
+
+async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(quiet.admin.clone());
+    let params = DeleteParams::default();
+    bindings.delete("devportal-controller", &params).await?;
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(quiet.admin.clone());
+    bindings.delete("devportal-requester", &params).await?;
+    let (findings, code) = doctor(&quiet.stack).await?;
+    ensure!(code == Some(2), "{code:?}: {findings:#?}");
+    let says = |level: &str, words: &str| {
+        let is_it = |it: &&Value| {
+            it["level"] == level
+                && it["next"].is_string()
+                && it["message"].as_str().is_some_and(|it| it.contains(words))
+        };
+        let found = findings.iter().find(is_it);
+        found.with_context(|| format!("nothing says {words:?} as {level}: {findings:#?}"))
+    };
+    says("Fault", "devportal-controller may not list apikeys")?;
+    // Nobody sets the status of the Kuadrant resource here.
+    says("Fault", "is not ready")?;
+    says(
+        "Warning",
+        "the binding devportal-requester is not installed",
+    )?;
+    quiet.end().await
+}
+
+async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet
+        .bring("own", "a-value-of-the-consumers-own-0123456789")
+        .await?;
+    quiet.request("brought", Some("own")).await?;
+    quiet.request_key("generated").await?;
+    quiet.key_is("brought", "Approved").await?;
+    quiet.key_is("generated", "Approved").await?;
+    let secrets: Api<Secret> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    let values = async || -> Result<Vec<_>> {
+        let all = secrets.list(&ListParams::default()).await?.items;
+        Ok(all.into_iter().filter_map(|it| it.data).collect())
+    };
+    let before = values().await?;
+    ensure!(before.len() == 2, "{before:?}");
+    quiet.stack.end("controller").await?;
+
+    let told = devportal(&quiet.stack, &["uninstall", "--dry-run"]).await?;
+    let words = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(words.contains("2 Secrets would be deleted"), "{words}");
+    ensure!(quiet.enforcement_secrets().await? == 2, "a dry run deletes");
+
+    let held = secrets.list(&ListParams::default()).await?.items;
+    let held = held.first().and_then(|it| it.metadata.name.clone());
+    let held = held.context("no Secret")?;
+    let finalizers = |them: Value| Patch::Merge(json!({"metadata": {"finalizers": them}}));
+    let params = PatchParams::default();
+    secrets
+        .patch(&held, &params, &finalizers(json!(["example.com/hold"])))
+        .await?;
+    let told = devportal(&quiet.stack, &["uninstall"]).await?;
+    let words = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(told.status.code() == Some(1), "{words}");
+    ensure!(
+        words.contains(&format!("{held} is held by a finalizer")),
+        "{words}"
+    );
+    secrets
+        .patch(&held, &params, &finalizers(Value::Null))
+        .await?;
+
+    let told = devportal(&quiet.stack, &["uninstall"]).await?;
+    let words = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(told.status.success(), "{words}");
+    ensure!(
+        quiet.enforcement_secrets().await? == 0,
+        "something opens the API"
+    );
+    ensure!(
+        quiet.keys().list(&ListParams::default()).await?.items.len() == 2,
+        "keys are gone"
+    );
+
+    quiet.stack.restart("controller").await?;
+    let after = until("both keys are issued again", async || {
+        let after = values().await?;
+        Ok(if after.len() == 2 {
+            Ok(after)
+        } else {
+            Err(after)
+        })
+    })
+    .await?;
+    let sorted = |mut all: Vec<BTreeMap<_, k8s_openapi::ByteString>>| {
+        all.sort_by_key(|it| format!("{it:?}"));
+        all
+    };
+    ensure!(sorted(before) == sorted(after), "they have other values");
+    quiet.end().await
+}
+
+async fn a_hundred_namespaces_share_connections(_: Arc<Stage>) -> Result<()> {
+    const NAMESPACES: usize = 100;
+    let quiet = Quiet::start().await?;
+    let before = quiet.stack.connections("controller")?;
+    stream::iter(0..NAMESPACES)
+        .map(Ok::<_, anyhow::Error>)
+        .try_for_each_concurrent(8, |number| {
+            let admin = &quiet.admin;
+            async move {
+                let namespace = format!("consumer-{number}");
+                let object = json!({"apiVersion": "v1", "kind": "Namespace",
+                    "metadata": {"name": namespace}});
+                stage::apply(admin, &object).await?;
+                let mut key = Quiet::key("mine");
+                key["metadata"]["namespace"] = namespace.into();
+                key["spec"]["apiProductRef"]["namespace"] = "shop".into();
+                stage::apply(admin, &key).await?;
+                Ok(())
+            }
+        })
+        .await?;
+    let keys: Api<APIKey> = Api::all(quiet.admin.clone());
+    until("all are issued", async || {
+        let all = keys.list(&ListParams::default()).await?.items;
+        let is_approved = |key: &&APIKey| {
+            let conditions = key.status.as_ref().map_or(&[][..], |it| &it.conditions);
+            conditions.iter().any(|it| it.type_ == "Approved")
+        };
+        let count = all.iter().filter(is_approved).count();
+        Ok(if count == NAMESPACES {
+            Ok(())
+        } else {
+            Err(count)
+        })
+    })
+    .await?;
+    let after = quiet.stack.connections("controller")?;
+    // Two for the namespaces; the others wrote or read Secrets, and are kept for a while.
+    ensure!(
+        after <= before + NAMESPACES / 2,
+        "{before} connections have become {after}"
+    );
+    quiet.end().await
+}
