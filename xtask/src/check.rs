@@ -83,6 +83,10 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
         steps.extend(deny()?);
         steps.extend(plugins());
         steps.push(Step::new(
+            "values of the chart",
+            &["cargo", "xtask", "chart"],
+        ));
+        steps.push(Step::new(
             "the image runs",
             &[
                 "cargo",

@@ -1,6 +1,7 @@
 //! `cargo xtask`: how does a contributor run and check all of this?
 
 mod bench;
+mod chart;
 mod check;
 mod command;
 mod down;
@@ -74,6 +75,8 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Try the values of the Helm chart: those it takes, and those it refuses.
+    Chart,
     /// Make the container image, without a container engine.
     Image(image::Arguments),
     /// Run yarn in the Backstage workspace, with the Node that it wants.
@@ -107,6 +110,7 @@ async fn main() -> ExitCode {
         Verb::Test(arguments) => check::test(&arguments).await,
         Verb::Bench { arguments } => bench::run(&arguments).await,
         Verb::Gen { check } => generate::run(check).await.map(|()| ExitCode::SUCCESS),
+        Verb::Chart => chart::run().await,
         Verb::Image(arguments) => image::run(&arguments).await,
         Verb::Yarn { arguments } => yarn::run(&arguments).await,
         Verb::Planted(arguments) => planted::run(&arguments).await,

@@ -61,6 +61,15 @@ pub mod kind {
     pub const AUTOMATIC_APPROVAL: &str = "AutomaticApproval";
 }
 
+/// Whether a condition of a product says that something is not as it should be.
+pub fn is_problem(it: &Condition) -> bool {
+    match it.type_.as_str() {
+        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN => it.status == "True",
+        // That an API has no OpenID Connect is no fault of it.
+        _ => it.status != "True" && it.reason != "NoOIDCAuth",
+    }
+}
+
 /// A condition before it is placed in a status: what is true, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {

@@ -82,6 +82,8 @@ impl Writer {
             let (group, target) = (write.group(), write.target());
             let (kind, verb) = (write.kind(), write.verb());
             let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;
+            // Nothing was written, and nothing has failed.
+            let is_counted = !matches!(answer, Ok(Done::Found(_)));
             let failure = match answer {
                 Ok(Done::Written(answers)) => {
                     outcome.answers.extend(answers);
@@ -94,8 +96,10 @@ impl Writer {
                 Ok(Done::Failed(failure)) => Some(failure),
                 Err(_) => Some(passing("the API server does not answer")),
             };
-            let reason = failure.as_ref().map(|failure| failure.reason.as_str());
-            self.metrics.count(kind, verb, reason);
+            if is_counted {
+                let reason = failure.as_ref().map(|failure| failure.reason.as_str());
+                self.metrics.count(kind, verb, reason);
+            }
             let failure = failure.map(|failure| Failure { target, ..failure });
             let known = outcome.groups.iter_mut().find(|(it, _)| *it == group);
             match known {

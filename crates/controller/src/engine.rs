@@ -124,7 +124,11 @@ pub(crate) async fn run(
             },
             Some(document) = documents.recv() => engine.hear(document),
             Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
-            Ok(()) = engine.leads.changed() => engine.look_at_everything(),
+            Ok(()) = engine.leads.changed() => {
+                // What another replica has done meanwhile took us no time.
+                engine.delays = Delays::default();
+                engine.look_at_everything();
+            }
             () = until(review) => engine.look_at_everything(),
             () = tokio::time::sleep(alarm) => engine.ring(),
         }
@@ -262,6 +266,10 @@ impl Engine {
 
     /// What has nothing left to write is not slowed down the next time.
     fn settle(&mut self, id: &Id, decision: &Decision) {
+        let is_told_of_only = |group: &Group| *group == Group::Status;
+        if decision.unsettled.iter().all(is_told_of_only) {
+            self.delays.end(id, &self.metrics);
+        }
         let dirty = self.world.settle(id, &decision.unsettled);
         self.consider_all(dirty);
     }
@@ -298,7 +306,6 @@ impl Engine {
             let writes = self.with_seen(writes);
             if writes.is_empty() {
                 self.queue.done(&id);
-                self.delays.end(&id, &self.metrics);
                 continue;
             }
             self.delays.note(&id, writes.iter().map(|(write, _)| write));
@@ -359,10 +366,7 @@ impl Engine {
         self.notice_sight();
         self.queue.done(&id);
         if self.has_begun {
-            self.consider(id.clone(), Turn::Next);
-        }
-        if !self.queue.has(&id) {
-            self.delays.end(&id, &self.metrics);
+            self.consider(id, Turn::Next);
         }
         self.consider_all(dirty);
     }

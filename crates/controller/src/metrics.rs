@@ -48,7 +48,7 @@ struct Deed {
 struct FailedDeed {
     kind: &'static str,
     verb: &'static str,
-    reason: String,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -223,6 +223,30 @@ pub fn example(mut registry: Registry) -> Result<String, std::fmt::Error> {
     endpoint::text(&registry)
 }
 
+/// Kubernetes' own reasons, and ours. Webhooks may give any other: nobody makes series at
+/// will.
+const REASONS: [&str; 19] = [
+    "AlreadyExists",
+    "BadRequest",
+    "Conflict",
+    "Expired",
+    "Forbidden",
+    "Gone",
+    "Internal",
+    "InternalError",
+    "Invalid",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "NotFound",
+    "RequestEntityTooLarge",
+    "ServerTimeout",
+    "ServiceUnavailable",
+    "Timeout",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+];
+
 /// Counts writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writes {
@@ -236,7 +260,8 @@ impl Writes {
         match failed {
             None => self.done.get_or_create(&Deed { kind, verb }).inc(),
             Some(reason) => {
-                let reason = reason.to_owned();
+                let known = REASONS.into_iter().find(|it| *it == reason);
+                let reason = known.unwrap_or("Other");
                 let deed = FailedDeed { kind, verb, reason };
                 self.failed.get_or_create(&deed).inc()
             }
@@ -315,7 +340,7 @@ impl Delays {
         }
     }
 
-    /// It has nothing left to write now.
+    /// All that gives or takes access for it is written.
     pub(crate) fn end(&mut self, id: &Id, metrics: &Metrics) {
         if let Some(Begun { at, change }) = self.begun.remove(id)
             && let Some(change) = change

@@ -137,11 +137,6 @@ impl Queue {
         self.lanes.values().filter(|it| **it == lane).count()
     }
 
-    /// Whether an id waits or runs.
-    pub(crate) fn has(&self, id: &Id) -> bool {
-        self.lanes.contains_key(id) || self.running.contains(id)
-    }
-
     /// How many ids wait.
     pub(crate) fn waiting(&self) -> usize {
         self.lanes.len()

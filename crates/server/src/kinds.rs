@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devportal_api::condition::kind;
+use devportal_api::condition::{is_problem, kind};
 use devportal_api::foreign::HTTPRoute;
 use devportal_api::id::{KeyId, ObjectId, ProductId, RequestId, RouteId};
 use devportal_api::key::RequestedBy;
@@ -76,15 +76,6 @@ pub(crate) fn conditions_of_key(key: &APIKey) -> &[Condition] {
 
 pub(crate) fn conditions_of_request(request: &APIKeyRequest) -> &[Condition] {
     request.status.as_ref().map_or(&[], |it| &it.conditions)
-}
-
-/// Whether a condition of a product says that something is not as it should be.
-pub(crate) fn is_problem(it: &Condition) -> bool {
-    match it.type_.as_str() {
-        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN => it.status == "True",
-        // That an API has no OpenID Connect is no fault of it.
-        _ => it.status != "True" && it.reason != "NoOIDCAuth",
-    }
 }
 
 /// When something was created, in seconds.

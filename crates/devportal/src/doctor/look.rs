@@ -1,10 +1,12 @@
 //! What is there, and does it say that it is well?
 
 use anyhow::Result;
+use devportal_api::condition::{is_problem, kind};
 use devportal_api::{GROUP, VERSION, crd};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -183,10 +185,12 @@ async fn at_kuadrant(client: &Client) -> Finding {
             "there is no Kuadrant resource: no key is issued",
         )
         .then("create one: kubectl apply -f - with kind Kuadrant, apiVersion kuadrant.io/v1beta1"),
-        [one] => match condition(one, "Ready") {
-            Some((true, _)) => Finding::new("kuadrant", Level::Ok, format!("{} is ready", id(one))),
+        [one] => match conditions(one).into_iter().find(|it| it.type_ == "Ready") {
+            Some(ready) if ready.status == "True" => {
+                Finding::new("kuadrant", Level::Ok, format!("{} is ready", id(one)))
+            }
             other => {
-                let why = other.map_or("it has no status".to_owned(), |(_, message)| message);
+                let why = other.map_or("it has no status".to_owned(), |it| it.message);
                 Finding::new(
                     "kuadrant",
                     Level::Fault,
@@ -296,21 +300,17 @@ async fn at_products(client: &Client) -> Vec<Finding> {
     };
     let mut all = Vec::new();
     for product in &products {
-        let conditions = product["status"]["conditions"].as_array();
-        for condition in conditions.into_iter().flatten() {
-            let word = |name: &str| condition[name].as_str().unwrap_or_default();
-            // Those that are there only where something is wrong are true.
-            let is_wrong = match word("type") {
-                "SelectorShared" | "SelectorOpen" => word("status") == "True",
-                _ => word("status") != "True",
-            };
-            if is_wrong {
-                let text = format!("{}: {}: {}", id(product), word("type"), word("message"));
-                all.push(Finding::new(CHECK, Level::Warning, text).then(format!(
-                    "docs/reference/conditions.md#{}",
-                    word("reason").to_lowercase()
-                )));
-            }
+        for condition in conditions(product).iter().filter(|it| is_problem(it)) {
+            let text = format!(
+                "{}: {}: {}",
+                id(product),
+                condition.type_,
+                condition.message
+            );
+            all.push(Finding::new(CHECK, Level::Warning, text).then(format!(
+                "docs/reference/conditions.md#{}",
+                condition.reason.to_lowercase()
+            )));
         }
     }
     if all.is_empty() {
@@ -330,14 +330,10 @@ async fn at_keys(client: &Client) -> Vec<Finding> {
     };
     let mut reasons = std::collections::BTreeMap::<String, Vec<String>>::new();
     for key in &keys {
-        let conditions = key["status"]["conditions"].as_array();
-        let enforced = conditions
-            .into_iter()
-            .flatten()
-            .find(|it| it["type"] == "Enforced");
-        if let Some(enforced) = enforced.filter(|it| it["status"] != "True") {
-            let reason = enforced["reason"].as_str().unwrap_or_default().to_owned();
-            reasons.entry(reason).or_default().push(id(key));
+        let conditions = conditions(key).into_iter();
+        let mut enforced = conditions.filter(|it| it.type_ == kind::ENFORCED);
+        if let Some(enforced) = enforced.next().filter(|it| it.status != "True") {
+            reasons.entry(enforced.reason).or_default().push(id(key));
         }
     }
     if reasons.is_empty() {
@@ -369,11 +365,12 @@ fn id(object: &Value) -> String {
     format!("{}/{}", word("namespace"), word("name"))
 }
 
-fn condition(object: &Value, kind: &str) -> Option<(bool, String)> {
-    let conditions = object["status"]["conditions"].as_array()?;
-    let found = conditions.iter().find(|it| it["type"] == kind)?;
-    let message = found["message"].as_str().unwrap_or_default();
-    Some((found["status"] == "True", message.to_owned()))
+/// Those that can be read.
+fn conditions(object: &Value) -> Vec<Condition> {
+    let all = object["status"]["conditions"].as_array();
+    let all = all.into_iter().flatten().cloned();
+    all.filter_map(|it| serde_json::from_value(it).ok())
+        .collect()
 }
 
 #[cfg(test)]

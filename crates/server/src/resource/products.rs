@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, NoContent, Response};
-use devportal_api::condition::kind;
+use devportal_api::condition::{is_problem, kind};
 use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
@@ -31,7 +31,7 @@ use crate::answer::{
 };
 use crate::caller::{Me, Person};
 use crate::convention::Gap;
-use crate::kinds::{State as KeyState, is_problem};
+use crate::kinds::State as KeyState;
 use crate::problem::Problem;
 use crate::shelf::{Mark, Shelved, Topic};
 use crate::store::{Audience, Known, listed};
