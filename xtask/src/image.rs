@@ -98,8 +98,18 @@ async fn source() -> Result<Source> {
         .await?;
     let text = String::from_utf8(output.stdout)?;
     let (commit, time) = text.trim().split_once(' ').context("git names no commit")?;
+    let changes = Command::new("git")
+        .args(["status", "--porcelain"])
+        .current_dir(repository())
+        .output()
+        .await?;
+    let dirty = if changes.stdout.is_empty() {
+        ""
+    } else {
+        "-dirty"
+    };
     Ok(Source {
-        commit: commit.to_owned(),
+        commit: format!("{commit}{dirty}"),
         time: time.to_owned(),
     })
 }

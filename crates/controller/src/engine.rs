@@ -123,7 +123,6 @@ pub(crate) async fn run(
                 None => return,
             },
             Some(document) = documents.recv() => engine.hear(document),
-            Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
             Ok(()) = engine.leads.changed() => {
                 // What another replica has done meanwhile took us no time.
                 engine.delays = Delays::default();
@@ -131,6 +130,8 @@ pub(crate) async fn run(
             }
             () = until(review) => engine.look_at_everything(),
             () = tokio::time::sleep(alarm) => engine.ring(),
+            // Last: whoever asks again and again holds nothing up.
+            Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
         }
         engine.start_writers();
     }
@@ -266,9 +267,14 @@ impl Engine {
 
     /// What has nothing left to write is not slowed down the next time.
     fn settle(&mut self, id: &Id, decision: &Decision) {
-        let is_told_of_only = |group: &Group| *group == Group::Status;
-        if decision.unsettled.iter().all(is_told_of_only) {
+        let is_open = [Group::Revoke, Group::Access]
+            .iter()
+            .any(|group| decision.unsettled.contains(group));
+        if !is_open {
             self.delays.end(id, &self.metrics);
+        }
+        if decision.unsettled.is_empty() {
+            self.delays.forget(id);
         }
         let dirty = self.world.settle(id, &decision.unsettled);
         self.consider_all(dirty);

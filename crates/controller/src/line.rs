@@ -4,12 +4,13 @@
 //! share connections by HTTP/2, of which the API server takes a hundred streams each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
@@ -18,6 +19,9 @@ use tracing::warn;
 /// How many watches share a connection. A watch that ends is followed by another before
 /// the API server has forgotten it: some room is left.
 const STREAMS: usize = 90;
+
+/// How often a connection is tried that brings nothing, and how long its answer may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// The connections that there are.
 pub(crate) struct Lines {
@@ -79,10 +83,16 @@ impl Lines {
             tls = tls.with_server_name_resolver(name);
         }
         let connector = tls.enable_all_versions().wrap_connector(connector);
-        let http = Http::builder(TokioExecutor::new()).build::<_, Body>(connector);
+        // A connection that is gone without a word is not used on.
+        let http = Http::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
+            .build::<_, Body>(connector);
         let service = ServiceBuilder::new()
             .layer(config.base_uri_layer())
             .option_layer(config.auth_layer()?)
+            .layer(config.extra_headers_layer()?)
             .map_err(BoxError::from)
             .service(http);
         Ok(Client::new(service, config.default_namespace.clone()))

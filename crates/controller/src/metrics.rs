@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use devportal_core::world::STATES;
+use devportal_core::world::{ENFORCED, STATES};
 use devportal_core::{Id, World, Write};
 use devportal_metrics::{Registry, SECONDS, Watches, endpoint, ours};
 use devportal_mirror::Scope;
@@ -105,67 +105,67 @@ impl Metrics {
         let ours = ours(registry);
         ours.register(
             "leader",
-            "Whether this replica acts: 1, or 0 while another one does.",
+            "Whether this replica acts: 1, or 0 while another one does",
             metrics.leader.clone(),
         );
         ours.register(
             "keys",
-            "APIKeys by lifecycle condition.",
+            "APIKeys by lifecycle condition",
             metrics.keys.clone(),
         );
         ours.register(
             "keys_enforced",
-            "Approved APIKeys by the status of their condition Enforced.",
+            "Approved APIKeys by the status of their condition Enforced; NoPlans: those that nothing limits, for there are no plans",
             metrics.enforced.clone(),
         );
         ours.register(
             "requests_pending",
-            "APIKeys that wait for a decision.",
+            "APIKeys that wait for a decision",
             metrics.pending.clone(),
         );
         ours.register(
             "oldest_pending_request_timestamp_seconds",
-            "Since when the APIKey waits for a decision that waits longest, since the epoch; 0: none waits.",
+            "Since when the APIKey waits for a decision that waits longest, since the epoch; 0: none waits",
             metrics.oldest.clone(),
         );
         ours.register(
             "queue_waiting",
-            "Objects that wait to be written, by urgency.",
+            "Objects that wait to be written, by urgency",
             metrics.waiting.clone(),
         );
         ours.register(
             "revocations_outstanding",
-            "APIKeys that are not approved, or are being deleted, and still open an API.",
+            "APIKeys that are to open nothing, and Secrets of keys that are gone, which the gateway takes still",
             metrics.outstanding.clone(),
         );
         ours.register(
             "held_back",
-            "Objects of which the last write failed and is to be tried again.",
+            "Objects of which the last write failed and is to be tried again",
             metrics.held_back.clone(),
         );
         ours.register(
             "enforcement_delay_seconds",
-            "From when a change was seen until all that gives or takes access for it was written.",
+            "From when a change was seen until all that gives or takes access for it was written",
             metrics.delay.clone(),
         );
         ours.register(
             "writes",
-            "Writes that the API server has carried out.",
+            "Writes that the API server has carried out",
             metrics.writes.done.clone(),
         );
         ours.register(
             "write_failures",
-            "Writes that failed, by the API server's reason.",
+            "Writes that failed, by the API server's reason",
             metrics.writes.failed.clone(),
         );
         ours.register(
             "fetches",
-            "Attempts to fetch a document, by what came of them.",
+            "Attempts to fetch a document, by what came of them",
             metrics.fetches.attempts.clone(),
         );
         ours.register(
             "fetch_duration_seconds",
-            "How long an attempt to fetch a document took.",
+            "How long an attempt to fetch a document took",
             metrics.fetches.took.clone(),
         );
         metrics
@@ -180,12 +180,13 @@ impl Metrics {
             let keys = self.keys.get_or_create(&State { state });
             keys.set(count(tally.in_state(state)));
         }
-        for status in ["True", "False", "Unknown"] {
+        for status in ENFORCED {
             let keys = self.enforced.get_or_create(&Status { status });
             keys.set(count(tally.enforced(status)));
         }
         self.pending.set(count(tally.waiting()));
-        self.outstanding.set(count(tally.outstanding()));
+        let outstanding = tally.outstanding() + world.orphans();
+        self.outstanding.set(count(outstanding));
         let oldest = tally.waits_since();
         self.oldest.set(oldest.map_or(0, Timestamp::as_second));
         for (lane, name) in [
@@ -334,19 +335,31 @@ impl Delays {
         for write in writes {
             if write.revokes() {
                 begun.change = Some("revoke");
-            } else if matches!(write, Write::CreateSecret(_)) && begun.change.is_none() {
+            } else if opens(write) && begun.change.is_none() {
                 begun.change = Some("grant");
             }
         }
     }
 
-    /// All that gives or takes access for it is written.
+    /// Nothing of it that gives or takes access is left to write: a change that was made is
+    /// over.
     pub(crate) fn end(&mut self, id: &Id, metrics: &Metrics) {
-        if let Some(Begun { at, change }) = self.begun.remove(id)
-            && let Some(change) = change
+        let change = self.begun.get(id).and_then(|it| it.change);
+        if let Some(change) = change
+            && let Some(begun) = self.begun.remove(id)
         {
             let delay = metrics.delay.get_or_create(&OfChange { change });
-            delay.observe(at.elapsed().as_secs_f64());
+            delay.observe(begun.at.elapsed().as_secs_f64());
         }
     }
+
+    /// Nothing of it is left to write.
+    pub(crate) fn forget(&mut self, id: &Id) {
+        self.begun.remove(id);
+    }
+}
+
+/// Whether it makes a Secret that the gateway reads: only the consumer's has an owner.
+fn opens(write: &Write) -> bool {
+    matches!(write, Write::CreateSecret(new) if new.owner.is_none())
 }

@@ -4,9 +4,10 @@
 //! The controller is stopped first, for it would make each of them anew. What it has made
 //! for people, APIKeys and the copies of generated values, stays.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use devportal_api::id::SecretId;
 use devportal_mirror::{Credential, Kind};
 use devportal_watch::brief;
@@ -15,7 +16,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -27,14 +29,22 @@ const DEPLOYMENT: &str = "devportal-controller";
 /// How many Secrets are deleted at a time.
 const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
+/// For how long nobody may hold the lease; whoever wants it looks at it every two seconds.
+const QUIET: Duration = Duration::from_secs(4);
+/// How often is looked whether all are gone.
+const ROUNDS: usize = 5;
 
 /// What to take away.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Where the controller runs.
+    pub namespace: String,
     /// Where the Secrets are.
     pub kuadrant_namespace: String,
     /// How long the controller may take to end.
     pub patience: Duration,
+    /// No controller runs, or one that neither the chart nor a lease tells of.
+    pub without_controller: bool,
     /// Only tells what would go.
     pub dry_run: bool,
 }
@@ -45,81 +55,114 @@ pub struct Gone {
     /// Whether a controller was stopped for it.
     pub stopped: bool,
     /// The Secrets that were deleted, or would be.
-    pub secrets: Vec<SecretId>,
+    pub secrets: BTreeSet<SecretId>,
     /// Those that something keeps although they are deleted: they open APIs still.
-    pub held: Vec<SecretId>,
+    pub held: BTreeSet<SecretId>,
 }
 
-/// Stops the controller and deletes what opens APIs.
+/// Stops the controller and deletes what opens APIs, until nothing of it is there.
 ///
 /// # Errors
 ///
-/// When the API server cannot be reached or refuses, or a controller does not end. What was
-/// deleted until then is gone; it can be run again.
+/// When the API server cannot be reached or refuses, a controller does not end, or somebody
+/// makes the Secrets anew. What was deleted until then is gone; it can be run again.
 pub async fn uninstall(options: &Options) -> Result<Gone> {
     let (client, _) = crate::connect().await?;
     let mut gone = Gone::default();
-    if !options.dry_run {
-        gone.stopped = stop(&client, options.patience).await?;
+    if !options.dry_run && !options.without_controller {
+        gone.stopped = stop(&client, &options.namespace, options.patience).await?;
     }
-    let secrets: Api<Secret> = Api::namespaced(client, &options.kuadrant_namespace);
-    let ours = ListParams::default().labels(Credential::SELECTOR);
-    let found = secrets.list_metadata(&ours).await;
-    let found = found.map_err(|error| {
-        let namespace = &options.kuadrant_namespace;
-        anyhow::anyhow!("cannot list Secrets in {namespace}: {}", brief(&error))
-    })?;
-    let ids = found.items.iter();
-    gone.secrets = ids
-        .map(|it| SecretId::new(&options.kuadrant_namespace, it.name_any()))
-        .collect();
-    if options.dry_run {
-        return Ok(gone);
-    }
-    let names: Vec<String> = gone.secrets.iter().map(|id| id.name.clone()).collect();
-    let mut answers = stream::iter(names)
-        .map(|name| {
-            let secrets = secrets.clone();
-            async move {
-                let deleted = secrets.delete(&name, &DeleteParams::default()).await;
-                (name, deleted)
-            }
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some((name, answer)) = answers.next().await {
-        match answer {
-            // The object is answered while a finalizer keeps it.
-            Ok(answer) if answer.is_left() => {
-                let id = SecretId::new(&options.kuadrant_namespace, name);
-                gone.held.push(id);
-            }
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => bail!("cannot delete Secret {name}: {}", brief(&error)),
+    let namespace = &options.kuadrant_namespace;
+    let secrets: Api<Secret> = Api::namespaced(client, namespace);
+    for _ in 0..ROUNDS {
+        let ours = ListParams::default().labels(Credential::SELECTOR);
+        let found = secrets.list_metadata(&ours).await;
+        let found = found.map_err(|error| {
+            anyhow::anyhow!("cannot list Secrets in {namespace}: {}", brief(&error))
+        })?;
+        let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
+        let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
+        let (held, there): (Vec<_>, Vec<_>) = found.items.into_iter().partition(is_held);
+        gone.held = held.iter().map(id).collect();
+        if there.is_empty() {
+            return Ok(gone);
         }
+        gone.secrets.extend(there.iter().map(id));
+        if options.dry_run {
+            return Ok(gone);
+        }
+        delete(&secrets, there).await?;
+        sleep(PAUSE).await;
     }
-    gone.held.sort();
-    Ok(gone)
+    bail!(
+        "Secrets are made anew in {namespace}: a controller runs that was not stopped; name its \
+         namespace with --namespace, stop it, and run this again"
+    )
 }
 
-/// Stops the controller, if there is one, and waits until nobody holds the lease.
-async fn stop(client: &Client, patience: Duration) -> Result<bool> {
-    let namespace = lead::namespace(client);
+/// Deletes all of them; what is refused harms no other.
+async fn delete(secrets: &Api<Secret>, all: Vec<PartialObjectMeta<Secret>>) -> Result<()> {
+    let count = all.len();
+    let answers = stream::iter(all).map(|it| async move {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: it.metadata.uid.clone(),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match secrets.delete(&it.name_any(), &params).await {
+            Ok(_) => None,
+            // Gone already, or another one by now, which the next round finds.
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => None,
+            Err(error) => Some(format!("Secret {}: {}", it.name_any(), brief(&error))),
+        }
+    });
+    let refused: Vec<String> = answers
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    let Some(first) = refused.first() else {
+        return Ok(());
+    };
+    bail!(
+        "{} of {count} Secrets cannot be deleted and open APIs still, the others are gone; the \
+         first refusal: {first}",
+        refused.len()
+    )
+}
+
+/// Stops the controller and waits until nobody has held the lease for a while: of two
+/// replicas the other takes it when the first gives it back. Whether there was one.
+async fn stop(client: &Client, namespace: &str, patience: Duration) -> Result<bool> {
     let begun = Instant::now();
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let is_there = deployments.get_opt(DEPLOYMENT).await?.is_some();
+    ensure!(
+        is_there || leases.get_opt(lead::LEASE).await?.is_some(),
+        "no controller is found in namespace {namespace}, neither a Deployment {DEPLOYMENT} nor \
+         its lease: name its namespace with --namespace, or say --without-controller where none \
+         runs"
+    );
     if is_there {
         let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
         let params = PatchParams::default();
         deployments.patch_scale(DEPLOYMENT, &params, &none).await?;
     }
-    let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
+    let mut quiet_since = None;
     loop {
         let deployment = deployments.get_opt(DEPLOYMENT).await?;
         let replicas = deployment.and_then(|it| it.status?.replicas).unwrap_or(0);
         let holder = holder(leases.get_opt(lead::LEASE).await?);
         if replicas == 0 && holder.is_none() {
-            return Ok(is_there);
+            let since = *quiet_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= QUIET {
+                return Ok(is_there);
+            }
+        } else {
+            quiet_since = None;
         }
         if begun.elapsed() > patience {
             let who = holder.unwrap_or_else(|| format!("{replicas} replicas"));

@@ -29,7 +29,7 @@ pub use self::sharing::Overlap;
 use self::sharing::Sharing;
 pub(crate) use self::sight::find_alive;
 pub use self::sight::{Doubt, Followed};
-pub use self::tally::{STATES, Tally};
+pub use self::tally::{ENFORCED, STATES, Tally};
 
 use crate::brake::{Brakes, Hindrance};
 use crate::change::{Change, OpenApiAnswer, Source};
@@ -316,6 +316,17 @@ impl World {
     /// How many keys stand how.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// How many Secrets that the gateway reads are of keys that are gone. Looks at each.
+    pub fn orphans(&self) -> usize {
+        let is_gone = |key: &KeyId| self.keys.find(key).is_none();
+        let ids = self.credentials.ids();
+        ids.filter(|id| {
+            let mut keys = self.secrets_by_key.targets(id).peekable();
+            keys.peek().is_some() && keys.all(is_gone)
+        })
+        .count()
     }
 
     /// What holds writes back.

@@ -19,12 +19,18 @@ Examples:
   devportal uninstall --yes --kuadrant-namespace=gateways"
 )]
 pub(crate) struct Arguments {
+    /// Where the controller runs.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "kuadrant-system")]
+    namespace: String,
     /// The namespace of the Kuadrant resource: there the Secrets are.
     #[arg(long, default_value = "kuadrant-system")]
     kuadrant_namespace: String,
     /// How many seconds the controller may take to end.
     #[arg(long, default_value_t = 120)]
     timeout: u64,
+    /// No controller runs, so that none is to be stopped.
+    #[arg(long)]
+    without_controller: bool,
     /// Only tell what would be deleted.
     #[arg(long)]
     dry_run: bool,
@@ -41,7 +47,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
          with --yes"
     );
     let options = Options {
+        namespace: arguments.namespace.clone(),
         kuadrant_namespace: namespace.clone(),
+        without_controller: arguments.without_controller,
         patience: Duration::from_secs(arguments.timeout),
         dry_run: arguments.dry_run,
     };

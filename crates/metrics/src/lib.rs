@@ -41,7 +41,7 @@ pub fn registry(version: &str, commit: &str) -> Registry {
         commit: commit.to_owned(),
     };
     build.get_or_create(&labels).set(1);
-    ours(&mut registry).register("build_info", "What the process was built from.", build);
+    ours(&mut registry).register("build_info", "What the process was built from", build);
     registry
 }
 

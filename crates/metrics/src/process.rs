@@ -2,10 +2,7 @@
 //! where there is none.
 
 use std::fmt::Error;
-use std::fs;
 
-use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{SysconfVar, sysconf};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -92,7 +89,18 @@ struct Usage {
 }
 
 impl Usage {
+    #[cfg(not(target_os = "linux"))]
     fn read() -> Option<Self> {
+        None
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read() -> Option<Self> {
+        use std::fs;
+
+        use nix::sys::resource::{Resource, getrlimit};
+        use nix::unistd::{SysconfVar, sysconf};
+
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // The name may contain anything, and ends with the last bracket.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

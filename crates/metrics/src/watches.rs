@@ -34,12 +34,12 @@ impl Watches {
         let ours = ours(registry);
         ours.register(
             "watch_listed",
-            "Whether everything of a kind is known: 1, or 0 while it cannot be listed or followed.",
+            "Whether everything of a kind is known: 1, or 0 while it cannot be listed or followed",
             watches.listed.clone(),
         );
         ours.register(
             "watch_heard_timestamp_seconds",
-            "When a watch last brought anything, bookmarks included, since the epoch.",
+            "When a watch last brought anything, bookmarks included, since the epoch",
             watches.heard.clone(),
         );
         watches

@@ -16,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
 
+use crate::serve;
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
     method: String,
@@ -51,17 +53,17 @@ impl Metrics {
         let ours = ours(registry);
         ours.register(
             "http_requests",
-            "Requests that were answered, or broken off.",
+            "Requests that were answered, or broken off",
             metrics.requests.clone(),
         );
         ours.register(
             "http_request_duration_seconds",
-            "How long an answer took; of a stream of events, until it began.",
+            "How long an answer took; of a stream of events, until it began",
             metrics.took.clone(),
         );
         ours.register(
             "event_streams",
-            "Streams of events that are open.",
+            "Streams of events that are open",
             metrics.streams.clone(),
         );
         metrics
@@ -143,6 +145,6 @@ pub(crate) async fn serve(address: SocketAddr, registry: Registry) -> Result<()>
         format!("cannot listen on {address}; choose another with --metrics-address")
     })?;
     let router = endpoint::router(Arc::new(registry), || std::future::ready(()));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(serve::serve(listener, router, std::future::pending()));
     Ok(())
 }

@@ -357,10 +357,12 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
         let metrics = &self.source.metrics;
         match &told {
             Told::ListBegins(_) => {}
-            // Of a kind of others that is not installed there is nothing.
-            Told::Lost(_, trouble, _) => {
-                metrics.is_listed(K::IS_FOREIGN && *trouble == Trouble::NotInstalled);
+            // That a kind of others is not installed is an answer: there is nothing of it.
+            Told::Lost(_, Trouble::NotInstalled, _) if K::IS_FOREIGN => {
+                metrics.is_listed(true);
+                metrics.heard();
             }
+            Told::Lost(..) => metrics.is_listed(false),
             Told::ListEnds(..) | Told::Resumed(_) => {
                 metrics.is_listed(true);
                 metrics.heard();

@@ -58,14 +58,14 @@ spec:
   {{- with .root.Values.image.pullSecrets }}
   imagePullSecrets:
     {{- range . }}
-    - name: {{ . }}
+    - name: {{ . | quote }}
     {{- end }}
   {{- end }}
   securityContext:
     {{- include "devportal.podSecurity" .root | nindent 4 }}
   terminationGracePeriodSeconds: {{ int64 .of.terminationGracePeriodSeconds }}
   {{- with .of.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .of.nodeSelector }}
   nodeSelector:

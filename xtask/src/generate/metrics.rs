@@ -134,8 +134,7 @@ fn parse(text: &str) -> Result<Metrics> {
         };
         all.entry(stored).or_insert_with(|| Metric {
             kind: kind.clone(),
-            // The library ends each with a full stop of its own.
-            help: help.replace("..", "."),
+            help: help.clone(),
             labels: labels.into_iter().collect(),
         });
     }
@@ -148,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_metric_is_listed_under_the_name_that_prometheus_stores() {
-        let text = "# HELP devportal_writes Writes..\n# TYPE devportal_writes counter\n\
+        let text = "# HELP devportal_writes Writes.\n# TYPE devportal_writes counter\n\
                     devportal_writes_total{kind=\"Secret\",verb=\"create\"} 1\n\
                     # HELP d_seconds How long.\n# TYPE d_seconds histogram\n# UNIT d_seconds seconds\n\
                     d_seconds_sum{change=\"grant\"} 0.0\nd_seconds_bucket{le=\"1\",change=\"grant\"} 1\n\

@@ -17,6 +17,11 @@ pub const STATES: [&str; 5] = [
     kind::EXPIRED,
 ];
 
+/// How approved keys are counted by their condition `Enforced`: by its status, and apart those
+/// that nothing limits because there are no plans.
+pub const ENFORCED: [&str; 4] = ["True", "False", "Unknown", NO_PLANS];
+const NO_PLANS: &str = "NoPlans";
+
 /// Counts of keys, as their statuses tell.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -42,12 +47,12 @@ impl Tally {
         self.states.get(state).copied().unwrap_or_default()
     }
 
-    /// Approved keys whose condition `Enforced` has this status.
+    /// Approved keys, by one of [`ENFORCED`].
     pub fn enforced(&self, status: &str) -> usize {
         self.enforced.get(status).copied().unwrap_or_default()
     }
 
-    /// Keys that are to open nothing, and of which a credential is left.
+    /// Keys that are to open nothing, and of which a credential is left that does not go.
     pub fn outstanding(&self) -> usize {
         self.outstanding
     }
@@ -106,12 +111,14 @@ impl Standing {
         let state = STATES.into_iter();
         let mut state = state.filter(|it| find(it).as_ref().is_some_and(is_true));
         let state = state.next().unwrap_or(kind::PENDING);
-        let enforced = find(kind::ENFORCED).map_or("Unknown", |it| it.status.as_str());
-        let enforced = ["True", "False"].into_iter().find(|it| *it == enforced);
-        let live = key.status.as_ref().map_or(&[][..], |it| &it.credentials);
-        let is_ending = state != kind::APPROVED || key.metadata.deletion_timestamp.is_some();
+        let enforced = find(kind::ENFORCED).map_or("Unknown", |it| match it.reason.as_str() {
+            NO_PLANS => NO_PLANS,
+            _ => &it.status,
+        });
+        let enforced = ENFORCED.into_iter().find(|it| *it == enforced);
+        let is_refused = |it: &Condition| it.reason == "RevocationRefused";
         Self {
-            is_outstanding: is_ending && !live.is_empty(),
+            is_outstanding: find(kind::ENFORCED).is_some_and(is_refused),
             state,
             enforced: (state == kind::APPROVED).then_some(enforced.unwrap_or("Unknown")),
             waits_since: find(kind::PENDING)

@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Finding, Level};
 
@@ -19,6 +19,8 @@ const OLDEST: u32 = 30;
 const CONSTRAINED: u32 = 36;
 /// How far clocks may be apart, in seconds.
 const SKEW: i64 = 5;
+/// The reason of a credential that does not go.
+const REFUSED: &str = "RevocationRefused";
 /// The policies of the chart.
 const POLICIES: [&str; 3] = [
     include_str!("../../../../deploy/chart/files/policies/controller.yaml"),
@@ -133,6 +135,21 @@ fn lacks(found: &Value, wanted: &Value) -> bool {
                 && found.get(name).is_none_or(|found| lacks(found, wanted))
         }),
         _ => false,
+    }
+}
+
+/// Whether everything that is wanted is there as it is; the API server fills in the rest.
+fn holds(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            let is_there = |(name, wanted)| found.get(name).is_some_and(|it| holds(it, wanted));
+            wanted.iter().all(is_there)
+        }
+        (Value::Array(found), Value::Array(wanted)) => {
+            let mut pairs = found.iter().zip(wanted);
+            found.len() == wanted.len() && pairs.all(|(found, wanted)| holds(found, wanted))
+        }
+        _ => found == wanted,
     }
 }
 
@@ -266,13 +283,8 @@ async fn at_policies(client: &Client) -> Result<Vec<Finding>> {
                     let text = format!("the {kind} {name} is not installed");
                     all.push(Finding::new(CHECK, Level::Warning, text).then(NEXT));
                 }
-                Ok(Some(found))
-                    if lacks(
-                        &json!({"it": found["spec"]}),
-                        &json!({"it": wanted["spec"]}),
-                    ) =>
-                {
-                    let text = format!("the {kind} {name} is of another version");
+                Ok(Some(found)) if !holds(&found["spec"], &wanted["spec"]) => {
+                    let text = format!("the {kind} {name} is not as the chart has it");
                     all.push(Finding::new(CHECK, Level::Warning, text).then(NEXT));
                 }
                 Ok(Some(_)) => {}
@@ -332,7 +344,8 @@ async fn at_keys(client: &Client) -> Vec<Finding> {
     for key in &keys {
         let conditions = conditions(key).into_iter();
         let mut enforced = conditions.filter(|it| it.type_ == kind::ENFORCED);
-        if let Some(enforced) = enforced.next().filter(|it| it.status != "True") {
+        let is_wrong = |it: &Condition| it.status != "True" || it.reason == REFUSED;
+        if let Some(enforced) = enforced.next().filter(is_wrong) {
             reasons.entry(enforced.reason).or_default().push(id(key));
         }
     }
@@ -342,7 +355,13 @@ async fn at_keys(client: &Client) -> Vec<Finding> {
     }
     let tell = |(reason, ids): (String, Vec<String>)| {
         let text = format!("{} keys say {reason}, for example {}", ids.len(), ids[0]);
-        Finding::new(CHECK, Level::Warning, text).then(format!("devportal explain {}", ids[0]))
+        // These open an API although they are to open nothing.
+        let level = if reason == REFUSED {
+            Level::Fault
+        } else {
+            Level::Warning
+        };
+        Finding::new(CHECK, level, text).then(format!("devportal explain {}", ids[0]))
     };
     reasons.into_iter().map(tell).collect()
 }
@@ -376,6 +395,7 @@ fn conditions(object: &Value) -> Vec<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_definition_lacks_what_it_has_no_property_for() {
@@ -384,5 +404,18 @@ mod tests {
             json!({"properties": {"spec": {"type": "object", "description": "old"}, "more": {}}});
         assert!(!lacks(&same, &wanted));
         assert!(lacks(&json!({"properties": {}}), &wanted));
+    }
+
+    #[test]
+    fn a_policy_holds_where_nothing_of_it_was_changed() {
+        let wanted = json!({"policyName": "p", "validationActions": ["Deny"]});
+        let filled = json!({"policyName": "p", "validationActions": ["Deny"], "more": 1});
+        assert!(holds(&filled, &wanted));
+        let audits = json!({"policyName": "p", "validationActions": ["Audit"]});
+        assert!(!holds(&audits, &wanted));
+        assert!(!holds(
+            &json!({"policyName": "p", "validationActions": []}),
+            &wanted
+        ));
     }
 }

@@ -4,6 +4,7 @@ use devportal_api::right::{Right, Table};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
@@ -21,6 +22,13 @@ pub(super) async fn check(client: &Client, namespace: &str) -> Vec<Finding> {
     let mut all = Vec::new();
     for process in ["controller", "server"] {
         let account = format!("system:serviceaccount:{namespace}:devportal-{process}");
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+        if let Ok(None) = accounts.get_opt(&format!("devportal-{process}")).await {
+            let text = format!("there is no {account}: the {process} is not installed here");
+            let next = "--namespace names another namespace";
+            all.push(Finding::new(CHECK, Level::NotSeen, text).then(next));
+            continue;
+        }
         // Where Secrets are read depends on how it was installed; keys say what is missing.
         let rules = table.get(process).into_iter().flatten();
         let rules = rules.filter(|(place, _)| ["cluster", "release"].contains(&place.as_str()));

@@ -35,7 +35,6 @@ async fn devportal(stack: &Stack, arguments: &[&str]) -> Result<Output> {
     Ok(Command::new(stack.devportal()?)
         .args(arguments)
         .env("KUBECONFIG", stack.kubeconfig(Persona::ClusterAdmin))
-        .env("POD_NAMESPACE", NAMESPACE)
         .stdin(std::process::Stdio::null())
         .output()
         .await?)
@@ -83,7 +82,7 @@ async fn a_key_that_is_issued_and_revoked_shows_in_the_metrics(_: Arc<Stage>) ->
     quiet.request_key("mine").await?;
     quiet.key_is("mine", "Approved").await?;
     shows(&url, "devportal_keys{state=\"Approved\"}", 1.0).await?;
-    shows(&url, "devportal_keys_enforced{status=\"False\"}", 1.0).await?;
+    shows(&url, "devportal_keys_enforced{status=\"NoPlans\"}", 1.0).await?;
     let count =
         |change| format!("devportal_enforcement_delay_seconds_count{{change=\"{change}\"}}");
     shows(&url, &count("grant"), 1.0).await?;
@@ -162,6 +161,9 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
     bindings.delete("devportal-controller", &params).await?;
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(quiet.admin.clone());
     bindings.delete("devportal-requester", &params).await?;
+    let audit = Patch::Merge(json!({"spec": {"validationActions": ["Audit"]}}));
+    let params = PatchParams::default();
+    bindings.patch("devportal-status", &params, &audit).await?;
     let (findings, code) = doctor(&quiet.stack).await?;
     ensure!(code == Some(2), "{code:?}: {findings:#?}");
     let says = |level: &str, words: &str| {
@@ -215,6 +217,17 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
         .patch(&held, &params, &finalizers(json!(["example.com/hold"])))
         .await?;
     let told = devportal(&quiet.stack, &["uninstall"]).await?;
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    ensure!(
+        !told.status.success(),
+        "it takes no controller for a stopped one"
+    );
+    ensure!(words.contains("--without-controller"), "{words}");
+    ensure!(
+        quiet.enforcement_secrets().await? == 2,
+        "what runs unseen makes them anew"
+    );
+    let told = devportal(&quiet.stack, &["uninstall", "--without-controller"]).await?;
     let words = String::from_utf8_lossy(&told.stdout).into_owned();
     ensure!(told.status.code() == Some(1), "{words}");
     ensure!(
@@ -225,7 +238,7 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
         .patch(&held, &params, &finalizers(Value::Null))
         .await?;
 
-    let told = devportal(&quiet.stack, &["uninstall"]).await?;
+    let told = devportal(&quiet.stack, &["uninstall", "--without-controller"]).await?;
     let words = String::from_utf8_lossy(&told.stdout).into_owned();
     ensure!(told.status.success(), "{words}");
     ensure!(
