@@ -127,3 +127,78 @@ impl Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn key(conditions: &[(&str, &str, &str)]) -> APIKey {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(kind, status, reason)| {
+                json!({"type": kind, "status": status, "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z"})
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
+            "metadata": {"name": "k", "namespace": "ns"},
+            "spec": {"apiProductRef": {"name": "p"}, "planTier": "gold",
+                "requestedBy": {"userId": "alice", "email": "a@example.com"}},
+            "status": {"conditions": conditions},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_key_counts_once_wherever_it_goes() {
+        let id = KeyId::new("ns", "k");
+        let mut tally = Tally::default();
+        let mut old: Option<APIKey> = None;
+        let mut become_ = |new: Option<APIKey>, tally: &mut Tally| {
+            tally.change(&id, old.as_ref(), new.as_ref());
+            old = new;
+        };
+        become_(Some(key(&[])), &mut tally);
+        assert_eq!((tally.in_state("Pending"), tally.waiting()), (1, 0));
+        become_(
+            Some(key(&[("Pending", "True", "AwaitingApproval")])),
+            &mut tally,
+        );
+        assert_eq!((tally.in_state("Pending"), tally.waiting()), (1, 1));
+        assert!(tally.waits_since().is_some());
+        let approved = ("Approved", "True", "Approved");
+        become_(Some(key(&[approved])), &mut tally);
+        assert_eq!(
+            (tally.in_state("Pending"), tally.in_state("Approved")),
+            (0, 1)
+        );
+        assert_eq!((tally.waiting(), tally.waits_since()), (0, None));
+        assert_eq!(tally.enforced("Unknown"), 1);
+        for (status, reason, counted) in [
+            ("True", "Enforced", "True"),
+            ("False", "NoPlans", "NoPlans"),
+            ("False", "UnknownTier", "False"),
+        ] {
+            let told = key(&[approved, ("Enforced", status, reason)]);
+            become_(Some(told), &mut tally);
+            let all = ENFORCED.map(|it| (it, tally.enforced(it)));
+            assert!(
+                all.iter()
+                    .all(|(it, keys)| *keys == usize::from(*it == counted)),
+                "{all:?}"
+            );
+        }
+        let denied = [
+            ("Denied", "True", "Denied"),
+            ("Enforced", "True", "RevocationRefused"),
+        ];
+        become_(Some(key(&denied)), &mut tally);
+        assert_eq!((tally.in_state("Denied"), tally.outstanding()), (1, 1));
+        assert_eq!(ENFORCED.map(|it| tally.enforced(it)), [0; 4]);
+        become_(None, &mut tally);
+        assert_eq!(STATES.map(|it| tally.in_state(it)), [0; 5]);
+        assert_eq!(tally.outstanding(), 0);
+    }
+}
