@@ -75,10 +75,11 @@ pub(crate) async fn prepare(core: &Core) -> Result<()> {
     policies_in_force(&client).await
 }
 
-/// A role of the manifest or a binding, but not that of Secrets: a stack has its own.
+/// An account, a role or a binding of the manifest, but not the binding about Secrets: a
+/// stack has its own.
 fn is_about_rights(object: &Value) -> bool {
     let is_of_rbac = object["apiVersion"] == "rbac.authorization.k8s.io/v1";
-    is_of_rbac && object["roleRef"]["name"] != SECRETS
+    object["kind"] == "ServiceAccount" || is_of_rbac && object["roleRef"]["name"] != SECRETS
 }
 
 /// As with `secretAccess.mode=cluster`: keys are asked for in namespaces that come and go.
