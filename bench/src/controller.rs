@@ -186,6 +186,8 @@ impl Bench {
         shop.request("learnt-brought").await?;
         shop.request_generated("learnt-generated").await?;
         waiter.told(2).await?;
+        // What is told at first of plans that were just written is not what stays.
+        until_settled(place.controller()?).await?;
         let brought = Template::read(client, Sort::Brought, "learnt-brought").await?;
         let generated = Template::read(client, Sort::Generated, "learnt-generated").await?;
         let around = recorded::surroundings(client).await?;
