@@ -54,20 +54,30 @@ fn write(files: &[(PathBuf, String)]) -> anyhow::Result<()> {
 /// The document that the server gives of itself, and the same for people. It is asked of
 /// the program: this one would take minutes more to build with the server in it.
 async fn reference() -> anyhow::Result<[(PathBuf, String); 2]> {
-    let line = ["run", "--quiet", "--package", "devportal", "--", "openapi"];
-    let output = cargo().args(line).current_dir(root()).output().await?;
-    ensure!(
-        output.status.success(),
-        "devportal openapi failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let document = String::from_utf8(output.stdout)?;
+    let document = devportal(&["openapi"]).await?;
     let page = reference::page(&serde_json::from_str(&document)?)?;
     let folder = root().join("docs/reference");
     Ok([
         (folder.join("openapi.json"), document),
         (folder.join("http-api.md"), page),
     ])
+}
+
+/// What the program prints.
+async fn devportal(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = cargo()
+        .args(["run", "--quiet", "--package", "devportal", "--"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "devportal {} failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn definitions() -> anyhow::Result<Vec<(PathBuf, String)>> {

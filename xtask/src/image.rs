@@ -46,9 +46,10 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let target = target().await?;
+    let source = source().await?;
     let what = format!("build devportal for {target}");
     let program = Progress::detect()
-        .step(&what, build(&target, &arguments.profile))
+        .step(&what, build(&target, &arguments.profile, &source))
         .await?;
     let binary = fs::read(&program)?;
     ensure!(
@@ -56,7 +57,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         "{} needs a dynamic linker",
         program.display()
     );
-    let image = Image::of(&binary, &source().await?, &arguments.tag)?;
+    let image = Image::of(&binary, &source, &arguments.tag)?;
     image.write(&arguments.output)?;
     let archive = arguments.output.with_extension("tar");
     fs::write(&archive, image.archive()?)?;
@@ -131,7 +132,7 @@ async fn target() -> Result<String> {
     )
 }
 
-async fn build(target: &str, profile: &str) -> Result<PathBuf> {
+async fn build(target: &str, profile: &str, source: &Source) -> Result<PathBuf> {
     let folder = repository().join("target/static");
     // Where this checkout and cargo's files lie is nobody's business, and differs.
     let home = std::env::var("CARGO_HOME")
@@ -154,7 +155,7 @@ async fn build(target: &str, profile: &str) -> Result<PathBuf> {
         .arg("--target-dir")
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-        .env("DEVPORTAL_COMMIT", source().await?.commit)
+        .env("DEVPORTAL_COMMIT", &source.commit)
         .current_dir(repository())
         .kill_on_drop(true)
         .output()

@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 use devportal_watch::brief;
 
 /// The lease of the published operator.
-pub(crate) const LEASE: &str = "6dd6d79d.kuadrant.io";
+pub const LEASE: &str = "6dd6d79d.kuadrant.io";
 /// How long a lease outlives its holder.
 const DURATION: Duration = Duration::from_secs(12);
 /// How often the holder renews it.

@@ -50,6 +50,7 @@ use tokio::sync::watch::{Sender, channel};
 use tracing::info;
 
 pub use crate::explain::explain;
+pub use crate::lead::LEASE;
 pub use crate::metrics::example as metrics_example;
 
 use crate::apply::Writer;

@@ -15,66 +15,56 @@ pub(crate) struct Process;
 /// Under the names that all client libraries use.
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        if let Some(usage) = Usage::read() {
-            let mut tell = |name, help, unit, metric: &dyn Encode| {
-                metric.encode(&mut encoder, name, help, unit)
-            };
-            let cpu = ConstCounter::new(usage.cpu);
-            tell(
-                "process_cpu",
-                "CPU time, in user space and in the kernel.",
-                Some(Unit::Seconds),
-                &cpu,
-            )?;
-            let memory = ConstGauge::new(usage.memory);
-            tell(
-                "process_resident_memory",
-                "Memory that is in use.",
-                Some(Unit::Bytes),
-                &memory,
-            )?;
-            let start = ConstGauge::new(usage.start);
-            tell(
-                "process_start_time",
-                "When it was started, since the epoch.",
-                Some(Unit::Seconds),
-                &start,
-            )?;
-            let open = ConstGauge::new(usage.open_files);
-            tell(
-                "process_open_fds",
-                "Open files and connections.",
-                None,
-                &open,
-            )?;
-            let most = ConstGauge::new(usage.most_files);
-            tell("process_max_fds", "How many there may be.", None, &most)?;
-        }
-        Ok(())
+        let Some(usage) = Usage::read() else {
+            return Ok(());
+        };
+        let encoder = &mut encoder;
+        tell(
+            encoder,
+            "process_cpu",
+            "CPU time, in user space and in the kernel.",
+            Some(&Unit::Seconds),
+            &ConstCounter::new(usage.cpu),
+        )?;
+        tell(
+            encoder,
+            "process_resident_memory",
+            "Memory that is in use.",
+            Some(&Unit::Bytes),
+            &ConstGauge::new(usage.memory),
+        )?;
+        tell(
+            encoder,
+            "process_start_time",
+            "When it was started, since the epoch.",
+            Some(&Unit::Seconds),
+            &ConstGauge::new(usage.start),
+        )?;
+        tell(
+            encoder,
+            "process_open_fds",
+            "Open files and connections.",
+            None,
+            &ConstGauge::new(usage.open_files),
+        )?;
+        tell(
+            encoder,
+            "process_max_fds",
+            "How many there may be.",
+            None,
+            &ConstGauge::new(usage.most_files),
+        )
     }
 }
 
-trait Encode {
-    fn encode(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        unit: Option<Unit>,
-    ) -> Result<(), Error>;
-}
-
-impl<M: EncodeMetric> Encode for M {
-    fn encode(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        unit: Option<Unit>,
-    ) -> Result<(), Error> {
-        let metric = encoder.encode_descriptor(name, help, unit.as_ref(), self.metric_type())?;
-        EncodeMetric::encode(self, metric)
-    }
+fn tell(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    metric: &impl EncodeMetric,
+) -> Result<(), Error> {
+    metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
 }
 
 struct Usage {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use devportal_api::condition::{is_problem, kind};
 use devportal_api::{GROUP, VERSION, crd};
+use devportal_controller::LEASE;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -229,8 +230,7 @@ async fn at_kuadrant(client: &Client) -> Finding {
 
 async fn at_the_controller(client: &Client, namespace: &str) -> Finding {
     const CHECK: &str = "controller";
-    let path =
-        format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/6dd6d79d.kuadrant.io");
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}");
     let lease = match get(client, &path).await {
         Ok(Some(lease)) => lease,
         Ok(None) => {
