@@ -43,7 +43,7 @@ impl Template {
         let request = name::request(&id, &product).name;
         let source = match sort {
             Sort::Brought => name.to_owned(),
-            Sort::Generated => name::generated_source(&id).name,
+            Sort::Generated => name::generated_source(&id).name.into(),
         };
         let credential = name::enforcement_secret(&id, NAMESPACE).name;
         Ok(Self {
@@ -61,7 +61,7 @@ impl Template {
     pub(crate) fn named(&self, name: &str, number: usize) -> Result<Self> {
         let other = KeyId::new(SHOP, name);
         let mut words = vec![
-            (self.id.name.clone(), name.to_owned()),
+            (self.id.name.to_string(), name.to_owned()),
             (name::h8(&self.id), name::h8(&other)),
         ];
         if self.sort == Sort::Brought {

@@ -6,6 +6,8 @@ use std::hash::Hash;
 
 use kube::{Resource, ResourceExt};
 
+use crate::shared::Shared;
+
 /// What every id here is: a namespace and a name.
 pub trait ObjectId:
     Clone + fmt::Debug + fmt::Display + Eq + Ord + Hash + Send + Sync + 'static
@@ -24,23 +26,23 @@ macro_rules! namespaced_id {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
             /// The namespace, never empty.
-            pub namespace: String,
+            pub namespace: Shared,
             /// The object's name.
-            pub name: String,
+            pub name: Shared,
         }
 
         impl $name {
             /// Names an object that may or may not exist.
-            pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-                Self { namespace: namespace.into(), name: name.into() }
+            pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
+                Self {
+                    namespace: Shared::of(namespace.as_ref()),
+                    name: Shared::of(name.as_ref()),
+                }
             }
 
             /// The id of an object read from the API server.
             pub fn of<K: Resource>(object: &K) -> Self {
-                Self {
-                    namespace: object.namespace().unwrap_or_default(),
-                    name: object.name_any(),
-                }
+                Self::new(object.namespace().unwrap_or_default(), object.name_any())
             }
         }
 

@@ -23,6 +23,7 @@ pub mod product;
 pub mod request;
 pub mod right;
 pub mod scheme;
+pub mod shared;
 mod time;
 
 pub use approval::{APIKeyApproval, APIKeyApprovalSpec, APIKeyApprovalStatus};

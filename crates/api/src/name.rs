@@ -192,6 +192,7 @@ fn hash8(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::Shared;
 
     #[test]
     fn only_what_the_api_server_takes_as_a_name_is_one() {
@@ -260,8 +261,10 @@ mod tests {
             |k: &KeyId, p: &ProductId| phase_approval(&request(k, p)).name,
             |k: &KeyId, p: &ProductId| decision(&request(k, p), "x").name,
             // As the published console and Backstage plugin name theirs.
-            |k: &KeyId, p: &ProductId| format!("{}-approval", request(k, p).name),
-            |k: &KeyId, p: &ProductId| format!("{}-approval-0a1b2c3d", request(k, p).name),
+            |k: &KeyId, p: &ProductId| Shared::of(&format!("{}-approval", request(k, p).name)),
+            |k: &KeyId, p: &ProductId| {
+                Shared::of(&format!("{}-approval-0a1b2c3d", request(k, p).name))
+            },
             |k: &KeyId, _: &ProductId| enforcement_secret(k, "kuadrant-system").name,
             |k: &KeyId, _: &ProductId| revised_enforcement_secret(k, "kuadrant-system", "x").name,
             |k: &KeyId, _: &ProductId| generated_source(k).name,

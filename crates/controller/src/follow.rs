@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use devportal_api::id::SecretId;
+use devportal_api::shared::Shared;
 use devportal_core::Change;
 use devportal_core::change::Source;
 use devportal_metrics::watches::Watch;
@@ -38,12 +39,12 @@ pub(crate) struct Follower {
     news: Sender<Change>,
     vital: Vital,
     lines: Lines,
-    namespaces: HashMap<String, Namespace>,
+    namespaces: HashMap<Shared, Namespace>,
 }
 
 struct Namespace {
-    names: Arc<Mutex<HashSet<String>>>,
-    wanted: UnboundedSender<String>,
+    names: Arc<Mutex<HashSet<Shared>>>,
+    wanted: UnboundedSender<Shared>,
     tasks: [AbortHandle; 2],
     /// What its watch runs over.
     _line: Line,
@@ -93,20 +94,20 @@ impl Follower {
         let _ = namespace.wanted.send(id.name.clone());
     }
 
-    fn begin(&mut self, namespace: &str) -> Namespace {
+    fn begin(&mut self, namespace: &Shared) -> Namespace {
         let names = Arc::new(Mutex::new(HashSet::new()));
         let (wanted, asked) = unbounded_channel();
         let (tell, told) = channel(BACKLOG);
         let line = self.lines.take();
         let source = devportal_watch::Source {
             client: line.client.clone(),
-            scope: Scope::Namespace(namespace.to_owned()),
+            scope: Scope::Namespace(namespace.to_string()),
             lens: self.lens.clone(),
             // Nobody is alarmed about one of thousands of namespaces.
             metrics: Watch::default(),
         };
         let follow = Follow {
-            namespace: namespace.to_owned(),
+            namespace: namespace.clone(),
             client: self.client.clone(),
             lens: self.lens.clone(),
             news: self.news.clone(),
@@ -145,17 +146,17 @@ impl Follower {
 }
 
 struct Follow {
-    namespace: String,
+    namespace: Shared,
     client: Client,
     lens: Lens,
     news: Sender<Change>,
-    names: Arc<Mutex<HashSet<String>>>,
+    names: Arc<Mutex<HashSet<Shared>>>,
     /// Of those that exist, the version that was read last.
-    versions: HashMap<String, Version>,
+    versions: HashMap<Shared, Version>,
 }
 
 impl Follow {
-    async fn run(mut self, mut asked: UnboundedReceiver<String>, mut told: Receiver<Told<Named>>) {
+    async fn run(mut self, mut asked: UnboundedReceiver<Shared>, mut told: Receiver<Told<Named>>) {
         let mut unread = Unread::default();
         let mut listed = HashSet::new();
         let mut failures = 0_u32;
@@ -193,7 +194,7 @@ impl Follow {
         }
     }
 
-    async fn hear(&mut self, told: Told<Named>, listed: &mut HashSet<String>, unread: &mut Unread) {
+    async fn hear(&mut self, told: Told<Named>, listed: &mut HashSet<Shared>, unread: &mut Unread) {
         match told {
             Told::ListBegins(_) => listed.clear(),
             Told::Ended(id, ..) => {
@@ -217,13 +218,13 @@ impl Follow {
         }
     }
 
-    async fn read_if_changed(&mut self, name: &str, facts: &SecretFacts, unread: &mut Unread) {
+    async fn read_if_changed(&mut self, name: &Shared, facts: &SecretFacts, unread: &mut Unread) {
         if self.versions.get(name) != Some(&facts.version) {
             self.read(name, unread).await;
         }
     }
 
-    fn names(&self) -> HashSet<String> {
+    fn names(&self) -> HashSet<Shared> {
         self.names
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -239,7 +240,7 @@ impl Follow {
 
     /// Reads one, or notes that it is to be read again: what was not read is
     /// not known to be absent.
-    async fn read(&mut self, name: &str, unread: &mut Unread) {
+    async fn read(&mut self, name: &Shared, unread: &mut Unread) {
         if !self.is_wanted(name) {
             self.versions.remove(name);
             return;
@@ -249,7 +250,7 @@ impl Follow {
             Ok(source) => {
                 unread.succeeded(name);
                 match &source {
-                    Source::Is(facts) => drop(self.versions.insert(name.to_owned(), facts.version)),
+                    Source::Is(facts) => drop(self.versions.insert(name.clone(), facts.version)),
                     Source::Gone(_) | Source::Forbidden => drop(self.versions.remove(name)),
                 }
                 let _ = self.news.send(Change::Source(id, source)).await;
@@ -272,17 +273,17 @@ impl Follow {
 /// namespace.
 #[derive(Default)]
 struct Unread {
-    names: HashSet<String>,
+    names: HashSet<Shared>,
     /// Those that are being read.
-    now: Vec<String>,
+    now: Vec<Shared>,
     /// Those whose failure was told.
-    told: HashSet<String>,
+    told: HashSet<Shared>,
     due: Option<Instant>,
     wait: Duration,
 }
 
 impl Unread {
-    fn add(&mut self, names: impl IntoIterator<Item = String>) {
+    fn add(&mut self, names: impl IntoIterator<Item = Shared>) {
         self.names.extend(names);
         if self.due.is_none() && !self.names.is_empty() {
             self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
@@ -300,7 +301,7 @@ impl Unread {
     }
 
     /// The next to be read, once it is time.
-    fn next(&mut self) -> Option<String> {
+    fn next(&mut self) -> Option<Shared> {
         if self.now.is_empty() {
             self.due = None;
             self.now = std::mem::take(&mut self.names).into_iter().collect();
@@ -309,9 +310,9 @@ impl Unread {
     }
 
     /// Whether this failure is news.
-    fn failed(&mut self, name: &str) -> bool {
-        self.add([name.to_owned()]);
-        self.told.insert(name.to_owned())
+    fn failed(&mut self, name: &Shared) -> bool {
+        self.add([name.clone()]);
+        self.told.insert(name.clone())
     }
 
     fn succeeded(&mut self, name: &str) {

@@ -125,7 +125,7 @@ impl<P: Policy> Policies<P> {
         let mut flawed = self.table.flawed();
         let (id, flaw) = flawed.find(|(id, _)| match self.table.find(id) {
             Some(_) => (self.by_target.targets(id)).any(|target| targets.contains(target)),
-            None => targets.iter().any(|it| it.namespace() == id.namespace),
+            None => targets.iter().any(|it| id.namespace == it.namespace()),
         })?;
         Some(format!("{} {id}: {}", P::NAME, flaw.words()))
     }

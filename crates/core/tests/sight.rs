@@ -254,7 +254,7 @@ fn a_key_in_the_namespace_of_the_credentials_keeps_its_source() {
     let id = devportal_api::id::KeyId::new(KUADRANT, "alice");
     let request = name::request(&id, &product_id("games"));
     let mut yes = approval("yes", "alice", true, at(1));
-    yes.spec.api_key_request_ref.name = request.name;
+    yes.spec.api_key_request_ref.name = request.name.into();
     it.create(yes);
     it.settle();
     assert_eq!(it.cluster.secrets.len(), 2, "a source and a credential");

@@ -110,8 +110,8 @@ impl Shelved for APIProduct {
         let spec = &product.spec;
         let team = spec.contact.as_ref().and_then(|it| it.team.as_deref());
         let texts = [
-            Some(id.namespace.as_str()),
-            Some(id.name.as_str()),
+            Some(&*id.namespace),
+            Some(&*id.name),
             Some(spec.display_name.as_str()),
             spec.description.as_deref(),
             spec.owner.as_ref().map(|it| it.name.as_str()),
@@ -151,7 +151,7 @@ impl Shelved for APIKey {
         let use_case = spec.use_case.as_deref().unwrap_or_default();
         let RequestedBy { user_id, email } = &spec.requested_by;
         let product = &spec.api_product_ref.name;
-        let KeyId { namespace, name } = id;
+        let (namespace, name) = (&*id.namespace, &*id.name);
         let tier = &spec.plan_tier;
         [namespace, name, product, tier, user_id, email, use_case].join("\n")
     }

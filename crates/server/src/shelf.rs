@@ -324,7 +324,7 @@ mod tests {
         loop {
             let page = shelf.page(&wanted, |id, _| !id.name.ends_with('3'));
             assert!(page.rows.len() <= wanted.limit);
-            found.extend(page.rows.into_iter().map(|(id, _)| id.name.clone()));
+            found.extend(page.rows.into_iter().map(|(id, _)| id.name.to_string()));
             wanted.after = match page.next {
                 Some(next) => Some(next),
                 None => return found,

@@ -60,8 +60,8 @@ impl Writer {
         }
         let secret = Secret {
             metadata: ObjectMeta {
-                name: Some(new.id.name.clone()),
-                namespace: Some(new.id.namespace.clone()),
+                name: Some(new.id.name.to_string()),
+                namespace: Some(new.id.namespace.to_string()),
                 labels: Some(new.labels),
                 annotations: Some(annotations),
                 owner_references: new.owner.as_ref().map(|owner| vec![reference(owner)]),

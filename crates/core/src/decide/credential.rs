@@ -364,7 +364,7 @@ impl Recipe<'_> {
         }
         let owner = Owner {
             kind: "APIKey",
-            name: self.id.name.clone(),
+            name: self.id.name.to_string(),
             uid: self.key.uid().unwrap_or_default(),
         };
         Write::CreateSecret(NewSecret {

@@ -177,7 +177,7 @@ fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -
     let is_about = |id: &ApprovalId, flaw: &Flaw| {
         let named = flaw.raw.pointer("/spec/apiKeyRequestRef/name");
         id.namespace == request.namespace
-            && named.is_some_and(|it| *it == request.name)
+            && named.is_some_and(|it| *it == *request.name)
             && denied.is_none_or(|at| flaw.created > Some(at.0))
     };
     let (id, flaw) = approvals

@@ -145,8 +145,8 @@ fn asked(key: &APIKey, approval: String) -> ApprovedTerms {
     let product = key.product_id();
     ApprovedTerms {
         api_product_ref: ApiProductRef {
-            name: product.name,
-            namespace: Some(product.namespace),
+            name: product.name.into(),
+            namespace: Some(product.namespace.into()),
         },
         plan_tier: key.spec.plan_tier.clone(),
         requested_by: key.spec.requested_by.clone(),

@@ -141,7 +141,7 @@ pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
             let created = kuadrant.meta().creation_timestamp.as_ref();
             (created.map(|at| at.0), *id)
         })
-        .map(|(id, _)| id.namespace.as_str())
+        .map(|(id, _)| &*id.namespace)
 }
 
 /// Whether any Gateway controller accepted the route for any of its parents. What is said

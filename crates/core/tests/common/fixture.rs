@@ -358,7 +358,7 @@ pub fn kuadrant_in(namespace: &str) -> Kuadrant {
 pub fn approval(name: &str, key: &str, approved: bool, reviewed_at: Timestamp) -> APIKeyApproval {
     let spec = APIKeyApprovalSpec {
         api_key_request_ref: ApiKeyRequestRef {
-            name: request_id(key).name,
+            name: request_id(key).name.into(),
         },
         approved,
         reviewed_by: "olga".into(),

@@ -136,7 +136,7 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
                 spec.expires_at = None;
             }
             let mut new = APIKeyRequest::new(&id.name, spec.clone());
-            new.meta_mut().namespace = Some(id.namespace.clone());
+            new.meta_mut().namespace = Some(id.namespace.to_string());
             let noted = uid.clone().map(|uid| (annotation::KEY_UID.to_owned(), uid));
             new.annotations_mut().extend(noted);
             let name = pair(&id.namespace, &id.name);
@@ -164,7 +164,7 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         Write::ApplyApproval { id, spec, owner } => {
             let known = world.find_approval(id).and_then(ResourceExt::uid);
             let mut new = APIKeyApproval::new(&id.name, spec.clone());
-            new.meta_mut().namespace = Some(id.namespace.clone());
+            new.meta_mut().namespace = Some(id.namespace.to_string());
             tie(&mut new, owner);
             refuse_second_owner(cluster, &pair(&id.namespace, &id.name), owner)?;
             let answer = put(cluster, known, new, |it| {

@@ -336,7 +336,8 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
         secret.annotations.get(annotation::KEY_UID),
         key.meta().uid.as_ref()
     );
-    assert_eq!(secret.labels.get(label::PRODUCT), Some(&product.name));
+    let named = secret.labels.get(label::PRODUCT).map(String::as_str);
+    assert_eq!(named, Some(&*product.name));
     let ends = [&terms.expires_at, &key.spec.expires_at];
     let end = ends.into_iter().flatten().map(|at| at.0.to_string()).min();
     assert_eq!(secret.annotations.get(annotation::EXPIRES_AT), end.as_ref());
@@ -354,7 +355,7 @@ fn asks_for_more(key: &APIKey, terms: &ApprovedTerms) -> bool {
     let reference = &terms.api_product_ref;
     let is_same = spec.requested_by == terms.requested_by
         && product.name == reference.name
-        && Some(&product.namespace) == reference.namespace.as_ref();
+        && Some(&*product.namespace) == reference.namespace.as_deref();
     let granted = (&terms.plan_tier, &terms.expires_at);
     let asked = terms.asked.as_ref();
     let asked = asked.map(|it| (&it.plan_tier, &it.expires_at));

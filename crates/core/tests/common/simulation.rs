@@ -137,7 +137,7 @@ impl Simulation {
     pub(super) fn take_events(&mut self) {
         for seen in std::mem::take(&mut self.cluster.events) {
             if let Change::Source(id, _) = &seen.change
-                && (!self.followed.contains(id) || self.cluster.forbidden.contains(&id.namespace))
+                && (!self.followed.contains(id) || self.cluster.forbidden.contains(&*id.namespace))
             {
                 continue;
             }
@@ -345,7 +345,7 @@ impl Simulation {
             return;
         }
         let name = pair(&id.namespace, &id.name);
-        let seen = if self.cluster.forbidden.contains(&id.namespace) {
+        let seen = if self.cluster.forbidden.contains(&*id.namespace) {
             cluster::told_source(&name, Source::Forbidden)
         } else {
             cluster::source(&name, self.cluster.secrets.get(&name))

@@ -389,8 +389,8 @@ fn row(id: &KeyId, key: &APIKey) -> KeyRow {
         None => key.spec.expires_at.as_ref(),
     };
     KeyRow {
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
         product: Reference::to(&key.product_id()),
         tier: approved.map_or(asked, |it| &it.plan_tier).clone(),
         asked_tier: asked.clone(),

@@ -418,8 +418,8 @@ fn row(id: &ProductId, product: &APIProduct, inside: Option<(Vec<Gap>, Counts)>)
     let spec = &product.spec;
     let status = product.status.as_ref();
     ProductRow {
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
         display_name: spec.display_name.clone(),
         description: spec.description.clone(),
         version: spec.version.clone(),
@@ -485,8 +485,8 @@ async fn detail(
     let route = devportal_core::discover::route_of(product);
     let route = known.routes.table.find(&route);
     let detail = Product {
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
         spec: product.spec.clone(),
         hostnames: route.map_or(vec![], |it| it.spec.hostnames.clone()),
         plans: status.discovered_plans,

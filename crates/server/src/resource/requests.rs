@@ -300,10 +300,10 @@ fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
     let conditions = conditions_of_request(request);
     let (state, told) = RequestState::of(conditions);
     RequestRow {
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
         product: Reference {
-            namespace: id.namespace.clone(),
+            namespace: id.namespace.to_string(),
             name: spec.api_product_ref.name.clone(),
         },
         tier: spec.plan_tier.clone(),

@@ -165,8 +165,8 @@ fn row(
         PlanPolicyState::NotFound => Policy::missing("no PlanPolicy: nothing is limited"),
     };
     RouteRow {
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
         hostnames: route.spec.hostnames.clone(),
         accepted: matches!(found.route, RouteState::Accepted(_)),
         exposed: is_exposed(app, route),

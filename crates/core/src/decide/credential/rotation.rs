@@ -115,7 +115,7 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
         .enforcement_of(id)
         .map(|(id, facts)| {
             let told = LiveCredential {
-                id: id.name.clone(),
+                id: id.name.to_string(),
                 revision: revision_of(facts),
                 digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
                 ends_at: (revision_of(facts) != key.revision())

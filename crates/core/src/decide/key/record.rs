@@ -112,8 +112,8 @@ impl Case<'_> {
             use_case: spec.use_case.clone().unwrap_or_default(),
             requested_by: spec.requested_by.clone(),
             api_key_ref: ApiKeyRef {
-                name: self.id.name.clone(),
-                namespace: self.id.namespace.clone(),
+                name: self.id.name.to_string(),
+                namespace: self.id.namespace.to_string(),
                 uid: self.key.uid(),
             },
             expires_at: spec.expires_at.clone(),
@@ -130,7 +130,7 @@ impl Case<'_> {
         let product = self.world.find_product(&product_id)?;
         let id = self.approval_named(name::auto_approval)?;
         let outgrown = self.ruling().filter(|_| self.terms.exceeded);
-        let is_ours = outgrown.is_some_and(|ruling| ruling.name_any() == id.name);
+        let is_ours = outgrown.is_some_and(|ruling| id.name == ruling.name_any());
         let is_due = (self.is_undecided() || is_ours)
             && self.inheritance() != Some(false)
             && self.standing_denial().is_none()

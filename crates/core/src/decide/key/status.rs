@@ -142,7 +142,7 @@ impl Case<'_> {
             reviewed_by: review.as_ref().map(|review| review.by.clone()),
             reviewed_at: review.map(|review| Time(review.at)),
             secret_ref: (is_approved && is_there).then(|| SecretKeyRef {
-                name: source.name,
+                name: source.name.into(),
                 key: API_KEY_ENTRY.to_owned(),
             }),
             approved_terms: self.terms.approved.clone(),
