@@ -89,6 +89,9 @@ pub struct World {
 
 type Dirty = BTreeSet<Id>;
 
+/// How many keys are kept unfolded, and as many requests and approvals: of a burst all
+/// that are under way.
+const OPEN: usize = 512;
 /// How many bytes of texts are kept.
 const TEXTS: usize = 16 << 20;
 
@@ -101,12 +104,17 @@ impl Default for World {
 impl World {
     /// An empty World in which decisions are made as set.
     pub fn new(settings: Settings) -> Self {
+        Self::with_open(settings, OPEN)
+    }
+
+    /// One that keeps so many keys, requests and approvals unfolded.
+    pub fn with_open(settings: Settings, open: usize) -> Self {
         Self {
             settings,
             products: Table::default(),
-            keys: Table::default(),
-            requests: Table::default(),
-            approvals: Table::default(),
+            keys: Table::folding(open),
+            requests: Table::folding(open),
+            approvals: Table::folding(open),
             kuadrants: Table::default(),
             credentials: Table::default(),
             strays: Table::default(),
@@ -237,6 +245,10 @@ impl World {
     /// have not.
     pub fn settle(&mut self, id: &Id, unsettled: &BTreeSet<Group>) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
+        // Deciding has looked at some.
+        self.keys.trim();
+        self.requests.trim();
+        self.approvals.trim();
         self.brakes.settle(id, unsettled);
         if !unsettled.contains(&Group::Record) {
             self.records_tried(id, Group::Record, false, &mut dirty);

@@ -56,6 +56,17 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
         None
     }
 
+    /// What is kept, as text from which [`unfold`](Self::unfold) makes the same; `None`
+    /// where it is not to be folded.
+    fn fold(_kept: &Self::Kept) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// What is kept, from what [`fold`](Self::fold) made of it.
+    fn unfold(_text: &[u8]) -> Option<Self::Kept> {
+        None
+    }
+
     /// The last spec that could be read, in an object whose spec cannot be.
     fn with_last_spec(_last: &Self::Kept, _flaw: &Flaw) -> Option<Self::Kept> {
         None
@@ -126,6 +137,19 @@ macro_rules! whole {
     )*};
 }
 
+/// There is one of each for every key.
+macro_rules! fold_as_json {
+    () => {
+        fn fold(kept: &Arc<Self>) -> Option<Vec<u8>> {
+            serde_json::to_vec(&**kept).ok()
+        }
+
+        fn unfold(text: &[u8]) -> Option<Arc<Self>> {
+            serde_json::from_slice(text).ok().map(Arc::new)
+        }
+    };
+}
+
 /// The spec of one object in another.
 fn graft<K>(last: &Arc<K>, flaw: &Flaw) -> Option<Arc<K>>
 where
@@ -144,11 +168,13 @@ whole! {
         fn with_last_spec(last: &Arc<Self>, flaw: &Flaw) -> Option<Arc<Self>> {
             graft(last, flaw)
         }
+        fold_as_json!();
     };
     APIKeyRequest, RequestId, OURS, false, {
         fn with_last_spec(last: &Arc<Self>, flaw: &Flaw) -> Option<Arc<Self>> {
             graft(last, flaw)
         }
+        fold_as_json!();
     };
     APIKeyApproval, ApprovalId, OURS, false, {
         /// When it was decided may be unreadable, and that it is a denial not: such a
@@ -166,6 +192,7 @@ whole! {
         fn with_last_spec(last: &Arc<Self>, flaw: &Flaw) -> Option<Arc<Self>> {
             graft(last, flaw)
         }
+        fold_as_json!();
     };
     HTTPRoute, RouteId, GATEWAY, true, {};
     AuthPolicy, PolicyId, KUADRANT, true, {};

@@ -27,7 +27,7 @@ impl<K: Kind> Snapshot<K> {
 
     /// What stands of the object.
     pub fn find(&self, id: &K::Id) -> Option<&K::Kept> {
-        self.entries.get(id)?.kept.as_ref()
+        Some(self.entries.get(id)?.kept.as_ref()?.get())
     }
 
     /// The objects of a namespace from a name on, in order.
@@ -40,7 +40,7 @@ impl<K: Kind> Snapshot<K> {
         self.entries
             .range(start..)
             .take_while(move |(id, _)| id.namespace() == namespace)
-            .filter_map(|(id, entry)| Some((id, entry.kept.as_ref()?)))
+            .filter_map(|(id, entry)| Some((id, entry.kept.as_ref()?.get())))
     }
 
     /// How many objects there are.

@@ -13,6 +13,7 @@ use devportal_api::id::ObjectId;
 use imbl::OrdMap;
 
 use crate::ended::Ended;
+use crate::fold::{Foldable, Folder};
 use crate::kind::{Kept, Kind, Version};
 use crate::read::Flaw;
 use crate::snapshot::Snapshot;
@@ -60,7 +61,7 @@ pub struct Taken<K: Kind> {
 #[derive(Debug)]
 pub(crate) struct Entry<K: Kind> {
     /// What stands of the object.
-    pub(crate) kept: Option<K::Kept>,
+    pub(crate) kept: Option<Foldable<K>>,
     /// Why that is not all.
     flaw: Option<Arc<Flaw>>,
     /// The last list that showed it.
@@ -89,7 +90,7 @@ impl<K: Kind> Entry<K> {
     fn uid(&self) -> &str {
         match (&self.flaw, &self.kept) {
             (Some(flaw), _) => &flaw.uid,
-            (None, Some(kept)) => kept.uid(),
+            (None, Some(kept)) => kept.get().uid(),
             (None, None) => "",
         }
     }
@@ -114,6 +115,7 @@ pub struct Table<K: Kind> {
     /// Counts the lists that were begun.
     list: u32,
     ended: Ended<K::Id>,
+    folder: Option<Folder<K>>,
 }
 
 impl<K: Kind> Default for Table<K> {
@@ -124,21 +126,52 @@ impl<K: Kind> Default for Table<K> {
             scopes: BTreeMap::new(),
             list: 0,
             ended: Ended::default(),
+            folder: None,
         }
     }
 }
 
 impl<K: Kind> Table<K> {
+    /// A table that keeps so many objects open, once [`trim`](Self::trim)med, and folds
+    /// all others.
+    pub fn folding(open: usize) -> Self {
+        Self {
+            folder: Some(Folder::new(open)),
+            ..Self::default()
+        }
+    }
+
+    /// Folds what was opened first, where more is open than was said.
+    pub fn trim(&mut self) {
+        let Some(folder) = &mut self.folder else {
+            return;
+        };
+        while let Some(id) = folder.next() {
+            let entry = self.entries.get_mut(&id);
+            if let Some(kept) = entry.and_then(|it| it.kept.as_mut()) {
+                folder.fold(kept);
+            }
+        }
+    }
+
     /// What stands of the object.
     pub fn find(&self, id: &K::Id) -> Option<&K::Kept> {
-        self.entries.get(id)?.kept.as_ref()
+        self.open(id, self.entries.get(id)?)
+    }
+
+    fn open<'a>(&self, id: &K::Id, entry: &'a Entry<K>) -> Option<&'a K::Kept> {
+        let kept = entry.kept.as_ref()?;
+        Some(match &self.folder {
+            Some(folder) => folder.open(id, kept),
+            None => kept.get(),
+        })
     }
 
     /// What is known of the name.
     pub fn look(&self, id: &K::Id) -> Found<'_, K::Kept> {
         match self.entries.get(id) {
-            Some(entry) => match (&entry.flaw, &entry.kept) {
-                (Some(flaw), kept) => Found::Flawed(kept.as_ref(), flaw),
+            Some(entry) => match (&entry.flaw, self.open(id, entry)) {
+                (Some(flaw), kept) => Found::Flawed(kept, flaw),
                 (None, Some(kept)) => Found::Present(kept),
                 (None, None) => Found::Unknown,
             },
@@ -166,7 +199,7 @@ impl<K: Kind> Table<K> {
     /// What stands of every object, in order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&K::Id, &K::Kept)> {
         let entries = self.entries.iter();
-        entries.filter_map(|(id, entry)| Some((id, entry.kept.as_ref()?)))
+        entries.filter_map(|(id, entry)| Some((id, self.open(id, entry)?)))
     }
 
     /// The objects of which not all could be read.
@@ -218,6 +251,7 @@ impl<K: Kind> Table<K> {
 
     /// Takes an observation in.
     pub fn take(&mut self, told: Told<K>) -> Taken<K> {
+        self.trim();
         let mut differences = Vec::new();
         let mut sight_changed = false;
         let is_loss = matches!(told, Told::Lost(..) | Told::Left(_));
@@ -227,7 +261,7 @@ impl<K: Kind> Table<K> {
             Told::Is(id, kept) => {
                 self.advance(id.namespace(), kept.version());
                 let entry = Entry {
-                    kept: Some(kept),
+                    kept: Some(Foldable::new(kept)),
                     flaw: None,
                     list: self.list,
                 };
@@ -237,7 +271,7 @@ impl<K: Kind> Table<K> {
                 // A list that goes on has shown it, or not, all the same.
                 let list = self.entries.get(&id).map_or(0, |it| it.list);
                 let entry = Entry {
-                    kept: Some(kept),
+                    kept: Some(Foldable::new(kept)),
                     flaw: None,
                     list,
                 };
@@ -325,12 +359,13 @@ impl<K: Kind> Table<K> {
         if let Some(live) = self.entries.get_mut(&id)
             && !is_news(live.version())
         {
-            if live.uid() == new.uid() {
+            // No two objects of a kind have the same version.
+            if live.version() == new.version() || live.uid() == new.uid() {
                 live.list = live.list.max(new.list);
             }
             return None;
         }
-        let kept = new.kept.clone();
+        let kept = new.kept.as_ref().map(|it| it.get().clone());
         let uid: Box<str> = new.uid().into();
         if new.flaw.is_some() {
             self.flawed.insert(id.clone());
@@ -346,9 +381,12 @@ impl<K: Kind> Table<K> {
                 .remember(old.uid().into(), old.version(), id.clone());
             self.ended.rename(&id);
         }
+        if let Some(folder) = &self.folder {
+            folder.note(&id);
+        }
         Some(Difference {
             id,
-            old: old.and_then(|it| it.kept),
+            old: old.and_then(|it| it.kept).map(Foldable::into_kept),
             new: kept,
         })
     }
@@ -362,14 +400,14 @@ impl<K: Kind> Table<K> {
         flaw: Arc<Flaw>,
     ) -> Option<Difference<K>> {
         let last = self.entries.get(&id).filter(|it| *it.uid() == flaw.uid);
-        let last = last.and_then(|it| it.kept.clone());
+        let last = last.and_then(|it| Some(it.kept.as_ref()?.get().clone()));
         let kept = match (kept, last) {
             (Some(kept), Some(last)) => Some(if K::IS_FOREIGN { last } else { kept }),
             (None, Some(last)) => K::with_last_spec(&last, &flaw).or(Some(last)),
             (kept, None) => kept,
         };
         let entry = Entry {
-            kept,
+            kept: kept.map(Foldable::new),
             flaw: Some(flaw),
             list: self.list,
         };
@@ -392,7 +430,7 @@ impl<K: Kind> Table<K> {
         }
         old.map(|old| Difference {
             id: id.clone(),
-            old: old.kept,
+            old: old.kept.map(Foldable::into_kept),
             new: None,
         })
     }
