@@ -2,11 +2,11 @@
 //!
 //! One task takes news in, decides, and hands decisions to writers. Deciding is
 //! cheap and happens at once, to know which lane an id belongs in; it happens
-//! again when a slot is free, on what is known by then.
+//! again when a slot is free, if anything else is known by then.
 
 mod seen;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 /// for all kinds at about one time.
 const REVIEW: Duration = Duration::from_millis(100);
 
+/// Decisions that are kept until they are carried out or something else is known.
+const DECIDED: usize = 64;
 /// How long lists that fail are waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -61,6 +63,8 @@ pub(crate) struct Engine {
     has_begun: bool,
     started: Instant,
     review_at: Option<Instant>,
+    /// What was just decided, on what is known now.
+    decided: HashMap<Id, Vec<Write>>,
     vital: Vital,
     leads: watch::Receiver<bool>,
     ready: watch::Sender<Readiness>,
@@ -104,6 +108,7 @@ pub(crate) async fn run(
         has_begun: false,
         started: Instant::now(),
         review_at: None,
+        decided: HashMap::new(),
         vital: parts.vital,
         leads: parts.leads,
         ready: parts.ready,
@@ -134,6 +139,8 @@ pub(crate) async fn run(
             Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
         }
         engine.start_writers();
+        // It is another time, soon, and something else is known.
+        engine.decided.clear();
     }
 }
 
@@ -158,10 +165,15 @@ impl Engine {
     }
 
     fn hear(&mut self, news: Change) {
-        let dirty = self.world.observe(news);
+        let dirty = self.observe(news);
         self.tell_kuadrant();
         self.notice_sight();
         self.consider_all(dirty);
+    }
+
+    fn observe(&mut self, news: Change) -> BTreeSet<Id> {
+        self.decided.clear();
+        self.world.observe(news)
     }
 
     /// Of some kind more or less is seen than before.
@@ -238,13 +250,16 @@ impl Engine {
 
     /// Decides on an id and puts it in a lane if there is anything to write.
     fn consider(&mut self, id: Id, turn: Turn) {
-        if self.queue.is_running(&id) {
+        if self.queue.is_running(&id) || self.decided.contains_key(&id) {
             return;
         }
         let writes = self.decide(&id);
         if !writes.is_empty() && *self.leads.borrow() {
             self.delays.begin(&id);
-            self.queue.push(id, Lane::of(&writes), turn);
+            self.queue.push(id.clone(), Lane::of(&writes), turn);
+        }
+        if self.decided.len() < DECIDED {
+            self.decided.insert(id, writes);
         }
     }
 
@@ -277,6 +292,7 @@ impl Engine {
             self.delays.forget(id);
         }
         let dirty = self.world.settle(id, &decision.unsettled);
+        self.decided.retain(|id, _| !dirty.contains(id));
         self.consider_all(dirty);
     }
 
@@ -308,7 +324,8 @@ impl Engine {
             return;
         }
         while let Some(id) = self.queue.pop() {
-            let writes = self.decide(&id);
+            let decided = self.decided.remove(&id);
+            let writes = decided.unwrap_or_else(|| self.decide(&id));
             let writes = self.with_seen(writes);
             if writes.is_empty() {
                 self.queue.done(&id);
@@ -350,7 +367,7 @@ impl Engine {
                      the definitions, then restart: devportal crds | kubectl apply --server-side -f -"
                 );
             }
-            dirty.extend(self.world.observe(answer));
+            dirty.extend(self.observe(answer));
         }
         let is_done =
             !outcome.groups.is_empty() && outcome.groups.iter().all(|(_, it)| it.is_none());
@@ -362,7 +379,7 @@ impl Engine {
             }
             let was_slow = self.world.brakes().hindrance(&id, group).is_some();
             let tried = Change::Tried(id.clone(), group, failure, now, rand::random());
-            dirty.extend(self.world.observe(tried));
+            dirty.extend(self.observe(tried));
             let why = self.world.brakes().hindrance(&id, group);
             if !was_slow && why == Some(Hindrance::DoesNotStay) {
                 warn!(%id, ?group, "what was written does not stay; trying again ever more rarely");

@@ -116,7 +116,7 @@ impl World {
             requests: Table::folding(open),
             approvals: Table::folding(open),
             kuadrants: Table::default(),
-            credentials: Table::default(),
+            credentials: Table::folding(open),
             strays: Table::default(),
             around: Surroundings::default(),
             sources: HashMap::new(),
@@ -249,6 +249,7 @@ impl World {
         self.keys.trim();
         self.requests.trim();
         self.approvals.trim();
+        self.credentials.trim();
         self.brakes.settle(id, unsettled);
         if !unsettled.contains(&Group::Record) {
             self.records_tried(id, Group::Record, false, &mut dirty);

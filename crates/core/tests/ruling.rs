@@ -453,7 +453,9 @@ fn a_denial_on_a_product_that_a_person_decides_about_goes_with_its_request() {
 }
 
 fn auto() -> String {
-    devportal_api::name::auto_approval(&request_id("alice")).name.into()
+    devportal_api::name::auto_approval(&request_id("alice"))
+        .name
+        .into()
 }
 
 #[test]

@@ -7,16 +7,16 @@ use std::hash::Hash;
 /// Edges from referrers `R` to targets `T`.
 #[derive(Clone, Debug)]
 pub struct Index<R, T> {
-    /// In order, and none twice.
-    forth: HashMap<R, Box<[T]>>,
-    back: HashMap<T, Referrers<R>>,
+    forth: HashMap<R, Set<T>>,
+    back: HashMap<T, Set<R>>,
 }
 
-/// Nearly always one; a set of one would be ten times as large.
+/// Some, in order. Nearly always one: no larger than that itself then.
 #[derive(Clone, Debug)]
-enum Referrers<R> {
-    One(R),
-    Many(BTreeSet<R>),
+enum Set<I> {
+    One(I),
+    /// Behind one pointer, so that it takes no room in the set of one.
+    Many(Box<BTreeSet<I>>),
 }
 
 impl<R, T> Default for Index<R, T> {
@@ -31,55 +31,71 @@ impl<R, T> Default for Index<R, T> {
 impl<R: Clone + Ord + Hash, T: Clone + Ord + Hash> Index<R, T> {
     /// Makes `targets` the whole set that `referrer` refers to.
     pub fn set(&mut self, referrer: &R, targets: impl IntoIterator<Item = T>) {
-        let mut new: Vec<T> = targets.into_iter().collect();
-        new.sort();
-        new.dedup();
-        let old = if new.is_empty() {
-            self.forth.remove(referrer)
-        } else {
-            self.forth.insert(referrer.clone(), new.clone().into())
+        let new = Set::of(targets);
+        let old = match &new {
+            Some(new) => self.forth.insert(referrer.clone(), new.clone()),
+            None => self.forth.remove(referrer),
         };
-        let old = old.unwrap_or_default();
-        for target in old.iter().filter(|it| !new.contains(it)) {
-            if let Some(referrers) = self.back.remove(target)
+        let has = |set: &Option<Set<T>>, it: &T| set.as_ref().is_some_and(|set| set.has(it));
+        for target in old.iter().flat_map(Set::iter) {
+            if !has(&new, target)
+                && let Some(referrers) = self.back.remove(target)
                 && let Some(others) = referrers.without(referrer)
             {
                 self.back.insert(target.clone(), others);
             }
         }
-        for target in new.into_iter().filter(|it| !old.contains(it)) {
-            match self.back.entry(target) {
-                Entry::Vacant(free) => drop(free.insert(Referrers::One(referrer.clone()))),
-                Entry::Occupied(mut taken) => taken.get_mut().add(referrer.clone()),
+        for target in new.iter().flat_map(Set::iter) {
+            if !has(&old, target) {
+                match self.back.entry(target.clone()) {
+                    Entry::Vacant(free) => drop(free.insert(Set::One(referrer.clone()))),
+                    Entry::Occupied(mut taken) => taken.get_mut().add(referrer.clone()),
+                }
             }
         }
     }
 
     /// Everyone who refers to `target`, in order.
     pub fn referrers(&self, target: &T) -> impl Iterator<Item = &R> {
-        self.back.get(target).into_iter().flat_map(Referrers::iter)
+        self.back.get(target).into_iter().flat_map(Set::iter)
     }
 
     /// Everything `referrer` refers to, in order.
     pub fn targets(&self, referrer: &R) -> impl Iterator<Item = &T> {
-        self.forth.get(referrer).into_iter().flatten()
+        self.forth.get(referrer).into_iter().flat_map(Set::iter)
     }
 }
 
-impl<R: Clone + Ord> Referrers<R> {
-    fn add(&mut self, referrer: R) {
+impl<I: Clone + Ord> Set<I> {
+    /// `None` when there are none.
+    fn of(items: impl IntoIterator<Item = I>) -> Option<Self> {
+        let mut items = items.into_iter();
+        let mut set = Self::One(items.next()?);
+        items.for_each(|it| set.add(it));
+        Some(set)
+    }
+
+    fn has(&self, item: &I) -> bool {
         match self {
-            Self::Many(all) => drop(all.insert(referrer)),
-            Self::One(one) => *self = Self::Many([one.clone(), referrer].into()),
+            Self::One(one) => one == item,
+            Self::Many(all) => all.contains(item),
+        }
+    }
+
+    fn add(&mut self, item: I) {
+        match self {
+            Self::Many(all) => drop(all.insert(item)),
+            Self::One(one) if *one == item => {}
+            Self::One(one) => *self = Self::Many(Box::new([one.clone(), item].into())),
         }
     }
 
     /// Those that are left; `None` when there are none.
-    fn without(self, referrer: &R) -> Option<Self> {
+    fn without(self, item: &I) -> Option<Self> {
         match self {
-            Self::One(one) => (one != *referrer).then_some(Self::One(one)),
+            Self::One(one) => (one != *item).then_some(Self::One(one)),
             Self::Many(mut all) => {
-                all.remove(referrer);
+                all.remove(item);
                 match all.len() {
                     0 | 1 => all.pop_first().map(Self::One),
                     _ => Some(Self::Many(all)),
@@ -88,12 +104,13 @@ impl<R: Clone + Ord> Referrers<R> {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &R> {
+    fn iter(&self) -> impl Iterator<Item = &I> {
         let (one, many) = match self {
             Self::One(one) => (Some(one), None),
             Self::Many(all) => (None, Some(all)),
         };
-        one.into_iter().chain(many.into_iter().flatten())
+        one.into_iter()
+            .chain(many.into_iter().flat_map(|it| it.iter()))
     }
 }
 

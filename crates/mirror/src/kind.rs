@@ -12,8 +12,8 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::read::{Flaw, Read, read};
@@ -82,7 +82,9 @@ pub trait Kept: Clone + Debug + Send + Sync + 'static {
 }
 
 /// A resource version. Those of one kind are ordered numbers (KEP-5504).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Version(pub u64);
 
 impl Version {
@@ -236,6 +238,14 @@ impl Kind for Credential {
 
     fn keep(object: Secret, lens: &Lens) -> SecretFacts {
         lens.facts(&object)
+    }
+
+    fn fold(kept: &SecretFacts) -> Option<Vec<u8>> {
+        serde_json::to_vec(kept).ok()
+    }
+
+    fn unfold(text: &[u8]) -> Option<SecretFacts> {
+        serde_json::from_slice(text).ok()
     }
 }
 

@@ -6,13 +6,14 @@ use std::fmt;
 use devportal_api::name::{API_KEY_ENTRY, annotation};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::kind::{Kept, Version};
 
 /// What is known of a Secret: everything but the value. Small, because there are two
 /// for each key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretFacts {
     /// The object's UID.
     pub uid: Box<str>,
@@ -74,7 +75,7 @@ impl SecretFacts {
 }
 
 /// What is known of a key's value without knowing it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValueFacts {
     /// The entries were not read.
     Unread,
@@ -97,7 +98,7 @@ pub enum ValueFacts {
 
 /// Whether a value is any good as a key: whether clients can send it, and others cannot
 /// guess it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fit {
     /// It is.
     Good,
@@ -159,9 +160,10 @@ fn is_placeholder(value: &[u8]) -> bool {
     is_bracketed || differ < 4 || WORDS.iter().any(|it| text.contains(it))
 }
 
-/// A salted digest of a key's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
+/// The first half of a salted SHA-256 of a key's value: two values have the same by
+/// chance once in 2^64 values, and nobody can look for such a pair without the salt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(pub [u8; 16]);
 
 /// Turns objects into what is kept of them. It has a salt of its own: fingerprints
 /// mean nothing to another process.
@@ -209,7 +211,10 @@ impl Lens {
     /// Tells equal values from different ones.
     pub fn fingerprint(&self, value: &[u8]) -> Fingerprint {
         let salted = Sha256::new().chain_update(self.salt).chain_update(value);
-        Fingerprint(salted.finalize().into())
+        let whole: [u8; 32] = salted.finalize().into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&whole[..16]);
+        Fingerprint(half)
     }
 }
 
@@ -225,7 +230,7 @@ pub fn digest(value: &[u8]) -> String {
 }
 
 /// Labels or annotations in one allocation, where a map of strings takes two for each.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairs(Box<str>);
 
 /// Between names and values. What contains it is none of ours and is left out.

@@ -130,7 +130,9 @@ impl Quiet {
 
     /// The name of a key's request.
     pub(crate) fn request_name(key: &str) -> String {
-        name::request(&KeyId::new("shop", key), &ProductId::new("shop", "shop")).name.into()
+        name::request(&KeyId::new("shop", key), &ProductId::new("shop", "shop"))
+            .name
+            .into()
     }
 
     /// The name of a decision about a key.

@@ -205,7 +205,9 @@ impl Shop {
 
     /// The name of a key's first enforcement Secret.
     pub(crate) fn enforcement_name(&self, key: &str) -> String {
-        name::enforcement_secret(&KeyId::new(&self.dev, key), KUADRANT).name.into()
+        name::enforcement_secret(&KeyId::new(&self.dev, key), KUADRANT)
+            .name
+            .into()
     }
 
     /// Every enforcement Secret of a key.

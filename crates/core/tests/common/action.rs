@@ -255,7 +255,9 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
             });
         }
         Action::DropDecision(k, n) => {
-            let auto: String = devportal_api::name::auto_approval(&request_id(KEYS[k])).name.into();
+            let auto: String = devportal_api::name::auto_approval(&request_id(KEYS[k]))
+                .name
+                .into();
             let name = if n == 2 {
                 auto
             } else {

@@ -94,7 +94,7 @@ fn fit(value: &str) -> Fit {
 }
 
 pub fn fingerprint(value: &str) -> Fingerprint {
-    let mut bytes = [0; 32];
+    let mut bytes = [0; 16];
     let text = value.as_bytes();
     assert!(text.len() < bytes.len(), "test values are short");
     bytes[..text.len()].copy_from_slice(text);

@@ -116,7 +116,9 @@ impl Open {
     /// The name of a key's request.
     fn request_name(&self, key: &str) -> String {
         let key = KeyId::new(&self.dev, key);
-        name::request(&key, &ProductId::new(self.name, self.name)).name.into()
+        name::request(&key, &ProductId::new(self.name, self.name))
+            .name
+            .into()
     }
 
     /// What the controller would write about a key.
