@@ -9,7 +9,7 @@ use devportal_api::product::{Documentation, OpenApiStatus};
 use devportal_api::{APIProduct, APIProductStatus};
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::{Change, Write};
-use devportal_mirror::Digest;
+use devportal_mirror::{Digest, Trouble};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::common::*;
@@ -261,6 +261,58 @@ fn plans_in_force(it: &Simulation) -> Option<(String, String)> {
     let mut conditions = status(it).conditions.into_iter();
     let told = conditions.find(|it| it.type_ == "PlansInForce")?;
     Some((told.reason, told.message))
+}
+
+#[test]
+fn that_the_plans_are_not_enforced_is_told_before_whatever_else_is_wrong_with_them() {
+    let mut it = Simulation::ready(product());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans.push(plan("gold", 7)));
+    it.settle();
+    let (reason, twice) = plans_in_force(&it).expect("a word");
+    assert_eq!(reason, "DuplicateTier");
+    for kind in ["Enforced", "Accepted"] {
+        let says = |holds| PolicyStatus {
+            conditions: vec![condition(kind, holds)],
+        };
+        it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = Some(says(false)));
+        while it.deliver() {}
+        it.wrote();
+        it.settle();
+        assert_eq!(it.wrote(), ["product status"], "in one write");
+        let (reason, message) = plans_in_force(&it).expect("a word");
+        assert_eq!(reason, "PlanPolicyNotEnforced", "{kind}");
+        assert!(message.contains("not enforced"), "{message}");
+        assert!(message.contains(&twice), "{message}");
+        it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = Some(says(true)));
+        it.settle();
+        assert_eq!(
+            plans_in_force(&it),
+            Some(("DuplicateTier".into(), twice.clone()))
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_plans_stays_told_while_nobody_sees_them() {
+    let mut it = Simulation::ready(product());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.status = Some(PolicyStatus {
+            conditions: vec![condition("Enforced", false)],
+        });
+    });
+    it.settle();
+    let told = plans_in_force(&it);
+    assert!(told.is_some());
+    it.lose("PlanPolicy", Trouble::Forbidden);
+    it.settle();
+    assert_eq!(plans_in_force(&it), told);
+    it.restart_without(&["PlanPolicy"]);
+    it.settle();
+    assert_eq!(plans_in_force(&it), told);
+    it.regain_all();
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = None);
+    it.settle();
+    assert_eq!(plans_in_force(&it), None);
 }
 
 #[test]

@@ -147,8 +147,9 @@ fn around(
     } else if let Some(doubt) = doubt {
         facts.push(not_seen(&doubt.what, &doubt.why));
     }
-    if blind.plans.is_none() {
-        facts.extend(PlanFault::fact(&found.plan.faults));
+    match blind.plans {
+        None => facts.extend(PlanFault::fact(&found.plan.faults)),
+        Some(_) => kept.push(kind::PLANS_IN_FORCE),
     }
     facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);
