@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use self::failure::{classify, may_be_the_document, passing};
 use self::patch::{object, part_patch, reference, to_value};
+use crate::lead::Leads;
 use crate::metrics::Writes;
 use crate::read::{guarded, is_absence, look};
 
@@ -41,6 +42,7 @@ enum Part {
 pub(crate) struct Writer {
     client: Client,
     lens: Lens,
+    leads: Leads,
     metrics: Writes,
 }
 
@@ -68,20 +70,24 @@ enum Done {
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, lens: Lens, metrics: Writes) -> Self {
+    pub(crate) fn new(client: Client, lens: Lens, leads: Leads, metrics: Writes) -> Self {
         Self {
             client,
             lens,
+            leads,
             metrics,
         }
     }
 
     /// Carries out the writes of one id, each with what it is to replace as
     /// last seen. They are independent of each other: one that fails holds up
-    /// none after it.
+    /// none after it. Once another replica may lead none is begun.
     pub(crate) async fn apply(&self, id: &Id, writes: Vec<(Write, Value)>) -> Outcome {
         let mut outcome = Outcome::default();
         for (write, seen) in writes {
+            if !self.leads.now() {
+                break;
+            }
             let (group, target) = (write.group(), write.target());
             let (kind, verb) = (write.kind(), write.verb());
             let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;

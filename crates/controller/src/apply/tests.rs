@@ -40,7 +40,7 @@ fn writer(answers: Vec<(u16, Value)>) -> (Writer, Arc<Mutex<Vec<Seen>>>) {
     });
     let client = Client::new(service, "default");
     let lens = Lens::new([7; 32]);
-    let writer = Writer::new(client, lens, Writes::default());
+    let writer = Writer::new(client, lens, Leads::until(None), Writes::default());
     (writer, seen)
 }
 
@@ -257,4 +257,23 @@ async fn a_document_is_not_blamed_for_what_is_refused_without_it_too() {
         assert!(outcome.answers.is_empty(), "{:?}", outcome.answers);
         failure(&outcome);
     }
+}
+
+#[tokio::test]
+async fn once_the_lease_is_over_no_write_is_begun() {
+    let now = tokio::time::Instant::now();
+    let conflict = || refusal(409, "Conflict", "another version");
+    let status = || Write::KeyStatus(KeyId::new("ns", "k"), Box::default());
+    let id = Id::Key(KeyId::new("ns", "k"));
+    let writes = || vec![(status(), object()), (deletion(), Value::Null)];
+
+    let (mut writer, seen) = writer(vec![conflict(), conflict(), there("old")]);
+    writer.leads = Leads::until(now.checked_sub(Duration::from_millis(1)));
+    let outcome = writer.apply(&id, writes()).await;
+    assert!(seen.lock().unwrap().is_empty());
+    assert!(outcome.groups.is_empty(), "nothing has failed either");
+
+    writer.leads = Leads::until(Some(now + Duration::from_mins(1)));
+    writer.apply(&id, writes()).await;
+    assert_eq!(seen.lock().unwrap().len(), 3);
 }
