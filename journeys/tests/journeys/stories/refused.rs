@@ -115,6 +115,9 @@ async fn what_refuses_to_let_a_secret_go_can_put_its_value_into_no_log(
     _: Arc<Stage>,
 ) -> Result<()> {
     const VALUE: &str = "dpk-0123456789abcdef0123456789abcdef";
+    // As a policy sees it.
+    const ENCODED: &str = "ZHBrLTAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm";
+    let quotes = |text: &str| text.contains(VALUE) || text.contains(ENCODED);
     let quiet = Quiet::start().await?;
     quiet.bring("mine", VALUE).await?;
     quiet.request("mine", Some("mine")).await?;
@@ -145,7 +148,7 @@ async fn what_refuses_to_let_a_secret_go_can_put_its_value_into_no_log(
         Ok(answer.err().map(|it| it.to_string()).ok_or("not yet"))
     })
     .await?;
-    ensure!(words.contains(VALUE), "the policy quotes no value: {words}");
+    ensure!(quotes(&words), "the policy quotes no value: {words}");
 
     quiet
         .decide("by-hand", "mine", false, "2030-01-01T00:00:00Z")
@@ -159,18 +162,15 @@ async fn what_refuses_to_let_a_secret_go_can_put_its_value_into_no_log(
         Ok(if count > 1 { Ok(()) } else { Err(count) })
     })
     .await?;
-    let key = quiet.keys().get("mine").await?;
+    let key = quiet.key_says("mine", "RevocationRefused").await?;
     let told = serde_json::to_string(&key.status)?;
-    ensure!(!told.contains(VALUE), "{told}");
-    ensure!(
-        !told.contains("\"Denied\",\"status\":\"True\""),
-        "it opens the API yet: {told}"
-    );
+    ensure!(told.contains("its words are left out"), "{told}");
+    ensure!(!quotes(&told), "{told}");
     let log = std::fs::read_to_string(quiet.stack.log("controller"))?;
     ensure!(
         log.contains("its words are left out"),
         "the log does not tell: {log}"
     );
-    ensure!(!log.contains(VALUE), "the log quotes the value");
+    ensure!(!quotes(&log), "the log quotes the value");
     quiet.end().await
 }
