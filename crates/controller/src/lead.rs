@@ -60,7 +60,7 @@ impl Leads {
     pub(crate) async fn lost(&mut self) {
         // Nobody tells anything where there is no other replica.
         if self.told.wait_for(|leads| !leads).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -8,7 +8,6 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
 use devportal_api::id::{KeyId, RequestId};
 use devportal_api::product::OpenApiStatus;
-use devportal_api::{APIKeyRequestStatus, APIKeyStatus};
 use devportal_core::brake::Cause;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::client::Body as Sent;
@@ -173,11 +172,8 @@ fn object() -> Value {
 async fn a_status_is_of_the_object_and_the_version_that_were_seen() {
     let statuses = [
         Write::ProductStatus(ProductId::new("ns", "k"), Box::default()),
-        Write::KeyStatus(KeyId::new("ns", "k"), Box::new(APIKeyStatus::default())),
-        Write::RequestStatus(
-            RequestId::new("ns", "k"),
-            Box::new(APIKeyRequestStatus::default()),
-        ),
+        Write::KeyStatus(KeyId::new("ns", "k"), Box::default()),
+        Write::RequestStatus(RequestId::new("ns", "k"), Box::default()),
     ];
     for status in statuses {
         let kind = status.kind();
@@ -265,15 +261,15 @@ async fn once_the_lease_is_over_no_write_is_begun() {
     let conflict = || refusal(409, "Conflict", "another version");
     let status = || Write::KeyStatus(KeyId::new("ns", "k"), Box::default());
     let id = Id::Key(KeyId::new("ns", "k"));
-    let writes = || vec![(status(), object()), (deletion(), Value::Null)];
+    let both = || vec![(status(), object()), (deletion(), Value::Null)];
 
     let (mut writer, seen) = writer(vec![conflict(), conflict(), there("old")]);
     writer.leads = Leads::until(now.checked_sub(Duration::from_millis(1)));
-    let outcome = writer.apply(&id, writes()).await;
+    let outcome = writer.apply(&id, both()).await;
     assert!(seen.lock().unwrap().is_empty());
     assert!(outcome.groups.is_empty(), "nothing has failed either");
 
     writer.leads = Leads::until(Some(now + Duration::from_mins(1)));
-    writer.apply(&id, writes()).await;
+    writer.apply(&id, both()).await;
     assert_eq!(seen.lock().unwrap().len(), 3);
 }
