@@ -766,6 +766,8 @@ pub enum OpenApiState {
     TooLarge(u64),
     /// It takes this many bytes in the cluster, which can hold no more than so many.
     Unkeepable(u64, u64),
+    /// It was read, and the API server takes no status that has it in it.
+    Refused(String),
 }
 
 impl OpenApiState {
@@ -806,6 +808,11 @@ impl OpenApiState {
                     "OpenAPI spec takes {bytes} bytes as the cluster keeps it, which can hold no \
                      more than {most}: publish a smaller one"
                 ),
+            ),
+            Self::Refused(why) => (
+                false,
+                "SpecRefused",
+                format!("The API server does not take the OpenAPI spec into the status: {why}"),
             ),
         };
         Fact::new(kind::OPENAPI_SPEC_READY, holds, reason, message)

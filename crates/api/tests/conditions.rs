@@ -294,6 +294,7 @@ fn a_product_says_what_became_of_its_documents() {
         (OpenApiState::FetchFailed("timed out".into()), "FetchFailed"),
         (OpenApiState::ReadFailed("not text".into()), "ReadFailed"),
         (OpenApiState::TooLarge(512_000), "SpecSizeTooLarge"),
+        (OpenApiState::Refused("no".into()), "SpecRefused"),
     ];
     for (state, reason) in failures {
         let fact = state.fact();

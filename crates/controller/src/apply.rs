@@ -4,16 +4,18 @@
 mod failure;
 mod patch;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use devportal_api::id::{ObjectId, SecretId};
+use devportal_api::id::{ObjectId, ProductId, SecretId};
 use devportal_api::name::{LEGACY_FINALIZER, annotation};
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct, APIProductStatus};
 use devportal_core::brake::Failure;
 use devportal_core::change::Source;
 use devportal_core::{Change, Group, Id, Write};
-use devportal_mirror::{Credential, Kind, Lens, Read, Stray, Told};
+use devportal_mirror::{Credential, Digest, Kind, Lens, Read, Stray, Told};
 use devportal_watch::{Guarded, told};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -22,8 +24,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use self::failure::{classify, passing};
+use self::failure::{classify, may_be_the_document, passing};
 use self::patch::{object, part_patch, reference, to_value};
+use crate::lead::Leads;
 use crate::metrics::Writes;
 use crate::read::{guarded, is_absence, look};
 
@@ -39,6 +42,7 @@ enum Part {
 pub(crate) struct Writer {
     client: Client,
     lens: Lens,
+    leads: Leads,
     metrics: Writes,
 }
 
@@ -61,24 +65,29 @@ enum Done {
     Written(Vec<Change>),
     /// What must not be there is.
     Found(Vec<Change>),
-    Failed(Failure),
+    /// It failed, and what was learned from that.
+    Failed(Failure, Vec<Change>),
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, lens: Lens, metrics: Writes) -> Self {
+    pub(crate) fn new(client: Client, lens: Lens, leads: Leads, metrics: Writes) -> Self {
         Self {
             client,
             lens,
+            leads,
             metrics,
         }
     }
 
     /// Carries out the writes of one id, each with what it is to replace as
     /// last seen. They are independent of each other: one that fails holds up
-    /// none after it.
+    /// none after it. Once another replica may lead none is begun.
     pub(crate) async fn apply(&self, id: &Id, writes: Vec<(Write, Value)>) -> Outcome {
         let mut outcome = Outcome::default();
         for (write, seen) in writes {
+            if !self.leads.now() {
+                break;
+            }
             let (group, target) = (write.group(), write.target());
             let (kind, verb) = (write.kind(), write.verb());
             let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;
@@ -93,7 +102,10 @@ impl Writer {
                     outcome.answers.extend(found);
                     Some(passing("what it was to go with is there"))
                 }
-                Ok(Done::Failed(failure)) => Some(failure),
+                Ok(Done::Failed(failure, learned)) => {
+                    outcome.answers.extend(learned);
+                    Some(failure)
+                }
                 Err(_) => Some(passing("the API server does not answer")),
             };
             if is_counted {
@@ -119,12 +131,57 @@ impl Writer {
         match found {
             Ok(found) if !found.is_empty() => return Done::Found(found),
             Ok(_) => {}
-            Err(error) => return Done::Failed(classify(&error)),
+            Err(error) => return Done::Failed(classify(&error), vec![]),
         }
-        match self.write(id, write, seen).await {
+        let written = match write {
+            Write::ProductStatus(id, status) => {
+                let told = self.tell::<APIProduct>(&id, seen, &*status).await;
+                match told {
+                    Err(failure) if may_be_the_document(&failure) => {
+                        let blamed = self.blame_document(&id, seen, &status, &failure).await;
+                        return Done::Failed(failure, Vec::from_iter(blamed));
+                    }
+                    told => told,
+                }
+            }
+            write => self.write(id, write, seen).await,
+        };
+        match written {
             Ok(answers) => Done::Written(answers),
-            Err(failure) => Done::Failed(failure),
+            Err(failure) => Done::Failed(failure, vec![]),
         }
+    }
+
+    /// Whether it is for a new document in it that a product's status is refused: the API
+    /// server is asked what it would say without.
+    async fn blame_document(
+        &self,
+        id: &ProductId,
+        seen: &Value,
+        status: &APIProductStatus,
+        failure: &Failure,
+    ) -> Option<Change> {
+        let before = seen.pointer("/status/openapi/raw").and_then(Value::as_str);
+        let document = &status.openapi.as_ref()?.raw;
+        if before == Some(document) {
+            return None;
+        }
+        let mut patch = part_patch("status", seen, status).ok()?;
+        patch["status"].as_object_mut()?.remove("openapi");
+        patch["metadata"] = json!({
+            "uid": seen["metadata"]["uid"],
+            "resourceVersion": seen["metadata"]["resourceVersion"],
+        });
+        let api = guarded::<APIProduct>(&self.client, id.namespace());
+        let dry = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(&patch);
+        api.patch_status(id.name(), &dry, &patch).await.ok()?;
+        let digest = Digest::of(document).to_string();
+        let why = failure.words().to_owned();
+        Some(Change::Unshown(id.clone(), digest, why))
     }
 
     /// Carries out one write. What it answers is what has become of the object.

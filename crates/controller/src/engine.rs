@@ -25,6 +25,7 @@ use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
 use crate::follow::Follower;
 use crate::health::Readiness;
+use crate::lead::Leads;
 use crate::metrics::{Delays, Metrics};
 use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
@@ -66,7 +67,7 @@ pub(crate) struct Engine {
     /// What was just decided, on what is known now.
     decided: HashMap<Id, Vec<Write>>,
     vital: Vital,
-    leads: watch::Receiver<bool>,
+    leads: Leads,
     ready: watch::Sender<Readiness>,
     kuadrant: watch::Sender<Option<String>>,
     done: mpsc::UnboundedSender<Done>,
@@ -81,7 +82,7 @@ pub(crate) struct Parts {
     pub(crate) follower: Follower,
     pub(crate) fetcher: Fetcher,
     pub(crate) vital: Vital,
-    pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) leads: Leads,
     pub(crate) ready: watch::Sender<Readiness>,
     pub(crate) kuadrant: watch::Sender<Option<String>>,
     pub(crate) metrics: Metrics,
@@ -242,7 +243,7 @@ impl Engine {
     }
 
     fn tell_metrics(&self, scrape: Scrape) {
-        let leads = *self.leads.borrow();
+        let leads = self.leads.now();
         self.metrics.tell(&self.world, &self.queue, leads);
         // Whoever asked may have gone.
         let _ = scrape.send(());
@@ -254,7 +255,7 @@ impl Engine {
             return;
         }
         let writes = self.decide(&id);
-        if !writes.is_empty() && *self.leads.borrow() {
+        if !writes.is_empty() && self.leads.now() {
             self.delays.begin(&id);
             self.queue.push(id.clone(), Lane::of(&writes), turn);
         }
@@ -320,7 +321,7 @@ impl Engine {
     }
 
     fn start_writers(&mut self) {
-        if !*self.leads.borrow() || !self.has_begun {
+        if !self.leads.now() || !self.has_begun {
             return;
         }
         while let Some(id) = self.queue.pop() {
@@ -345,7 +346,7 @@ impl Engine {
                 // Whoever leads now must not find us writing beside them.
                 let outcome = tokio::select! {
                     outcome = hands.apply(&id, writes) => outcome,
-                    Ok(_) = leads.wait_for(|leads| !leads) => Outcome::default(),
+                    () = leads.lost() => Outcome::default(),
                 };
                 // The engine is gone only when the process ends.
                 let _ = done.send(Done { id, outcome });

@@ -36,10 +36,46 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// When to try again what failed, and how long one try may take.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Whether this replica may write.
+#[derive(Clone)]
+pub(crate) struct Leads {
+    told: watch::Receiver<bool>,
+    /// Until when at most: a process that was stopped learns late that another leads.
+    until: watch::Receiver<Option<Instant>>,
+}
+
+impl Leads {
+    /// Whether it may write now.
+    pub(crate) fn now(&self) -> bool {
+        let is_over = self.until.borrow().is_some_and(|it| it <= Instant::now());
+        *self.told.borrow() && !is_over
+    }
+
+    /// Waits until something else is told.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.told.changed().await
+    }
+
+    /// Waits until it may write no more.
+    pub(crate) async fn lost(&mut self) {
+        // Nobody tells anything where there is no other replica.
+        if self.told.wait_for(|leads| !leads).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn until(until: Option<Instant>) -> Self {
+        Self {
+            told: watch::Sender::new(true).subscribe(),
+            until: watch::Sender::new(until).subscribe(),
+        }
+    }
+}
+
 /// Whether this replica may write, and what gives the lease back at the end.
 pub(crate) struct Leadership {
-    /// True while this replica may write.
-    pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) leads: Leads,
     campaign: Option<(watch::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -47,7 +83,10 @@ impl Leadership {
     /// Leads always: there is no other replica.
     pub(crate) fn alone() -> Self {
         Self {
-            leads: watch::Sender::new(true).subscribe(),
+            leads: Leads {
+                told: watch::Sender::new(true).subscribe(),
+                until: watch::Sender::new(None).subscribe(),
+            },
             campaign: None,
         }
     }
@@ -67,16 +106,21 @@ impl Leadership {
                     brief(&error)
                 )
             })?;
-        let (leads, receiver) = watch::channel(false);
+        let (leads, told) = watch::channel(false);
+        let (until, at_most) = watch::channel(None);
         let (stop, stopping) = watch::channel(());
         let campaign = Campaign {
             api,
             standing: Standing::new(identity(), Instant::now()),
             leads,
+            until,
             complaint: None,
         };
         Ok(Self {
-            leads: receiver,
+            leads: Leads {
+                told,
+                until: at_most,
+            },
             campaign: Some((stop, tokio::spawn(campaign.run(stopping)))),
         })
     }
@@ -109,6 +153,7 @@ struct Campaign {
     api: Api<Lease>,
     standing: Standing,
     leads: watch::Sender<bool>,
+    until: watch::Sender<Option<Instant>>,
     /// What was complained of last, and is not over.
     complaint: Option<String>,
 }
@@ -175,11 +220,15 @@ impl Campaign {
     }
 
     fn tell(&self) {
-        let leads = self.standing.leads(Instant::now());
+        let now = Instant::now();
+        let leads = self.standing.leads(now);
+        let until = self.until.send_replace(Some(self.standing.deadline()));
+        // Meanwhile nothing was written, and what was to be may be forgotten.
+        let was_over = until.is_some_and(|it| it <= now);
         let has_changed = self.leads.send_if_modified(|before| {
-            let has_changed = *before != leads;
+            let is_news = *before != leads || (leads && was_over);
             *before = leads;
-            has_changed
+            is_news
         });
         if has_changed {
             info!(leads, "leadership changed");
@@ -289,7 +338,12 @@ impl Standing {
     }
 
     fn leads(&self, now: Instant) -> bool {
-        self.is_ours() && now < self.changed + DEADLINE
+        self.is_ours() && now < self.deadline()
+    }
+
+    /// Until when we may write, if it is ours.
+    fn deadline(&self) -> Instant {
+        self.changed + DEADLINE
     }
 
     /// The lease with us as its holder, in the version we saw.
@@ -427,6 +481,14 @@ mod tests {
         us.seen(Some(held("them", 6, 6)), now + PAUSE);
         assert!(!us.leads(now + PAUSE));
         assert_eq!(us.surrender(), None);
+    }
+
+    #[test]
+    fn whoever_was_told_long_ago_that_it_leads_does_not_any_more() {
+        let (us, now) = stand();
+        assert!(Leads::until(Some(us.deadline())).now());
+        assert!(!Leads::until(now.checked_sub(PAUSE)).now());
+        assert!(Leads::until(None).now(), "there is no other replica");
     }
 
     #[test]

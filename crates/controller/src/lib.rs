@@ -115,7 +115,12 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     let engine = engine::run(
         engine::Parts {
             settings: options.settings,
-            writer: Writer::new(client.clone(), lens.clone(), metrics.writes.clone()),
+            writer: Writer::new(
+                client.clone(),
+                lens.clone(),
+                leadership.leads.clone(),
+                metrics.writes.clone(),
+            ),
             follower: Follower::new(
                 client.clone(),
                 Lines::new(kubernetes, client),

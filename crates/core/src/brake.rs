@@ -74,15 +74,18 @@ pub enum Hindrance<'a> {
 }
 
 impl Failure {
+    /// The message, as long as a condition may be: a status is no log.
+    pub fn words(&self) -> &str {
+        const LONGEST: usize = 400;
+        &self.message[..self.message.floor_char_boundary(LONGEST)]
+    }
+
     /// As conditions tell it.
     pub(crate) fn refused(&self) -> Refused {
-        /// A status is no log.
-        const LONGEST: usize = 400;
-        let cut = self.message.floor_char_boundary(LONGEST);
         Refused {
             target: self.target.clone(),
             reason: self.reason.clone(),
-            message: self.message[..cut].to_owned(),
+            message: self.words().to_owned(),
         }
     }
 }

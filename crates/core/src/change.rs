@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use devportal_api::condition::OpenApiState;
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
-use devportal_api::id::SecretId;
+use devportal_api::id::{ProductId, SecretId};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::{Credential, Digest, SecretFacts, Stray, Told};
 use jiff::Timestamp;
@@ -66,6 +66,9 @@ told! {
     /// The API server does not keep a field, such as `status.terms`: the installed
     /// definition of this kind lacks it.
     Unkept(&'static str, String),
+    /// The API server refuses a product's status for the document of this digest, in these
+    /// words: without it, it would take it.
+    Unshown(ProductId, String, String),
     /// The answer to [`Need::OpenApi`](crate::Need::OpenApi).
     OpenApi(String, OpenApiAnswer),
     /// The answer to [`Need::Oidc`](crate::Need::Oidc), by issuer URL as the AuthPolicy spells it:

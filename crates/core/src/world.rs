@@ -56,6 +56,8 @@ pub struct World {
     /// The texts of those that a product's status lacks yet, and of others while there
     /// is room.
     texts: Texts,
+    /// The document that a product's status cannot have, by its digest, and why.
+    unshown: HashMap<ProductId, (String, String)>,
     oidc: HashMap<String, Result<String, String>>,
     brakes: Brakes,
     review_is_due: bool,
@@ -122,6 +124,7 @@ impl World {
             sources: HashMap::new(),
             openapi: HashMap::new(),
             texts: Texts::new(TEXTS),
+            unshown: HashMap::new(),
             oidc: HashMap::new(),
             brakes: Brakes::default(),
             review_is_due: false,
@@ -204,6 +207,10 @@ impl World {
             }
             Change::Unkept(kind, field) => {
                 self.review_is_due |= self.unkept.insert((kind, field));
+            }
+            Change::Unshown(id, digest, why) => {
+                dirty.insert(Id::Product(id.clone()));
+                self.unshown.insert(id, (digest, why));
             }
             Change::OpenApi(url, answer) => self.openapi_changed(url, answer, &mut dirty),
             Change::Oidc(issuer, answer) => self.oidc_changed(issuer, answer, &mut dirty),
@@ -394,6 +401,10 @@ impl World {
         self.products_by_openapi.set(&id, url);
         dirty.insert(Id::Product(id.clone()));
         self.rediscover(&id, dirty);
+        let generation = |product: &APIProduct| product.meta().generation;
+        if old.as_deref().map(generation) != new.as_deref().map(generation) {
+            self.unshown.remove(&id);
+        }
         let facts = |product: &APIProduct| {
             (
                 product.uid(),

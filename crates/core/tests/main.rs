@@ -19,6 +19,8 @@ mod discovery;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod phase;
 #[cfg(test)]
 mod product;

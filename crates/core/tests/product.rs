@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use devportal_api::condition::OpenApiState;
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, PlanPolicy, PolicyStatus};
+use devportal_api::id::ProductId;
 use devportal_api::product::{Documentation, OpenApiStatus};
 use devportal_api::{APIProduct, APIProductStatus};
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::{Change, Write};
-use devportal_mirror::Digest;
+use devportal_mirror::{Digest, Trouble};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::common::*;
@@ -132,6 +133,43 @@ fn a_document_is_shown_once_it_was_read_and_kept_when_a_refresh_fails() {
 }
 
 #[test]
+fn a_document_that_the_api_server_refuses_holds_up_nothing_else_of_the_status() {
+    let mut it = Simulation::ready(documented());
+    answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
+    let refuse = |it: &mut Simulation| {
+        let id = ProductId::new(OWNER, "games");
+        let why = "etcdserver: request is too large".to_owned();
+        let change = Change::Unshown(id, Digest::of("two").to_string(), why);
+        it.dirty.extend(it.world.observe(change));
+    };
+    refuse(&mut it);
+    answer(&mut it, OpenApiState::Fetched, Some("two"), 9);
+    let raw = |it: &Simulation| status(it).openapi.map(|it| it.raw);
+    assert_eq!(raw(&it), Some(Digest::of("one").to_string()));
+    let told = status(&it).conditions.pop().expect("a condition");
+    assert_eq!((&*told.type_, &*told.status), ("OpenAPISpecReady", "False"));
+    assert_eq!(told.reason, "SpecRefused");
+    assert!(told.message.contains("etcdserver"), "{}", told.message);
+
+    it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.pop()));
+    it.settle();
+    assert_eq!(status(&it).discovered_plans, [plan("gold", 1000)]);
+    assert_eq!(raw(&it), Some(Digest::of("one").to_string()));
+    it.wrote();
+    answer(&mut it, OpenApiState::Fetched, Some("two"), 99);
+    assert_eq!(it.wrote(), Vec::<&str>::new(), "it is not tried again");
+
+    // Its owner does something about it.
+    it.edit::<APIProduct>(OWNER, "games", |it| it.spec.display_name = "Games!".into());
+    it.settle();
+    assert_eq!(raw(&it), Some(Digest::of("two").to_string()));
+    refuse(&mut it);
+    answer(&mut it, OpenApiState::Fetched, Some("three"), 100);
+    assert_eq!(raw(&it), Some(Digest::of("three").to_string()));
+    assert!(says(&it).contains(&("OpenAPISpecReady=True".into(), "SpecFetched".into())));
+}
+
+#[test]
 fn a_document_is_of_its_address_whatever_else_is_edited() {
     let mut it = Simulation::ready(documented());
     answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
@@ -199,12 +237,7 @@ fn plans_that_may_not_hold_as_they_are_shown_are_told() {
     let mut it = Simulation::ready(product());
     it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec = twice.spec.clone());
     it.settle();
-    let told = |it: &Simulation| {
-        let conditions = status(it).conditions;
-        let told = conditions.iter().find(|it| it.type_ == "PlansInForce");
-        told.map(|it| (it.reason.clone(), it.message.clone()))
-    };
-    let (reason, message) = told(&it).expect("a word");
+    let (reason, message) = plans_in_force(&it).expect("a word");
     assert_eq!(reason, "DuplicateTier");
     assert!(message.contains("the last"), "{message}");
     it.edit::<PlanPolicy>(OWNER, "games", |it| {
@@ -214,10 +247,72 @@ fn plans_that_may_not_hold_as_they_are_shown_are_told() {
         });
     });
     it.settle();
-    assert_eq!(told(&it).expect("a word").0, "PlanPolicyNotEnforced");
+    assert_eq!(
+        plans_in_force(&it).expect("a word").0,
+        "PlanPolicyNotEnforced"
+    );
     it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = None);
     it.settle();
-    assert_eq!(told(&it), None);
+    assert_eq!(plans_in_force(&it), None);
+}
+
+/// The reason and the message of `PlansInForce`.
+fn plans_in_force(it: &Simulation) -> Option<(String, String)> {
+    let mut conditions = status(it).conditions.into_iter();
+    let told = conditions.find(|it| it.type_ == "PlansInForce")?;
+    Some((told.reason, told.message))
+}
+
+#[test]
+fn that_the_plans_are_not_enforced_is_told_before_whatever_else_is_wrong_with_them() {
+    let mut it = Simulation::ready(product());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans.push(plan("gold", 7)));
+    it.settle();
+    let (reason, twice) = plans_in_force(&it).expect("a word");
+    assert_eq!(reason, "DuplicateTier");
+    for kind in ["Enforced", "Accepted"] {
+        let says = |holds| PolicyStatus {
+            conditions: vec![condition(kind, holds)],
+        };
+        it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = Some(says(false)));
+        while it.deliver() {}
+        it.wrote();
+        it.settle();
+        assert_eq!(it.wrote(), ["product status"], "in one write");
+        let (reason, message) = plans_in_force(&it).expect("a word");
+        assert_eq!(reason, "PlanPolicyNotEnforced", "{kind}");
+        assert!(message.contains("not enforced"), "{message}");
+        assert!(message.contains(&twice), "{message}");
+        it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = Some(says(true)));
+        it.settle();
+        assert_eq!(
+            plans_in_force(&it),
+            Some(("DuplicateTier".into(), twice.clone()))
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_plans_stays_told_while_nobody_sees_them() {
+    let mut it = Simulation::ready(product());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.status = Some(PolicyStatus {
+            conditions: vec![condition("Enforced", false)],
+        });
+    });
+    it.settle();
+    let told = plans_in_force(&it);
+    assert!(told.is_some());
+    it.lose("PlanPolicy", Trouble::Forbidden);
+    it.settle();
+    assert_eq!(plans_in_force(&it), told);
+    it.restart_without(&["PlanPolicy"]);
+    it.settle();
+    assert_eq!(plans_in_force(&it), told);
+    it.regain_all();
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = None);
+    it.settle();
+    assert_eq!(plans_in_force(&it), None);
 }
 
 #[test]

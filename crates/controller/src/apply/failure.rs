@@ -33,6 +33,13 @@ pub(super) fn refused(reason: &str, message: &str) -> Failure {
     }
 }
 
+/// Whether something in what was sent may be the reason: etcd's and the API server's own
+/// limits read like a failure that passes.
+pub(super) fn may_be_the_document(failure: &Failure) -> bool {
+    let words = ["too large", "larger than max"];
+    failure.cause == Cause::Refused || words.iter().any(|it| failure.message.contains(it))
+}
+
 /// Asking the same again brings the same answer.
 pub(super) fn is_refusal(code: u16) -> bool {
     matches!(code, 400 | 401 | 403 | 413 | 422)

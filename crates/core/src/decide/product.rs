@@ -3,7 +3,7 @@
 //! It waits for no document: what was not answered yet keeps its last word.
 
 use devportal_api::condition::{
-    Fact, OidcState, PlanFault, kind, not_readable, not_seen, render, selector_open,
+    Fact, OidcState, OpenApiState, PlanFault, kind, not_readable, not_seen, render, selector_open,
     selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
@@ -63,15 +63,22 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         let answer = world.find_openapi(&url);
         decision.needs.insert(Need::OpenApi(url.clone()));
         let last = last_document(product, &previous, &url);
+        let wanted = openapi(answer, last, &url);
+        let is_new = |it: &&OpenApiStatus| last.is_none_or(|last| last.raw != it.raw);
+        let new = wanted.as_ref().filter(is_new);
+        let refusal = new.and_then(|it| world.refusal_of(id, &it.raw));
         let condition: Option<Condition> = match answer {
-            Some(answer) => renew(&[answer.state.fact()]).pop(),
+            Some(answer) => renew(&[told(&answer.state, refusal).fact()]).pop(),
             None => keep(kind::OPENAPI_SPEC_READY).filter(|_| {
                 let has_none = previous.openapi.is_none();
                 last.is_some() || (has_none && previous.observed_generation == generation)
             }),
         };
         conditions.extend(condition);
-        document = openapi(answer, last, url);
+        document = match refusal {
+            None => wanted,
+            Some(_) => last.map(|last| at(last, &url)),
+        };
     }
 
     // A document that is there and cannot be read waits for the next answer.
@@ -140,8 +147,9 @@ fn around(
     } else if let Some(doubt) = doubt {
         facts.push(not_seen(&doubt.what, &doubt.why));
     }
-    if blind.plans.is_none() {
-        facts.extend(PlanFault::fact(&found.plan.faults));
+    match blind.plans {
+        None => facts.extend(PlanFault::fact(&found.plan.faults)),
+        Some(_) => kept.push(kind::PLANS_IN_FORCE),
     }
     facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);
@@ -244,17 +252,30 @@ fn last_document<'a>(
     previous.openapi.as_ref().filter(is_same)
 }
 
+/// What became of a document that is there, and that the status may not have.
+fn told(state: &OpenApiState, refusal: Option<&str>) -> OpenApiState {
+    match (state, refusal) {
+        (OpenApiState::Fetched, Some(why)) => OpenApiState::Refused(why.to_owned()),
+        _ => state.clone(),
+    }
+}
+
+/// A document, and where it was read: earlier versions did not note it.
+fn at(last: &OpenApiStatus, url: &str) -> OpenApiStatus {
+    OpenApiStatus {
+        url: Some(url.to_owned()),
+        ..last.clone()
+    }
+}
+
 /// The newest text ever read. `lastSyncTime` moves only with the text, so that
 /// a refresh that finds nothing new writes nothing.
 fn openapi(
     answer: Option<&OpenApiAnswer>,
     last: Option<&OpenApiStatus>,
-    url: String,
+    url: &str,
 ) -> Option<OpenApiStatus> {
-    let noted = |last: &OpenApiStatus| OpenApiStatus {
-        url: Some(url.clone()),
-        ..last.clone()
-    };
+    let noted = |last: &OpenApiStatus| at(last, url);
     let Some(answer) = answer else {
         return last.map(noted);
     };
@@ -268,7 +289,7 @@ fn openapi(
         Some(last) if last.raw == raw => Some(noted(last)),
         _ => Some(OpenApiStatus {
             raw,
-            url: Some(url),
+            url: Some(url.to_owned()),
             last_sync_time: Time(whole_second(answer.synced_at)),
             max_size_used: i64::try_from(answer.cap).ok(),
         }),

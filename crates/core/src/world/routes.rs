@@ -47,6 +47,13 @@ impl World {
         self.openapi.get(url)
     }
 
+    /// Why the API server takes no status of a product that has the document of this digest
+    /// in it.
+    pub(crate) fn refusal_of(&self, id: &ProductId, digest: &str) -> Option<&str> {
+        let (refused, why) = self.unshown.get(id)?;
+        (refused == digest).then_some(why)
+    }
+
     /// An issuer's token endpoint, or why there is none; `None` before the
     /// first answer.
     pub fn find_oidc(&self, issuer: &str) -> Option<&Result<String, String>> {

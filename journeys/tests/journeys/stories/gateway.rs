@@ -5,6 +5,7 @@ mod access;
 mod authorino;
 mod field;
 mod limit;
+mod plans;
 mod restarts;
 mod rotation;
 mod routes;
@@ -19,6 +20,7 @@ pub(super) fn stories() -> Vec<Story> {
         rotation::stories(),
         access::stories(),
         limit::stories(),
+        plans::stories(),
         routes::stories(),
         authorino::stories(),
         field::stories(),

@@ -13,6 +13,7 @@ mod operate;
 mod portal;
 mod product;
 mod quiet;
+mod refused;
 mod replicas;
 mod sight;
 
@@ -58,6 +59,7 @@ pub(crate) fn all() -> Vec<Story> {
         operate::stories(),
         portal::stories(),
         product::stories(),
+        refused::stories(),
         quiet::stories(),
         replicas::stories(),
         sight::stories(),
