@@ -14,7 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use devportal_stack::{
-    Options, Part, Phase, Program, Progress, Stack, State, end_leftovers, obtain_program, seconds,
+    Options, Part, Phase, Program, Progress, Stack, State, end_leftovers, node_permitted,
+    obtain_program, seconds,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -89,6 +90,9 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         println!("The stack already runs:\n");
         status::print_table(dir)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.parts().contains(&Part::Node) {
+        node_permitted()?;
     }
     if arguments.detach {
         return detach(dir, arguments).await;
