@@ -10,8 +10,10 @@ use kube::{
 
 use crate::{
     core::Core,
+    part::Part,
     persona::{Persona, secret},
     pin::Program,
+    pods,
     port::loopback,
     process::{Launch, Probe},
 };
@@ -21,6 +23,29 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const ETCD: &str = "etcd";
 pub(crate) const API_SERVER: &str = "kube-apiserver";
 pub(crate) const CONTROLLER_MANAGER: &str = "kube-controller-manager";
+
+const CONTROLLERS: [&str; 4] = [
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "clusterrole-aggregation-controller",
+];
+
+/// What makes pods of what is deployed, and gives them what they count on.
+const CONTROLLERS_OF_PODS: [&str; 11] = [
+    "deployment-controller",
+    "replicaset-controller",
+    "daemonset-controller",
+    "job-controller",
+    "disruption-controller",
+    "endpoints-controller",
+    "endpointslice-controller",
+    "serviceaccount-token-controller",
+    "root-ca-certificate-publisher-controller",
+    // Takes away the taint of a node that has become ready.
+    "node-lifecycle-controller",
+    "pod-garbage-collector-controller",
+];
 
 const AUDIT_POLICY: &str = "\
 # Who changed what, never with content: bodies may hold keys.
@@ -76,30 +101,48 @@ pub(crate) async fn start_api_server(core: &Core) -> Result<()> {
     if audit_log.exists() {
         fs::remove_file(&audit_log)?;
     }
+    let (certificate, key) = (file("kubelet-client.crt"), file("kubelet-client.key"));
+    let of_node = if core.options.has(Part::Node) {
+        pods::write_client(&folder)?;
+        vec![
+            ("authorization-mode", "Node,RBAC"),
+            ("enable-admission-plugins", "NodeRestriction"),
+            ("kubelet-client-certificate", certificate.as_str()),
+            ("kubelet-client-key", key.as_str()),
+            ("kubelet-preferred-address-types", "Hostname"),
+        ]
+    } else {
+        vec![
+            ("authorization-mode", "RBAC"),
+            ("disable-admission-plugins", "ServiceAccount"),
+        ]
+    };
     let launch = Launch {
         name: API_SERVER.into(),
         program: core.program(Program::KubeApiserver).await?,
-        args: args(&[
-            ("etcd-servers", &format!("http://{}", loopback(etcd))),
-            ("bind-address", "127.0.0.1"),
-            ("secure-port", &port.to_string()),
-            ("cert-dir", &folder.display().to_string()),
-            ("authorization-mode", "RBAC"),
-            ("anonymous-auth", "false"),
-            ("token-auth-file", &file("tokens.csv")),
-            ("service-account-key-file", &file("sa.pub")),
-            ("service-account-signing-key-file", &file("sa.key")),
-            ("service-account-issuer", "https://kubernetes.default.svc"),
-            ("service-cluster-ip-range", "10.0.0.0/24"),
-            ("disable-admission-plugins", "ServiceAccount"),
-            ("endpoint-reconciler-type", "none"),
-            ("audit-policy-file", &file("audit-policy.yaml")),
-            ("audit-log-path", &audit_log.display().to_string()),
-            ("audit-log-mode", "blocking"),
-            ("shutdown-delay-duration", "0s"),
-            // A watch would keep a polite shutdown waiting for a minute.
-            ("shutdown-watch-termination-grace-period", "0s"),
-        ]),
+        args: [
+            args(&[
+                ("etcd-servers", &format!("http://{}", loopback(etcd))),
+                ("bind-address", "127.0.0.1"),
+                ("secure-port", &port.to_string()),
+                ("cert-dir", &folder.display().to_string()),
+                ("anonymous-auth", "false"),
+                ("token-auth-file", &file("tokens.csv")),
+                ("service-account-key-file", &file("sa.pub")),
+                ("service-account-signing-key-file", &file("sa.key")),
+                ("service-account-issuer", "https://kubernetes.default.svc"),
+                ("service-cluster-ip-range", "10.0.0.0/24"),
+                ("endpoint-reconciler-type", "none"),
+                ("audit-policy-file", &file("audit-policy.yaml")),
+                ("audit-log-path", &audit_log.display().to_string()),
+                ("audit-log-mode", "blocking"),
+                ("shutdown-delay-duration", "0s"),
+                // A watch would keep a polite shutdown waiting for a minute.
+                ("shutdown-watch-termination-grace-period", "0s"),
+            ]),
+            args(&of_node),
+        ]
+        .concat(),
         env: Vec::new(),
         port: Some(port),
         probe: Probe::Listens(loopback(port)),
@@ -134,7 +177,13 @@ pub(crate) async fn wait_ready(core: &Core) -> Result<()> {
 
 pub(crate) async fn start_controller_manager(core: &Core) -> Result<()> {
     let port = core.choose_port(CONTROLLER_MANAGER)?;
-    let key = core.state_dir().join("kube-apiserver/sa.key");
+    let folder = core.state_dir().join(API_SERVER);
+    let (key, authority) = (folder.join("sa.key"), folder.join("apiserver.crt"));
+    let mut controllers = CONTROLLERS.to_vec();
+    if core.options.has(Part::Node) {
+        controllers.extend(CONTROLLERS_OF_PODS);
+    }
+    let controllers = controllers.join(",");
     let launch = Launch {
         name: CONTROLLER_MANAGER.into(),
         program: core.program(Program::KubeControllerManager).await?,
@@ -155,11 +204,8 @@ pub(crate) async fn start_controller_manager(core: &Core) -> Result<()> {
                 "service-account-private-key-file",
                 &key.display().to_string(),
             ),
-            (
-                "controllers",
-                "namespace-controller,garbage-collector-controller,\
-                 serviceaccount-controller,clusterrole-aggregation-controller",
-            ),
+            ("root-ca-file", &authority.display().to_string()),
+            ("controllers", &controllers),
         ]),
         env: Vec::new(),
         port: Some(port),
@@ -182,7 +228,7 @@ fn http_get(path: &str) -> Result<http::Request<Vec<u8>>> {
     Ok(http::Request::get(path).body(Vec::new())?)
 }
 
-fn args(pairs: &[(&str, &str)]) -> Vec<String> {
+pub(crate) fn args(pairs: &[(&str, &str)]) -> Vec<String> {
     pairs
         .iter()
         .map(|(name, value)| format!("--{name}={value}"))

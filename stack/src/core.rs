@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::mpsc;
 
 use crate::{
-    obtain,
+    kuadrant, obtain,
     options::Options,
     persona::Tokens,
     pin::Program,
@@ -147,6 +147,7 @@ impl Core {
         for process in lock(&self.processes).drain(..).rev() {
             process.kill();
         }
+        crate::leftovers::end_marked(self.state_dir());
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) -> Result<()> {
@@ -214,10 +215,12 @@ impl Core {
 
     /// The private network if one is permitted, else that of the machine.
     pub(crate) fn enter_private_room(&self) -> Arc<Room> {
-        let room = self.private.get_or_init(|| match Room::private() {
-            Ok(room) => Arc::new(room),
-            Err(_) => self.shared_room(),
-        });
+        let room = self
+            .private
+            .get_or_init(|| match Room::private(&[kuadrant::SOCKETS], &[]) {
+                Ok(room) => Arc::new(room),
+                Err(_) => self.shared_room(),
+            });
         Arc::clone(room)
     }
 

@@ -19,7 +19,11 @@ static UNREACHABLE: AtomicBool = AtomicBool::new(false);
 pub(crate) async fn program(program: Program, target: &Path, progress: Progress) -> Result<()> {
     let (arch, version) = (go_arch(), program.version());
     match program {
-        Program::KubeApiserver | Program::KubeControllerManager | Program::Kubectl => {
+        Program::KubeApiserver
+        | Program::KubeControllerManager
+        | Program::Kubectl
+        | Program::KubeScheduler
+        | Program::Kubelet => {
             let name = program.name();
             let url = format!("https://dl.k8s.io/{version}/bin/linux/{arch}/{name}");
             let published = text(&format!("{url}.sha256")).await?;
@@ -58,6 +62,13 @@ pub(crate) async fn program(program: Program, target: &Path, progress: Progress)
                 .step(&format!("download {program}"), archive.take(target))
                 .await?;
         }
+        Program::Containerd
+        | Program::ContainerdShim
+        | Program::Ctr
+        | Program::Bridge
+        | Program::Loopback
+        | Program::HostLocal => bail!("its project publishes it among others only"),
+        Program::Pause => bail!("it is our own"),
         Program::Authorino | Program::KuadrantOperator | Program::PlanPolicy => {
             bail!("its project publishes images only");
         }

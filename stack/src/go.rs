@@ -28,7 +28,7 @@ pub(crate) async fn build(
             let output = command(&go)
                 .current_dir(modules().join(module))
                 .args(["build", "-trimpath", "-buildvcs=false", "-mod=readonly"])
-                .args(["-ldflags", &program.ldflags()])
+                .args(["-ldflags", &program.ldflags(), "-tags", program.tags()])
                 .arg("-o")
                 .arg(target)
                 .arg(package)

@@ -24,6 +24,9 @@ use crate::{
 /// The namespace of Kuadrant, where enforcement Secrets live.
 pub const NAMESPACE: &str = "kuadrant-system";
 
+/// Where the operator talks to its extensions, under a name that cannot be changed.
+pub(crate) const SOCKETS: &str = "/tmp/kuadrant";
+
 pub(crate) const OPERATOR: &str = "kuadrant-operator";
 pub(crate) const AUTHORINO: &str = "authorino";
 /// The port of Authorino's gRPC service, as reached from the machine.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 
 use crate::{
+    cgroup,
     proc::{self, Identity},
     state::State,
 };
@@ -46,11 +47,12 @@ pub fn end(state_dir: &Path) -> Result<usize> {
     Ok(found.len())
 }
 
-/// Kills what carries the mark of this folder.
+/// Kills what carries the mark of this folder, and the containers of its node, which do not.
 pub(crate) fn end_marked(state_dir: &Path) {
     for process in proc::marked(state_dir) {
         process.signal(Signal::SIGKILL);
     }
+    cgroup::end(state_dir);
 }
 
 fn gone_within(process: Identity, patience: Duration) -> bool {

@@ -25,11 +25,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Everything there is.
+    /// Everything that needs no root.
     pub fn everything(state_dir: impl Into<PathBuf>) -> Self {
         Self {
             state_dir: state_dir.into(),
-            parts: Part::ALL.to_vec(),
+            parts: Part::ALL
+                .into_iter()
+                .filter(|part| part.is_usual())
+                .collect(),
             foreign_crds: true,
             policies: true,
             devportal: None,

@@ -1,4 +1,4 @@
-//! Which parts of the stack can be left out?
+//! Which parts of the stack can be left out, or taken along?
 
 use std::{fmt, str::FromStr};
 
@@ -26,11 +26,14 @@ pub enum Part {
     Sample,
     /// Backstage, with our plugins and the people of the demo.
     Backstage,
+    /// A node: scheduler, kubelet and containerd, so that pods run. Only on request,
+    /// for it needs root.
+    Node,
 }
 
 impl Part {
     /// Every part, in the order of starting.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ControlPlane,
         Self::ControllerManager,
         Self::Kuadrant,
@@ -39,7 +42,13 @@ impl Part {
         Self::Portal,
         Self::Sample,
         Self::Backstage,
+        Self::Node,
     ];
+
+    /// Whether it starts when nobody says which parts are wanted.
+    pub const fn is_usual(self) -> bool {
+        !matches!(self, Self::Node)
+    }
 
     /// As people write it on the command line.
     pub const fn name(self) -> &'static str {
@@ -52,6 +61,7 @@ impl Part {
             Self::Portal => "portal",
             Self::Sample => "sample",
             Self::Backstage => "backstage",
+            Self::Node => "node",
         }
     }
 
@@ -66,6 +76,17 @@ impl Part {
                 Program::PlanPolicy,
             ],
             Self::Gateway => &[Program::Envoy],
+            Self::Node => &[
+                Program::KubeScheduler,
+                Program::Kubelet,
+                Program::Containerd,
+                Program::ContainerdShim,
+                Program::Ctr,
+                Program::Bridge,
+                Program::Loopback,
+                Program::HostLocal,
+                Program::Pause,
+            ],
             Self::Controller | Self::Portal | Self::Sample | Self::Backstage => &[],
         }
     }

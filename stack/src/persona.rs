@@ -32,11 +32,13 @@ pub enum Persona {
     Portal,
     /// Backstage's back end, with the rights it has in a cluster.
     Backstage,
+    /// The kubelet of the node, with the rights it has in a cluster.
+    Node,
 }
 
 impl Persona {
     /// Everyone.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ClusterAdmin,
         Self::Consumer,
         Self::OtherConsumer,
@@ -46,6 +48,7 @@ impl Persona {
         Self::Controller,
         Self::Portal,
         Self::Backstage,
+        Self::Node,
     ];
 
     /// The name of the context and of the kubeconfig.
@@ -60,6 +63,7 @@ impl Persona {
             Self::Controller => "controller",
             Self::Portal => "portal",
             Self::Backstage => "backstage",
+            Self::Node => "node",
         }
     }
 
@@ -69,6 +73,7 @@ impl Persona {
             Self::Controller => "system:serviceaccount:kuadrant-system:devportal-controller",
             Self::Portal => "system:serviceaccount:kuadrant-system:devportal-server",
             Self::Backstage => "system:serviceaccount:backstage:devportal-backstage",
+            Self::Node => "system:node:localhost",
             other => other.name(),
         }
     }
@@ -86,6 +91,7 @@ impl Persona {
                 "system:serviceaccounts:kuadrant-system",
             ],
             Self::Backstage => &["system:serviceaccounts", "system:serviceaccounts:backstage"],
+            Self::Node => &["system:nodes"],
         }
     }
 

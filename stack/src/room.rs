@@ -3,13 +3,14 @@
 //! A room is a thread, and what it starts inherits its network. The shared room
 //! has the machine's network; a private one has a loopback of its own, so that
 //! programs which listen on all interfaces are reached only through a relay,
-//! and a `/tmp/kuadrant` of its own, where kuadrant-operator puts its sockets
-//! under names that cannot be changed.
+//! and its own content of folders whose names cannot be changed. What is mounted
+//! and connected in there ends with the last process in there.
 //!
 //! The thread lives as long as the room: `setpriv --pdeathsig` ties a child to
 //! the thread that started it, not to the process.
 
 use std::{
+    net::Ipv4Addr,
     sync::mpsc,
     thread::{self, JoinHandle},
 };
@@ -20,9 +21,6 @@ use nix::{
     sched::CloneFlags,
 };
 use tokio::sync::oneshot;
-
-/// Where kuadrant-operator talks to its extensions.
-const SOCKETS: &str = "/tmp/kuadrant";
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -40,13 +38,17 @@ impl Room {
         Self::enter(false, || Ok(()))
     }
 
-    /// A room with a network of its own; fails where this is not permitted.
-    pub(crate) fn private() -> Result<Self> {
-        Self::enter(true, || {
+    /// A room with a network of its own, where these folders are empty and these
+    /// addresses are its own; fails where this is not permitted.
+    pub(crate) fn private(
+        folders: &'static [&'static str],
+        addresses: &'static [Ipv4Addr],
+    ) -> Result<Self> {
+        Self::enter(true, move || {
             nix::sched::unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
                 .context("a network namespace of its own is not permitted")?;
-            hide_sockets().context("cannot hide /tmp/kuadrant from other stacks")?;
-            raise_loopback().context("cannot raise the loopback of a network namespace")
+            hide(folders).context("cannot hide folders from other stacks")?;
+            raise_loopback(addresses).context("cannot raise the loopback of a network namespace")
         })
     }
 
@@ -115,22 +117,19 @@ impl Drop for Room {
     }
 }
 
-/// Lays an empty folder over [`SOCKETS`], for this thread and what it starts.
-fn hide_sockets() -> Result<()> {
-    std::fs::create_dir_all(SOCKETS)?;
+/// Lays an empty folder over each of these, for this thread and what it starts.
+fn hide(folders: &[&str]) -> Result<()> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
-    mount(
-        Some("tmpfs"),
-        SOCKETS,
-        Some("tmpfs"),
-        MsFlags::empty(),
-        none,
-    )?;
+    for folder in folders {
+        std::fs::create_dir_all(folder)?;
+        let tmpfs = Some("tmpfs");
+        mount(tmpfs, *folder, tmpfs, MsFlags::empty(), none)?;
+    }
     Ok(())
 }
 
-fn raise_loopback() -> Result<()> {
+fn raise_loopback(addresses: &[Ipv4Addr]) -> Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -143,6 +142,10 @@ fn raise_loopback() -> Result<()> {
                 .set(rtnetlink::LinkUnspec::new_with_index(1).up().build())
                 .execute()
                 .await?;
+            for address in addresses {
+                let adding = handle.address().add(1, (*address).into(), 32);
+                adding.execute().await?;
+            }
             connection.abort();
             Ok(())
         })
@@ -155,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_listens_in_a_private_room_is_not_heard_outside() {
-        let Ok(room) = Room::private() else {
+        let Ok(room) = Room::private(&[], &[]) else {
             return; // not permitted here
         };
         let listener = room

@@ -14,6 +14,7 @@ use crate::{
     ours,
     part::Part,
     persona::Persona,
+    pods,
     port::loopback,
     process::{Death, Launch},
     state::Phase,
@@ -185,6 +186,11 @@ impl Stack {
         Ok(())
     }
 
+    /// Kills all processes of a pod on the node, as a crash would.
+    pub fn kill_pod(&self, uid: &str) -> Result<()> {
+        crate::cgroup::kill_pod(&self.core.options.state_dir, uid)
+    }
+
     /// Halts a process, as a machine that hangs would, until [`Stack::go_on`].
     pub fn halt(&self, name: &str) -> Result<()> {
         self.core.find_process(name)?.halt();
@@ -231,6 +237,9 @@ impl Stack {
     }
 
     async fn wind_down(&mut self, phase: Phase) -> Result<()> {
+        if self.core.options.has(Part::Node) {
+            pods::end(&self.core).await;
+        }
         self.core.stop_all_but(&CONTROL_PLANE).await;
         if let Some(runtime) = self.background.take() {
             // Our own watches would keep the API server from leaving.
@@ -252,6 +261,9 @@ impl Drop for Stack {
 
 async fn bring_up(core: &Core) -> Result<()> {
     let (options, progress) = (&core.options, core.options.progress);
+    if options.has(Part::Node) {
+        pods::permitted()?;
+    }
     for part in Part::ALL.into_iter().filter(|part| options.has(*part)) {
         obtain::all(part.programs(), progress).await?;
     }
@@ -326,6 +338,9 @@ async fn bring_up(core: &Core) -> Result<()> {
         progress
             .step("Backstage", backstage::start(core, &workspace))
             .await?;
+    }
+    if options.has(Part::Node) {
+        progress.step("a node", pods::start(core)).await?;
     }
     core.change(|state| state.phase = Phase::Running)
 }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use devportal_stack::{Program, Progress, Workspace, cache_root, foreign_crds, obtain};
+use devportal_stack::{
+    Part, Program, Progress, Workspace, cache_root, foreign_crds, node_permitted, obtain,
+};
 
 use crate::command::{Expect, Step};
 
@@ -197,7 +199,11 @@ fn deny() -> Result<Vec<Step>> {
 
 /// Everything the journeys run, so that a first test does not wait for a build.
 async fn fetch(progress: Progress) -> Result<()> {
-    obtain(&Program::ALL, progress).await?;
+    let mut programs = Program::ALL.to_vec();
+    if node_permitted().is_err() {
+        programs.retain(|program| !Part::Node.programs().contains(program));
+    }
+    obtain(&programs, progress).await?;
     foreign_crds(progress).await?;
     Workspace::obtain(progress).await?;
     Ok(())

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use devportal_stack::{Progress, cargo, repository};
+use devportal_stack::{Progress, cargo, load_image, repository};
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -27,6 +27,7 @@ const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 Examples:
   cargo xtask image
   cargo xtask image --output /tmp/devportal --tag 0.1.0
+  cargo xtask image --load              for the pods of cargo xtask up --with node
   skopeo copy oci:target/image:0.1.0 docker://registry.example.com/devportal:0.1.0
   ctr -n k8s.io images import target/image.tar")]
 pub(crate) struct Arguments {
@@ -42,9 +43,12 @@ pub(crate) struct Arguments {
     /// Also unpack it with umoci and run it with runc, as root.
     #[arg(long)]
     run: bool,
+    /// Also load it into the node of the stack, as localhost/devportal.
+    #[arg(long)]
+    load: bool,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let target = target().await?;
     let source = source().await?;
     let what = format!("build devportal for {target}");
@@ -63,6 +67,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     fs::write(&archive, image.archive()?)?;
     if arguments.run {
         trial::run(&arguments.output, &arguments.tag).await?;
+    }
+    if arguments.load {
+        load_image(dir, &archive, "localhost/devportal", Progress::detect()).await?;
     }
     println!(
         "{}:{} {}\n{:.1} MiB compressed, the program {:.1} MiB\n{}",

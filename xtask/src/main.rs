@@ -111,7 +111,7 @@ async fn main() -> ExitCode {
         Verb::Bench { arguments } => bench::run(&arguments).await,
         Verb::Gen { check } => generate::run(check).await.map(|()| ExitCode::SUCCESS),
         Verb::Chart => chart::run().await,
-        Verb::Image(arguments) => image::run(&arguments).await,
+        Verb::Image(arguments) => image::run(&dir, &arguments).await,
         Verb::Yarn { arguments } => yarn::run(&arguments).await,
         Verb::Planted(arguments) => planted::run(&arguments).await,
         Verb::Ci(arguments) => check::ci(&arguments).await,

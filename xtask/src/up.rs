@@ -14,7 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use devportal_stack::{
-    Options, Part, Phase, Program, Progress, Stack, State, end_leftovers, obtain_program, seconds,
+    Options, Part, Phase, Program, Progress, Stack, State, end_leftovers, node_permitted,
+    obtain_program, seconds,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -22,11 +23,13 @@ use crate::{status, story};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Parts: control-plane, controller-manager, kuadrant, gateway, controller, sample.
+Parts: control-plane, controller-manager, kuadrant, gateway, controller, portal, sample,
+backstage; and node, which starts on request only and needs root.
 
 Examples:
   cargo xtask up --without controller   run your own: cargo run -p devportal -- controller
   cargo xtask up --only control-plane   etcd and the API server
+  cargo xtask up --with node            pods run too; images: cargo xtask image --load
   DEVPORTAL_STACK_BIN=~/bin cargo xtask up   take ready binaries from a folder")]
 pub(crate) struct Arguments {
     /// Return when everything is ready; the stack stays in the background.
@@ -43,6 +46,14 @@ pub(crate) struct Arguments {
     /// Leave these parts out.
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     without: Vec<Part>,
+    /// Start these parts too, which are not started otherwise.
+    #[arg(
+        long,
+        value_name = "PART",
+        value_delimiter = ',',
+        conflicts_with = "only"
+    )]
+    with: Vec<Part>,
     /// Run as the supervisor that `--detach` starts.
     #[arg(long, hide = true)]
     supervise: bool,
@@ -52,12 +63,25 @@ impl Arguments {
     fn parts(&self) -> Vec<Part> {
         Part::ALL
             .into_iter()
-            .filter(|part| match self.only.iter().max() {
-                // Each part needs the ones before it, but not the controllers.
-                Some(_) => self.only.contains(part) || *part == Part::ControlPlane,
-                None => !self.without.contains(part),
+            .filter(|part| {
+                if self.only.is_empty() {
+                    let is_wanted = part.is_usual() || self.with.contains(part);
+                    is_wanted && !self.without.contains(part)
+                } else {
+                    self.only.contains(part) || self.needs(*part)
+                }
             })
             .collect()
+    }
+
+    /// Whether what is named by `--only` needs a part. All need the ones before them, but
+    /// not the controllers, unless pods are to be made.
+    fn needs(&self, part: Part) -> bool {
+        match part {
+            Part::ControlPlane => true,
+            Part::ControllerManager => self.only.contains(&Part::Node),
+            _ => false,
+        }
     }
 }
 
@@ -66,6 +90,9 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         println!("The stack already runs:\n");
         status::print_table(dir)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.parts().contains(&Part::Node) {
+        node_permitted()?;
     }
     if arguments.detach {
         return detach(dir, arguments).await;
@@ -179,6 +206,7 @@ async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     for (flag, parts) in [
         ("--only", &arguments.only),
         ("--without", &arguments.without),
+        ("--with", &arguments.with),
     ] {
         for part in parts {
             command.args([flag, part.name()]);
@@ -243,8 +271,18 @@ mod tests {
     }
 
     #[test]
-    fn without_words_everything_starts() {
-        assert_eq!(parts(&[]), Part::ALL);
+    fn without_words_everything_starts_that_needs_no_root() {
+        let usual = Part::ALL.into_iter().filter(|part| *part != Part::Node);
+        assert_eq!(parts(&[]), usual.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_node_is_taken_along_on_request_with_what_it_needs() {
+        assert_eq!(parts(&["--with", "node"]), Part::ALL);
+        assert_eq!(
+            parts(&["--only", "node"]),
+            [Part::ControlPlane, Part::ControllerManager, Part::Node]
+        );
     }
 
     #[test]

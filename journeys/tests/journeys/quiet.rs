@@ -42,8 +42,17 @@ impl Quiet {
 
     /// The same with these arguments for the controller.
     pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
+        Self::start_parts(&[Part::Controller], arguments).await
+    }
+
+    /// The same with a node for a controller that the story brings.
+    pub(crate) async fn start_with_node() -> Result<Self> {
+        Self::start_parts(&[Part::ControllerManager, Part::Node], &[]).await
+    }
+
+    async fn start_parts(parts: &[Part], arguments: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let mut options = Options::control_plane(dir.path()).with(&[Part::Controller]);
+        let mut options = Options::control_plane(dir.path()).with(parts);
         options.foreign_crds = true;
         options.controller_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
         let stack = Stack::start(options).await?;
@@ -51,6 +60,11 @@ impl Quiet {
         let quiet = Self { stack, admin, dir };
         quiet.furnish().await?;
         Ok(quiet)
+    }
+
+    /// Where the stack keeps its files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     async fn furnish(&self) -> Result<()> {

@@ -1,11 +1,13 @@
 //go:build tools
 
-// Package kubernetes pins the control plane of the local stack.
+// Package kubernetes pins the control plane and the node of the local stack.
 package kubernetes
 
 import (
 	_ "go.etcd.io/etcd/server/v3"
 	_ "k8s.io/kubernetes/cmd/kube-apiserver"
 	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
+	_ "k8s.io/kubernetes/cmd/kube-scheduler"
 	_ "k8s.io/kubernetes/cmd/kubectl"
+	_ "k8s.io/kubernetes/cmd/kubelet"
 )

@@ -9,6 +9,7 @@ mod faults;
 mod gateway;
 mod generated;
 mod names;
+mod node;
 mod operate;
 mod portal;
 mod product;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Story> {
         delivery::stories(),
         faults::stories(),
         names::stories(),
+        node::stories(),
         operate::stories(),
         portal::stories(),
         product::stories(),

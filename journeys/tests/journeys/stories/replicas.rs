@@ -26,7 +26,8 @@ async fn two() -> Result<Quiet> {
     Ok(quiet)
 }
 
-async fn holder(quiet: &Quiet) -> Result<String> {
+/// Who leads, as the lease names it.
+pub(super) async fn holder(quiet: &Quiet) -> Result<String> {
     let leases: Api<Lease> = Api::namespaced(quiet.admin.clone(), devportal_stack::NAMESPACE);
     let lease = leases.get("6dd6d79d.kuadrant.io").await?;
     lease

@@ -1,0 +1,3 @@
+module devportal.local/stack/pause
+
+go 1.26.0
