@@ -19,7 +19,9 @@ use devportal_api::foreign::Kuadrant;
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, RouteId, SecretId};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::table::Taken;
-use devportal_mirror::{Credential, Difference, Fingerprint, Index, Kind, Stray, Table, Texts};
+use devportal_mirror::{
+    Credential, Difference, Fingerprint, FoldingMap, Index, Kind, Stray, Table, Texts,
+};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,7 +53,7 @@ pub struct World {
     strays: Table<Stray>,
     around: Surroundings,
     /// The Secrets that keys refer to.
-    sources: HashMap<SecretId, Source>,
+    sources: FoldingMap<SecretId, Source>,
     openapi: HashMap<String, OpenApiAnswer>,
     /// The texts of those that a product's status lacks yet, and of others while there
     /// is room.
@@ -121,7 +123,7 @@ impl World {
             credentials: Table::folding(open),
             strays: Table::default(),
             around: Surroundings::default(),
-            sources: HashMap::new(),
+            sources: FoldingMap::new(open),
             openapi: HashMap::new(),
             texts: Texts::new(TEXTS),
             unshown: HashMap::new(),
@@ -158,6 +160,7 @@ impl World {
     /// whatever referred to the object before or refers to it now.
     pub fn observe(&mut self, change: Change) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
+        self.trim();
         match change {
             Change::Product(told) => {
                 let taken = self.products.take(told);
@@ -218,6 +221,15 @@ impl World {
         dirty
     }
 
+    /// Folds objects that were looked at, where more are open than need be.
+    fn trim(&mut self) {
+        self.keys.trim();
+        self.requests.trim();
+        self.approvals.trim();
+        self.credentials.trim();
+        self.sources.trim();
+    }
+
     /// What each difference bears on; later everything, where more or less is known of
     /// the kind than before.
     fn follow<K: Kind>(
@@ -241,7 +253,7 @@ impl World {
         match need {
             Need::Secret(id) => {
                 self.sources_by_value.set(id, []);
-                self.sources.remove(id).is_some()
+                self.sources.remove(id)
             }
             Need::OpenApi(url) => self.openapi.remove(url).is_some(),
             Need::Oidc(issuer) => self.oidc.remove(issuer).is_some(),
@@ -252,11 +264,7 @@ impl World {
     /// have not.
     pub fn settle(&mut self, id: &Id, unsettled: &BTreeSet<Group>) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
-        // Deciding has looked at some.
-        self.keys.trim();
-        self.requests.trim();
-        self.approvals.trim();
-        self.credentials.trim();
+        self.trim();
         self.brakes.settle(id, unsettled);
         if !unsettled.contains(&Group::Record) {
             self.records_tried(id, Group::Record, false, &mut dirty);

@@ -2,13 +2,14 @@
 //! of its kind do not: it is folded, which is JSON compressed beside a dictionary of
 //! its like, and unfolded when it is asked for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lz4_flex::block::{compress_with_dict, decompress_with_dict};
-
-use crate::kind::{Kept, Kind, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// How long a dictionary may be, in bytes: some objects.
 const DICTIONARY: usize = 8 << 10;
@@ -16,10 +17,28 @@ const DICTIONARY: usize = 8 << 10;
 /// time, so that objects that changed their looks are soon like their dictionary again.
 const FIRST: usize = 16;
 
-/// What is kept of an object: open, folded or both.
-pub(crate) struct Foldable<K: Kind> {
-    version: Version,
-    open: OnceLock<K::Kept>,
+/// What can be folded.
+pub trait Fold: Sized {
+    /// As text; `None` where that cannot be, and it stays open.
+    fn fold(&self) -> Option<Vec<u8>>;
+    /// The same again, from its own text.
+    fn unfold(text: &[u8]) -> Option<Self>;
+}
+
+impl<T: Serialize + DeserializeOwned> Fold for Arc<T> {
+    fn fold(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(&**self).ok()
+    }
+
+    fn unfold(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok().map(Self::new)
+    }
+}
+
+/// Something that is open, folded or both.
+pub(crate) struct Foldable<V> {
+    /// Behind a pointer, so that it takes no room while it is folded.
+    open: OnceLock<Box<V>>,
     folded: Option<Box<Folded>>,
 }
 
@@ -31,33 +50,26 @@ struct Folded {
     dictionary: Arc<[u8]>,
 }
 
-impl<K: Kind> Foldable<K> {
-    pub(crate) fn new(kept: K::Kept) -> Self {
+impl<V: Fold> Foldable<V> {
+    pub(crate) fn new(value: V) -> Self {
         Self {
-            version: kept.version(),
-            open: OnceLock::from(kept),
+            open: OnceLock::from(Box::new(value)),
             folded: None,
         }
     }
 
-    pub(crate) fn version(&self) -> Version {
-        self.version
-    }
-
-    /// What is kept, unfolded if need be.
-    pub(crate) fn get(&self) -> &K::Kept {
+    /// What it is, unfolded if need be.
+    pub(crate) fn get(&self) -> &V {
         self.open.get_or_init(|| {
-            let folded = self.folded.as_deref();
-            folded
-                .and_then(Folded::unfold::<K>)
-                .expect("what was folded unfolds: nobody else has had the bytes")
+            let unfolded = self.folded.as_deref().and_then(Folded::unfold);
+            Box::new(unfolded.expect("what was folded unfolds: nobody else has had the text"))
         })
     }
 
-    /// What is kept.
-    pub(crate) fn into_kept(self) -> K::Kept {
+    /// What it is.
+    pub(crate) fn into_inner(self) -> V {
         self.get();
-        self.open.into_inner().expect("it was just unfolded")
+        *self.open.into_inner().expect("it was just unfolded")
     }
 
     fn is_open(&self) -> bool {
@@ -65,44 +77,49 @@ impl<K: Kind> Foldable<K> {
     }
 }
 
-impl<K: Kind> Clone for Foldable<K> {
+impl<V: Clone> Clone for Foldable<V> {
     fn clone(&self) -> Self {
         Self {
-            version: self.version,
             open: self.open.clone(),
             folded: self.folded.clone(),
         }
     }
 }
 
-impl<K: Kind> fmt::Debug for Foldable<K> {
+/// What is open: to unfold all for a debug print would open all.
+impl<V: fmt::Debug> fmt::Debug for Foldable<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
+        match self.open.get() {
+            Some(value) => value.fmt(f),
+            None => f.write_str("folded"),
+        }
     }
 }
 
 impl Folded {
-    fn unfold<K: Kind>(&self) -> Option<K::Kept> {
+    fn unfold<V: Fold>(&self) -> Option<V> {
         let text = decompress_with_dict(&self.bytes, self.length, &self.dictionary).ok()?;
-        K::unfold(&text)
+        V::unfold(&text)
     }
 }
 
-/// Folds the objects of a table, those first that were opened first.
+/// Folds what was opened first.
 #[derive(Debug)]
-pub(crate) struct Folder<K: Kind> {
+pub(crate) struct Folder<I> {
     /// How many may be open.
     limit: usize,
     /// Those that were opened, the first in front. Some may be folded or gone by now.
-    opened: Mutex<VecDeque<K::Id>>,
+    opened: Mutex<VecDeque<I>>,
     dictionary: Arc<[u8]>,
-    /// The text of the last that were folded.
+    /// The texts that were folded last, of which the next dictionary is made.
     last: VecDeque<Vec<u8>>,
+    /// How many were folded.
     count: usize,
+    /// How many must be until the next dictionary is made.
     next: usize,
 }
 
-impl<K: Kind> Folder<K> {
+impl<I: Clone> Folder<I> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -114,41 +131,39 @@ impl<K: Kind> Folder<K> {
         }
     }
 
-    /// What is kept of an object that is looked at.
-    pub(crate) fn open<'a>(&self, id: &K::Id, object: &'a Foldable<K>) -> &'a K::Kept {
-        if !object.is_open() {
+    /// Something that is looked at.
+    pub(crate) fn open<'a, V: Fold>(&self, id: &I, value: &'a Foldable<V>) -> &'a V {
+        if !value.is_open() {
             self.note(id);
         }
-        object.get()
+        value.get()
     }
 
-    /// An object is open.
-    pub(crate) fn note(&self, id: &K::Id) {
+    /// Something is open.
+    pub(crate) fn note(&self, id: &I) {
         self.opened().push_back(id.clone());
     }
 
     /// The next that is to be folded, if too many are open.
-    pub(crate) fn next(&mut self) -> Option<K::Id> {
-        let opened = self
-            .opened
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn next(&mut self) -> Option<I> {
+        let opened = self.opened.get_mut();
+        let opened = opened.unwrap_or_else(PoisonError::into_inner);
         (opened.len() > self.limit).then(|| opened.pop_front())?
     }
 
-    pub(crate) fn fold(&mut self, object: &mut Foldable<K>) {
-        if object.folded.is_none() {
-            let Some(text) = object.open.get().and_then(K::fold) else {
+    pub(crate) fn fold<V: Fold>(&mut self, value: &mut Foldable<V>) {
+        if value.folded.is_none() {
+            let Some(text) = value.open.get().and_then(|it| it.fold()) else {
                 return;
             };
-            object.folded = Some(Box::new(Folded {
+            value.folded = Some(Box::new(Folded {
                 bytes: compress_with_dict(&text, &self.dictionary).into(),
                 length: text.len(),
                 dictionary: Arc::clone(&self.dictionary),
             }));
             self.learn(text);
         }
-        object.open.take();
+        value.open.take();
     }
 
     fn learn(&mut self, text: Vec<u8>) {
@@ -166,7 +181,122 @@ impl<K: Kind> Folder<K> {
         }
     }
 
-    fn opened(&self) -> std::sync::MutexGuard<'_, VecDeque<K::Id>> {
+    fn opened(&self) -> MutexGuard<'_, VecDeque<I>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A map that keeps so many of its values open, once [`trim`](Self::trim)med, and folds
+/// all others.
+#[derive(Debug)]
+pub struct FoldingMap<I, V> {
+    entries: HashMap<I, Foldable<V>>,
+    folder: Folder<I>,
+}
+
+impl<I: Clone + Eq + Hash, V: Fold> FoldingMap<I, V> {
+    /// One that keeps so many open.
+    pub fn new(open: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            folder: Folder::new(open),
+        }
+    }
+
+    /// The value of a key.
+    pub fn get(&self, id: &I) -> Option<&V> {
+        Some(self.folder.open(id, self.entries.get(id)?))
+    }
+
+    /// Gives a key another value.
+    pub fn insert(&mut self, id: I, value: V) {
+        self.folder.note(&id);
+        self.entries.insert(id, Foldable::new(value));
+    }
+
+    /// Whether there was one.
+    pub fn remove(&mut self, id: &I) -> bool {
+        self.entries.remove(id).is_some()
+    }
+
+    /// Folds what was opened first, where more is open than was said.
+    pub fn trim(&mut self) {
+        while let Some(id) = self.folder.next() {
+            if let Some(value) = self.entries.get_mut(&id) {
+                self.folder.fold(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn open(map: &FoldingMap<u32, Arc<Value>>) -> usize {
+        map.entries.values().filter(|it| it.is_open()).count()
+    }
+
+    fn size(map: &FoldingMap<u32, Arc<Value>>, id: u32) -> usize {
+        let folded = map.entries[&id].folded.as_ref();
+        folded.map(|it| it.bytes.len()).unwrap_or_default()
+    }
+
+    fn object(id: u32) -> Arc<Value> {
+        let text = "what all of them say, each time in the same words, and more of that";
+        Arc::new(json!({"uid": id, "status": {"message": text}}))
+    }
+
+    #[test]
+    fn what_was_looked_at_first_is_folded_first_and_is_what_it_was() {
+        let mut map = FoldingMap::new(2);
+        for id in 0..100 {
+            map.insert(id, object(id));
+            map.trim();
+            assert!(open(&map) <= 2);
+        }
+        assert!(size(&map, 50) < 20, "{}", size(&map, 50));
+        for id in 0..100 {
+            assert_eq!(map.get(&id), Some(&object(id)));
+        }
+        map.trim();
+        assert_eq!(open(&map), 2);
+        assert!(map.entries[&97].is_open(), "98 and 99 were open before");
+        assert!(map.remove(&7) && map.get(&7).is_none());
+    }
+
+    #[test]
+    fn a_new_value_takes_the_place_of_a_folded_one() {
+        let mut map = FoldingMap::new(0);
+        for id in [1, 1, 2, 1] {
+            map.insert(1, object(id));
+            map.trim();
+            assert_eq!(map.get(&1), Some(&object(id)));
+        }
+        map.trim();
+        assert_eq!(open(&map), 0);
+        assert_eq!(map.get(&1), Some(&object(1)));
+    }
+
+    #[test]
+    fn objects_that_change_their_looks_find_a_dictionary_of_their_like() {
+        let mut map = FoldingMap::new(0);
+        let other = |id: u32| {
+            let words = "other words that the first of them had never heard of before these came";
+            Arc::new(json!({"uid": id, "status": {"later": words}}))
+        };
+        for id in 0..40 {
+            map.insert(id, object(id));
+            map.trim();
+        }
+        for id in 100..200 {
+            map.insert(id, other(id));
+            map.trim();
+        }
+        assert!(size(&map, 100) > 60, "it was the first");
+        assert!(size(&map, 199) < 20, "{}", size(&map, 199));
+        assert_eq!(map.get(&3), Some(&object(3)));
+        assert_eq!(map.get(&100), Some(&other(100)));
     }
 }

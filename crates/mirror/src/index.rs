@@ -15,7 +15,10 @@ pub struct Index<R, T> {
 #[derive(Clone, Debug)]
 enum Set<I> {
     One(I),
-    /// Behind one pointer, so that it takes no room in the set of one.
+    #[expect(
+        clippy::box_collection,
+        reason = "behind one pointer it takes no room in a set of one"
+    )]
     Many(Box<BTreeSet<I>>),
 }
 

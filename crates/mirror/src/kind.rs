@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::fold::Fold;
 use crate::read::{Flaw, Read, read};
 use crate::secret::{Lens, SecretFacts};
 use crate::text::Digest;
@@ -56,17 +57,6 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
         None
     }
 
-    /// What is kept, as text from which [`unfold`](Self::unfold) makes the same; `None`
-    /// where it is not to be folded.
-    fn fold(_kept: &Self::Kept) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// What is kept, from what [`fold`](Self::fold) made of it.
-    fn unfold(_text: &[u8]) -> Option<Self::Kept> {
-        None
-    }
-
     /// The last spec that could be read, in an object whose spec cannot be.
     fn with_last_spec(_last: &Self::Kept, _flaw: &Flaw) -> Option<Self::Kept> {
         None
@@ -74,7 +64,7 @@ pub trait Kind: Debug + Sized + Send + Sync + 'static {
 }
 
 /// What is kept of an object: it has a UID and a version.
-pub trait Kept: Clone + Debug + Send + Sync + 'static {
+pub trait Kept: Clone + Debug + Fold + Send + Sync + 'static {
     /// The object's UID.
     fn uid(&self) -> &str;
     /// Which version of the object it is.
@@ -96,7 +86,7 @@ impl Version {
 
 impl<K> Kept for Arc<K>
 where
-    K: Resource<DynamicType = ()> + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     fn uid(&self) -> &str {
         self.meta().uid.as_deref().unwrap_or_default()
@@ -139,19 +129,6 @@ macro_rules! whole {
     )*};
 }
 
-/// There is one of each for every key.
-macro_rules! fold_as_json {
-    () => {
-        fn fold(kept: &Arc<Self>) -> Option<Vec<u8>> {
-            serde_json::to_vec(&**kept).ok()
-        }
-
-        fn unfold(text: &[u8]) -> Option<Arc<Self>> {
-            serde_json::from_slice(text).ok().map(Arc::new)
-        }
-    };
-}
-
 /// The spec of one object in another.
 fn graft<K>(last: &Arc<K>, flaw: &Flaw) -> Option<Arc<K>>
 where
@@ -170,13 +147,11 @@ whole! {
         fn with_last_spec(last: &Arc<Self>, flaw: &Flaw) -> Option<Arc<Self>> {
             graft(last, flaw)
         }
-        fold_as_json!();
     };
     APIKeyRequest, RequestId, OURS, false, {
         fn with_last_spec(last: &Arc<Self>, flaw: &Flaw) -> Option<Arc<Self>> {
             graft(last, flaw)
         }
-        fold_as_json!();
     };
     APIKeyApproval, ApprovalId, OURS, false, {
         /// When it was decided may be unreadable, and that it is a denial not: such a
@@ -194,7 +169,6 @@ whole! {
         fn with_last_spec(last: &Arc<Self>, flaw: &Flaw) -> Option<Arc<Self>> {
             graft(last, flaw)
         }
-        fold_as_json!();
     };
     HTTPRoute, RouteId, GATEWAY, true, {};
     AuthPolicy, PolicyId, KUADRANT, true, {};
@@ -238,14 +212,6 @@ impl Kind for Credential {
 
     fn keep(object: Secret, lens: &Lens) -> SecretFacts {
         lens.facts(&object)
-    }
-
-    fn fold(kept: &SecretFacts) -> Option<Vec<u8>> {
-        serde_json::to_vec(kept).ok()
-    }
-
-    fn unfold(text: &[u8]) -> Option<SecretFacts> {
-        serde_json::from_slice(text).ok()
     }
 }
 

@@ -10,13 +10,13 @@
 //! | which kinds there are, and what is kept of each | [`kind`] |
 //! | which observation of an object is the newest, and what a list ends | [`table`] |
 //! | what is done with an object that does not parse | [`read`] |
-//! | what an object takes while nobody looks at it | `fold` |
+//! | what an object takes while nobody looks at it | [`fold`] |
 //! | what is known of a Secret | [`secret`] |
 
 #![deny(missing_docs)]
 
 mod ended;
-mod fold;
+pub mod fold;
 pub mod index;
 pub mod journal;
 pub mod kind;
@@ -28,6 +28,7 @@ pub mod table;
 pub mod text;
 mod told;
 
+pub use fold::FoldingMap;
 pub use index::Index;
 pub use journal::Journal;
 pub use kind::{Credential, Kept, Kind, Named, Stray, Version};

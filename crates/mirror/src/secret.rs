@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fold::Fold;
 use crate::kind::{Kept, Version};
 
 /// What is known of a Secret: everything but the value. Small, because there are two
@@ -29,6 +30,16 @@ pub struct SecretFacts {
     pub deleting: bool,
     /// What the `api_key` entry holds.
     pub value: ValueFacts,
+}
+
+impl Fold for SecretFacts {
+    fn fold(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
+    fn unfold(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
+    }
 }
 
 impl Kept for SecretFacts {

@@ -1,5 +1,7 @@
 //! What does a reader see while the writer goes on? Everything as it was when it began.
 
+use std::sync::Arc;
+
 use devportal_api::id::ObjectId;
 use imbl::OrdMap;
 
@@ -9,7 +11,7 @@ use crate::table::Entry;
 /// The objects of a kind at one moment, readable beside the writer.
 #[derive(Debug)]
 pub struct Snapshot<K: Kind> {
-    entries: OrdMap<K::Id, Entry<K>>,
+    entries: OrdMap<K::Id, Arc<Entry<K>>>,
 }
 
 impl<K: Kind> Clone for Snapshot<K> {
@@ -21,7 +23,7 @@ impl<K: Kind> Clone for Snapshot<K> {
 }
 
 impl<K: Kind> Snapshot<K> {
-    pub(crate) fn of(entries: OrdMap<K::Id, Entry<K>>) -> Self {
+    pub(crate) fn of(entries: OrdMap<K::Id, Arc<Entry<K>>>) -> Self {
         Self { entries }
     }
 

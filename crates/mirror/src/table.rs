@@ -61,7 +61,9 @@ pub struct Taken<K: Kind> {
 #[derive(Debug)]
 pub(crate) struct Entry<K: Kind> {
     /// What stands of the object.
-    pub(crate) kept: Option<Foldable<K>>,
+    pub(crate) kept: Option<Foldable<K::Kept>>,
+    /// Of the object, known also while it is folded.
+    version: Version,
     /// Why that is not all.
     flaw: Option<Arc<Flaw>>,
     /// The last list that showed it.
@@ -72,6 +74,7 @@ impl<K: Kind> Clone for Entry<K> {
     fn clone(&self) -> Self {
         Self {
             kept: self.kept.clone(),
+            version: self.version,
             flaw: self.flaw.clone(),
             list: self.list,
         }
@@ -79,12 +82,23 @@ impl<K: Kind> Clone for Entry<K> {
 }
 
 impl<K: Kind> Entry<K> {
-    fn version(&self) -> Version {
-        match (&self.flaw, &self.kept) {
+    fn new(kept: Option<K::Kept>, flaw: Option<Arc<Flaw>>, list: u32) -> Self {
+        let version = match (&flaw, &kept) {
             (Some(flaw), _) => flaw.version,
             (None, Some(kept)) => kept.version(),
             (None, None) => Version::default(),
+        };
+        Self {
+            kept: kept.map(Foldable::new),
+            version,
+            flaw,
+            list,
         }
+    }
+
+    /// What stands of it, where nobody may have it any more.
+    fn into_kept(self: Arc<Self>) -> Option<K::Kept> {
+        Arc::unwrap_or_clone(self).kept.map(Foldable::into_inner)
     }
 
     fn uid(&self) -> &str {
@@ -108,14 +122,15 @@ struct List {
 /// The objects of one kind, in the order of their ids.
 #[derive(Debug)]
 pub struct Table<K: Kind> {
-    entries: OrdMap<K::Id, Entry<K>>,
+    /// Each behind a pointer: the nodes of the map are half empty.
+    entries: OrdMap<K::Id, Arc<Entry<K>>>,
     /// Those of which not all could be read.
     flawed: BTreeSet<K::Id>,
     scopes: BTreeMap<Scope, List>,
     /// Counts the lists that were begun.
     list: u32,
     ended: Ended<K::Id>,
-    folder: Option<Folder<K>>,
+    folder: Option<Folder<K::Id>>,
 }
 
 impl<K: Kind> Default for Table<K> {
@@ -148,7 +163,7 @@ impl<K: Kind> Table<K> {
         };
         while let Some(id) = folder.next() {
             let entry = self.entries.get_mut(&id);
-            if let Some(kept) = entry.and_then(|it| it.kept.as_mut()) {
+            if let Some(kept) = entry.and_then(|it| Arc::make_mut(it).kept.as_mut()) {
                 folder.fold(kept);
             }
         }
@@ -251,7 +266,6 @@ impl<K: Kind> Table<K> {
 
     /// Takes an observation in.
     pub fn take(&mut self, told: Told<K>) -> Taken<K> {
-        self.trim();
         let mut differences = Vec::new();
         let mut sight_changed = false;
         let is_loss = matches!(told, Told::Lost(..) | Told::Left(_));
@@ -260,21 +274,13 @@ impl<K: Kind> Table<K> {
         match told {
             Told::Is(id, kept) => {
                 self.advance(id.namespace(), kept.version());
-                let entry = Entry {
-                    kept: Some(Foldable::new(kept)),
-                    flaw: None,
-                    list: self.list,
-                };
+                let entry = Entry::new(Some(kept), None, self.list);
                 differences.extend(self.put(id, entry));
             }
             Told::Answered(id, kept) => {
                 // A list that goes on has shown it, or not, all the same.
                 let list = self.entries.get(&id).map_or(0, |it| it.list);
-                let entry = Entry {
-                    kept: Some(Foldable::new(kept)),
-                    flaw: None,
-                    list,
-                };
+                let entry = Entry::new(Some(kept), None, list);
                 differences.extend(self.put(id, entry));
             }
             Told::Flawed(id, kept, flaw) => {
@@ -351,16 +357,17 @@ impl<K: Kind> Table<K> {
     fn put(&mut self, id: K::Id, new: Entry<K>) -> Option<Difference<K>> {
         // Versions are ordered across the objects of a kind, so that a late word
         // about an earlier object is told from news of its successor.
-        let is_news = |known: Version| new.version() == Version(0) || new.version() > known;
+        let is_news = |known: Version| new.version == Version(0) || new.version > known;
         let ended = self.ended.version(new.uid());
         if ended.is_some_and(|at| !is_news(at)) {
             return None;
         }
         if let Some(live) = self.entries.get_mut(&id)
-            && !is_news(live.version())
+            && !is_news(live.version)
         {
             // No two objects of a kind have the same version.
-            if live.version() == new.version() || live.uid() == new.uid() {
+            if live.version == new.version || live.uid() == new.uid() {
+                let live = Arc::make_mut(live);
                 live.list = live.list.max(new.list);
             }
             return None;
@@ -372,13 +379,13 @@ impl<K: Kind> Table<K> {
         } else {
             self.flawed.remove(&id);
         }
-        let old = self.entries.insert(id.clone(), new);
+        let old = self.entries.insert(id.clone(), Arc::new(new));
         self.ended.rename(&id);
         if let Some(old) = &old
             && *old.uid() != *uid
         {
             self.ended
-                .remember(old.uid().into(), old.version(), id.clone());
+                .remember(old.uid().into(), old.version, id.clone());
             self.ended.rename(&id);
         }
         if let Some(folder) = &self.folder {
@@ -386,7 +393,7 @@ impl<K: Kind> Table<K> {
         }
         Some(Difference {
             id,
-            old: old.and_then(|it| it.kept).map(Foldable::into_kept),
+            old: old.and_then(Entry::into_kept),
             new: kept,
         })
     }
@@ -406,18 +413,14 @@ impl<K: Kind> Table<K> {
             (None, Some(last)) => K::with_last_spec(&last, &flaw).or(Some(last)),
             (kept, None) => kept,
         };
-        let entry = Entry {
-            kept: kept.map(Foldable::new),
-            flaw: Some(flaw),
-            list: self.list,
-        };
+        let entry = Entry::new(kept, Some(flaw), self.list);
         self.put(id, entry)
     }
 
     fn end(&mut self, id: &K::Id, uid: &str, version: Version) -> Option<Difference<K>> {
         let is_it = self.entries.get(id).is_some_and(|it| {
             // A label that came back is newer than the end that its loss was told as.
-            it.uid() == uid && (it.version() <= version || it.version() == Version(0))
+            it.uid() == uid && (it.version <= version || it.version == Version(0))
         });
         let old = if is_it { self.entries.remove(id) } else { None };
         if old.is_some() {
@@ -430,7 +433,7 @@ impl<K: Kind> Table<K> {
         }
         old.map(|old| Difference {
             id: id.clone(),
-            old: old.kept.map(Foldable::into_kept),
+            old: old.into_kept(),
             new: None,
         })
     }
@@ -442,7 +445,7 @@ impl<K: Kind> Table<K> {
         let end = end.unwrap_or(Version(u64::MAX));
         let begun = self.scopes.get(scope).map_or(0, |it| it.begun);
         let is_ended = |id: &K::Id, entry: &Entry<K>| {
-            scope.covers(id.namespace()) && entry.list < begun && entry.version() <= end
+            scope.covers(id.namespace()) && entry.list < begun && entry.version <= end
         };
         let ended: Vec<_> = self
             .entries
