@@ -23,7 +23,7 @@ stories![
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
 /// An admission policy and its binding.
-fn policy(name: &str, spec: Value) -> [Value; 2] {
+fn policy(name: &str, spec: &Value) -> [Value; 2] {
     let version = format!("{ADMISSION}/v1");
     [
         json!({"apiVersion": version, "kind": "ValidatingAdmissionPolicy",
@@ -44,7 +44,7 @@ async fn a_document_that_is_refused_holds_up_nothing_else_about_its_product(
         "matchConditions": [{"name": "here", "expression": "object.metadata.namespace == 'undocumented'"}],
         "validations": [{"expression": "!has(object.status.openapi)", "message": "no documents here"}],
     });
-    for object in policy("undocumented", spec) {
+    for object in policy("undocumented", &spec) {
         shop.stage.apply(&object).await?;
     }
     let products = shop.products();
@@ -135,7 +135,7 @@ async fn what_refuses_to_let_a_secret_go_can_put_its_value_into_no_log(
         "validations": [{"expression": "false",
             "messageExpression": "'kept: ' + string(oldObject.data.api_key)"}],
     });
-    for object in policy("kept", spec) {
+    for object in policy("kept", &spec) {
         stage::apply(&quiet.admin, &object).await?;
     }
     let name = credential.metadata.name.context("no name")?;
