@@ -438,17 +438,30 @@ mod tests {
     use super::*;
 
     fn image() -> Image {
+        image_of(true)
+    }
+
+    fn image_of(is_small: bool) -> Image {
         let source = Source {
             commit: "abc".to_owned(),
             time: "2026-01-02T03:04:05Z".to_owned(),
         };
-        Image::of(b"a program", &source, "1.0", true).unwrap()
+        Image::of(b"a program", &source, "1.0", is_small).unwrap()
     }
 
     #[test]
     fn the_same_program_makes_the_same_image() {
         assert_eq!(image().digest(), image().digest());
         assert_eq!(image().archive().unwrap(), image().archive().unwrap());
+    }
+
+    #[test]
+    fn what_is_not_small_holds_the_same_files() {
+        let [small, large] = [true, false].map(|it| image_of(it).blobs.swap_remove(0).1);
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&small[..]), &mut unpacked)
+            .unwrap();
+        assert_eq!(unpacked, large);
     }
 
     #[test]

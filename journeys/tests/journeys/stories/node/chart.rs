@@ -107,7 +107,7 @@ async fn an_update_loses_no_key_and_no_revocation(_: Arc<Stage>) -> Result<()> {
     quiet.end().await
 }
 
-/// 34
+/// What the chart takes away.
 async fn what_is_uninstalled_opens_nothing_until_it_is_back(_: Arc<Stage>) -> Result<()> {
     let Some(_turn) = turn().await else {
         return Ok(());

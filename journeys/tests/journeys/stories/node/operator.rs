@@ -28,7 +28,7 @@ const DEPLOYMENT: &str = "developer-portal-controller";
 const USER: &str = "system:serviceaccount:kuadrant-system:developer-portal-controller-manager";
 const VALUE: &str = "brought-by-the-consumer-0123456789";
 
-/// 35: its arguments, account, rights and definitions, and then our definitions
+/// Its arguments, account, rights and definitions, and then our definitions
 async fn the_operator_runs_our_image_in_the_place_of_its_own(_: Arc<Stage>) -> Result<()> {
     let Some(_turn) = turn().await else {
         return Ok(());
