@@ -45,16 +45,22 @@ pub(crate) fn end(state_dir: &Path) {
 
 /// Kills all that is in a pod, as a crash would, and leaves the group.
 pub(crate) fn kill_pod(state_dir: &Path, uid: &str) -> Result<()> {
+    for pid in pod_processes(state_dir, uid)? {
+        kill_process(pid);
+    }
+    Ok(())
+}
+
+/// All that is in a pod.
+pub(crate) fn pod_processes(state_dir: &Path, uid: &str) -> Result<Vec<u32>> {
     let groups = groups(state_dir);
     let found = groups
         .iter()
         .find_map(|group| find(group, &format!("pod{uid}")));
     let pod = found.with_context(|| format!("no pod {uid} runs here"))?;
-    kill_all(&pod);
-    for within in folders(&pod) {
-        kill_all(&within);
-    }
-    Ok(())
+    let mut pids = processes(&pod);
+    pids.extend(folders(&pod).flat_map(|within| processes(&within)));
+    Ok(pids)
 }
 
 /// The group of this name within another.
@@ -102,11 +108,17 @@ fn folders(group: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 fn kill_all(group: &Path) {
-    let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    for pid in processes.lines().filter_map(|line| line.parse().ok()) {
-        // It may have gone in between, which is what we want.
-        let _ = kill(proc::raw(pid), Signal::SIGKILL);
-    }
+    processes(group).into_iter().for_each(kill_process);
+}
+
+fn kill_process(pid: u32) {
+    // It may have gone in between, which is what we want.
+    let _ = kill(proc::raw(pid), Signal::SIGKILL);
+}
+
+fn processes(group: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cache, go, obtain,
-    pin::{CRDS, CrdSource},
+    cache, go,
+    kuadrant::NAMESPACE,
+    obtain,
+    pin::{CRDS, CrdSource, OPERATOR},
     progress::Progress,
 };
 
@@ -30,6 +32,21 @@ pub async fn foreign(progress: Progress) -> Result<Vec<Value>> {
     let text =
         fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     documents(&text).with_context(|| format!("{} is not what it should be", file.display()))
+}
+
+/// What the chart of kuadrant-operator brings for the controller of a developer portal:
+/// the published definitions, its account and its rights.
+pub async fn operator_chart(progress: Progress) -> Result<Vec<Value>> {
+    let folder = go::module_folder(OPERATOR, progress).await?;
+    let file = folder.join("charts/kuadrant-operator/templates/manifests.yaml");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut all = documents(&text.replace("{{ .Release.Namespace }}", NAMESPACE))?;
+    all.retain(|it| {
+        let name = it["metadata"]["name"].as_str().unwrap_or_default();
+        name.starts_with("developer-portal-") || name.ends_with(".devportal.kuadrant.io")
+    });
+    Ok(all)
 }
 
 async fn cached(progress: Progress) -> Result<PathBuf> {

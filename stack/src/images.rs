@@ -18,25 +18,28 @@ use crate::{
 /// The image that holds the namespaces of a pod.
 pub(crate) const PAUSE: &str = "localhost/pause:1";
 
+/// The name of our image, without its tag.
+pub const IMAGE: &str = "localhost/devportal";
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Loads an archive of images into the node of a stack. Those that it names by a tag
-/// alone get the name `base` before it.
+/// alone get the name [`IMAGE`] before it.
 ///
 /// # Errors
 ///
 /// When no node runs there, or the archive holds no image.
-pub async fn load_image(
-    state_dir: &Path,
-    archive: &Path,
-    base: &str,
-    progress: Progress,
-) -> Result<()> {
+pub async fn load_image(state_dir: &Path, archive: &Path, progress: Progress) -> Result<()> {
     let state_dir = fs::canonicalize(state_dir)?;
-    load(&state_dir, archive, &["--base-name", base], progress).await
+    load(&state_dir, archive, &["--base-name", IMAGE], progress).await
 }
 
-/// The same, with these arguments for `ctr images import`.
+/// Our image of this version.
+pub(crate) fn ours() -> String {
+    format!("{IMAGE}:{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Loads one with these arguments for `ctr images import`.
 pub(crate) async fn load(
     state_dir: &Path,
     archive: &Path,

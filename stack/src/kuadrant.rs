@@ -12,6 +12,7 @@ use crate::{
     apply,
     control_plane::{API_SERVER, client},
     core::Core,
+    images,
     persona::Persona,
     pin::Program,
     port::loopback,
@@ -159,6 +160,8 @@ async fn operator(core: &Core, inside: &Inside) -> Result<Launch> {
         env: vec![
             kubeconfig(core),
             ("OPERATOR_NAMESPACE".into(), NAMESPACE.into()),
+            // What it runs once its Kuadrant resource asks for a developer portal.
+            ("RELATED_IMAGE_DEVELOPERPORTAL".into(), images::ours()),
             ("EXTENSIONS_DIR".into(), extensions.display().to_string()),
             (
                 "EXTENSIONS_DESCRIPTOR_SERVICE_PORT".into(),

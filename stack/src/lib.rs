@@ -58,9 +58,9 @@ mod wheel;
 
 pub use apply::{crds as apply_crds, objects as apply_objects, read_folder};
 pub use cache::root as cache_root;
-pub use crds::foreign as foreign_crds;
+pub use crds::{foreign as foreign_crds, operator_chart};
 pub use go::toolchain as go_toolchain;
-pub use images::load_image;
+pub use images::{IMAGE, load_image};
 pub use kuadrant::NAMESPACE;
 pub use leftovers::{end as end_leftovers, find as find_leftovers};
 pub use node::Workspace;

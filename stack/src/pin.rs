@@ -290,6 +290,9 @@ pub struct CrdSource {
     pub kinds: &'static [&'static str],
 }
 
+/// The Go module of Kuadrant's operator.
+pub const OPERATOR: &str = "github.com/kuadrant/kuadrant-operator@v1.5.2";
+
 /// The CRDs Kuadrant needs. Its operator detects a gateway provider by CRDs
 /// alone, so three of Istio's are enough without istiod.
 pub const CRDS: &[CrdSource] = &[
@@ -299,7 +302,7 @@ pub const CRDS: &[CrdSource] = &[
         kinds: &[],
     },
     CrdSource {
-        module: "github.com/kuadrant/kuadrant-operator@v1.5.2",
+        module: OPERATOR,
         path: "config/crd/bases",
         kinds: &[],
     },

@@ -191,6 +191,11 @@ impl Stack {
         crate::cgroup::kill_pod(&self.core.options.state_dir, uid)
     }
 
+    /// The processes of a pod on the node, its pause among them.
+    pub fn pod_processes(&self, uid: &str) -> Result<Vec<u32>> {
+        crate::cgroup::pod_processes(&self.core.options.state_dir, uid)
+    }
+
     /// Halts a process, as a machine that hangs would, until [`Stack::go_on`].
     pub fn halt(&self, name: &str) -> Result<()> {
         self.core.find_process(name)?.halt();

@@ -20,6 +20,8 @@ use tokio::process::Command;
 
 /// Who runs it: nobody in particular, and not root.
 const USER: u32 = 65532;
+/// Cargo's profile of a program that nobody ships.
+const DEV: &str = "dev";
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 #[derive(Debug, clap::Args)]
@@ -46,9 +48,16 @@ pub(crate) struct Arguments {
     /// Also load it into the node of the stack, as localhost/devportal.
     #[arg(long)]
     load: bool,
+    /// Make none, and load this archive of one that is made.
+    #[arg(long, requires = "load", value_name = "FILE")]
+    archive: Option<PathBuf>,
 }
 
 pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(archive) = &arguments.archive {
+        load_image(dir, archive, Progress::detect()).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let target = target().await?;
     let source = source().await?;
     let what = format!("build devportal for {target}");
@@ -61,7 +70,8 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         "{} needs a dynamic linker",
         program.display()
     );
-    let image = Image::of(&binary, &source, &arguments.tag)?;
+    let is_small = arguments.profile != DEV;
+    let image = Image::of(&binary, &source, &arguments.tag, is_small)?;
     image.write(&arguments.output)?;
     let archive = arguments.output.with_extension("tar");
     fs::write(&archive, image.archive()?)?;
@@ -69,10 +79,10 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         trial::run(&arguments.output, &arguments.tag).await?;
     }
     if arguments.load {
-        load_image(dir, &archive, "localhost/devportal", Progress::detect()).await?;
+        load_image(dir, &archive, Progress::detect()).await?;
     }
     println!(
-        "{}:{} {}\n{:.1} MiB compressed, the program {:.1} MiB\n{}",
+        "{}:{} {}\n{:.1} MiB, the program {:.1} MiB\n{}",
         arguments.output.display(),
         arguments.tag,
         image.digest(),
@@ -163,6 +173,8 @@ async fn build(target: &str, profile: &str, source: &Source) -> Result<PathBuf> 
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("DEVPORTAL_COMMIT", &source.commit)
+        // A third of the program, which nobody reads in an image.
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
         .current_dir(repository())
         .kill_on_drop(true)
         .output()
@@ -172,7 +184,7 @@ async fn build(target: &str, profile: &str, source: &Source) -> Result<PathBuf> 
         "it does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let built = if profile == "dev" { "debug" } else { profile };
+    let built = if profile == DEV { "debug" } else { profile };
     Ok(folder.join(target).join(built).join("devportal"))
 }
 
@@ -221,9 +233,16 @@ struct Image {
 }
 
 impl Image {
-    fn of(program: &[u8], source: &Source, tag: &str) -> Result<Self> {
+    /// A small one takes its time, minutes with a large program.
+    fn of(program: &[u8], source: &Source, tag: &str, is_small: bool) -> Result<Self> {
         let tar = layer(program)?;
-        let layer = compressed(&tar)?;
+        let diff = digest(&tar);
+        let (layer, kind) = if is_small {
+            (compressed(&tar)?, "tar+gzip")
+        } else {
+            (tar, "tar")
+        };
+        let kind = format!("application/vnd.oci.image.layer.v1.{kind}");
         let labels = json!({
             "org.opencontainers.image.title": "devportal",
             "org.opencontainers.image.description": "Self-service API access for Kubernetes",
@@ -238,13 +257,13 @@ impl Image {
                 "User": format!("{USER}:{USER}"), "Entrypoint": ["/devportal"],
                 "WorkingDir": "/", "Labels": labels,
             },
-            "rootfs": {"type": "layers", "diff_ids": [digest(&tar)]},
+            "rootfs": {"type": "layers", "diff_ids": [diff]},
             "history": [{"created": source.time, "created_by": "cargo xtask image"}],
         }))?;
         let manifest = serde_json::to_vec(&json!({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
+            "layers": [descriptor(&kind, &layer)],
             "annotations": labels,
         }))?;
         let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
@@ -419,17 +438,30 @@ mod tests {
     use super::*;
 
     fn image() -> Image {
+        image_of(true)
+    }
+
+    fn image_of(is_small: bool) -> Image {
         let source = Source {
             commit: "abc".to_owned(),
             time: "2026-01-02T03:04:05Z".to_owned(),
         };
-        Image::of(b"a program", &source, "1.0").unwrap()
+        Image::of(b"a program", &source, "1.0", is_small).unwrap()
     }
 
     #[test]
     fn the_same_program_makes_the_same_image() {
         assert_eq!(image().digest(), image().digest());
         assert_eq!(image().archive().unwrap(), image().archive().unwrap());
+    }
+
+    #[test]
+    fn what_is_not_small_holds_the_same_files() {
+        let [small, large] = [true, false].map(|it| image_of(it).blobs.swap_remove(0).1);
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&small[..]), &mut unpacked)
+            .unwrap();
+        assert_eq!(unpacked, large);
     }
 
     #[test]

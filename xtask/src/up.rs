@@ -74,12 +74,13 @@ impl Arguments {
             .collect()
     }
 
-    /// Whether what is named by `--only` needs a part. All need the ones before them, but
-    /// not the controllers, unless pods are to be made.
+    /// Whether what is named by `--only` needs a part: pods are made by controllers, and
+    /// the gateway asks Authorino.
     fn needs(&self, part: Part) -> bool {
         match part {
             Part::ControlPlane => true,
             Part::ControllerManager => self.only.contains(&Part::Node),
+            Part::Kuadrant => self.only.contains(&Part::Gateway),
             _ => false,
         }
     }
@@ -286,10 +287,14 @@ mod tests {
     }
 
     #[test]
-    fn only_brings_the_control_plane_that_everything_needs() {
+    fn only_brings_what_is_named_and_what_that_needs() {
         assert_eq!(
             parts(&["--only", "kuadrant"]),
             [Part::ControlPlane, Part::Kuadrant]
+        );
+        assert_eq!(
+            parts(&["--only", "gateway"]),
+            [Part::ControlPlane, Part::Kuadrant, Part::Gateway]
         );
     }
 

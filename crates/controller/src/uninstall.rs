@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::lead;
 
-/// The Deployment that the chart makes, and the operator.
+/// The Deployment that the chart makes.
 const DEPLOYMENT: &str = "devportal-controller";
 /// How many Secrets are deleted at a time.
 const AT_ONCE: usize = 8;
@@ -168,7 +168,8 @@ async fn stop(client: &Client, namespace: &str, patience: Duration) -> Result<bo
             let who = holder.unwrap_or_else(|| format!("{replicas} replicas"));
             bail!(
                 "a controller still runs after {} s ({who}): stop it, for it would make each \
-                 Secret anew, then run this again",
+                 Secret anew, then run this again; one that kuadrant-operator runs stops when \
+                 spec.components.developerPortal.enabled of the Kuadrant resource is false",
                 patience.as_secs()
             );
         }

@@ -1,70 +1,64 @@
-//! Does it work as it is installed? The image and the chart, on a real node.
+//! Does it work as it is installed? The image on a real node, by the chart and by
+//! kuadrant-operator.
 
-use std::path::Path;
-use std::sync::Arc;
+mod chart;
+mod operator;
 
-use anyhow::{Context, Result, ensure};
-use devportal_stack::{
-    NAMESPACE, Persona, Program, Progress, cargo, node_permitted, obtain_program, repository,
-};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use devportal_stack::{Progress, cargo, load_image, node_permitted, repository};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
+use kube::{Api, Client};
 use tokio::process::Command;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use super::replicas::holder;
-use super::stories;
-use crate::quiet::Quiet;
-use crate::stage::Stage;
+use super::Story;
 use crate::wait::until;
 
-stories![what_the_chart_installs_issues_keys_and_outlives_a_pod];
+/// All of them.
+pub(super) fn stories() -> Vec<Story> {
+    [chart::stories(), operator::stories()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
 
-/// 33
-async fn what_the_chart_installs_issues_keys_and_outlives_a_pod(_: Arc<Stage>) -> Result<()> {
-    if let Err(reason) = node_permitted() {
-        eprintln!("left out: {reason:#}");
-        return Ok(());
+/// Names an archive of the image that is made already.
+const IMAGE_VARIABLE: &str = "DEVPORTAL_IMAGE";
+
+/// One node at a time, for each is a crowd. None where a node is not permitted.
+async fn turn() -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    match node_permitted() {
+        Ok(()) => Some(TURN.lock().await),
+        Err(reason) => {
+            eprintln!("left out: {reason:#}");
+            None
+        }
     }
-    let quiet = Quiet::start_with_node().await?;
-    load_image(quiet.folder()).await?;
-    install(&quiet).await?;
-    are_ready(&quiet).await?;
-    quiet.request_key("first").await?;
-    quiet.key_is("first", "Approved").await?;
-    // Under the account of its pod, by the token that was mounted there.
-    ensure!(!quiet.writes()?.is_empty(), "others wrote");
-    let first = kill_leader(&quiet).await?;
-    quiet.request_key("second").await?;
-    quiet.key_is("second", "Approved").await?;
-    ensure!(holder(&quiet).await? != first, "{first} still leads");
-    are_ready(&quiet).await?;
-    quiet.end().await
+}
+
+/// Brings our image to the node of a stack.
+async fn bring_image(state_dir: &Path) -> Result<()> {
+    static ARCHIVE: OnceCell<PathBuf> = OnceCell::const_new();
+    let archive = match std::env::var_os(IMAGE_VARIABLE) {
+        Some(archive) => &repository().join(archive),
+        None => ARCHIVE.get_or_try_init(make_image).await?,
+    };
+    load_image(state_dir, archive, Progress::OnlyLong).await
 }
 
 /// Makes the image as it is released, but for the time that takes.
-async fn load_image(folder: &Path) -> Result<()> {
+async fn make_image() -> Result<PathBuf> {
+    let folder = repository().join("target/image-dev");
     let mut make = cargo();
     make.args(["run", "--quiet", "--package", "xtask", "--", "image"])
-        .args(["--profile", "dev", "--load", "--state-dir"])
-        .arg(folder)
-        .arg("--output")
-        .arg(folder.join("image"))
+        .args(["--profile", "dev", "--output"])
+        .arg(&folder)
         .current_dir(repository());
-    run(make).await
-}
-
-/// Installs the chart over the rights and policies that every stack has.
-async fn install(quiet: &Quiet) -> Result<()> {
-    let helm = obtain_program(Program::Helm, Progress::OnlyLong).await?;
-    let mut install = Command::new(helm);
-    install
-        .args(["install", "devportal", "deploy/chart"])
-        .args(["--namespace", NAMESPACE, "--take-ownership"])
-        .args(["--set", "image.pullPolicy=Never,secretAccess.mode=cluster"])
-        .env("KUBECONFIG", quiet.stack.kubeconfig(Persona::ClusterAdmin))
-        .current_dir(repository());
-    run(install).await
+    run(make).await?;
+    Ok(folder.with_extension("tar"))
 }
 
 async fn run(mut command: Command) -> Result<()> {
@@ -82,26 +76,15 @@ async fn run(mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// Waits until all replicas of both processes answer their probes.
-async fn are_ready(quiet: &Quiet) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
-    for name in ["devportal-controller", "devportal-server"] {
-        until(&format!("{name} is ready"), async || {
-            let status = deployments.get(name).await?.status.unwrap_or_default();
-            let is_ready = status.ready_replicas == Some(2) && status.replicas == Some(2);
-            Ok(if is_ready { Ok(()) } else { Err(status) })
-        })
-        .await?;
-    }
-    Ok(())
-}
-
-/// Kills the pod that leads, which has no time to give the lease back.
-async fn kill_leader(quiet: &Quiet) -> Result<String> {
-    let leader = holder(quiet).await?;
-    let (pod, _) = leader.split_once('_').context("it is named by its pod")?;
-    let pods: Api<Pod> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
-    let uid = pods.get(pod).await?.metadata.uid;
-    quiet.stack.kill_pod(&uid.context("it has an identity")?)?;
-    Ok(leader)
+/// Waits until all replicas of a Deployment, this many, answer their probes.
+async fn is_ready(admin: &Client, name: &str, replicas: i32) -> Result<()> {
+    let all: Api<Deployment> = Api::namespaced(admin.clone(), devportal_stack::NAMESPACE);
+    until(&format!("{name} is ready"), async || {
+        let found = all.get_opt(name).await?;
+        let status = found.and_then(|it| it.status).unwrap_or_default();
+        let are_there =
+            status.ready_replicas == Some(replicas) && status.replicas == Some(replicas);
+        Ok(if are_there { Ok(()) } else { Err(status) })
+    })
+    .await
 }

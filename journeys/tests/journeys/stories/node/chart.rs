@@ -1,0 +1,245 @@
+//! What the chart installs, updates and takes away.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use devportal_api::name::annotation;
+use devportal_stack::{NAMESPACE, Persona, Program, Progress, obtain_program, repository};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
+use tokio::process::Command;
+
+use super::{bring_image, is_ready, run, turn};
+use crate::quiet::Quiet;
+use crate::stage::Stage;
+use crate::stories::replicas::holder;
+use crate::stories::stories;
+use crate::wait::until;
+
+stories![
+    what_the_chart_installs_issues_keys_and_outlives_a_pod,
+    an_update_loses_no_key_and_no_revocation,
+    what_is_uninstalled_opens_nothing_until_it_is_back,
+];
+
+/// 33
+async fn what_the_chart_installs_issues_keys_and_outlives_a_pod(_: Arc<Stage>) -> Result<()> {
+    let Some(_turn) = turn().await else {
+        return Ok(());
+    };
+    let quiet = installed().await?;
+    quiet.request_key("lost").await?;
+    opens(&quiet, &["kept", "lost"]).await?;
+    // Under the account of its pod, by the token that was mounted there.
+    ensure!(!quiet.writes()?.is_empty(), "others wrote");
+
+    let first = holder(&quiet).await?;
+    let uid = pod_of(&quiet, &first).await?;
+    is_confined(&quiet, &uid)?;
+    let before = credentials(&quiet).await?;
+    // It has no time to give the lease back.
+    quiet.stack.kill_pod(&uid)?;
+    revoke(&quiet, "lost").await?;
+    quiet.request_key("second").await?;
+    opens(&quiet, &["kept", "second"]).await?;
+    let after = credentials(&quiet).await?;
+    ensure!(after["kept"] == before["kept"], "a key was issued anew");
+    ensure!(holder(&quiet).await? != first, "{first} still leads");
+    are_ready(&quiet).await?;
+    quiet.end().await
+}
+
+/// 33
+async fn an_update_loses_no_key_and_no_revocation(_: Arc<Stage>) -> Result<()> {
+    let Some(_turn) = turn().await else {
+        return Ok(());
+    };
+    let quiet = installed().await?;
+    opens(&quiet, &["kept"]).await?;
+    let before = credentials(&quiet).await?;
+    let first = holder(&quiet).await?;
+    let changes = [
+        "--set-string",
+        "controller.podAnnotations.turn=second,server.podAnnotations.turn=second",
+    ];
+    let mut update = helm(&quiet, "upgrade").await?;
+    update
+        .args(["devportal", "deploy/chart", "--reuse-values"])
+        .args(["--wait", "--timeout", "3m"])
+        .args(changes);
+    let update = tokio::spawn(run(update));
+    let mut asked = 0;
+    // Each third key is withdrawn again, soon after it was asked for.
+    while !update.is_finished() {
+        quiet.request_key(&format!("key-{asked}")).await?;
+        if asked % 3 == 2 {
+            revoke(&quiet, &format!("key-{}", asked - 2)).await?;
+        }
+        asked += 1;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    update.await??;
+    ensure!(asked > 10, "the update took no time: {asked} keys");
+    ensure!(holder(&quiet).await? != first, "{first} still leads");
+    let mut left: Vec<String> = (0..asked)
+        .filter(|it| it % 3 != 0 || it + 2 >= asked)
+        .map(|it| format!("key-{it}"))
+        .collect();
+    left.push("kept".into());
+    opens(&quiet, &left.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let after = credentials(&quiet).await?;
+    ensure!(after["kept"] == before["kept"], "a key was issued anew");
+    // No Secret went but those of withdrawn keys: nobody was refused meanwhile.
+    let folder = format!("/namespaces/{NAMESPACE}/secrets/");
+    let deleted = quiet
+        .writes()?
+        .into_iter()
+        .filter(|it| it.verb == "delete" && it.answer < 300 && it.uri.contains(&folder));
+    let withdrawn = usize::try_from(asked)? + 1 - left.len();
+    let deleted = deleted.count();
+    ensure!(deleted <= withdrawn, "{deleted} went, of {withdrawn} keys");
+    are_ready(&quiet).await?;
+    quiet.end().await
+}
+
+/// What the chart takes away.
+async fn what_is_uninstalled_opens_nothing_until_it_is_back(_: Arc<Stage>) -> Result<()> {
+    let Some(_turn) = turn().await else {
+        return Ok(());
+    };
+    let quiet = installed().await?;
+    opens(&quiet, &["kept"]).await?;
+    let value = value(&quiet, "kept").await?;
+    quiet.request_key("gone").await?;
+    quiet.key_is("gone", "Approved").await?;
+    let mut uninstall = helm(&quiet, "uninstall").await?;
+    uninstall.arg("devportal");
+    run(uninstall).await?;
+    let left = credentials(&quiet).await?;
+    ensure!(left.is_empty(), "{left:?}");
+
+    // Nobody is left whom a finalizer could wait for.
+    quiet
+        .keys()
+        .delete("gone", &DeleteParams::default())
+        .await?;
+    let gone = quiet.keys().get_opt("gone").await?;
+    ensure!(gone.is_none(), "{:?}", gone.map(|it| it.metadata));
+    quiet.key_is("kept", "Approved").await?;
+
+    install(&quiet).await?;
+    opens(&quiet, &["kept"]).await?;
+    ensure!(value == self::value(&quiet, "kept").await?, "another value");
+    quiet.end().await
+}
+
+/// A control plane with a node, and the chart on it.
+async fn installed() -> Result<Quiet> {
+    let quiet = Quiet::start_with_node().await?;
+    bring_image(quiet.folder()).await?;
+    install(&quiet).await?;
+    are_ready(&quiet).await?;
+    quiet.request_key("kept").await?;
+    quiet.key_is("kept", "Approved").await?;
+    Ok(quiet)
+}
+
+/// Installs the chart over the rights and policies that every stack has.
+async fn install(quiet: &Quiet) -> Result<()> {
+    let mut install = helm(quiet, "install").await?;
+    install
+        .args(["devportal", "deploy/chart", "--take-ownership"])
+        .args(["--set", "image.pullPolicy=Never,secretAccess.mode=cluster"]);
+    run(install).await
+}
+
+async fn helm(quiet: &Quiet, what: &str) -> Result<Command> {
+    let mut helm = Command::new(obtain_program(Program::Helm, Progress::OnlyLong).await?);
+    helm.args([what, "--namespace", NAMESPACE])
+        .env("KUBECONFIG", quiet.stack.kubeconfig(Persona::ClusterAdmin))
+        .current_dir(repository());
+    Ok(helm)
+}
+
+async fn are_ready(quiet: &Quiet) -> Result<()> {
+    is_ready(&quiet.admin, "devportal-controller", 2).await?;
+    is_ready(&quiet.admin, "devportal-server", 2).await
+}
+
+/// The Secrets by which keys open APIs: the UID of each by its key.
+async fn credentials(quiet: &Quiet) -> Result<BTreeMap<String, String>> {
+    let all: Api<Secret> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    let ours = ListParams::default().labels("devportal.kuadrant.io/enforcement=true");
+    let found = all.list(&ours).await?.items.into_iter();
+    Ok(found
+        .map(|it| {
+            let key = it.annotations().get(annotation::KEY).cloned();
+            let name = key.unwrap_or_default().replace("shop/", "");
+            (name, it.uid().unwrap_or_default())
+        })
+        .collect())
+}
+
+/// Waits until these keys open the API, and no others.
+async fn opens(quiet: &Quiet, keys: &[&str]) -> Result<()> {
+    let mut wanted = keys.to_vec();
+    wanted.sort_unstable();
+    until("just these keys open the API", async || {
+        let found = credentials(quiet).await?;
+        let is_so = found.keys().eq(wanted.iter().copied());
+        Ok(if is_so { Ok(()) } else { Err((&wanted, found)) })
+    })
+    .await
+}
+
+async fn revoke(quiet: &Quiet, key: &str) -> Result<()> {
+    quiet.keys().delete(key, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// What a consumer sends.
+async fn value(quiet: &Quiet, key: &str) -> Result<Vec<u8>> {
+    let all: Api<Secret> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    let ours = ListParams::default().labels(&format!("devportal.kuadrant.io/apikey={key}"));
+    let found = all.list(&ours).await?.items.pop();
+    let data = found.and_then(|it| it.data).context("it opens nothing")?;
+    Ok(data["api_key"].0.clone())
+}
+
+/// The UID of the pod that leads, for which it is named in the lease.
+async fn pod_of(quiet: &Quiet, leader: &str) -> Result<String> {
+    let (pod, _) = leader.split_once('_').context("it is named by its pod")?;
+    let pods: Api<Pod> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    pods.get(pod).await?.metadata.uid.context("it has one")
+}
+
+/// What runs in a pod is not root, has no rights over its node and cannot write.
+fn is_confined(quiet: &Quiet, uid: &str) -> Result<()> {
+    let mut ours = quiet.stack.pod_processes(uid)?.into_iter();
+    let process = |pid: u32| PathBuf::from(format!("/proc/{pid}"));
+    let is_ours = |pid: &u32| {
+        let name = std::fs::read_to_string(process(*pid).join("comm"));
+        name.is_ok_and(|it| it.trim() == "devportal")
+    };
+    let pid = ours.find(is_ours).context("the program runs")?;
+    let status = std::fs::read_to_string(process(pid).join("status"))?;
+    let lines: BTreeMap<_, _> = status
+        .lines()
+        .filter_map(|it| it.split_once(":\t"))
+        .collect();
+    ensure!(lines["Uid"] == ["65532"; 4].join("\t"), "{status}");
+    ensure!(lines["CapBnd"] == "0".repeat(16), "{status}");
+    ensure!(lines["NoNewPrivs"] == "1", "{status}");
+    // Filtered system calls.
+    ensure!(lines["Seccomp"] == "2", "{status}");
+    // Not even by root.
+    let written = std::fs::write(process(pid).join("root/file"), "text");
+    let refused = written.err().context("its root can be written")?;
+    ensure!(refused.kind() == ErrorKind::ReadOnlyFilesystem, "{refused}");
+    Ok(())
+}
