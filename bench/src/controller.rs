@@ -147,7 +147,9 @@ impl Bench {
                 for _ in 0..arguments.rounds {
                     let what = format!("{size} {} keys", template.sort.title());
                     let raw = self.raw(template, size);
-                    issue.raw += self.step(&format!("{what}, raw"), raw).await?;
+                    let (seconds, cpu) = self.step(&format!("{what}, raw"), raw).await?;
+                    issue.raw += seconds;
+                    issue.raw_cpu += cpu;
                     let is_last = Some(&size) == arguments.sizes.last()
                         && template.sort == Sort::Brought
                         && report.after.is_none();
@@ -195,17 +197,18 @@ impl Bench {
         Ok((brought, generated, around))
     }
 
-    /// How long the writes take without the controller, in seconds.
-    async fn raw(&self, template: &Template, size: usize) -> Result<f64> {
+    /// How long the writes take without the controller, and how much CPU time here.
+    async fn raw(&self, template: &Template, size: usize) -> Result<(f64, f64)> {
         let place = self.open(&[]).await?;
         if template.sort == Sort::Brought {
             bring(&place.shop, size).await?;
         }
         let client = &place.shop.client;
         let waiter = Waiter::begin(client).await?;
-        let begun = Instant::now();
+        let own = Meter::of(std::process::id());
+        let (begun, cpu) = (Instant::now(), own.cpu()?);
         tokio::try_join!(raw::issue(client, template, size), waiter.told(size))?;
-        let took = begun.elapsed().as_secs_f64();
+        let took = (begun.elapsed().as_secs_f64(), own.cpu()? - cpu);
         place.stack.stop().await?;
         Ok(took)
     }

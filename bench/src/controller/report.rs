@@ -30,6 +30,8 @@ pub(super) struct Issue {
     pub(super) raw: f64,
     /// The same by the controller.
     pub(super) ours: f64,
+    /// The raw client's CPU seconds, the consumers' and the waiting's among them.
+    pub(super) raw_cpu: f64,
     /// The controller's CPU seconds.
     pub(super) cpu: f64,
     /// The controller's writes for each key.
@@ -45,6 +47,7 @@ impl Issue {
             keys,
             raw: 0.0,
             ours: 0.0,
+            raw_cpu: 0.0,
             cpu: 0.0,
             writes: 0.0,
             memory: None,
@@ -57,6 +60,7 @@ impl Issue {
         Self {
             raw: self.raw / rounds,
             ours: self.ours / rounds,
+            raw_cpu: self.raw_cpu / rounds,
             cpu: self.cpu / rounds,
             writes: self.writes / rounds,
             ..self
@@ -69,7 +73,11 @@ impl Issue {
 
     /// CPU seconds for a thousand keys.
     fn cpu_of_1000(&self) -> f64 {
-        self.cpu * 1000.0 / count(self.keys)
+        self.of_1000(self.cpu)
+    }
+
+    fn of_1000(&self, seconds: f64) -> f64 {
+        seconds * 1000.0 / count(self.keys)
     }
 }
 
@@ -109,19 +117,29 @@ fn mib(bytes: u64) -> f64 {
 impl Report {
     pub(super) fn print(&self) {
         println!(
-            "{:>7} {:<10} {:>8} {:>8} {:>6} {:>11} {:>7} {:>8} {:>8}",
-            "KEYS", "", "RAW s", "OURS s", "RATIO", "CPU s/1000", "WRITES", "MiB", "PEAK MiB"
+            "{:>7} {:<10} {:>8} {:>8} {:>6} {:>14} {:>11} {:>7} {:>8} {:>8}",
+            "KEYS",
+            "",
+            "RAW s",
+            "OURS s",
+            "RATIO",
+            "RAW CPU s/1000",
+            "CPU s/1000",
+            "WRITES",
+            "MiB",
+            "PEAK MiB"
         );
         for issue in &self.issues {
             let memory = issue.memory.map(|it| (mib(it.now), mib(it.peak)));
             let (now, peak) = memory.unwrap_or_default();
             println!(
-                "{:>7} {:<10} {:>8.1} {:>8.1} {:>6.2} {:>11.2} {:>7.2} {now:>8.1} {peak:>8.1}",
+                "{:>7} {:<10} {:>8.1} {:>8.1} {:>6.2} {:>14.2} {:>11.2} {:>7.2} {now:>8.1} {peak:>8.1}",
                 issue.keys,
                 issue.sort.title(),
                 issue.raw,
                 issue.ours,
                 issue.ratio(),
+                issue.of_1000(issue.raw_cpu),
                 issue.cpu_of_1000(),
                 issue.writes,
             );

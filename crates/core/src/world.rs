@@ -95,7 +95,7 @@ type Dirty = BTreeSet<Id>;
 
 /// How many keys are kept unfolded, and as many requests and approvals: of a burst all
 /// that are under way.
-const OPEN: usize = 512;
+const OPEN: usize = 128;
 /// How many bytes of texts are kept.
 const TEXTS: usize = 16 << 20;
 
