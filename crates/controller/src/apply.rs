@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use self::failure::{classify, may_be_the_document, passing};
 use self::patch::{object, part_patch, reference, to_value};
+use crate::event::Events;
 use crate::lead::Leads;
 use crate::metrics::Writes;
 use crate::read::{guarded, is_absence, look};
@@ -44,6 +45,7 @@ pub(crate) struct Writer {
     lens: Lens,
     leads: Leads,
     metrics: Writes,
+    events: Events,
 }
 
 /// How long a write may take: the connection may be gone without a word.
@@ -70,12 +72,19 @@ enum Done {
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, lens: Lens, leads: Leads, metrics: Writes) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        lens: Lens,
+        leads: Leads,
+        metrics: Writes,
+        events: Events,
+    ) -> Self {
         Self {
             client,
             lens,
             leads,
             metrics,
+            events,
         }
     }
 
@@ -133,6 +142,7 @@ impl Writer {
             Ok(_) => {}
             Err(error) => return Done::Failed(classify(&error), vec![]),
         }
+        let is_status = write.group() == Group::Status;
         let written = match write {
             Write::ProductStatus(id, status) => {
                 let told = self.tell::<APIProduct>(&id, seen, &*status).await;
@@ -147,7 +157,13 @@ impl Writer {
             write => self.write(id, write, seen).await,
         };
         match written {
-            Ok(answers) => Done::Written(answers),
+            Ok(answers) => {
+                // Of the version that was seen, so that of several who write one tells.
+                if is_status {
+                    self.events.tell(seen, &answers);
+                }
+                Done::Written(answers)
+            }
             Err(failure) => Done::Failed(failure, vec![]),
         }
     }

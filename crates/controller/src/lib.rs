@@ -12,6 +12,7 @@
 //! | which kinds are followed | [`kinds`] |
 //! | the order of work | [`queue`], [`engine`] |
 //! | how a write is made, or a live look taken | [`apply`], [`read`] |
+//! | which changes of a status make an Event | [`event`] |
 //! | how consumers' namespaces share connections | [`line`] |
 //! | what a generated key looks like | [`value`] |
 //! | what `/readyz` says | [`health`] |
@@ -21,6 +22,7 @@
 
 mod apply;
 mod engine;
+mod event;
 mod explain;
 pub mod fetch;
 mod follow;
@@ -54,6 +56,7 @@ pub use crate::lead::LEASE;
 pub use crate::metrics::example as metrics_example;
 
 use crate::apply::Writer;
+use crate::event::Events;
 use crate::fetch::{FetchConfig, Fetcher};
 use crate::follow::Follower;
 use crate::health::Readiness;
@@ -120,6 +123,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
                 lens.clone(),
                 leadership.leads.clone(),
                 metrics.writes.clone(),
+                Events::start(client.clone(), &vital),
             ),
             follower: Follower::new(
                 client.clone(),

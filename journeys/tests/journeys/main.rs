@@ -6,6 +6,7 @@
 //! their own. Run some with `cargo test -p devportal-journeys -- PART_OF_A_NAME`,
 //! for example `-- gateway::`.
 
+mod audit;
 mod person;
 mod portal;
 mod quiet;
@@ -18,7 +19,7 @@ mod wait;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::stage::Stage;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     match play(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("the stage could not be set: {error:#}");
+            eprintln!("the stage could not be set or struck: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -53,6 +54,13 @@ fn play(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(stage) = Arc::into_inner(stage) {
         runtime.block_on(stage.strike())?;
     }
+    let unused = audit::sum_up()?;
+    // Of some stories only, not all is to be expected.
+    let are_all = conclusion.num_filtered_out == 0 && conclusion.num_ignored == 0;
+    ensure!(
+        unused.is_empty() || !are_all || conclusion.has_failed(),
+        "no story needs these rights of deploy/chart/files/rights.yaml: {unused:#?}"
+    );
     Ok(conclusion.exit_code())
 }
 
@@ -62,6 +70,7 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle)>) -> Vec<Trial> {
         let on = on.clone();
         let name = name.trim_start_matches("journeys::stories::");
         Trial::test(name, move || {
+            audit::begin(name);
             let Some((stage, handle)) = on else {
                 return Ok(());
             };

@@ -2,6 +2,9 @@
 //! of their own, with our controller and policies whose statuses the story
 //! sets.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, Result};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::{APIKey, name};
@@ -12,6 +15,7 @@ use kube::Client;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::audit;
 use crate::stage;
 use crate::wait::until;
 
@@ -33,6 +37,8 @@ pub(crate) struct Quiet {
     pub(crate) stack: Stack,
     pub(crate) admin: Client,
     dir: tempfile::TempDir,
+    /// On what the story took rights away.
+    taken: Mutex<BTreeSet<String>>,
 }
 
 impl Quiet {
@@ -57,7 +63,12 @@ impl Quiet {
         options.controller_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
         let stack = Stack::start(options).await?;
         let admin = stack.client(Persona::ClusterAdmin).await?;
-        let quiet = Self { stack, admin, dir };
+        let quiet = Self {
+            stack,
+            admin,
+            dir,
+            taken: Mutex::default(),
+        };
         quiet.furnish().await?;
         Ok(quiet)
     }
@@ -65,6 +76,12 @@ impl Quiet {
     /// Where the stack keeps its files.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.dir.path()
+    }
+
+    /// From now on the controller may lack rights on a resource, or on all: `*`.
+    pub(crate) fn takes(&self, resource: &str) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(resource.to_owned());
     }
 
     async fn furnish(&self) -> Result<()> {
@@ -234,7 +251,10 @@ impl Quiet {
     }
 
     pub(crate) async fn end(self) -> Result<()> {
+        let taken = self.taken.into_inner();
+        let lacks = audit::look(&self.stack, &taken.unwrap_or_else(PoisonError::into_inner));
         self.stack.stop().await?;
+        lacks?;
         self.dir.close().context("the stack left files open")
     }
 }

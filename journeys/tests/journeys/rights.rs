@@ -16,6 +16,7 @@ const SECRETS: &str = "devportal-controller-secrets";
 
 /// Takes the rule on a resource out of the controller's role, and answers it.
 pub(crate) async fn take_rule(quiet: &Quiet, resource: &str) -> Result<PolicyRule> {
+    quiet.takes(resource);
     let roles: Api<ClusterRole> = Api::all(quiet.admin.clone());
     let mut role = roles.get(CONTROLLER).await?;
     let is_on_it = |rule: &PolicyRule| rule.resources == Some(vec![resource.to_owned()]);
@@ -42,6 +43,7 @@ pub(crate) async fn give_rule(quiet: &Quiet, taken: PolicyRule) -> Result<()> {
 
 /// Leaves the controller no Secrets but those of the namespaces that are bound.
 pub(crate) async fn narrow_secrets(quiet: &Quiet) -> Result<()> {
+    quiet.takes("secrets");
     let bindings: Api<ClusterRoleBinding> = Api::all(quiet.admin.clone());
     bindings.delete(SECRETS, &DeleteParams::default()).await?;
     Ok(())

@@ -1,6 +1,7 @@
 //! What do all stories stand on? One running stack, a Gateway, and a server for
 //! documents.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, anyhow};
@@ -14,6 +15,8 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::audit;
 
 /// The OpenAPI document that is served.
 pub(crate) const OPENAPI: &str = r#"{"openapi":"3.1.0","info":{"title":"Toys","version":"1"}}"#;
@@ -58,7 +61,9 @@ impl Stage {
 
     /// Takes everything down.
     pub(crate) async fn strike(self) -> Result<()> {
-        self.stack.stop().await
+        let lacks = audit::look(&self.stack, &BTreeSet::new());
+        self.stack.stop().await?;
+        lacks
     }
 
     /// The ends of the logs, for a failed run.

@@ -39,7 +39,8 @@ fn writer(answers: Vec<(u16, Value)>) -> (Writer, Arc<Mutex<Vec<Seen>>>) {
     });
     let client = Client::new(service, "default");
     let lens = Lens::new([7; 32]);
-    let writer = Writer::new(client, lens, Leads::until(None), Writes::default());
+    let (events, _) = Events::queue();
+    let writer = Writer::new(client, lens, Leads::until(None), Writes::default(), events);
     (writer, seen)
 }
 
@@ -186,6 +187,30 @@ async fn a_status_is_of_the_object_and_the_version_that_were_seen() {
         assert_eq!(method, "PATCH");
         let expected = json!({"uid": "old", "resourceVersion": "8"});
         assert_eq!(body["metadata"], expected, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_told_and_what_was_refused_or_met_nobody_is_not() {
+    let failed = json!([{"type": "Failed", "status": "True", "reason": "SecretNotFound",
+        "message": "none", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let mut written = object();
+    written["spec"] = json!({"apiProductRef": {"name": "p"}, "planTier": "gold",
+        "requestedBy": {"userId": "alice", "email": "a@example.com"}});
+    written["status"] = json!({"conditions": failed});
+    let absent = refusal(404, "NotFound", "apikeys \"k\" not found");
+    for (answer, count) in [
+        ((200, written), 1),
+        (refusal(409, "Conflict", "another version"), 0),
+        (absent, 0),
+    ] {
+        let (mut writer, _) = writer(vec![answer]);
+        let (events, mut queue) = Events::queue();
+        writer.events = events;
+        let write = Write::KeyStatus(KeyId::new("ns", "k"), Box::default());
+        apply(&writer, write, object()).await;
+        let told = std::iter::from_fn(|| queue.try_recv().ok()).count();
+        assert_eq!(told, count);
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::stories;
+use crate::audit;
 use crate::stage::Stage;
 
 stories![
@@ -36,8 +37,9 @@ async fn four_people_live_one_apis_life_in_a_browser(_: Arc<Stage>) -> Result<()
     options.progress = Progress::OnlyLong;
     let stack = Stack::start(options).await?;
     let outcome = play(&stack).await;
+    let lacks = audit::look(&stack, &BTreeSet::new());
     stack.stop().await?;
-    outcome
+    outcome.and(lacks)
 }
 
 async fn play(stack: &Stack) -> Result<()> {

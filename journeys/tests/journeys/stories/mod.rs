@@ -5,6 +5,7 @@ mod backstage;
 mod brought;
 mod decisions;
 mod delivery;
+mod events;
 mod faults;
 mod gateway;
 mod generated;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> Vec<Story> {
         brought::stories(),
         decisions::stories(),
         delivery::stories(),
+        events::stories(),
         faults::stories(),
         names::stories(),
         node::stories(),

@@ -156,6 +156,7 @@ async fn doctor_finds_no_fault_where_all_is_well(stage: Arc<Stage>) -> Result<()
 
 async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()> {
     let quiet = Quiet::start().await?;
+    quiet.takes("*");
     let bindings: Api<ClusterRoleBinding> = Api::all(quiet.admin.clone());
     let params = DeleteParams::default();
     bindings.delete("devportal-controller", &params).await?;

@@ -1,5 +1,6 @@
 //! What if the API server is away?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::super::stories;
 use super::people::Listener;
+use crate::audit;
 use crate::portal::{Visitor, bind};
 use crate::stage::{Stage, apply};
 use crate::wait::until;
@@ -70,6 +72,12 @@ impl Alone {
             dir,
         })
     }
+
+    async fn end(self) -> Result<()> {
+        let lacks = audit::look(&self.stack, &BTreeSet::new());
+        self.stack.stop().await?;
+        lacks
+    }
 }
 
 async fn while_the_api_server_is_away_reads_go_on_and_writes_are_refused(
@@ -112,7 +120,7 @@ async fn while_the_api_server_is_away_reads_go_on_and_writes_are_refused(
         })
     })
     .await?;
-    it.stack.stop().await
+    it.end().await
 }
 
 async fn while_the_api_server_hangs_nobody_waits_for_long(stage: Arc<Stage>) -> Result<()> {
@@ -145,7 +153,7 @@ async fn while_the_api_server_hangs_nobody_waits_for_long(stage: Arc<Stage>) -> 
     })
     .await?;
     it.zoe.get(PRODUCT).await?.expect(404)?;
-    it.stack.stop().await
+    it.end().await
 }
 
 async fn a_stream_ends_with_the_token_that_it_was_opened_with(stage: Arc<Stage>) -> Result<()> {
@@ -171,7 +179,7 @@ async fn a_stream_ends_with_the_token_that_it_was_opened_with(stage: Arc<Stage>)
     let is_over = Timestamp::now().as_second() >= until.as_second();
     ensure!(is_over, "it ended before its time");
     brief.get(PRODUCT).await?.expect(401)?;
-    it.stack.stop().await
+    it.end().await
 }
 
 async fn until_seen(visitor: &Visitor) -> Result<()> {
