@@ -348,7 +348,7 @@ impl World {
 
     /// How many Secrets that the gateway reads are of keys that are gone. Looks at each.
     pub fn orphans(&self) -> usize {
-        let is_gone = |key: &KeyId| self.keys.find(key).is_none();
+        let is_gone = |key: &KeyId| !self.keys.has(key);
         let ids = self.credentials.ids();
         ids.filter(|id| {
             let mut keys = self.secrets_by_key.targets(id).peekable();

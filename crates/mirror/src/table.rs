@@ -174,6 +174,11 @@ impl<K: Kind> Table<K> {
         self.open(id, self.entries.get(id)?)
     }
 
+    /// Whether anything of the object stands. It stays folded.
+    pub fn has(&self, id: &K::Id) -> bool {
+        self.entries.get(id).is_some_and(|it| it.kept.is_some())
+    }
+
     fn open<'a>(&self, id: &K::Id, entry: &'a Entry<K>) -> Option<&'a K::Kept> {
         let kept = entry.kept.as_ref()?;
         Some(match &self.folder {

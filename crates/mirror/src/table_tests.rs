@@ -36,10 +36,17 @@ fn gone(uid: &str, version: u64) -> Told<Credential> {
     Told::Ended(id("a"), uid.into(), Some(Version(version)))
 }
 
+/// One that has been told these, and found the same differences as one that folds all.
 fn table(told: impl IntoIterator<Item = Told<Credential>>) -> Table<Credential> {
-    let mut table = Table::default();
+    let (mut table, mut folding) = (Table::default(), Table::folding(0));
     for told in told {
-        table.take(told);
+        let differences = |taken: Taken<Credential>| format!("{:?}", taken.differences);
+        let taken = table.take(told.clone());
+        assert_eq!(differences(folding.take(told)), differences(taken));
+        folding.trim();
+        let all = |table: &Table<Credential>| format!("{:?}", Vec::from_iter(table.iter()));
+        assert_eq!(all(&folding), all(&table));
+        folding.trim();
     }
     table
 }
