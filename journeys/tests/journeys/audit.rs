@@ -67,6 +67,8 @@ pub(crate) fn look(stack: &Stack, taken: &BTreeSet<String>) -> Result<()> {
             }
         }
     }
+    // An API server that has just started knows of no rights yet.
+    lacking.retain(|it| !used.contains(it));
     let story = STORY.with_borrow(Clone::clone);
     let mut all = USED.lock().unwrap_or_else(PoisonError::into_inner);
     for it in used {
