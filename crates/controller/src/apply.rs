@@ -2,6 +2,7 @@
 //! Change, so that the next decision sees it without waiting for the watch.
 
 mod failure;
+mod kept;
 mod patch;
 mod secret;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use self::failure::{classify, may_be_the_document, passing};
+use self::kept::KeptShapes;
 use self::patch::{object, part_patch, reference, to_value};
 use crate::event::Events;
 use crate::lead::Leads;
@@ -46,6 +48,7 @@ pub(crate) struct Writer {
     leads: Leads,
     metrics: Writes,
     events: Events,
+    kept: KeptShapes,
 }
 
 /// How long a write may take: the connection may be gone without a word.
@@ -85,6 +88,7 @@ impl Writer {
             leads,
             metrics,
             events,
+            kept: KeptShapes::default(),
         }
     }
 
@@ -320,7 +324,7 @@ impl Writer {
         let made = api.create(&params, &new).await;
         let made = made.map_err(|error| classify(&error))?;
         let id = K::Id::named(&namespace, &name);
-        let mut changes = unkept::<K>(&to_value(&new)?, &to_value(&made)?);
+        let mut changes = self.unkept::<K, _>(&to_value(&new)?, &made)?;
         changes.push(Told::<K>::Answered(id, K::keep(made, &self.lens)).into());
         Ok(changes)
     }
@@ -360,10 +364,24 @@ impl Writer {
         };
         let mut changes = Vec::new();
         if let Read::Whole(kept) = &object.read {
-            changes.extend(unkept::<K>(&patch, &to_value(kept)?));
+            changes.extend(self.unkept::<K, _>(&patch, kept)?);
         }
         changes.push(told(object, &self.lens).answered().into());
         Ok(changes)
+    }
+
+    /// What was sent and the answer does not have: the installed definition has no place
+    /// for it.
+    fn unkept<K: Kind, T: Serialize>(&self, sent: &Value, answer: &T) -> Answer {
+        if self.kept.has(K::NAME, sent) {
+            return Ok(vec![]);
+        }
+        let paths = kept::missing(sent, &to_value(answer)?);
+        if paths.is_empty() {
+            self.kept.note(K::NAME, sent);
+        }
+        let paths = paths.into_iter();
+        Ok(paths.map(|path| Change::Unkept(K::NAME, path)).collect())
     }
 
     /// Deletes an object, and tells what became of it.
@@ -435,33 +453,6 @@ impl Writer {
 
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
-}
-
-/// What was sent and the answer does not have: the installed definition has no place for
-/// it.
-fn unkept<K: Kind>(sent: &Value, kept: &Value) -> Vec<Change> {
-    let mut paths = Vec::new();
-    for part in ["spec", "status"] {
-        missing(part, &sent[part], &kept[part], &mut paths);
-    }
-    let paths = paths.into_iter();
-    paths.map(|path| Change::Unkept(K::NAME, path)).collect()
-}
-
-fn missing(path: &str, sent: &Value, kept: &Value, paths: &mut Vec<String>) {
-    if let (Value::Array(sent), Value::Array(kept)) = (sent, kept) {
-        for (sent, kept) in sent.iter().zip(kept) {
-            missing(path, sent, kept, paths);
-        }
-    }
-    for (name, value) in sent.as_object().into_iter().flatten() {
-        let path = format!("{path}.{name}");
-        match kept.get(name) {
-            _ if value.is_null() => {}
-            None => paths.push(path),
-            Some(kept) => missing(&path, value, kept, paths),
-        }
-    }
 }
 
 /// The object that was seen does not exist any more.

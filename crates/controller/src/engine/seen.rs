@@ -5,26 +5,29 @@ use std::sync::Arc;
 
 use devportal_core::{Need, Write};
 use devportal_mirror::{Digest, Table};
+use kube::Resource;
+use kube::core::object::{HasSpec, HasStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Engine;
 
 impl Engine {
-    /// Each write with the object it changes, null where there is none yet.
+    /// Each write with what it changes of an object, null where there is none yet.
     pub(super) fn with_seen(&mut self, writes: Vec<Write>) -> Vec<(Write, Value)> {
         let paired = writes.into_iter().filter_map(|write| {
             let world = &self.world;
             let seen = match &write {
-                Write::ProductStatus(id, _) => raw(world.products(), id),
-                Write::KeyStatus(id, _) | Write::ReleaseKey(id) => raw(world.keys(), id),
-                Write::RequestStatus(id, _) | Write::ApplyRequest { id, .. } => {
-                    raw(world.requests(), id)
+                Write::ProductStatus(id, _) => seen(world.products(), id, status),
+                Write::KeyStatus(id, _) => seen(world.keys(), id, status),
+                Write::ReleaseKey(id) => seen(world.keys(), id, metadata),
+                Write::RequestStatus(id, _) => seen(world.requests(), id, status),
+                Write::ApplyRequest { id, .. } => seen(world.requests(), id, spec),
+                Write::ApprovalStatus(id, _) => seen(world.approvals(), id, status),
+                Write::ApplyApproval { id, .. } => seen(world.approvals(), id, spec),
+                Write::AdoptApproval { id, .. } | Write::ReleaseApproval(id) => {
+                    seen(world.approvals(), id, metadata)
                 }
-                Write::ApprovalStatus(id, _)
-                | Write::ApplyApproval { id, .. }
-                | Write::AdoptApproval { id, .. }
-                | Write::ReleaseApproval(id) => raw(world.approvals(), id),
                 _ => Value::Null,
             };
             self.with_document(write, seen)
@@ -62,13 +65,26 @@ impl Engine {
     }
 }
 
-/// An object as last seen: as it is where not all of it can be read.
-fn raw<K>(table: &Table<K>, id: &K::Id) -> Value
+/// A part of an object as last seen, with its metadata: all as it is where not all of it
+/// can be read.
+fn seen<K>(table: &Table<K>, id: &K::Id, part: fn(&K) -> Value) -> Value
 where
-    K: devportal_mirror::Kind<Kept = Arc<K>> + Serialize,
+    K: devportal_mirror::Kind<Kept = Arc<K>>,
 {
     match table.flaw(id) {
         Some(flaw) => flaw.raw.clone(),
-        None => table.find(id).map(|it| json!(**it)).unwrap_or_default(),
+        None => table.find(id).map(|it| part(it)).unwrap_or_default(),
     }
+}
+
+fn metadata<K: Resource>(object: &K) -> Value {
+    json!({"metadata": object.meta()})
+}
+
+fn spec<K: Resource + HasSpec<Spec: Serialize>>(object: &K) -> Value {
+    json!({"metadata": object.meta(), "spec": object.spec()})
+}
+
+fn status<K: Resource + HasStatus<Status: Serialize>>(object: &K) -> Value {
+    json!({"metadata": object.meta(), "status": object.status()})
 }
