@@ -92,7 +92,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
     };
     report.print();
-    report.keep(&repository().join("target/bench"))
+    report.keep(&folder())
+}
+
+/// Where the numbers are kept.
+fn folder() -> PathBuf {
+    repository().join("target/bench")
 }
 
 struct Bench {
@@ -158,12 +163,14 @@ impl Bench {
                     report.after = report.after.or(after);
                 }
                 report.issues.push(issue.mean(arguments.rounds));
+                report.note(&folder())?;
             }
         }
         if arguments.namespaces > 0 {
             let what = format!("keys in {} namespaces", arguments.namespaces);
             let spread = self.spread(arguments.namespaces);
             report.spread = Some(self.step(&what, spread).await?);
+            report.note(&folder())?;
         }
         if arguments.recorded > 0 {
             let what = format!("{} keys from a recording", arguments.recorded);

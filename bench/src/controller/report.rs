@@ -1,6 +1,6 @@
 //! What was measured, how is it told, and what does it look like?
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
@@ -190,13 +190,17 @@ impl Report {
         }
     }
 
-    pub(super) fn keep(&self, folder: &Path) -> Result<()> {
+    /// Writes down what was measured so far, so that an interruption loses nothing.
+    pub(super) fn note(&self, folder: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(folder)?;
-        let (data, picture) = (
-            folder.join("controller.json"),
-            folder.join("controller.svg"),
-        );
+        let data = folder.join("controller.json");
         std::fs::write(&data, serde_json::to_vec_pretty(self)?)?;
+        Ok(data)
+    }
+
+    pub(super) fn keep(&self, folder: &Path) -> Result<()> {
+        let data = self.note(folder)?;
+        let picture = folder.join("controller.svg");
         self.draw(&picture)?;
         println!("\n{}\n{}", data.display(), picture.display());
         Ok(())
