@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use devportal_stack::{
     Part, Program, Progress, Workspace, cache_root, foreign_crds, node_permitted, obtain,
+    operator_chart,
 };
 
 use crate::command::{Expect, Step};
@@ -205,6 +206,7 @@ async fn fetch(progress: Progress) -> Result<()> {
     }
     obtain(&programs, progress).await?;
     foreign_crds(progress).await?;
+    operator_chart(progress).await?;
     Workspace::obtain(progress).await?;
     Ok(())
 }

@@ -227,27 +227,12 @@ impl Quiet {
     /// What the controllers asked of the API server, other than to watch and to
     /// renew a lease.
     pub(crate) fn requests(&self) -> Result<Vec<Asked>> {
-        let log = std::fs::read_to_string(self.stack.audit_log())?;
-        let entries = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ok(entries
-            .filter(|entry| entry["user"]["username"] == USER)
-            .filter(|entry| entry["verb"] != "watch" && entry["objectRef"]["resource"] != "leases")
-            .map(|entry| Asked {
-                verb: text(&entry["verb"]),
-                uri: text(&entry["requestURI"]),
-                answer: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
-            })
-            .collect())
+        requests(&self.stack)
     }
 
     /// Those of them that change something.
     pub(crate) fn writes(&self) -> Result<Vec<Asked>> {
-        let mut requests = self.requests()?;
-        requests.retain(|it| !["get", "list"].contains(&it.verb.as_str()));
-        Ok(requests)
+        writes(&self.stack)
     }
 
     pub(crate) async fn end(self) -> Result<()> {
@@ -257,4 +242,28 @@ impl Quiet {
         lacks?;
         self.dir.close().context("the stack left files open")
     }
+}
+
+fn requests(stack: &Stack) -> Result<Vec<Asked>> {
+    let log = std::fs::read_to_string(stack.audit_log())?;
+    let entries = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(entries
+        .filter(|entry| entry["user"]["username"] == USER)
+        .filter(|entry| entry["verb"] != "watch" && entry["objectRef"]["resource"] != "leases")
+        .map(|entry| Asked {
+            verb: text(&entry["verb"]),
+            uri: text(&entry["requestURI"]),
+            answer: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// What the controllers of a stack changed.
+pub(crate) fn writes(stack: &Stack) -> Result<Vec<Asked>> {
+    let mut requests = requests(stack)?;
+    requests.retain(|it| !["get", "list"].contains(&it.verb.as_str()));
+    Ok(requests)
 }

@@ -18,6 +18,7 @@ mod quiet;
 mod refused;
 mod replicas;
 mod sight;
+mod upgrade;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub(crate) fn all() -> Vec<Story> {
         quiet::stories(),
         replicas::stories(),
         sight::stories(),
+        upgrade::stories(),
     ]
     .into_iter()
     .flatten()

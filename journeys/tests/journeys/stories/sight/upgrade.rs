@@ -13,6 +13,7 @@ use super::{APPROVED_AT, Held, approved, cut, deny, is_revoked, is_told, manual,
 use crate::quiet::Quiet;
 use crate::stage::{self, Stage};
 use crate::stories::stories;
+use crate::stories::upgrade::first;
 use crate::wait::{until, within};
 
 stories![
@@ -28,25 +29,9 @@ async fn leave_behind(quiet: &Quiet, name: &str, finalizers: &[&str]) -> Result<
     let mut key = Quiet::key(name);
     key["metadata"]["finalizers"] = json!(finalizers);
     let key = stage::apply(&quiet.admin, &key).await?;
-    let secret_name = format!("{name}-apikey-secret");
-    let status = json!({
-        "phase": "Approved", "reviewedBy": "olivia", "reviewedAt": "2026-01-01T00:00:00Z",
-        "secretRef": {"name": secret_name, "key": "api_key"},
-        "conditions": [{"type": "Ready", "status": "True", "reason": "Approved", "message": "",
-            "lastTransitionTime": "2026-01-01T00:00:00Z"}],
-    });
-    set_status::<APIKey>(quiet, name, status).await?;
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {
-            "name": secret_name, "namespace": "shop",
-            "labels": {"app": "shop", "authorino.kuadrant.io/managed-by": "authorino"},
-            "annotations": {"secret.kuadrant.io/plan-id": "gold", "secret.kuadrant.io/user-id": "alice"},
-            "ownerReferences": [{"apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
-                "name": name, "uid": key.metadata.uid}],
-        },
-        "stringData": {"api_key": VALUE},
-    });
+    set_status::<APIKey>(quiet, name, first::status(name)).await?;
+    let uid = key.metadata.uid.as_deref();
+    let secret = first::secret("shop", name, uid, "shop", VALUE);
     stage::apply(&quiet.admin, &secret).await?;
     Ok(())
 }
