@@ -97,7 +97,7 @@ impl Installation {
 
     /// Waits until the API server goes by our definitions, or by the published ones.
     async fn in_force(&self, ours: bool) -> Result<()> {
-        let keys = self.raw::<APIKey>(&self.shop.stage.admin, &self.shop.dev);
+        let keys = raw::<APIKey>(&self.shop.stage.admin, &self.shop.dev);
         let all = keys.list(&ListParams::default()).await?.items;
         let key = all.first().context("there is no key")?.name_any();
         until("the definitions are in force", async || {
@@ -147,7 +147,7 @@ impl Installation {
     }
 
     async fn write_back<K: Resource<DynamicType = ()>>(&self, namespace: &str) -> Result<()> {
-        let api = self.raw::<K>(&self.published, namespace);
+        let api = raw::<K>(&self.published, namespace);
         let all = api.list(&ListParams::default()).await?.items;
         ensure!(!all.is_empty(), "there is no {}", K::kind(&()));
         for it in all {
@@ -189,7 +189,7 @@ impl Installation {
             "metadata": {"name": shop.request_id(name).name, "namespace": shop.name},
             "spec": spec,
         });
-        let requests = self.raw::<APIKeyRequest>(&self.published, &shop.name);
+        let requests = raw::<APIKeyRequest>(&self.published, &shop.name);
         let request = serde_json::from_value(request)?;
         requests.create(&PostParams::default(), &request).await?;
         match approved {
@@ -216,14 +216,14 @@ impl Installation {
         };
         let decision = shop.decide(name, approved, suffix).await?;
         let request = shop.request_id(name);
-        let requests = self.raw::<APIKeyRequest>(&self.published, &shop.name);
+        let requests = raw::<APIKeyRequest>(&self.published, &shop.name);
         let request_now = requests.get(&request.name).await?;
         let owned = json!({"metadata": {"ownerReferences": [{
             "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKeyRequest",
             "name": request_now.name_any(), "uid": request_now.uid(),
             "controller": true, "blockOwnerDeletion": true,
         }]}});
-        let decisions = self.raw::<APIKeyApproval>(&self.published, &shop.name);
+        let decisions = raw::<APIKeyApproval>(&self.published, &shop.name);
         let params = PatchParams::default();
         decisions
             .patch(&decision.name_any(), &params, &Patch::Merge(owned))
@@ -289,17 +289,9 @@ impl Installation {
         // Where there are no published rights, there is no published account either.
         let patch = Patch::Merge(json!({"status": status}));
         let params = PatchParams::default();
-        let api = self.raw::<K>(&self.shop.stage.admin, namespace);
+        let api = raw::<K>(&self.shop.stage.admin, namespace);
         api.patch_status(name, &params, &patch).await?;
         Ok(())
-    }
-
-    fn raw<K: Resource<DynamicType = ()>>(
-        &self,
-        client: &Client,
-        namespace: &str,
-    ) -> Api<DynamicObject> {
-        Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()))
     }
 
     /// Does something while callers ask all the time.
@@ -362,7 +354,7 @@ impl Installation {
             [Some(it.name_any()), it.uid(), it.resource_version(), value]
                 .map(Option::unwrap_or_default)
         };
-        let decisions = self.raw::<APIKeyApproval>(&shop.stage.admin, &shop.name);
+        let decisions = raw::<APIKeyApproval>(&shop.stage.admin, &shop.name);
         let decisions = decisions.list(&all).await?.items;
         Ok(Held {
             secrets: secrets.iter().map(identity).collect(),
@@ -397,4 +389,8 @@ pub(super) fn value(name: &str) -> String {
 pub(super) fn condition(kind: &str, reason: &str, message: &str) -> Value {
     json!({"type": kind, "status": "True", "reason": reason, "message": message,
         "lastTransitionTime": "2026-01-01T00:00:00Z"})
+}
+
+fn raw<K: Resource<DynamicType = ()>>(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()))
 }
