@@ -16,9 +16,9 @@ use serde_json::Value;
 /// Whose rights the stories live by: nothing runs with those for uninstalling.
 const PROCESSES: [&str; 2] = ["controller", "server"];
 
-/// Rights that no request of a story carries, by verb, resource or both, with what they are
-/// for.
-const UNSEEN: [(&str, &str); 4] = [
+/// Rights that no request of a story need carry, by verb, resource or both, with what they
+/// are for.
+const UNSEEN: [(&str, &str); 6] = [
     ("control", "admission policies"),
     ("record-reveal", "admission policies"),
     (
@@ -29,7 +29,11 @@ const UNSEEN: [(&str, &str); 4] = [
         "get apikeyapprovals",
         "a deletion that meets a conflict, which unit tests bring about",
     ),
+    ("get apiproducts", LOOK),
+    ("get apikeyrequests", LOOK),
 ];
+
+const LOOK: &str = "a live look before something is deleted whose cause was not seen to end";
 
 /// What a process asked for: verb, group, and plural or plural/subresource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
