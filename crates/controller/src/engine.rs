@@ -41,6 +41,8 @@ const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 /// for all kinds at about one time.
 const REVIEW: Duration = Duration::from_millis(100);
 
+/// How many are looked at before what has happened meanwhile is heard.
+const REVIEWED: usize = 50;
 /// Decisions that are kept until they are carried out or something else is known.
 const DECIDED: usize = 64;
 /// How long lists that fail are waited for at the start.
@@ -64,6 +66,8 @@ pub(crate) struct Engine {
     has_begun: bool,
     started: Instant,
     review_at: Option<Instant>,
+    /// What is yet to be looked at again of everything.
+    review: BTreeSet<Id>,
     /// What was just decided, on what is known now.
     decided: HashMap<Id, Vec<Write>>,
     vital: Vital,
@@ -109,6 +113,7 @@ pub(crate) async fn run(
         has_begun: false,
         started: Instant::now(),
         review_at: None,
+        review: BTreeSet::new(),
         decided: HashMap::new(),
         vital: parts.vital,
         leads: parts.leads,
@@ -120,7 +125,8 @@ pub(crate) async fn run(
     };
     loop {
         let alarm = engine.until_alarm();
-        let review = engine.review_at;
+        let review_at = engine.review_at;
+        let is_reviewing = !engine.review.is_empty();
         tokio::select! {
             biased;
             Some(report) = reports.recv() => engine.finish(report),
@@ -134,8 +140,10 @@ pub(crate) async fn run(
                 engine.delays = Delays::default();
                 engine.look_at_everything();
             }
-            () = until(review) => engine.look_at_everything(),
+            () = until(review_at) => engine.look_at_everything(),
             () = tokio::time::sleep(alarm) => engine.ring(),
+            // When nothing else has to be done: a revocation does not wait for all keys.
+            () = tokio::task::yield_now(), if is_reviewing => engine.review_some(),
             // Last: whoever asks again and again holds nothing up.
             Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
         }
@@ -223,7 +231,15 @@ impl Engine {
         let mut all = self.world.everything();
         // What ended meanwhile needs nothing any more.
         all.extend(self.needs.ids().cloned());
-        self.consider_all(all);
+        self.review = all;
+    }
+
+    fn review_some(&mut self) {
+        for _ in 0..REVIEWED {
+            if let Some(id) = self.review.pop_first() {
+                self.consider_all([id].into());
+            }
+        }
     }
 
     fn ring(&mut self) {
