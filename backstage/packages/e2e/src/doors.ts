@@ -64,14 +64,20 @@ async function readDoors(): Promise<Door[]> {
   return rows.flatMap(it => found.get(it) ?? []);
 }
 
+/** Once the catalog knows the person: right after the start it reads them still. */
 async function tokenOf(person: Person): Promise<string> {
-  const answer = await fetch(`${backstage}/api/auth/demo/refresh`, {
-    headers: {
-      'X-Devportal-Demo-User': `user:default/${person}`,
-      'X-Requested-With': 'XMLHttpRequest',
-    },
+  return until(`${person} is signed in`, async () => {
+    const answer = await fetch(`${backstage}/api/auth/demo/refresh`, {
+      headers: {
+        'X-Devportal-Demo-User': `user:default/${person}`,
+        'X-Requested-With': 'XMLHttpRequest',
+      },
+    });
+    const { backstageIdentity } = (await answer.json()) as {
+      backstageIdentity?: { token: string };
+    };
+    return backstageIdentity?.token;
   });
-  return (await answer.json()).backstageIdentity.token;
 }
 
 type Answer = { status: number; text: string };
