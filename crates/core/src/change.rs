@@ -9,7 +9,6 @@ use devportal_api::condition::OpenApiState;
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ProductId, SecretId};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
-use devportal_mirror::fold::Fold;
 use devportal_mirror::{Credential, Digest, SecretFacts, Stray, Told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -102,16 +101,6 @@ pub enum Source {
     Gone(Option<String>),
     /// It may not be read: a right is missing.
     Forbidden,
-}
-
-impl Fold for Source {
-    fn fold(&self) -> Option<Vec<u8>> {
-        serde_json::to_vec(self).ok()
-    }
-
-    fn unfold(text: &[u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok()
-    }
 }
 
 /// What came of fetching an OpenAPI document.

@@ -53,7 +53,7 @@ pub struct World {
     strays: Table<Stray>,
     around: Surroundings,
     /// The Secrets that keys refer to.
-    sources: FoldingMap<SecretId, Source>,
+    sources: FoldingMap<SecretId, Arc<Source>>,
     openapi: HashMap<String, OpenApiAnswer>,
     /// The texts of those that a product's status lacks yet, and of others while there
     /// is room.

@@ -1,5 +1,7 @@
 //! What depends on Secrets? Of their values only fingerprints are known.
 
+use std::sync::Arc;
+
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::name::{annotation, label};
 use devportal_mirror::{Credential, Difference, Fingerprint, SecretFacts, Stray, Version};
@@ -84,7 +86,7 @@ impl World {
     }
 
     pub(super) fn source_changed(&mut self, id: &SecretId, new: Source, dirty: &mut Dirty) {
-        let old = self.sources.get(id);
+        let old = self.find_source(id);
         let is_news = match (old, &new) {
             (Some(Source::Is(old)), Source::Is(new)) => {
                 new.version > old.version || new.version.0 == 0
@@ -104,7 +106,7 @@ impl World {
                 _ => None,
             };
             self.sources_by_value.set(id, value);
-            self.sources.insert(id.clone(), new);
+            self.sources.insert(id.clone(), Arc::new(new));
             dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
         }
     }
@@ -131,7 +133,7 @@ impl World {
 
     /// A followed Secret: `None` before it was read.
     pub fn find_source(&self, id: &SecretId) -> Option<&Source> {
-        self.sources.get(id)
+        self.sources.get(id).map(Arc::as_ref)
     }
 }
 
