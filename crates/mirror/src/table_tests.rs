@@ -44,7 +44,7 @@ fn table(told: impl IntoIterator<Item = Told<Credential>>) -> Table<Credential> 
         let taken = table.take(told.clone());
         assert_eq!(differences(folding.take(told)), differences(taken));
         folding.trim();
-        let all = |table: &Table<Credential>| format!("{:?}", Vec::from_iter(table.iter()));
+        let all = |table: &Table<Credential>| format!("{:?}", table.iter().collect::<Vec<_>>());
         assert_eq!(all(&folding), all(&table));
         folding.trim();
     }
