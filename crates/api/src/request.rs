@@ -89,8 +89,9 @@ impl APIKeyRequest {
         uid.map(String::as_str)
     }
 
-    /// What is asked for, in one word: `sha256:` and 64 hexadecimal digits over product,
-    /// tier, requester, expiry and the key's UID. Another request for the same differs.
+    /// What is asked for, in one word: `sha256:` and 64 hexadecimal digits over key, product,
+    /// tier, requester and expiry. It is the same when the objects are made anew, as after a
+    /// restore.
     pub fn terms(&self) -> String {
         let spec = &self.spec;
         let terms = serde_json::json!([
@@ -100,7 +101,8 @@ impl APIKeyRequest {
             spec.requested_by.user_id,
             spec.requested_by.email,
             spec.expires_at.as_ref().map(|it| it.0.to_string()),
-            self.key_uid(),
+            self.spec.api_key_ref.namespace,
+            self.spec.api_key_ref.name,
         ]);
         format!("sha256:{}", hex::encode(Sha256::digest(terms.to_string())))
     }

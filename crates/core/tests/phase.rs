@@ -126,3 +126,26 @@ fn a_pending_phase_decides_nothing() {
     assert_eq!(it.says("alice"), APPROVED);
     assert_eq!(phase(&it), Some(Phase::Approved));
 }
+
+#[test]
+fn a_denial_by_phase_is_not_shed_with_the_key_and_is_lifted_by_phase() {
+    let mut it = Simulation::ready(product().automatic()).set(DECIDES);
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.pass(minutes(1));
+    patch(&mut it, Phase::Rejected, Some("olga"));
+    assert_eq!(it.says("alice"), DENIED);
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    it.pass(minutes(1));
+    patch(&mut it, Phase::Approved, Some("olga"));
+    it.pass(minutes(1));
+    assert_eq!(it.says("alice"), APPROVED);
+}

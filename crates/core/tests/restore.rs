@@ -108,7 +108,12 @@ fn values(it: &Simulation) -> Vec<Vec<String>> {
 #[test]
 fn restored_keys_work_again_under_their_values() {
     let before = approved();
-    for variant in [Variant::Whole, Variant::WithoutCredentials] {
+    for variant in [
+        Variant::Whole,
+        Variant::WithoutCredentials,
+        Variant::WithoutRequests,
+        Variant::KeysLast,
+    ] {
         let it = restored(&before.cluster, variant);
         for name in ["alice", "bob", "carol"] {
             assert_eq!(it.says(name), WORKING, "{variant:?} {name}");
@@ -118,19 +123,27 @@ fn restored_keys_work_again_under_their_values() {
 }
 
 #[test]
-fn a_restore_without_requests_or_with_keys_last_blocks_no_key() {
-    let before = approved();
-    for variant in [Variant::WithoutRequests, Variant::KeysLast] {
+fn a_restored_denial_denies_also_beside_an_older_approval() {
+    let mut before = approved();
+    before.pass(minutes(1));
+    for name in ["alice", "carol"] {
+        let no = format!("{name}-no");
+        let denial = approval(&no, name, false, before.cluster.now);
+        before.create(denial);
+    }
+    before.settle();
+    for variant in [
+        Variant::Whole,
+        Variant::WithoutCredentials,
+        Variant::WithoutRequests,
+        Variant::KeysLast,
+    ] {
         let it = restored(&before.cluster, variant);
-        assert_eq!(it.says("carol"), WORKING, "{variant:?}");
-        for name in ["alice", "bob"] {
-            let says = it.says(name);
-            let waits = ["Pending/AwaitingApproval"];
-            assert!(
-                says == WORKING || says == waits,
-                "{variant:?} {name}: {says:?}"
-            );
+        for name in ["alice", "carol"] {
+            assert_eq!(it.says(name), ["Denied/Denied"], "{variant:?} {name}");
+            assert_eq!(it.accepted(name), Vec::<&str>::new(), "{variant:?} {name}");
         }
+        assert_eq!(it.says("bob"), WORKING, "{variant:?}");
     }
 }
 

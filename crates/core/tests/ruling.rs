@@ -1,6 +1,7 @@
 //! Of all decisions about a request, which one counts.
 
 use devportal_api::APIKeyApproval;
+use devportal_api::foreign::AuthPolicy;
 use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyRequest, APIProduct};
@@ -436,20 +437,152 @@ fn a_denial_that_its_owner_took_back_stands_no_more() {
 
 #[test]
 fn a_denial_on_a_product_that_a_person_decides_about_goes_with_its_request() {
-    let mut it = denied();
-    it.edit::<APIProduct>(OWNER, "games", |it| {
-        it.spec.approval_mode = ApprovalMode::Manual;
-    });
+    let mut it = asked();
+    it.create(approval("no", "alice", false, it.cluster.now));
     it.settle();
+    assert_eq!(it.says("alice"), DENIED);
     assert_eq!(told(&it, "no", "Stands"), None);
+    make_anew(&mut it);
+    assert_eq!(it.says("alice"), PENDING);
+}
+
+fn make_anew(it: &mut Simulation) {
     it.delete::<APIKey>(CONSUMER, "alice");
     it.settle();
     it.cluster.collect();
     it.settle();
     it.create(key("alice"));
     it.settle();
+    it.cluster.collect();
+    it.settle();
+    oracle::check(it);
+}
+
+fn set_mode(it: &mut Simulation, mode: ApprovalMode) {
+    it.edit::<APIProduct>(OWNER, "games", |it| it.spec.approval_mode = mode);
+    it.settle();
+    oracle::check(it);
+}
+
+#[test]
+fn a_denial_that_stands_stands_while_a_person_decides_about_the_product_for_a_while() {
+    let mut it = denied();
+    set_mode(&mut it, ApprovalMode::Manual);
+    assert!(told(&it, "no", "Stands").is_some());
+    make_anew(&mut it);
+    set_mode(&mut it, ApprovalMode::Automatic);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+#[test]
+fn a_denial_that_stands_stands_while_its_product_is_replaced() {
+    let mut it = denied();
+    it.delete::<APIProduct>(OWNER, "games");
+    it.settle();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    it.create(product().automatic());
+    it.create(key("alice"));
+    it.settle();
     oracle::check(&it);
-    assert_eq!(it.says("alice"), PENDING);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+/// As a console does that denies by what it finds: the time stays that of before.
+fn withdrawn() -> Simulation {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.settle();
+    it.pass(minutes(1));
+    it.edit::<APIKeyApproval>(OWNER, &auto(), |it| {
+        it.spec.approved = false;
+        it.spec.reviewed_by = "olga".into();
+    });
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it
+}
+
+#[test]
+fn an_automatic_approval_that_a_person_withdrew_stays_withdrawn() {
+    let mut it = withdrawn();
+    let stays = |it: &mut Simulation, step: &str| {
+        it.settle();
+        it.pass(minutes(1));
+        oracle::check(it);
+        assert_eq!(it.says("alice"), DENIED, "{step}");
+        assert_eq!(it.cluster.approvals.len(), 1, "{step}");
+    };
+    it.restart();
+    stays(&mut it, "restart");
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.use_case = Some("else".into());
+    });
+    stays(&mut it, "use case");
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+    stays(&mut it, "tier");
+    set_mode(&mut it, ApprovalMode::Manual);
+    stays(&mut it, "manual");
+    set_mode(&mut it, ApprovalMode::Automatic);
+    stays(&mut it, "automatic");
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    it.create(auth("games"));
+    stays(&mut it, "policy");
+    it.edit::<APIKeyApproval>(OWNER, &auto(), |it| it.spec.approved = true);
+    it.settle();
+    it.pass(minutes(1));
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(it.cluster.approvals.len(), 1);
+}
+
+#[test]
+fn a_denial_by_editing_the_automatic_approval_is_not_shed_with_the_key() {
+    let mut it = withdrawn();
+    make_anew(&mut it);
+    assert_eq!(it.says("alice"), DENIED);
+    // The owner lifts it.
+    it.delete::<APIKeyApproval>(OWNER, &auto());
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+}
+
+/// As a tool does that applies what it knows of an object.
+#[test]
+fn an_approval_that_loses_its_owner_reference_goes_on_and_is_tied_again() {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(10)));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.wrote();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.metadata.owner_references = None);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(it.wrote(), ["adopt approval"]);
+}
+
+#[test]
+fn a_denial_by_editing_an_older_approval_says_by_what_it_is_overruled() {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(10)));
+    it.settle();
+    it.pass(minutes(1));
+    it.create(approval("again", "alice", true, at(90)));
+    it.settle();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    let message = told(&it, "yes", "Overruled").expect("a word");
+    let counts = format!("owner/again by olga counts: its reviewedAt, {}", at(90));
+    assert!(message.contains(&counts), "{message}");
 }
 
 fn auto() -> String {
@@ -563,17 +696,21 @@ fn an_edited_approval_is_to_be_of_the_terms_that_are_asked_for_by_then() {
 }
 
 #[test]
-fn an_approval_of_an_earlier_key_s_terms_does_not_count_for_a_later_one() {
-    let mut it = asked();
-    let terms = it.request("alice").unwrap().terms();
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.create(key("alice"));
-    it.settle();
-    it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
-    it.settle();
-    oracle::check(&it);
-    assert_eq!(it.says("alice"), PENDING);
+fn an_approval_of_what_an_earlier_key_asked_for_counts_for_a_later_one_that_asks_for_the_same() {
+    for (tier, says) in [("gold", &APPROVED[..]), ("silver", &PENDING)] {
+        let mut it = asked();
+        let terms = it.request("alice").unwrap().terms();
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.settle();
+        let mut later = key("alice");
+        later.spec.plan_tier = tier.into();
+        it.create(later);
+        it.settle();
+        it.create(approval("yes", "alice", true, at(0)).of_terms(terms));
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), says);
+    }
 }
 
 /// Whenever the request changes after it was shown, and whatever was written by then:

@@ -6,7 +6,7 @@
 use devportal_api::approval::DeniedRequester;
 use devportal_api::condition::{Review, Validity, whole_second};
 use devportal_api::id::{ApprovalId, ProductId, RequestId};
-use devportal_api::name::{self, annotation};
+use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_mirror::{Flaw, Found};
@@ -117,8 +117,8 @@ pub(super) fn note(approval: &APIKeyApproval, world: &World, now: Timestamp) -> 
     (is_edited(approval) && is_ahead).then(|| Time(whole_second(taken)))
 }
 
-/// The decision that counts in the place of one that was made after it: whoever made that
-/// would not expect it.
+/// The decision that counts in the place of one that was made, or may have been made, after
+/// it: whoever made that would not expect it.
 pub(super) fn overruler<'a>(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
@@ -127,7 +127,8 @@ pub(super) fn overruler<'a>(
 ) -> Option<&'a APIKeyApproval> {
     let winner = find(request, world, now).ok().flatten()?;
     let created = |it: &APIKeyApproval| it.meta().creation_timestamp.as_ref().map(|at| at.0);
-    let is_later = created(approval) >= created(winner);
+    // When one was edited is not told.
+    let is_later = is_edited(approval) || created(approval) >= created(winner);
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
     (is_other && is_later && differs).then_some(winner)
@@ -140,8 +141,10 @@ pub(super) fn is_about(denied: &DeniedRequester, request: &APIKeyRequest) -> boo
     denied.user_id == spec.requested_by.user_id && denied.api_product == spec.api_product_ref.name
 }
 
-/// Whether a person's denial keeps the requester from what the product would approve by
-/// itself: whatever becomes of the request, it stands. `None` where that is not known.
+/// Whether a denial keeps the requester from what the product would approve by itself:
+/// whatever becomes of the request, it stands. All are a person's, for the controller denies
+/// nothing. What stands goes on standing while a person decides about the product, or while
+/// the product is gone: both may pass. `None` where that is not known.
 pub(super) fn stands(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
@@ -149,15 +152,13 @@ pub(super) fn stands(
     now: Timestamp,
 ) -> Option<bool> {
     let id = RequestId::of(request);
-    let name = approval.name_any();
-    let is_ours = [name::auto_approval(&id), name::phase_approval(&id)]
-        .iter()
-        .any(|ours| ours.name == name);
-    if approval.spec.approved || is_ours || !world.keeps::<APIKeyApproval>("status.denies") {
+    if approval.spec.approved || !world.keeps::<APIKeyApproval>("status.denies") {
         return Some(false);
     }
+    let has_stood = approval.noted_denial().is_some();
     let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
-    let is_automatic = match world.products().look(&product) {
+    let is_kept_out = match world.products().look(&product) {
+        _ if has_stood => true,
         Found::Unknown | Found::Flawed(None, _) => return None,
         Found::Ended | Found::Absent => false,
         Found::Present(it) | Found::Flawed(Some(it), _) => {
@@ -166,7 +167,7 @@ pub(super) fn stands(
     };
     let ruling = find(request, world, now).ok()?;
     let counts = ruling.is_some_and(|it| it.meta().uid == approval.meta().uid);
-    Some(is_automatic && counts)
+    Some(is_kept_out && counts)
 }
 
 /// A decision about the request of which no more can be read than that, unless the
@@ -193,19 +194,28 @@ fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -
 /// the same name: nothing is granted before the approval is tied to its
 /// request. A denial need not wait.
 fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
-    let is_tied = if let Some(owner) = owning_request(approval) {
-        request.meta().uid.as_deref() == Some(owner)
-    } else {
+    let is_tied = match owning_request(approval) {
+        Some(owner) => request.meta().uid.as_deref() == Some(owner),
+        // Somebody took the reference away.
+        None if approval.spec.approved => was_tied(approval, request, world),
         // One that stands is of whom it denied.
-        !approval.spec.approved
-            && approval
-                .noted_denial()
-                .is_none_or(|it| is_about(it, request))
+        None => (approval.noted_denial()).is_none_or(|it| is_about(it, request)),
     };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
         && is_tied
         && objection(approval, request, world).is_none()
+}
+
+/// Whether the request's key is told to be approved by this very decision.
+fn was_tied(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
+    let id = request.key_id();
+    let key = world.find_key(&id);
+    let status = key
+        .filter(|key| shadows(request, &id, key))
+        .and_then(|key| key.status.as_ref());
+    let by = status.and_then(|it| Some(&it.approved_terms.as_ref()?.approval));
+    by.is_some_and(|it| *it == mark(approval))
 }
 
 /// Why an approval does not count for a request that it names. Once it is noted on the
@@ -270,11 +280,14 @@ pub(super) fn is_older(approval: &APIKeyApproval, key: &APIKey) -> bool {
 }
 
 /// Whether we may write an approval of this name about a request: one of an
-/// earlier request goes first.
+/// earlier request goes first. A denial that stands is of whom it denied.
 pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
     let is_ours = |approval: &APIKeyApproval| {
-        approval.meta().deletion_timestamp.is_none()
-            && owning_request(approval) == request.meta().uid.as_deref()
+        let is_tied = match owning_request(approval) {
+            Some(owner) => request.meta().uid.as_deref() == Some(owner),
+            None => (approval.noted_denial()).is_some_and(|it| is_about(it, request)),
+        };
+        approval.meta().deletion_timestamp.is_none() && is_tied
     };
     let is_free = match world.approvals().look(id) {
         Found::Present(approval) | Found::Flawed(Some(approval), _) => is_ours(approval),

@@ -167,11 +167,9 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             new.meta_mut().namespace = Some(id.namespace.to_string());
             tie(&mut new, owner);
             refuse_second_owner(cluster, &pair(&id.namespace, &id.name), owner)?;
-            let answer = put(cluster, known, new, |it| {
-                it.spec = spec.clone();
-                tie(it, owner);
-            });
-            if answer.is_ok() {
+            let is_new = known.is_none();
+            let answer = put(cluster, known, new, |it| it.spec = spec.clone());
+            if answer.is_ok() && is_new {
                 bind(cluster, &pair(&id.namespace, &id.name), owner);
             }
             answer
@@ -190,6 +188,8 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         Write::ReleaseApproval(id) => {
             let known = world.find_approval(id).and_then(ResourceExt::uid);
             let name = pair(&id.namespace, &id.name);
+            // A denial that stands is of nobody's key.
+            cluster.bound.retain(|uid, _| Some(uid) != known.as_ref());
             edit::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| {
                 it.meta_mut().owner_references = None;
             })
@@ -369,7 +369,7 @@ fn refuse_second_owner(cluster: &Cluster, approval: &Name, owner: &Owner) -> Res
     Ok(())
 }
 
-/// An approval is tied to one key for ever.
+/// An approval is tied to one key for as long as it is tied.
 fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
     let key = cluster.asked.get(&owner.uid).cloned();
     let approval = cluster.approvals.get(approval).and_then(ResourceExt::uid);

@@ -7,14 +7,13 @@ use devportal_api::condition::{AuthPolicyState, kind};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
-use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_core::decide;
 use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
 use super::cluster::{Name, Secret};
-use super::fixture::{CONSUMER, OWNER};
+use super::fixture::CONSUMER;
 use super::hands::pair;
 use super::portal::offered;
 use super::simulation::Simulation;
@@ -140,7 +139,7 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());
-        if owner.is_none() && stands(simulation, approval) {
+        if owner.is_none() && stands(approval) {
             continue;
         }
         assert_eq!(
@@ -183,17 +182,9 @@ fn taken(approval: &APIKeyApproval, now: Timestamp) -> Timestamp {
 }
 
 /// Whether a denial says that it holds whatever becomes of its request.
-fn stands(simulation: &Simulation, approval: &APIKeyApproval) -> bool {
-    let status = approval.status.clone().unwrap_or_default();
-    let request = approval.request_id();
-    let request = simulation
-        .cluster
-        .requests
-        .get(&pair(&request.namespace, &request.name));
-    let product = request.map(|it| it.spec.api_product_ref.name.clone());
-    let product = product.map(|it| &simulation.cluster.products[&pair(OWNER, &it)]);
-    let is_automatic = product.is_some_and(|it| it.spec.approval_mode == ApprovalMode::Automatic);
-    !approval.spec.approved && is_automatic && status.denies.is_some()
+fn stands(approval: &APIKeyApproval) -> bool {
+    let denies = approval.status.as_ref().and_then(|it| it.denies.as_ref());
+    !approval.spec.approved && denies.is_some()
 }
 
 fn terms<'a>(simulation: &Simulation, key: &'a APIKey) -> Option<&'a ApprovedTerms> {
