@@ -7,6 +7,7 @@
 //! |---|---|
 //! | a field, default, column or validation of our kinds | [`product`], [`key`], [`request`], [`approval`] |
 //! | the text, reason or type of a condition | [`condition`] |
+//! | what an Event says | [`event`] |
 //! | the name, label or annotation of a derived object | [`name`] |
 //! | which fields of foreign kinds we read | [`foreign`] |
 
@@ -15,6 +16,7 @@
 pub mod approval;
 pub mod condition;
 pub mod crd;
+pub mod event;
 pub mod foreign;
 pub mod id;
 pub mod key;

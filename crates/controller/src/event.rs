@@ -10,14 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use devportal_api::condition::{auto, kind};
+use devportal_api::event::{News, event};
 use devportal_core::Change;
 use devportal_mirror::Told;
 use devportal_watch::brief;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
-use kube::api::{ObjectMeta, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::PostParams;
 use kube::{Api, Client, Resource};
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,8 +30,6 @@ use crate::vital::Vital;
 
 /// Who tells.
 const REPORTER: &str = "devportal.kuadrant.io/controller";
-/// What the API server takes of a note, in bytes.
-const LONGEST_NOTE: usize = 1024;
 /// Events that may wait. Beyond that they are left out, as when a product takes thousands
 /// of keys with it: conditions tell of each.
 const BACKLOG: usize = 1000;
@@ -85,7 +84,7 @@ impl Events {
 
     fn hand_in<K: Resource<DynamicType = ()>>(&self, about: &K, news: Vec<&Condition>) {
         for it in news {
-            let event = event(about.object_ref(&()), it);
+            let event = event_of(about.object_ref(&()), it);
             let is_left_out = self.queue.try_send(event).is_err();
             if is_left_out && !self.has_overflowed.swap(true, Ordering::Relaxed) {
                 warn!(
@@ -152,36 +151,17 @@ fn of_product<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Condi
     after.iter().filter(is_news).collect()
 }
 
-fn event(regarding: ObjectReference, told: &Condition) -> Event {
-    let type_ = match told.type_.as_str() {
-        kind::APPROVED => "Normal",
-        _ => "Warning",
+/// The Event that tells of a condition.
+fn event_of(regarding: ObjectReference, condition: &Condition) -> Event {
+    let news = News {
+        is_warning: condition.type_ != kind::APPROVED,
+        reason: &condition.reason,
+        action: "UpdateStatus",
+        note: &condition.message,
     };
-    let note = &told.message[..told.message.floor_char_boundary(LONGEST_NOTE)];
     let instance = std::env::var("HOSTNAME").ok();
-    Event {
-        metadata: ObjectMeta {
-            namespace: regarding.namespace.clone(),
-            generate_name: regarding.name.as_deref().map(beginning),
-            ..ObjectMeta::default()
-        },
-        action: Some("UpdateStatus".to_owned()),
-        event_time: Some(MicroTime(Timestamp::now())),
-        note: Some(note.to_owned()),
-        reason: Some(told.reason.clone()),
-        regarding: Some(regarding),
-        reporting_controller: Some(REPORTER.to_owned()),
-        reporting_instance: Some(instance.unwrap_or_else(|| REPORTER.to_owned())),
-        type_: Some(type_.to_owned()),
-        ..Event::default()
-    }
-}
-
-/// What the name of an Event begins with: names can be too long to begin another.
-fn beginning(name: &str) -> String {
-    const LONGEST: usize = 57;
-    let cut = &name[..name.floor_char_boundary(LONGEST)];
-    format!("{}-", cut.trim_end_matches(['.', '-']))
+    let now = Timestamp::now();
+    event(regarding, news, REPORTER, instance.as_deref(), now)
 }
 
 /// Creates each, once. What goes wrong is told once for each kind of it.
@@ -384,7 +364,6 @@ mod tests {
             note.starts_with("API key request denied by olivia: ä"),
             "{note}"
         );
-        assert!(note.len() <= LONGEST_NOTE, "{}", note.len());
         queue.try_recv().unwrap_err();
         // A status that was before as it is now, and one that nobody knows.
         events.tell(&written, &answer(&written));
@@ -395,14 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_names_begin_those_of_events_too() {
-        assert_eq!(beginning("mine"), "mine-");
-        let long = format!("{}.{}", "k".repeat(56), "k".repeat(196));
-        assert_eq!(beginning(&long), format!("{}-", "k".repeat(56)));
-    }
-
-    #[test]
-    fn of_a_product_too() {
+    fn an_event_is_on_the_product_too() {
         let (events, mut queue) = Events::queue();
         let product = |facts: &[Fact]| {
             json!({"apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIProduct",

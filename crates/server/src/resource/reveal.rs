@@ -10,15 +10,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use devportal_api::APIKey;
+use devportal_api::event::{News, event};
 use devportal_api::id::{KeyId, SecretId};
 use devportal_api::name::annotation;
 use devportal_api::scheme::Credentials;
 use devportal_mirror::Kind;
 use devportal_mirror::secret::{digest, value_of};
 use devportal_watch::{Guarded, told};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -53,6 +55,9 @@ pub(crate) struct Revealed {
 fn exposed<S: Serializer>(value: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(value)
 }
+
+/// Who tells that a key was shown.
+const REPORTER: &str = "devportal.kuadrant.io/server";
 
 /// How often a claim is made anew because something else of the key changed.
 const TRIES: usize = 5;
@@ -207,22 +212,20 @@ async fn look(app: &App, id: &KeyId) -> Result<Arc<APIKey>, Problem> {
 /// Tells who was shown the value, on the key. That it cannot be told hides nothing: the
 /// audit log has the person's own question whether they may.
 async fn note(app: &App, person: &Person, key: &APIKey) {
-    let reporter = Reporter {
-        controller: "devportal.kuadrant.io/server".to_owned(),
-        instance: None,
+    let note = format!("The key's value was shown to {}", person.user);
+    let news = News {
+        is_warning: false,
+        reason: "Revealed",
+        action: "Reveal",
+        note: &note,
     };
-    let recorder = Recorder::new(app.kubernetes.own.clone(), reporter);
-    let event = Event {
-        type_: EventType::Normal,
-        reason: "Revealed".to_owned(),
-        note: Some(format!("The key's value was shown to {}", person.user)),
-        action: "Reveal".to_owned(),
-        secondary: None,
-    };
-    let regarding = key.object_ref(&());
-    let told = app
-        .kubernetes
-        .as_itself(recorder.publish(&event, &regarding));
+    let instance = std::env::var("HOSTNAME").ok();
+    let (regarding, now) = (key.object_ref(&()), Timestamp::now());
+    let event = event(regarding, news, REPORTER, instance.as_deref(), now);
+    let namespace = key.namespace().unwrap_or_default();
+    let events: Api<Event> = Api::namespaced(app.kubernetes.own.clone(), &namespace);
+    let params = PostParams::default();
+    let told = app.kubernetes.as_itself(events.create(&params, &event));
     if told.await.is_err() {
         let key = KeyId::of(key);
         warn!(%key, "no Event tells that this key was shown");
