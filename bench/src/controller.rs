@@ -64,6 +64,10 @@ pub(crate) struct Arguments {
     /// How many keys are played back from a recording; 0: none.
     #[arg(long, default_value_t = 100_000)]
     recorded: usize,
+    /// Go on with what was measured before, in controller.json: what is in it is not
+    /// measured again.
+    #[arg(long)]
+    resume: bool,
     /// Measure this program, and not what is built from the tree.
     #[arg(long, value_name = "PATH")]
     devportal: Option<PathBuf>,
@@ -145,9 +149,16 @@ impl Bench {
     async fn measure(&self, arguments: &Arguments) -> Result<Report> {
         let (brought, generated, around) =
             self.step("two keys to learn from", self.learn()).await?;
-        let mut report = Report::default();
+        let mut report = if arguments.resume {
+            Report::read(&folder())?
+        } else {
+            Report::default()
+        };
         for &size in &arguments.sizes {
             for template in [&brought, &generated] {
+                if report.has(template.sort, size) {
+                    continue;
+                }
                 let mut issue = Issue::new(template.sort, size);
                 for _ in 0..arguments.rounds {
                     let what = format!("{size} {} keys", template.sort.title());
@@ -166,13 +177,13 @@ impl Bench {
                 report.note(&folder())?;
             }
         }
-        if arguments.namespaces > 0 {
+        if arguments.namespaces > 0 && report.spread.is_none() {
             let what = format!("keys in {} namespaces", arguments.namespaces);
             let spread = self.spread(arguments.namespaces);
             report.spread = Some(self.step(&what, spread).await?);
             report.note(&folder())?;
         }
-        if arguments.recorded > 0 {
+        if arguments.recorded > 0 && report.recorded.is_none() {
             let what = format!("{} keys from a recording", arguments.recorded);
             let recorded = recorded::measure(&self.program, brought, around, arguments.recorded);
             report.recorded = Some(self.step(&what, recorded).await?);
@@ -194,7 +205,8 @@ impl Bench {
         shop.bring("learnt-brought").await?;
         shop.request("learnt-brought").await?;
         shop.request_generated("learnt-generated").await?;
-        waiter.told(2).await?;
+        let keys = ["learnt-brought", "learnt-generated"];
+        waiter.told(keys.map(str::to_owned)).await?;
         // What is told at first of plans that were just written is not what stays.
         until_settled(place.controller()?).await?;
         let brought = Template::read(client, Sort::Brought, "learnt-brought").await?;
@@ -214,7 +226,10 @@ impl Bench {
         let waiter = Waiter::begin(client).await?;
         let own = Meter::of(std::process::id());
         let (begun, cpu) = (Instant::now(), own.cpu()?);
-        tokio::try_join!(raw::issue(client, template, size), waiter.told(size))?;
+        tokio::try_join!(
+            raw::issue(client, template, size),
+            waiter.told((0..size).map(key_name))
+        )?;
         let took = (begun.elapsed().as_secs_f64(), own.cpu()? - cpu);
         place.stack.stop().await?;
         Ok(took)
@@ -237,7 +252,7 @@ impl Bench {
         let meter = place.controller()?;
         let (cpu, made) = (meter.cpu()?, writes(&shop.client).await?);
         let begun = Instant::now();
-        tokio::try_join!(ask(shop, sort, size), waiter.told(size))?;
+        tokio::try_join!(ask(shop, sort, size), waiter.told((0..size).map(key_name)))?;
         issue.ours += begun.elapsed().as_secs_f64();
         until_settled(meter).await?;
         issue.cpu += meter.cpu()? - cpu;
@@ -366,7 +381,7 @@ async fn lone(shop: &Shop) -> Result<Summary> {
         shop.bring(&name).await?;
         let waiter = Waiter::begin(&shop.client).await?;
         let begun = Instant::now();
-        tokio::try_join!(shop.request(&name), waiter.told(1))?;
+        tokio::try_join!(shop.request(&name), waiter.told([name.clone()]))?;
         took.push(begun.elapsed());
     }
     Summary::of(&took).context("no samples")

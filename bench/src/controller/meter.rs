@@ -15,7 +15,7 @@ pub(crate) struct Meter {
 }
 
 /// Resident memory in bytes.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Memory {
     pub(crate) now: u64,
     pub(crate) peak: u64,

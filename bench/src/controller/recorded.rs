@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::body::Body;
@@ -18,10 +18,13 @@ use axum::extract::{Query, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use futures::{Stream, StreamExt};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::time::{Instant, interval_at, sleep};
+use tokio_stream::wrappers::IntervalStream;
 
 use super::meter::{Memory, Meter};
 use super::template::Template;
@@ -31,7 +34,7 @@ use super::{PATIENCE, key_name};
 const VERSION: &str = "1000000000";
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Deserialize, serde::Serialize)]
 pub(super) struct Recorded {
     pub(super) keys: usize,
     pub(super) memory: Memory,
@@ -130,7 +133,7 @@ async fn until_ready(url: &str) -> Result<()> {
             begun.elapsed() < PATIENCE,
             "the controller does not become ready"
         );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -139,7 +142,7 @@ pub(super) async fn until_settled(meter: Meter) -> Result<()> {
     let begun = Instant::now();
     loop {
         let before = meter.cpu()?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        sleep(Duration::from_secs(2)).await;
         if meter.cpu()? - before < 0.04 {
             return Ok(());
         }
@@ -169,15 +172,29 @@ async fn answer(
         .into_response();
     }
     if query.contains_key("watch") {
-        // Nothing ever changes.
-        return Body::from_stream(futures::stream::pending::<Result<&[u8], std::io::Error>>())
-            .into_response();
+        return Body::from_stream(unchanged(&query)).into_response();
     }
     let found = tape.find(uri.path(), &query);
     found.map_or_else(
         |_| refused(StatusCode::NOT_FOUND, "it was not recorded"),
         |it| Json(it).into_response(),
     )
+}
+
+/// A watch in which nothing changes: as of a real API server, with a bookmark each minute,
+/// and it ends when its client wants it to.
+fn unchanged(
+    query: &BTreeMap<String, String>,
+) -> impl Stream<Item = Result<String, std::io::Error>> + Send + use<> {
+    let minute = Duration::from_mins(1);
+    let seconds = query.get("timeoutSeconds").and_then(|it| it.parse().ok());
+    let mut bookmark = json!({"type": "BOOKMARK", "object": {
+        "apiVersion": "v1", "kind": "Any", "metadata": {"resourceVersion": VERSION}}})
+    .to_string();
+    bookmark.push('\n');
+    IntervalStream::new(interval_at(Instant::now() + minute, minute))
+        .map(move |_| Ok(bookmark.clone()))
+        .take_until(sleep(Duration::from_secs(seconds.unwrap_or(300))))
 }
 
 fn refused(status: StatusCode, message: &str) -> Response {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::meter::Memory;
 use super::recorded::Recorded;
@@ -13,7 +13,7 @@ use super::template::Sort;
 use crate::sample::Summary;
 
 /// Everything that was measured.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Report {
     pub(super) issues: Vec<Issue>,
     pub(super) after: Option<After>,
@@ -22,7 +22,7 @@ pub(super) struct Report {
 }
 
 /// So many keys issued: seconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Issue {
     sort: Sort,
     keys: usize,
@@ -82,7 +82,7 @@ impl Issue {
 }
 
 /// What comes after the largest size; seconds, or CPU seconds a second.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct After {
     pub(super) keys: usize,
     pub(super) lone: Summary,
@@ -96,7 +96,7 @@ pub(super) struct After {
 }
 
 /// Keys in many namespaces.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Spread {
     pub(super) namespaces: usize,
     pub(super) connections: usize,
@@ -188,6 +188,19 @@ impl Report {
                 mib(it.memory.peak)
             );
         }
+    }
+
+    /// What was written down before.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let data = folder.join("controller.json");
+        let text = std::fs::read(&data);
+        let text = text.with_context(|| format!("cannot go on with {}", data.display()))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    pub(super) fn has(&self, sort: Sort, keys: usize) -> bool {
+        let mut issues = self.issues.iter();
+        issues.any(|it| it.sort == sort && it.keys == keys)
     }
 
     /// Writes down what was measured so far, so that an interruption loses nothing.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::shop::{SHOP, value};
 
 /// How the consumer comes by the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Sort {
     Brought,

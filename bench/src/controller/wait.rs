@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::pin::pin;
 
 use anyhow::{Result, bail};
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
-use futures::TryStreamExt;
+use devportal_api::id::{KeyId, ProductId, RequestId};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, name};
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ListParams, WatchParams};
 use kube::core::WatchEvent;
@@ -14,6 +14,9 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::shop::SHOP;
+
+/// Of a version that the API server no longer has.
+const EXPIRED: u16 = 410;
 
 /// Follows the shop's keys, requests and approvals from a moment on.
 pub(super) struct Waiter {
@@ -34,18 +37,27 @@ impl Waiter {
         })
     }
 
-    /// Until so many keys work and say so, and so do their requests and approvals.
-    pub(super) async fn told(self, count: usize) -> Result<()> {
+    /// Until the keys of these names work and say so, and so do their requests and approvals.
+    pub(super) async fn told(self, keys: impl IntoIterator<Item = String>) -> Result<()> {
         let client = &self.client;
-        let keys = follow::<APIKey>(client, self.keys, count, |it| {
+        let product = ProductId::new(SHOP, SHOP);
+        let keys: HashSet<String> = keys.into_iter().collect();
+        let requests = keys
+            .iter()
+            .map(|it| name::request(&KeyId::new(SHOP, it), &product));
+        let requests: Vec<RequestId> = requests.collect();
+        let approvals = requests.iter().map(|it| name::auto_approval(it).name);
+        let approvals = approvals.map(|it| it.to_string()).collect();
+        let requests = requests.iter().map(|it| it.name.to_string()).collect();
+        let keys = follow::<APIKey>(client, self.keys, keys, |it| {
             it.status.as_ref().is_some_and(|it| works(&it.conditions))
         });
-        let requests = follow::<APIKeyRequest>(client, self.requests, count, |it| {
+        let requests = follow::<APIKeyRequest>(client, self.requests, requests, |it| {
             it.status.as_ref().is_some_and(|it| works(&it.conditions))
         });
         let approvals =
-            follow::<APIKeyApproval>(client, self.approvals, count, |it| it.status.is_some());
-        tokio::try_join!(keys, requests, approvals)?;
+            follow::<APIKeyApproval>(client, self.approvals, approvals, |it| it.status.is_some());
+        tokio::try_join!(Box::pin(keys), Box::pin(requests), Box::pin(approvals))?;
         Ok(())
     }
 }
@@ -74,7 +86,7 @@ where
 async fn follow<K>(
     client: &Client,
     mut version: String,
-    count: usize,
+    mut missing: HashSet<String>,
     is_told: impl Fn(&K) -> bool,
 ) -> Result<()>
 where
@@ -84,23 +96,30 @@ where
         + Debug,
 {
     let api: Api<K> = Api::namespaced(client.clone(), SHOP);
-    let mut told = HashSet::new();
     loop {
         let params = WatchParams::default().timeout(290);
-        let mut events = pin!(api.watch(&params, &version).await?);
+        let mut events = api.watch(&params, &version).await?.boxed();
         while let Some(event) = events.try_next().await? {
             match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     version = object.resource_version().unwrap_or(version);
                     if is_told(&object) {
-                        told.insert(object.name_any());
+                        missing.remove(&object.name_any());
                     }
                 }
                 WatchEvent::Bookmark(mark) => version = mark.metadata.resource_version,
                 WatchEvent::Deleted(_) => {}
+                // The API server forgets what was before it began to keep a new kind.
+                WatchEvent::Error(status) if status.code == EXPIRED => {
+                    let list = api.list(&ListParams::default()).await?;
+                    version = list.metadata.resource_version.unwrap_or_default();
+                    for object in list.items.iter().filter(|it| is_told(it)) {
+                        missing.remove(&object.name_any());
+                    }
+                }
                 WatchEvent::Error(status) => bail!("the watch ended: {}", status.message),
             }
-            if told.len() >= count {
+            if missing.is_empty() {
                 return Ok(());
             }
         }
