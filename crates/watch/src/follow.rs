@@ -255,11 +255,14 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
             self.recovered();
             self.tell(Told::Resumed(self.source.scope.clone())).await?;
         }
+        self.source.metrics.heard();
         pin_mut!(stream);
         let began = Instant::now();
         loop {
             let Ok(event) = timeout(SILENCE, stream.next()).await else {
-                return self.go_on(Failure::silent(), version).await;
+                // Either the connection is gone, or nothing of this kind ever changed since
+                // the API server started: then it marks no progress. Asking anew tells.
+                return Some(Some(version));
             };
             let Some(event) = event else {
                 break;
