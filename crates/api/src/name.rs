@@ -85,6 +85,9 @@ pub mod annotation {
     /// On an HTTPRoute: owners are offered it, `true`. The first generation's name, and
     /// ours.
     pub const EXPOSE: [&str; 2] = ["backstage.io/expose", "devportal.kuadrant.io/expose"];
+    /// On an enforcement Secret: which version of the key's Secret its value was copied
+    /// from, as `{UID}/{resourceVersion}`. While that stands as it was nobody reads it.
+    pub const COPIED_FROM: &str = "devportal.kuadrant.io/copied-from";
     /// SHA-256 of a *generated* value (256 random bits, so that the digest
     /// tells nothing), by which tampering shows. Never set for brought keys.
     pub const DIGEST: &str = "devportal.kuadrant.io/api-key-sha256";

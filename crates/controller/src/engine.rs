@@ -329,7 +329,10 @@ impl Engine {
             // News that was under way when it was last forgotten.
             is_outdated |= self.world.forget(&need);
             match need {
-                Need::Secret(secret) => self.follower.follow(&secret),
+                Need::Secret(secret) => {
+                    let copied = self.world.copy_of(&secret);
+                    self.follower.follow(&secret, copied);
+                }
                 other => self.fetcher.follow(other),
             }
         }

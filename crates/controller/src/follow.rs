@@ -2,7 +2,8 @@
 //!
 //! Each is read by name when a key first refers to it, and followed by a watch
 //! of *metadata* of its namespace: no other Secret's contents are ever asked
-//! for.
+//! for. One that is still the version that a credential was copied from is not
+//! read at all: a start asks for lists, and not for each key.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use devportal_api::shared::Shared;
 use devportal_core::Change;
 use devportal_core::change::Source;
 use devportal_metrics::watches::Watch;
-use devportal_mirror::{Lens, Named, Scope, SecretFacts, Told, Version};
+use devportal_mirror::{Copied, Lens, Named, Scope, SecretFacts, Told, Version};
 use devportal_watch::{brief, watch};
 use kube::Client;
 use tokio::sync::mpsc::{
@@ -42,8 +43,20 @@ pub(crate) struct Follower {
     namespaces: HashMap<Shared, Namespace>,
 }
 
+/// The Secrets that are followed in a namespace.
+type Names = Arc<Mutex<HashMap<Shared, Wanted>>>;
+
+/// A Secret that is followed.
+#[derive(Default)]
+struct Wanted {
+    /// What credentials tell of it, until something else does.
+    copied: Option<Copied>,
+    /// Whether anything was told of it since it is wanted.
+    is_told: bool,
+}
+
 struct Namespace {
-    names: Arc<Mutex<HashSet<Shared>>>,
+    names: Names,
     wanted: UnboundedSender<Shared>,
     tasks: [AbortHandle; 2],
     /// What its watch runs over.
@@ -76,8 +89,9 @@ impl Follower {
         }
     }
 
-    /// Reads a Secret now and each time it changes.
-    pub(crate) fn follow(&mut self, id: &SecretId) {
+    /// Tells of a Secret now and each time it changes. Reads it, unless it is what it was
+    /// copied from.
+    pub(crate) fn follow(&mut self, id: &SecretId, copied: Option<Copied>) {
         if !self.namespaces.contains_key(&id.namespace) {
             let begun = self.begin(&id.namespace);
             self.namespaces.insert(id.namespace.clone(), begun);
@@ -89,13 +103,17 @@ impl Follower {
             .names
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        names.insert(id.name.clone());
+        let wanted = Wanted {
+            copied,
+            is_told: false,
+        };
+        names.insert(id.name.clone(), wanted);
         // The receiver lives as long as the task, which ends with the entry.
         let _ = namespace.wanted.send(id.name.clone());
     }
 
     fn begin(&mut self, namespace: &Shared) -> Namespace {
-        let names = Arc::new(Mutex::new(HashSet::new()));
+        let names = Names::default();
         let (wanted, asked) = unbounded_channel();
         let (tell, told) = channel(BACKLOG);
         let line = self.lines.take();
@@ -113,6 +131,7 @@ impl Follower {
             news: self.news.clone(),
             names: Arc::clone(&names),
             versions: HashMap::new(),
+            others: Some(HashMap::new()),
         };
         let watch = watch::<Named, Told<Named>>(source, tell);
         Namespace {
@@ -150,20 +169,23 @@ struct Follow {
     client: Client,
     lens: Lens,
     news: Sender<Change>,
-    names: Arc<Mutex<HashSet<Shared>>>,
-    /// Of those that exist, the version that was read last.
+    names: Names,
+    /// Of those that exist, the version that was told last.
     versions: HashMap<Shared, Version>,
+    /// What was listed first beside them: at a start the keys that want it are still being
+    /// looked at. Nothing from the first word of the watch on that all is told.
+    others: Option<HashMap<Shared, SecretFacts>>,
 }
 
 impl Follow {
     async fn run(mut self, mut asked: UnboundedReceiver<Shared>, mut told: Receiver<Told<Named>>) {
         let mut unread = Unread::default();
-        let mut listed = HashSet::new();
+        let mut listed = Listed::default();
         let mut failures = 0_u32;
         loop {
             tokio::select! {
                 name = asked.recv() => match name {
-                    Some(name) => self.read(&name, &mut unread).await,
+                    Some(name) => self.begin(&name, &listed, &mut unread).await,
                     None => return,
                 },
                 told = told.recv() => match told {
@@ -171,7 +193,7 @@ impl Follow {
                     // changed: only without one is each Secret read.
                     Some(Told::Lost(..)) => {
                         failures += 1;
-                        if failures > 1 {
+                        if failures > 1 || !listed.is_complete {
                             unread.add(self.names());
                         }
                     }
@@ -194,48 +216,90 @@ impl Follow {
         }
     }
 
-    async fn hear(&mut self, told: Told<Named>, listed: &mut HashSet<Shared>, unread: &mut Unread) {
+    async fn hear(&mut self, told: Told<Named>, listed: &mut Listed, unread: &mut Unread) {
         match told {
-            Told::ListBegins(_) => listed.clear(),
+            Told::ListBegins(_) => listed.names.clear(),
             Told::Ended(id, ..) => {
                 self.versions.remove(&id.name);
+                if let Some(others) = &mut self.others {
+                    others.remove(&id.name);
+                }
                 self.read(&id.name, unread).await;
             }
             Told::Is(id, facts) | Told::Answered(id, facts) => {
                 if self.is_wanted(&id.name) {
                     self.read_if_changed(&id.name, &facts, unread).await;
-                    listed.insert(id.name);
+                    listed.names.insert(id.name);
+                } else if let Some(others) = &mut self.others {
+                    others.insert(id.name, facts);
                 }
             }
             Told::Flawed(id, ..) => self.read(&id.name, unread).await,
             Told::ListEnds(..) => {
-                for name in self.names().difference(listed) {
+                for name in self.names().difference(&listed.names) {
                     self.read(name, unread).await;
                 }
-                listed.clear();
+                listed.names.clear();
+                listed.is_complete = true;
             }
-            Told::Lost(..) | Told::Resumed(_) | Told::Progress(..) | Told::Left(_) => {}
+            Told::Progress(..) => self.others = None,
+            Told::Lost(..) | Told::Resumed(_) | Told::Left(_) => {}
         }
     }
 
-    async fn read_if_changed(&mut self, name: &Shared, facts: &SecretFacts, unread: &mut Unread) {
-        if self.versions.get(name) != Some(&facts.version) {
+    /// What is wanted from now on.
+    async fn begin(&mut self, name: &Shared, listed: &Listed, unread: &mut Unread) {
+        let state = |it: &mut Wanted| (it.is_told, it.copied.is_some());
+        let Some((false, is_copied)) = self.wanted(name, state) else {
+            return;
+        };
+        self.versions.remove(name);
+        let mut others = self.others.iter_mut();
+        if let Some(facts) = others.find_map(|it| it.remove(name)) {
+            self.read_if_changed(name, &facts, unread).await;
+        } else if listed.is_complete || !is_copied {
             self.read(name, unread).await;
         }
+        // Else the list tells whether it is what it was copied from.
+    }
+
+    async fn read_if_changed(&mut self, name: &Shared, facts: &SecretFacts, unread: &mut Unread) {
+        if self.versions.get(name) == Some(&facts.version) {
+            return;
+        }
+        let copied = self.wanted(name, |it| it.copied.take()).flatten();
+        let Some(known) = copied.and_then(|it| it.facts(facts)) else {
+            self.read(name, unread).await;
+            return;
+        };
+        unread.succeeded(name);
+        self.versions.insert(name.clone(), known.version);
+        self.tell(name, Source::Is(known)).await;
+    }
+
+    async fn tell(&self, name: &Shared, source: Source) {
+        self.wanted(name, |it| it.is_told = true);
+        let id = SecretId::new(&self.namespace, name);
+        let _ = self.news.send(Change::Source(id, source)).await;
+    }
+
+    /// What is done with one that is wanted.
+    fn wanted<T>(&self, name: &str, with: impl FnOnce(&mut Wanted) -> T) -> Option<T> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get_mut(name).map(with)
     }
 
     fn names(&self) -> HashSet<Shared> {
         self.names
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .keys()
+            .cloned()
+            .collect()
     }
 
     fn is_wanted(&self, name: &str) -> bool {
-        self.names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(name)
+        self.wanted(name, |_| ()).is_some()
     }
 
     /// Reads one, or notes that it is to be read again: what was not read is
@@ -253,13 +317,12 @@ impl Follow {
                     Source::Is(facts) => drop(self.versions.insert(name.clone(), facts.version)),
                     Source::Gone(_) | Source::Forbidden => drop(self.versions.remove(name)),
                 }
-                let _ = self.news.send(Change::Source(id, source)).await;
+                self.tell(name, source).await;
             }
             Err(failure) => {
                 self.versions.remove(name);
                 if matches!(&failure, kube::Error::Api(status) if status.code == 403) {
-                    let forbidden = Change::Source(id.clone(), Source::Forbidden);
-                    let _ = self.news.send(forbidden).await;
+                    self.tell(name, Source::Forbidden).await;
                 }
                 if unread.failed(name) {
                     warn!(secret = %id, error = brief(&failure), "cannot read the Secret a key refers to; trying again");
@@ -267,6 +330,15 @@ impl Follow {
             }
         }
     }
+}
+
+/// How far the list is.
+#[derive(Default)]
+struct Listed {
+    /// What was told of those that are wanted, since it began.
+    names: HashSet<Shared>,
+    /// Whether all was listed once.
+    is_complete: bool,
 }
 
 /// Secrets to be read later, together: none holds up the others of its

@@ -85,6 +85,62 @@ impl SecretFacts {
     }
 }
 
+/// What is known of a Secret's value in one of its versions, without reading it: a credential
+/// was made of it then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The UID and the version, as the annotation has them.
+    from: Box<str>,
+    value: ValueFacts,
+    /// The digest that goes with the value.
+    digest: Option<Box<str>>,
+}
+
+impl Copied {
+    /// By a credential, if it notes what it was copied from and is as it was made.
+    pub fn by(credential: &SecretFacts) -> Option<Self> {
+        let from = credential.annotations.get(annotation::COPIED_FROM)?;
+        let is_altered = match &credential.value {
+            ValueFacts::Value { intact, .. } => *intact == Some(false),
+            ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => true,
+        };
+        (!is_altered).then(|| Self {
+            from: from.into(),
+            value: credential.value.clone(),
+            digest: credential
+                .annotations
+                .get(annotation::DIGEST)
+                .map(Into::into),
+        })
+    }
+
+    /// The facts of the Secret that it was copied from, of which only the metadata are
+    /// known; nothing where that is another version by now.
+    pub fn facts(&self, seen: &SecretFacts) -> Option<SecretFacts> {
+        let ValueFacts::Value {
+            fingerprint, fit, ..
+        } = self.value
+        else {
+            return None;
+        };
+        let is_same = *self.from == *copied_from(&seen.uid, &seen.version.0.to_string());
+        let noted = seen.annotations.get(annotation::DIGEST);
+        is_same.then(|| SecretFacts {
+            value: ValueFacts::Value {
+                fingerprint,
+                fit,
+                intact: noted.map(|it| Some(it) == self.digest.as_deref()),
+            },
+            ..seen.clone()
+        })
+    }
+}
+
+/// How a credential notes which version of a Secret it was copied from.
+pub fn copied_from(uid: &str, version: &str) -> String {
+    format!("{uid}/{version}")
+}
+
 /// What is known of a key's value without knowing it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValueFacts {
@@ -317,6 +373,38 @@ mod tests {
             facts.annotations,
             [(annotation::PLAN, "gold")].into_iter().collect()
         );
+    }
+
+    fn secret(version: &str, annotations: &serde_json::Value) -> Secret {
+        serde_json::from_value(json!({
+            "metadata": {"uid": "u", "resourceVersion": version, "annotations": annotations},
+            "data": {"api_key": "c2VjcmV0"},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_secret_that_is_as_it_was_copied_is_known_without_reading_it() {
+        let lens = Lens::new([7; 32]);
+        let right = digest(b"secret");
+        for annotations in [json!({}), json!({annotation::DIGEST: right})] {
+            let source = secret("5", &annotations);
+            let mut noted = annotations.clone();
+            noted[annotation::COPIED_FROM] = "u/5".into();
+            let copied = Copied::by(&lens.facts(&secret("9", &noted))).unwrap();
+            let seen = SecretFacts::of_metadata(&source.metadata);
+            assert_eq!(copied.facts(&seen), Some(lens.facts(&source)));
+            let later = SecretFacts::of_metadata(&secret("6", &annotations).metadata);
+            assert_eq!(copied.facts(&later), None);
+        }
+    }
+
+    #[test]
+    fn of_a_credential_that_was_altered_nothing_is_taken() {
+        let lens = Lens::new([7; 32]);
+        let wrong = json!({annotation::COPIED_FROM: "u/5", annotation::DIGEST: "00"});
+        assert_eq!(Copied::by(&lens.facts(&secret("9", &wrong))), None);
+        assert_eq!(Copied::by(&lens.facts(&secret("9", &json!({})))), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use devportal_core::brake::Cause;
 use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_core::{Change, Id};
-use devportal_mirror::secret::{digest, value_of};
+use devportal_mirror::secret::{copied_from, digest, value_of};
 use devportal_mirror::{Credential, Told};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -27,6 +27,7 @@ impl Writer {
         let Id::Key(key) = id else {
             return Err(refused("Internal", "only keys have Secrets"));
         };
+        let mut annotations = new.annotations.clone();
         let value = match &new.value {
             ValueSource::Generate => {
                 let key = value::generate().map_err(|error| {
@@ -39,6 +40,15 @@ impl Writer {
                 let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
                 match secret.as_ref().and_then(value_of) {
                     Some(value) if self.lens.fingerprint(value) == *expected => {
+                        let version = secret.as_ref().map(|it| &it.metadata);
+                        if is_source(key, from, &new)
+                            && let Some((uid, version)) = version.and_then(|it| {
+                                it.uid.as_deref().zip(it.resource_version.as_deref())
+                            })
+                        {
+                            let from = copied_from(uid, version);
+                            annotations.insert(annotation::COPIED_FROM.to_owned(), from);
+                        }
                         Zeroizing::new(value.to_vec())
                     }
                     _ => {
@@ -54,7 +64,6 @@ impl Writer {
                 }
             }
         };
-        let mut annotations = new.annotations;
         if new.generated {
             annotations.insert(annotation::DIGEST.to_owned(), digest(&value));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::name::{annotation, label};
-use devportal_mirror::{Credential, Difference, Fingerprint, SecretFacts, Stray, Version};
+use devportal_mirror::{Copied, Credential, Difference, Fingerprint, SecretFacts, Stray, Version};
 
 use super::{Dirty, World};
 use crate::change::Source;
@@ -129,6 +129,13 @@ impl World {
     ) -> impl Iterator<Item = (&'a SecretId, &'a SecretFacts)> {
         self.enforcement_of(key)
             .filter(|(_, facts)| !facts.deleting)
+    }
+
+    /// What credentials tell of the value of a Secret that keys refer to.
+    pub fn copy_of(&self, source: &SecretId) -> Option<Copied> {
+        let keys = self.keys_by_source.referrers(source);
+        let mut credentials = keys.flat_map(|key| self.credentials_of(key));
+        credentials.find_map(|(_, facts)| Copied::by(facts))
     }
 
     /// A followed Secret: `None` before it was read.

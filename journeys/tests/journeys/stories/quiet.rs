@@ -20,6 +20,7 @@ stories![
     a_key_takes_no_more_writes_than_it_must,
     requests_and_approvals_are_collected_where_no_garbage_collector_runs,
     a_key_survives_the_controller_being_killed,
+    a_start_reads_no_secret_but_those_that_changed,
     patching_the_phase_approves_and_rejects_where_that_is_switched_on,
 ];
 
@@ -102,6 +103,47 @@ async fn a_key_survives_the_controller_being_killed(_: Arc<Stage>) -> Result<()>
     quiet.stack.restart("controller").await?;
     quiet.key_is("mine", "Approved").await?;
     ensure!(quiet.enforcement_secrets().await? == 1);
+    quiet.end().await
+}
+
+/// 49
+async fn a_start_reads_no_secret_but_those_that_changed(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    for name in ["one", "two", "changed"] {
+        quiet
+            .bring(name, &format!("the-value-of-{name}-before"))
+            .await?;
+        quiet.request(name, Some(name)).await?;
+        quiet.key_is(name, "Approved").await?;
+    }
+    quiet.request_key("generated").await?;
+    quiet.key_is("generated", "Approved").await?;
+    quiet.stack.kill("controller").await?;
+    quiet.bring("changed", "the-value-of-it-after").await?;
+    let before = quiet.requests()?.len();
+    quiet.stack.restart("controller").await?;
+    let folder = "/namespaces/shop/secrets/";
+    let reads = || -> Result<Vec<String>> {
+        let asked = quiet.requests()?.split_off(before);
+        let reads = asked.into_iter().filter(|it| it.verb == "get");
+        Ok(reads
+            .map(|it| it.uri)
+            .filter(|it| it.contains(folder))
+            .collect())
+    };
+    until("what changed is read", async || {
+        let reads = reads()?;
+        let is_read = reads.iter().any(|it| it.ends_with("/changed"));
+        Ok(if is_read { Ok(()) } else { Err(reads) })
+    })
+    .await?;
+    // Whatever else is read comes with it.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let reads = reads()?;
+    ensure!(
+        reads.iter().all(|it| it.ends_with("/changed")),
+        "it read {reads:?}"
+    );
     quiet.end().await
 }
 
