@@ -62,13 +62,14 @@ pub(crate) async fn program(program: Program, target: &Path, progress: Progress)
                 .step(&format!("download {program}"), archive.take(target))
                 .await?;
         }
-        Program::Containerd
+        Program::Actionlint
+        | Program::Containerd
         | Program::ContainerdShim
         | Program::Ctr
         | Program::Bridge
         | Program::Loopback
         | Program::HostLocal => bail!("its project publishes it among others only"),
-        Program::Pause => bail!("it is our own"),
+        Program::Collector | Program::Pause => bail!("it is our own"),
         Program::Authorino | Program::KuadrantOperator | Program::PlanPolicy => {
             bail!("its project publishes images only");
         }

@@ -26,6 +26,7 @@ mod apply;
 mod backstage;
 mod cache;
 mod cgroup;
+mod collector;
 mod control_plane;
 mod core;
 mod crds;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
-    apply,
+    apply, collector,
     control_plane::client,
     core::Core,
     documents, kuadrant,
@@ -226,12 +226,15 @@ pub(crate) async fn start_controller(
         .chain(arguments.iter().cloned())
         .collect(),
         // The sample's documents are served on loopback.
-        env: vec![
+        env: [
             (KUBECONFIG.into(), kubeconfig),
             ("DEVPORTAL_FETCH_ALLOW".into(), "127.0.0.1/32".into()),
             // Where its lease is.
             ("POD_NAMESPACE".into(), kuadrant::NAMESPACE.into()),
-        ],
+        ]
+        .into_iter()
+        .chain(collector::variables(core))
+        .collect(),
         port: Some(port),
         probe: Probe::Answers(loopback(port), "/readyz".into()),
     };
@@ -253,7 +256,10 @@ pub(crate) async fn start_portal(
             .into_iter()
             .chain(arguments.iter().cloned())
             .collect(),
-        env: vec![(KUBECONFIG.into(), kubeconfig.display().to_string())],
+        env: [(KUBECONFIG.into(), kubeconfig.display().to_string())]
+            .into_iter()
+            .chain(collector::variables(core))
+            .collect(),
         port: Some(port),
         probe: Probe::Answers(loopback(port), "/readyz".into()),
     };

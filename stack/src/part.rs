@@ -18,6 +18,8 @@ pub enum Part {
     Kuadrant,
     /// Envoy, the rate-limit service, and an upstream that echoes.
     Gateway,
+    /// An OpenTelemetry Collector, which is told the traces of ours. Only on request.
+    Collector,
     /// Our controller.
     Controller,
     /// The portal's server.
@@ -33,11 +35,12 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of starting.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ControlPlane,
         Self::ControllerManager,
         Self::Kuadrant,
         Self::Gateway,
+        Self::Collector,
         Self::Controller,
         Self::Portal,
         Self::Sample,
@@ -47,7 +50,7 @@ impl Part {
 
     /// Whether it starts when nobody says which parts are wanted.
     pub const fn is_usual(self) -> bool {
-        !matches!(self, Self::Node)
+        !matches!(self, Self::Collector | Self::Node)
     }
 
     /// As people write it on the command line.
@@ -57,6 +60,7 @@ impl Part {
             Self::ControllerManager => "controller-manager",
             Self::Kuadrant => "kuadrant",
             Self::Gateway => "gateway",
+            Self::Collector => "collector",
             Self::Controller => "controller",
             Self::Portal => "portal",
             Self::Sample => "sample",
@@ -76,6 +80,7 @@ impl Part {
                 Program::PlanPolicy,
             ],
             Self::Gateway => &[Program::Envoy],
+            Self::Collector => &[Program::Collector],
             Self::Node => &[
                 Program::KubeScheduler,
                 Program::Kubelet,

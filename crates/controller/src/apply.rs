@@ -17,6 +17,7 @@ use devportal_core::brake::Failure;
 use devportal_core::change::Source;
 use devportal_core::{Change, Group, Id, Write};
 use devportal_mirror::{Credential, Digest, Kind, Lens, Read, Stray, Told};
+use devportal_traces::TARGET;
 use devportal_watch::{Guarded, told};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -24,6 +25,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use tracing::field::Empty;
+use tracing::{Instrument, debug_span};
 
 use self::failure::{classify, may_be_the_document, passing};
 use self::kept::KeptShapes;
@@ -103,7 +106,15 @@ impl Writer {
             }
             let (group, target) = (write.group(), write.target());
             let (kind, verb) = (write.kind(), write.verb());
-            let answer = timeout(PATIENCE, self.write_unless_found(id, write, &seen)).await;
+            let span = debug_span!(
+                target: TARGET,
+                "write",
+                otel.name = format!("{verb} {kind}"),
+                otel.status_code = Empty,
+                error.type = Empty,
+            );
+            let writing = timeout(PATIENCE, self.write_unless_found(id, write, &seen));
+            let answer = writing.instrument(span.clone()).await;
             // Nothing was written, and nothing has failed.
             let is_counted = !matches!(answer, Ok(Done::Found(_)));
             let failure = match answer {
@@ -121,6 +132,10 @@ impl Writer {
                 }
                 Err(_) => Some(passing("the API server does not answer")),
             };
+            if let Some(failure) = &failure {
+                span.record("otel.status_code", "ERROR");
+                span.record("error.type", failure.reason.as_str());
+            }
             if is_counted {
                 let reason = failure.as_ref().map(|failure| failure.reason.as_str());
                 self.metrics.count(kind, verb, reason);

@@ -16,10 +16,11 @@ use devportal_core::brake::{Failure, Hindrance};
 use devportal_core::world::Followed;
 use devportal_core::{Change, Decision, Group, Id, Need, Settings, World, Write, decide};
 use devportal_mirror::{Scope, Trouble};
+use devportal_traces::TARGET;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, debug_span, error, info, warn};
 
 use crate::apply::{Outcome, Writer};
 use crate::fetch::Fetcher;
@@ -361,10 +362,11 @@ impl Engine {
             let hands = Arc::clone(&self.writer);
             let done = self.done.clone();
             let mut leads = self.leads.clone();
+            let span = debug_span!(target: TARGET, "reconcile", object = %id);
             self.vital.spawn("writes", async move {
                 // Whoever leads now must not find us writing beside them.
                 let outcome = tokio::select! {
-                    outcome = hands.apply(&id, writes) => outcome,
+                    outcome = hands.apply(&id, writes).instrument(span) => outcome,
                     () = leads.lost() => Outcome::default(),
                 };
                 // The engine is gone only when the process ends.

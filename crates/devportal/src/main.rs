@@ -2,23 +2,20 @@
 
 mod doctor;
 mod explain;
+mod log;
 mod uninstall;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use devportal_api::id::KeyId;
 use devportal_server::Pattern;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::fmt::layer;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::explain::Output;
+use crate::log::{LogFormat, telling};
 
 /// The C library's takes a sixth more time here, and musl's far more.
 #[global_allocator]
@@ -75,6 +72,10 @@ Environment:
   DEVPORTAL_FETCH_REFRESH seconds until a document is looked at again (900)
   POD_NAMESPACE           where the lease is kept
   HOSTNAME                what the replica is called in the lease
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                          the collector that is told traces, for example
+                          http://collector:4318; further OTEL_ variables as for
+                          every program
 
 Examples:
   devportal controller
@@ -138,6 +139,9 @@ It speaks plain HTTP: TLS is ended in front of it.
 
 Environment:
   RUST_LOG   what to log, for example info or devportal_server=debug
+  OTEL_EXPORTER_OTLP_ENDPOINT
+             the collector that is told traces, for example http://collector:4318;
+             further OTEL_ variables as for every program
 
 Examples:
   devportal server
@@ -206,12 +210,6 @@ fn key_id(text: &str) -> Result<KeyId, String> {
         }
         _ => Err("expected NAMESPACE/NAME, for example consumer/reseller".to_owned()),
     }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 /// An address as Go programs write it, too: `:8081`.
@@ -296,7 +294,6 @@ async fn execute(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::Uninstall(arguments) => uninstall::run(&arguments).await,
         Command::Server(arguments) => {
-            log(arguments.log_format)?;
             let options = devportal_server::Options {
                 address: arguments.address,
                 metrics: arguments.metrics_address,
@@ -310,17 +307,18 @@ async fn execute(arguments: Arguments) -> Result<ExitCode> {
                     tag: arguments.product_tag_pattern,
                 },
             };
-            devportal_server::run(options, stop_signal()?).await
+            let work = devportal_server::run(options, stop_signal()?);
+            telling("devportal-server", arguments.log_format, Box::pin(work)).await
         }
         Command::Controller(arguments) => {
-            log(arguments.log_format)?;
             let options = devportal_controller::Options {
                 health: arguments.health_probe_bind_address,
                 registry: registry(),
                 leader_elect: arguments.leader_elect,
                 settings: arguments.decisions.into(),
             };
-            devportal_controller::run(options, stop_signal()?).await
+            let work = devportal_controller::run(options, stop_signal()?);
+            telling("devportal-controller", arguments.log_format, Box::pin(work)).await
         }
     };
     done.map(|()| ExitCode::SUCCESS)
@@ -335,31 +333,6 @@ fn print_definitions() -> Result<()> {
         print!("---\n{}", serde_yaml_ng::to_string(&definition)?);
     }
     Ok(())
-}
-
-fn log(format: LogFormat) -> Result<()> {
-    use std::io::IsTerminal;
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env()
-        .context("RUST_LOG is not understood; try RUST_LOG=info")?;
-    // What a failed request means is said where it was made.
-    let filter = match std::env::var_os("RUST_LOG") {
-        Some(_) => filter,
-        None => filter.add_directive("kube_runtime=off".parse()?),
-    };
-    // kube_client tells of answers it cannot read with all that is in them, which
-    // may be a Secret: no setting turns that on.
-    let filter = filter.and(filter_fn(|it| !it.target().starts_with("kube_client")));
-    let log = layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let registry = tracing_subscriber::registry();
-    match format {
-        LogFormat::Text => registry.with(log.with_filter(filter)).try_init(),
-        LogFormat::Json => registry.with(log.json().with_filter(filter)).try_init(),
-    }
-    .map_err(|error| anyhow!("cannot set the log up: {error}"))
 }
 
 /// Done at the first SIGINT or SIGTERM.

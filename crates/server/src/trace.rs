@@ -8,9 +8,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use devportal_traces::{TARGET, continue_trace};
 use futures::FutureExt;
 use tokio::time::timeout;
-use tracing::{Instrument, error, info, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument, debug_span, error, info, info_span};
 
 use crate::App;
 use crate::metrics::Metrics;
@@ -46,10 +48,28 @@ pub(crate) async fn every_request(
         status: None,
         metrics: app.metrics.clone(),
     };
+    let told = debug_span!(
+        target: TARGET,
+        "request",
+        otel.name = format!("{} {}", log.method, log.route),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = %log.method,
+        http.route = log.route,
+        http.response.status_code = Empty,
+        request.id = id,
+    );
+    continue_trace(&told, request.headers());
     let span = info_span!("request", id = %id);
     let answer = CURRENT.scope(id.clone(), answer(request, next));
-    let mut response = answer.instrument(span).await;
-    log.status = Some(response.status());
+    let answer = answer.instrument(span).instrument(told.clone());
+    let mut response = answer.await;
+    let status = response.status();
+    told.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        told.record("otel.status_code", "ERROR");
+    }
+    log.status = Some(status);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);

@@ -88,6 +88,20 @@ spec:
   {{- end }}
 {{- end }}
 
+{{/* Whereto a process tells of traces, as variables. Takes root and POD_NAMESPACE of the pod. */}}
+{{- define "devportal.traces" -}}
+{{- with .root.Values.traces.endpoint -}}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME)
+{{- end }}
+{{- end }}
+
 {{/* One update at a time, and never fewer ready pods than there were. */}}
 {{- define "devportal.strategy" -}}
 type: RollingUpdate

@@ -56,7 +56,7 @@ impl Quiet {
         Self::start_parts(&[Part::ControllerManager, Part::Node], &[]).await
     }
 
-    async fn start_parts(parts: &[Part], arguments: &[&str]) -> Result<Self> {
+    pub(crate) async fn start_parts(parts: &[Part], arguments: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut options = Options::control_plane(dir.path()).with(parts);
         options.foreign_crds = true;

@@ -7,13 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use devportal_traces::TARGET;
 use reqwest::header::{
     ACCEPT, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
     LOCATION,
 };
 use reqwest::{Response, StatusCode, redirect};
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, debug, debug_span, warn};
 use url::Url;
 
 use super::address::{Reach, Refusal};
@@ -147,12 +149,26 @@ impl Client {
 
     /// One attempt, over before `attempt_timeout` whatever the servers do.
     pub(super) async fn fetch(&self, wish: &Wish<'_>) -> Result<Reply, FetchFailure> {
-        timeout(self.patience, self.follow_redirects(wish))
+        let span = debug_span!(
+            target: TARGET,
+            "fetch",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            error.type = Empty,
+            server.address = Url::parse(wish.url).ok().map(|it| place_of(&it)),
+        );
+        let fetched = timeout(self.patience, self.follow_redirects(wish))
+            .instrument(span.clone())
             .await
             .unwrap_or_else(|_| {
                 debug!("fetch ran out of time");
                 Err(FetchFailure::TimedOut)
-            })
+            });
+        if let Err(failure) = &fetched {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", failure.words());
+        }
+        fetched
     }
 
     async fn follow_redirects(&self, wish: &Wish<'_>) -> Result<Reply, FetchFailure> {

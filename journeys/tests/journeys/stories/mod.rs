@@ -18,6 +18,7 @@ mod quiet;
 mod refused;
 mod replicas;
 mod sight;
+mod traces;
 mod upgrade;
 
 use std::pin::Pin;
@@ -68,6 +69,7 @@ pub(crate) fn all() -> Vec<Story> {
         quiet::stories(),
         replicas::stories(),
         sight::stories(),
+        traces::stories(),
         upgrade::stories(),
     ]
     .into_iter()
