@@ -69,7 +69,7 @@ async fn an_update_loses_no_key_and_no_revocation(_: Arc<Stage>) -> Result<()> {
     ];
     let mut update = helm(&quiet, "upgrade").await?;
     update
-        .args(["devportal", "deploy/chart", "--reuse-values"])
+        .args(["devportal", "deploy/chart", "--reset-then-reuse-values"])
         .args(["--wait", "--timeout", "3m"])
         .args(changes);
     let update = tokio::spawn(run(update));
