@@ -15,6 +15,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::*;
 
+/// How long something is waited for that is to come at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Answers the requests in this order, and notes them; those after the last wait.
 fn source(answers: Vec<(u16, Value)>) -> (Source, UnboundedReceiver<String>) {
     let (log, asked) = mpsc::unbounded_channel();
@@ -73,7 +76,7 @@ async fn a_version_that_is_forgotten_is_listed_anew_and_what_ended_meanwhile_is_
         let watch = tokio::spawn(watch::<Kuadrant, Told<Kuadrant>>(source, news));
         let mut table = Table::<Kuadrant>::default();
         let mut told = Vec::new();
-        while let Some(it) = heard.recv().await {
+        while let Ok(Some(it)) = timeout(PATIENCE, heard.recv()).await {
             told.push(match &it {
                 Told::ListBegins(_) => "a list begins".to_owned(),
                 Told::Is(id, _) => id.name.to_string(),
@@ -112,7 +115,8 @@ async fn a_version_that_is_forgotten_is_listed_anew_and_what_ended_meanwhile_is_
 
         let mut versions = Vec::new();
         for _ in 0..4 {
-            let uri = asked.recv().await.expect("a request");
+            let uri = timeout(PATIENCE, asked.recv()).await.expect("a request");
+            let uri = uri.expect("it goes on");
             let is_watch = uri.contains("watch=true");
             let from = ["10", "20"].map(|it| uri.contains(&format!("resourceVersion={it}")));
             versions.push((is_watch, from));
