@@ -8,7 +8,10 @@ use devportal_stack::{Persona, Program, Progress, State, obtain_program};
 pub(crate) async fn run(dir: &Path) -> Result<ExitCode> {
     let state = State::find(dir)?
         .filter(State::is_supervised)
-        .context("the stack does not run: start it with cargo xtask up --detach")?;
+        .with_context(|| {
+            let told = "the stack does not run: start it with cargo xtask up --detach";
+            crate::of_stack(dir, told)
+        })?;
     let kubeconfig = Persona::ClusterAdmin.kubeconfig(dir);
     println!(
         "export KUBECONFIG={}",
@@ -35,7 +38,7 @@ pub(crate) async fn run(dir: &Path) -> Result<ExitCode> {
 }
 
 /// So that a shell reads it as one word.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -15,7 +15,10 @@ mod story;
 mod up;
 mod yarn;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use devportal_stack::repository;
@@ -133,4 +136,13 @@ fn filter() -> EnvFilter {
 /// Where a stack is kept that nobody names another place for.
 fn default_dir() -> PathBuf {
     repository().join(".stack")
+}
+
+/// Commands for people to copy: of the stack in this folder, and not of another one.
+fn of_stack(dir: &Path, told: &str) -> String {
+    if dir == default_dir() {
+        return told.to_owned();
+    }
+    let folder = env::quote(&dir.display().to_string());
+    told.replace("cargo xtask", &format!("cargo xtask --state-dir {folder}"))
 }

@@ -84,7 +84,10 @@ fn report(dir: &Path) -> Result<Report> {
     let (word, reason) = match &state.phase {
         Phase::Starting | Phase::Running if !supervised => (
             "abandoned",
-            Some("its supervisor is gone: run cargo xtask down".to_owned()),
+            Some(crate::of_stack(
+                dir,
+                "its supervisor is gone: run cargo xtask down",
+            )),
         ),
         Phase::Starting => ("starting", None),
         Phase::Running => ("running", None),

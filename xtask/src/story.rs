@@ -61,11 +61,5 @@ pub(crate) fn tell(dir: &Path, parts: &[Part]) -> Result<String> {
         _ if has_story => STORY.to_owned(),
         _ => BARE.to_owned(),
     };
-    // Of this stack, and not of another one.
-    Ok(if dir == crate::default_dir() {
-        told
-    } else {
-        let env = format!("cargo xtask env --state-dir '{}'", dir.display());
-        told.replace("cargo xtask env", &env)
-    })
+    Ok(crate::of_stack(dir, &told))
 }

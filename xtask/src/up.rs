@@ -252,9 +252,15 @@ async fn detach(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
             }
         }
     }
-    println!("{}", story::tell(dir, &arguments.parts())?);
-    println!("It runs in the background: cargo xtask status | logs NAME | down");
+    println!("{}", hint(dir, &arguments.parts())?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is told of a stack that goes on in the background.
+fn hint(dir: &Path, parts: &[Part]) -> Result<String> {
+    let more = "It runs in the background: cargo xtask status | logs NAME | down";
+    let more = crate::of_stack(dir, more);
+    Ok(format!("{}\n{more}", story::tell(dir, parts)?))
 }
 
 #[cfg(test)]
@@ -298,6 +304,28 @@ mod tests {
             parts(&["--only", "gateway"]),
             [Part::ControlPlane, Part::Kuadrant, Part::Gateway]
         );
+    }
+
+    #[test]
+    fn every_command_in_the_hint_names_its_stack() {
+        let dir = tempfile::tempdir().unwrap();
+        let ports = ["gateway", "backstage"].map(|name| (name, 8080_u16));
+        let ports: std::collections::BTreeMap<_, _> = ports.into();
+        let state = serde_json::json!({"phase": "running", "processes": [],
+            "supervisor": {"pid": 1, "start_time": 1}, "ports": {"chosen": ports}});
+        std::fs::write(dir.path().join("state.json"), state.to_string()).unwrap();
+        let usual = [Part::Controller, Part::Sample];
+        for parts in [&Part::ALL[..], &usual, &[]] {
+            let told = hint(dir.path(), parts).unwrap();
+            let commands = told.split("cargo xtask").skip(1);
+            let here = format!(" --state-dir '{}' ", dir.path().display());
+            assert!(commands.clone().count() > 1, "{told}");
+            for command in commands {
+                assert!(command.starts_with(&here), "{told}");
+            }
+            let told = hint(&crate::default_dir(), parts).unwrap();
+            assert!(!told.contains("--state-dir"), "{told}");
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ use self::kept::KeptShapes;
 use self::patch::{object, part_patch, reference, to_value};
 use crate::event::Events;
 use crate::lead::Leads;
-use crate::metrics::Writes;
+use crate::metrics::{Writes, known_reason};
 use crate::read::{guarded, is_absence, look};
 
 /// What a patch is for: the status is written through a door of its own.
@@ -422,6 +422,7 @@ impl Writer {
         let deleted = self.try_delete::<Credential>(id, uid).await;
         deleted.map_err(|error| {
             let mut failure = classify(&error);
+            known_reason(&failure.reason).clone_into(&mut failure.reason);
             let own = format!("secrets \"{}\" is forbidden: User ", id.name);
             if let kube::Error::Api(status) = &error
                 && !status.message.starts_with(&own)

@@ -52,6 +52,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a writer reports.
 struct Done {
     id: Id,
+    /// The key as it was when the writing began: a watch may tell of what was written
+    /// before the writer does.
+    before: Option<Arc<APIKey>>,
     outcome: Outcome,
 }
 
@@ -359,6 +362,7 @@ impl Engine {
                 waiting = self.queue.waiting(),
                 "writing"
             );
+            let before = self.key_of(&id);
             let hands = Arc::clone(&self.writer);
             let done = self.done.clone();
             let mut leads = self.leads.clone();
@@ -370,15 +374,22 @@ impl Engine {
                     () = leads.lost() => Outcome::default(),
                 };
                 // The engine is gone only when the process ends.
-                let _ = done.send(Done { id, outcome });
+                let _ = done.send(Done {
+                    id,
+                    before,
+                    outcome,
+                });
             });
         }
     }
 
     fn finish(&mut self, report: Done) {
-        let Done { id, outcome } = report;
+        let Done {
+            id,
+            before,
+            outcome,
+        } = report;
         let mut dirty = BTreeSet::new();
-        let before = self.key_of(&id);
         for answer in outcome.answers {
             if let Change::Unkept(kind, path) = &answer
                 && !self.world.is_unkept(kind, path)
@@ -386,7 +397,8 @@ impl Engine {
                 warn!(
                     kind,
                     "the installed definition has no place for {path}; going on without. Install \
-                     the definitions, then restart: devportal crds | kubectl apply --server-side -f -"
+                     the definitions, then restart: helm upgrade, or devportal crds | kubectl apply \
+                     --server-side --force-conflicts -f -"
                 );
             }
             dirty.extend(self.observe(answer));

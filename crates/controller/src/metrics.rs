@@ -248,6 +248,12 @@ const REASONS: [&str; 19] = [
     "Unavailable",
 ];
 
+/// The reason itself where it is one of these: what others make up may say anything.
+pub(crate) fn known_reason(reason: &str) -> &'static str {
+    let known = REASONS.into_iter().find(|it| *it == reason);
+    known.unwrap_or("Other")
+}
+
 /// Counts writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writes {
@@ -261,8 +267,7 @@ impl Writes {
         match failed {
             None => self.done.get_or_create(&Deed { kind, verb }).inc(),
             Some(reason) => {
-                let known = REASONS.into_iter().find(|it| *it == reason);
-                let reason = known.unwrap_or("Other");
+                let reason = known_reason(reason);
                 let deed = FailedDeed { kind, verb, reason };
                 self.failed.get_or_create(&deed).inc()
             }

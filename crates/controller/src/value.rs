@@ -6,7 +6,7 @@
 //! a header, a URL or a cookie.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 const PREFIX: &str = "dpk_";
@@ -27,11 +27,20 @@ pub(crate) fn generate() -> Result<String, rand::rngs::SysError> {
     Ok(body + &checksum)
 }
 
-/// Whether a text repeats a key's value, as it is or as a Secret spells it.
+/// Whether a text repeats a key's value or a part of it, as it is, as a Secret spells it,
+/// also inside something larger, or in hexadecimal digits.
 pub(crate) fn is_quoted(value: &[u8], text: &str) -> bool {
-    let contains =
-        |part: &[u8]| !part.is_empty() && text.as_bytes().windows(part.len()).any(|it| it == part);
-    contains(value) || contains(STANDARD.encode(value).as_bytes())
+    /// A part so short gives nothing away.
+    const HARMLESS: usize = 7;
+    let mut spelled = vec![value.to_vec(), hex::encode(value).into_bytes()];
+    // Three bytes are four characters, wherever the value begins.
+    for rest in (0..3).filter_map(|it| value.get(it..)) {
+        spelled.push(STANDARD_NO_PAD.encode(rest).into_bytes());
+        spelled.push(URL_SAFE_NO_PAD.encode(rest).into_bytes());
+    }
+    let contains = |part: &[u8]| text.as_bytes().windows(part.len()).any(|it| it == part);
+    let mut spelled = spelled.iter().filter(|it| !it.is_empty());
+    spelled.any(|it| it.windows(it.len().min(HARMLESS + 1)).any(contains))
 }
 
 fn checksum(body: &str) -> String {
@@ -48,6 +57,25 @@ mod tests {
         assert!(is_quoted(b"s3cret", "denied: {api_key: czNjcmV0}"));
         assert!(!is_quoted(b"s3cret", "denied: no Secrets here"));
         assert!(!is_quoted(b"", "denied"));
+    }
+
+    #[test]
+    fn a_part_of_a_value_is_recognised_wherever_it_stands() {
+        let value = b"dpk_0123456789abcdef";
+        let whole = |text: &str| STANDARD_NO_PAD.encode(text);
+        for quoted in [
+            "begins with dpk_0123".to_owned(),
+            "ends with 89abcdef".to_owned(),
+            r#"{\"api_key\":\"dpk_0123456789abcdef\"}"#.to_owned(),
+            whole(r#"{"api_key":"dpk_0123456789abcdef"}"#),
+            whole(r#"{ "api_key":"dpk_0123456789abcdef"}"#),
+            whole(r#"{  "api_key":"dpk_0123456789abcdef"}"#),
+            hex::encode(value),
+        ] {
+            assert!(is_quoted(value, &quoted), "{quoted}");
+        }
+        let prefix = "denied: values that begin with dpk_ are generated";
+        assert!(!is_quoted(value, prefix));
     }
 
     #[test]

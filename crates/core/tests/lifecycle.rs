@@ -279,6 +279,76 @@ fn a_key_expires_at_the_exact_second_and_its_request_says_so_too() {
 }
 
 #[test]
+fn a_key_that_is_over_when_it_is_made_never_has_a_secret() {
+    let makes: [fn() -> APIKey; 3] = [
+        || key("alice"),
+        || key("alice").brought("own"),
+        || key("alice").shown_once(),
+    ];
+    for product in [product(), product().automatic()] {
+        for end in [0, -1, -1_000_000_000] {
+            for make in makes {
+                let mut it = Simulation::ready(product.clone());
+                it.bring("own", Some("secret"));
+                it.create(make().expiring(at(end)));
+                it.settle();
+                if product.spec.approval_mode == ApprovalMode::Manual {
+                    it.create(approval("yes", "alice", true, at(0)));
+                    it.settle();
+                }
+                oracle::check(&it);
+                assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+                it.restart();
+                it.pass(minutes(60));
+                let wrote = it.wrote();
+                assert!(!wrote.contains(&"create Secret"), "{end}: {wrote:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_ends_in_its_second_however_far_that_is_and_whoever_else_ends_in_it() {
+    for end in [1, 100, 3_000_000_000] {
+        let mut it = Simulation::ready(product().automatic());
+        for name in ["alice", "bob"] {
+            it.create(key(name).expiring(at(end)));
+        }
+        it.create(key("carol").expiring(at(end + 1)));
+        it.settle();
+        it.cluster.now = at(end - 1);
+        it.settle();
+        for name in ["alice", "bob", "carol"] {
+            assert_eq!(it.says(name), ["Approved/Approved", "Enforced/Enforced"]);
+        }
+        it.cluster.now = at(end);
+        it.settle();
+        oracle::check(&it);
+        for name in ["alice", "bob"] {
+            assert_eq!(it.says(name), ["Expired/KeyExpired"]);
+            assert_eq!(it.accepted(name), Vec::<&str>::new());
+        }
+        assert_eq!(it.accepted("carol").len(), 1);
+    }
+}
+
+#[test]
+fn an_end_that_is_moved_to_the_past_ends_access_at_once() {
+    for end in [0, -1, -1_000_000_000] {
+        let mut it = Simulation::ready(product());
+        it.create(key("alice").expiring(at(100)));
+        it.create(approval("yes", "alice", true, at(0)));
+        it.settle();
+        assert_eq!(it.accepted("alice").len(), 1);
+        it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(end)));
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    }
+}
+
+#[test]
 fn a_key_expires_on_time_while_something_is_missing() {
     let mut it = working();
     it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(100)));

@@ -13,12 +13,16 @@ use clap::ValueEnum;
 use devportal_controller::connect;
 use serde::Serialize;
 
+use self::look::Place;
+use self::rights::{Operators, Surroundings};
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "It looks with your rights, which are to be an administrator's, or with those of the
 pod that it runs in. The cluster is the one of KUBECONFIG.
 
-Exit codes: 0 all is well, or is not known; 1 nothing could be looked at; 2 there are faults.
+Exit codes: 0 no fault was found; 1 nothing could be looked at; 2 there are faults; 3 no fault
+was found, but most could not be looked at, so that whether all is well is not known.
 
 Examples:
   devportal doctor
@@ -81,19 +85,51 @@ impl Finding {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (client, _) = connect().await?;
-    let mut findings = look::at_everything(&client, &arguments.namespace).await?;
-    findings.extend(rights::check(&client, &arguments.namespace).await);
+    let namespace = arguments.namespace.as_str();
+    let operators = Operators::find(&client).await;
+    let place = match &operators {
+        Some(it) => Place {
+            namespace: &it.namespace,
+            deployment: Operators::DEPLOYMENT,
+        },
+        None => Place {
+            namespace,
+            deployment: "devportal-controller",
+        },
+    };
+    let mut findings = look::at_everything(&client, &place).await?;
+    let kuadrant = look::find_kuadrant_namespace(&client).await;
+    let around = Surroundings {
+        namespace,
+        operators: operators.as_ref(),
+        kuadrant: kuadrant.as_deref(),
+        has_policies: look::has_policies(&client).await,
+    };
+    findings.extend(rights::check(&client, &around).await);
     match arguments.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
         Output::Yaml => print!("{}", serde_yaml_ng::to_string(&findings)?),
         Output::Table => print(&findings),
     }
-    let worst = findings.iter().map(|it| it.level).max();
-    Ok(if worst == Some(Level::Fault) {
-        ExitCode::from(2)
+    Ok(ExitCode::from(code(&findings)))
+}
+
+/// As `--help` tells.
+fn code(findings: &[Finding]) -> u8 {
+    let count = |level| findings.iter().filter(|it| it.level == level).count();
+    if count(Level::Fault) > 0 {
+        2
+    } else if is_unknown(findings) {
+        3
     } else {
-        ExitCode::SUCCESS
-    })
+        0
+    }
+}
+
+/// Most could not be looked at.
+fn is_unknown(findings: &[Finding]) -> bool {
+    let unseen = findings.iter().filter(|it| it.level == Level::NotSeen);
+    unseen.count() * 2 > findings.len()
 }
 
 fn print(findings: &[Finding]) {
@@ -116,4 +152,27 @@ fn print(findings: &[Finding]) {
         count(Level::Warning),
         count(Level::NotSeen)
     );
+    if is_unknown(findings) {
+        println!("Most could not be looked at: whether all is well is not known");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_looked_at_does_not_read_as_well() {
+        let of = |levels: &[Level]| {
+            let findings: Vec<_> = levels
+                .iter()
+                .map(|level| Finding::new("keys", *level, "told"))
+                .collect();
+            code(&findings)
+        };
+        assert_eq!(of(&[Level::Ok, Level::Warning]), 0);
+        assert_eq!(of(&[Level::Ok, Level::NotSeen]), 0, "it is half");
+        assert_eq!(of(&[Level::Ok, Level::NotSeen, Level::NotSeen]), 3);
+        assert_eq!(of(&[Level::NotSeen, Level::NotSeen, Level::Fault]), 2);
+    }
 }

@@ -136,6 +136,7 @@ impl From<DecisionArguments> for devportal_controller::Settings {
 Impersonate-User, Impersonate-Group and Impersonate-Extra-devportal.kuadrant.io%2Femail.
 What they see and may do is the cluster's RBAC; the API is described at /openapi.json.
 It speaks plain HTTP: TLS is ended in front of it.
+The cluster is the one of KUBECONFIG or of the pod's ServiceAccount.
 
 Environment:
   RUST_LOG   what to log, for example info or devportal_server=debug
@@ -358,4 +359,88 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// What `devportal NAME --help` prints.
+    fn help(name: &str) -> String {
+        let mut all = Arguments::command();
+        let command = all.find_subcommand_mut(name).unwrap();
+        command.render_long_help().to_string()
+    }
+
+    /// The texts in quotation marks in the sources of a folder that name variables: those of
+    /// files in which the environment is read.
+    fn variables(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                variables(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            if !text.contains("env::var") {
+                continue;
+            }
+            let is_name = |it: &&str| {
+                it.len() > 3
+                    && it.starts_with(|it: char| it.is_ascii_uppercase())
+                    && it.chars().all(|it| it.is_ascii_uppercase() || it == '_')
+            };
+            // Neither what the build sets nor what stands for a value.
+            let text = text.replace("env!(\"", "").replace("value_name = \"", "");
+            found.extend(text.split('"').filter(is_name).map(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn help_names_every_variable_that_is_read() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for (process, least) in [("controller", 6), ("server", 1)] {
+            let mut read = BTreeSet::new();
+            for part in [process, "devportal", "metrics", "watch"] {
+                variables(&crates.join(part).join("src"), &mut read);
+            }
+            assert!(read.len() >= least, "{read:?}");
+            // By kube's client.
+            read.insert("KUBECONFIG".into());
+            let help = help(process);
+            let names = |it: &&String| help.contains(it.as_str());
+            let unnamed: Vec<_> = read.iter().filter(|it| !names(it)).collect();
+            assert!(unnamed.is_empty(), "{process}: {unnamed:?} in\n{help}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_flag_with_what_it_is_for() {
+        for process in ["controller", "server"] {
+            let mut all = Arguments::command();
+            let command = all.find_subcommand_mut(process).unwrap();
+            for flag in command.get_arguments() {
+                assert!(flag.get_help().is_some(), "{process}: {flag:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn version_tells_a_commit() {
+        let version = Arguments::command().render_version();
+        let commit = version.trim().rsplit_once(" (").unwrap().1;
+        let commit = commit.strip_suffix(')').unwrap();
+        assert_eq!(commit, env!("DEVPORTAL_COMMIT"));
+        assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+        let is_digit = |it: char| it.is_ascii_hexdigit();
+        let hash = commit.trim_end_matches("-dirty");
+        assert!(
+            hash.len() >= 7 && hash.chars().all(is_digit) || commit == "unknown commit",
+            "{version}"
+        );
+    }
 }

@@ -382,3 +382,6 @@ fn place(scope: &Scope) -> Arc<str> {
         Scope::Namespace(namespace) => format!("namespace {namespace}").into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::failure::{classify, passing, refused};
 use super::patch::reference;
 use super::{Answer, Writer};
+use crate::metrics::known_reason;
 use crate::read::find;
 use crate::value;
 
@@ -91,7 +92,8 @@ impl Writer {
                     return Ok(vec![ours]);
                 }
                 let mut failure = classify(&error);
-                // An admission plugin may quote what it refuses.
+                // An admission plugin may quote what it refuses, and give any reason.
+                known_reason(&failure.reason).clone_into(&mut failure.reason);
                 if value::is_quoted(&value, &failure.message) {
                     "the message quotes the key and is left out".clone_into(&mut failure.message);
                 }

@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use devportal_api::id::{KeyId, RequestId};
 use devportal_api::product::OpenApiStatus;
 use devportal_core::brake::Cause;
+use devportal_core::decision::{NewSecret, ValueSource};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::client::Body as Sent;
 
@@ -21,17 +25,25 @@ type Seen = (String, String, Value);
 
 /// Answers the requests in this order, and notes them.
 fn writer(answers: Vec<(u16, Value)>) -> (Writer, Arc<Mutex<Vec<Seen>>>) {
+    let mut answers = answers.into_iter();
+    writer_by(move |_| answers.next().expect("an answer"))
+}
+
+/// Answers each request by what it is, and notes it.
+fn writer_by(
+    answer: impl FnMut(&Seen) -> (u16, Value) + Send + 'static,
+) -> (Writer, Arc<Mutex<Vec<Seen>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (log, answers) = (seen.clone(), Arc::new(Mutex::new(answers.into_iter())));
+    let (log, answer) = (seen.clone(), Arc::new(Mutex::new(answer)));
     let service = tower::service_fn(move |request: Request<Sent>| {
-        let (log, answers) = (log.clone(), answers.clone());
+        let (log, answer) = (log.clone(), answer.clone());
         async move {
             let (head, body) = request.into_parts();
             let body = to_bytes(Body::new(body), usize::MAX).await.unwrap();
             let body = serde_json::from_slice(&body).unwrap_or_default();
             let asked = (head.method.to_string(), head.uri.to_string(), body);
+            let (code, answer) = (*answer.lock().unwrap())(&asked);
             log.lock().unwrap().push(asked);
-            let (code, answer) = answers.lock().unwrap().next().expect("an answer");
             let response = Response::builder().status(code);
             let body = Body::from(answer.to_string());
             Ok::<_, Infallible>(response.body(body).unwrap())
@@ -158,10 +170,95 @@ async fn the_words_of_whoever_refuses_a_secrets_deletion_are_left_out() {
             );
         }
     }
+    let (refusing, _) = writer(vec![refusal(403, VALUE, &words)]);
+    let outcome = apply(&refusing, deletion(), Value::Null).await;
+    let told = format!("{:?}", failure(&outcome));
+    assert!(!told.contains(VALUE), "a webhook makes up a reason: {told}");
+
     let own = "secrets \"k\" is forbidden: User \"us\" cannot delete resource \"secrets\"";
     let (writer, _) = writer(vec![refusal(403, "Forbidden", own)]);
     let outcome = apply(&writer, deletion(), Value::Null).await;
     assert_eq!(failure(&outcome).message, own);
+}
+
+fn creation(value: ValueSource) -> Write {
+    Write::CreateSecret(NewSecret {
+        id: SecretId::new("kuadrant", "k"),
+        labels: [].into(),
+        annotations: [].into(),
+        owner: None,
+        generated: matches!(value, ValueSource::Generate),
+        value,
+    })
+}
+
+#[tokio::test]
+async fn the_words_of_whoever_refuses_a_secret_are_left_out_where_they_quote_its_value() {
+    const BROUGHT: &str = "a-value-of-the-consumers-own-0123456789";
+    let source: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "own", "namespace": "ns", "uid": "own"},
+        "data": {"api_key": STANDARD.encode(BROUGHT)},
+    }))
+    .unwrap();
+    let fingerprint = Lens::new([7; 32]).fingerprint(BROUGHT.as_bytes());
+    let copy = || ValueSource::CopyOf(SecretId::new("ns", "own"), fingerprint);
+    let quotes: [fn(&str) -> String; 4] = [
+        str::to_owned,
+        |value| STANDARD.encode(value),
+        |value| STANDARD.encode(format!(r#"{{"api_key":"{value}"}}"#)),
+        |value| value[..value.len() / 2].to_owned(),
+    ];
+    for (code, reason) in [
+        (409, "AlreadyExists"),
+        (409, "Conflict"),
+        (422, "Invalid"),
+        (500, "InternalError"),
+        (500, ""),
+    ] {
+        for quote in quotes {
+            for value in [ValueSource::Generate, copy()] {
+                let secret = serde_json::to_value(&source).unwrap();
+                let sent = Arc::new(Mutex::new(String::new()));
+                let note = sent.clone();
+                let (writer, _) = writer_by(move |(method, path, body)| {
+                    if method == "GET" && path.contains("/namespaces/ns/") {
+                        return (200, secret.clone());
+                    }
+                    if method == "GET" {
+                        return refusal(404, "NotFound", "secrets \"k\" not found");
+                    }
+                    let encoded = body["data"]["api_key"].as_str().expect("a value");
+                    let value = STANDARD.decode(encoded).unwrap();
+                    let value = String::from_utf8(value).unwrap();
+                    let quoted = quote(&value);
+                    *note.lock().unwrap() = value;
+                    let reason = if reason.is_empty() {
+                        quoted.as_str()
+                    } else {
+                        reason
+                    };
+                    refusal(code, reason, &format!("denied the request: {quoted}"))
+                });
+                let outcome = apply(&writer, creation(value), Value::Null).await;
+                let failure = failure(&outcome);
+                let value = sent.lock().unwrap();
+                let told = format!("{failure:?}");
+                assert!(value.len() > 16, "{told}");
+                assert!(!told.contains(&quote(&value)), "{code} {reason}: {told}");
+                assert!(failure.message.contains("left out"), "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_refuses_a_secret_and_does_not_quote_it_is_told() {
+    let words = "secrets \"k\" is forbidden: exceeded quota: few, requested: secrets=1";
+    let (writer, _) = writer(vec![refusal(403, "Forbidden", words)]);
+    let outcome = apply(&writer, creation(ValueSource::Generate), Value::Null).await;
+    let failure = failure(&outcome);
+    assert_eq!(failure.message, words);
+    assert_eq!(failure.reason, "Forbidden");
 }
 
 /// What was seen of an object.

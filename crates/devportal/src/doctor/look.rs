@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Finding, Level};
 
-const INSTALL: &str = "devportal crds | kubectl apply --server-side -f -";
+const INSTALL: &str = "devportal crds | kubectl apply --server-side --force-conflicts -f -";
 /// The oldest minor version of Kubernetes 1 whose admission policies can be relied on.
 const OLDEST: u32 = 30;
 /// The first with constrained impersonation, which Backstage's role rests on.
@@ -29,13 +29,19 @@ const POLICIES: [&str; 3] = [
     include_str!("../../../../deploy/chart/files/policies/text.yaml"),
 ];
 
-pub(super) async fn at_everything(client: &Client, namespace: &str) -> Result<Vec<Finding>> {
+/// What is looked at: where the controller runs, and as which Deployment.
+pub(super) struct Place<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) deployment: &'a str,
+}
+
+pub(super) async fn at_everything(client: &Client, place: &Place<'_>) -> Result<Vec<Finding>> {
     let mut all = vec![at_the_server(client).await?];
     all.extend(at_the_clock(client).await);
     all.extend(at_definitions(client).await);
     all.extend(at_foreign_kinds(client).await);
     all.push(at_kuadrant(client).await);
-    all.push(at_the_controller(client, namespace).await);
+    all.push(at_the_controller(client, place).await);
     all.extend(at_policies(client).await?);
     all.extend(at_products(client).await);
     all.extend(at_keys(client).await);
@@ -58,20 +64,28 @@ async fn get(client: &Client, path: &str) -> Result<Option<Value>, String> {
 async fn at_the_server(client: &Client) -> Result<Finding> {
     let version = client.apiserver_version().await?;
     let minor: u32 = version.minor.trim_end_matches('+').parse().unwrap_or(0);
-    let text = format!("Kubernetes {}", version.git_version);
-    Ok(if minor < OLDEST {
+    Ok(of_version(
+        minor,
+        format!("Kubernetes {}", version.git_version),
+    ))
+}
+
+fn of_version(minor: u32, text: String) -> Finding {
+    if minor < OLDEST {
         Finding::new("kubernetes", Level::Fault, text).then(format!(
             "upgrade to 1.{OLDEST} or later: admission policies are not stable before"
         ))
     } else if minor < CONSTRAINED {
         Finding::new("kubernetes", Level::Warning, text).then(format!(
-            "before 1.{CONSTRAINED} a portal's account may impersonate without the limits of \
-             deploy/backstage/rights.yaml: list the groups that it may be, see \
-             docs/how-to/run-the-portal-server.md"
+            "before 1.{CONSTRAINED} there is no constrained impersonation: \
+             deploy/backstage/rights.yaml lets a portal's account act for nobody. With the verb \
+             impersonate its token may do all that the groups may that are listed for it, also \
+             beside products and keys: list few, see docs/how-to/run-the-portal-server.md. \
+             Without a portal that acts for people nothing is lost"
         ))
     } else {
         Finding::new("kubernetes", Level::Ok, text)
-    })
+    }
 }
 
 /// An expiry bites when the controller's clock says so.
@@ -94,35 +108,53 @@ async fn at_the_clock(client: &Client) -> Option<Finding> {
 }
 
 async fn at_definitions(client: &Client) -> Vec<Finding> {
-    let mut all = Vec::new();
+    let mut found = Vec::new();
     for ours in crd::definitions() {
-        all.push(at_definition(client, &ours).await);
+        let name = ours.metadata.name.as_deref().unwrap_or_default();
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        found.push((get(client, &path).await, ours));
     }
-    all
+    let there = found
+        .iter()
+        .filter_map(|(it, _)| it.as_ref().ok()?.as_ref());
+    let next = there.filter_map(find_release).next().map_or_else(
+        || INSTALL.to_owned(),
+        |release| format!("helm upgrade {release} with the chart of this version; {INSTALL} is undone by its next update"),
+    );
+    let tell = |(found, ours)| of_definition(found, &ours, &next);
+    found.into_iter().map(tell).collect()
 }
 
-async fn at_definition(client: &Client, ours: &CustomResourceDefinition) -> Finding {
+/// The Helm release that an object is of.
+fn find_release(object: &Value) -> Option<String> {
+    let noted = |name: &str| object["metadata"]["annotations"][name].as_str();
+    let name = noted("meta.helm.sh/release-name")?;
+    let namespace = noted("meta.helm.sh/release-namespace")?;
+    Some(format!("{name} -n {namespace}"))
+}
+
+fn of_definition(
+    found: Result<Option<Value>, String>,
+    ours: &CustomResourceDefinition,
+    next: &str,
+) -> Finding {
+    const CHECK: &str = "definitions";
     let name = ours.metadata.name.as_deref().unwrap_or_default();
-    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-    let found = match get(client, &path).await {
+    let found = match found {
         Ok(Some(found)) => found,
         Ok(None) => {
-            return Finding::new(
-                "definitions",
-                Level::Fault,
-                format!("{name} is not installed"),
-            )
-            .then(INSTALL);
+            let text = format!("{name} is not installed");
+            return Finding::new(CHECK, Level::Fault, text).then(next);
         }
-        Err(error) => return Finding::new("definitions", Level::NotSeen, error),
+        Err(error) => return Finding::new(CHECK, Level::NotSeen, error),
     };
     let schema = |it: &Value| it["spec"]["versions"][0]["schema"].clone();
     let wanted = serde_json::to_value(ours).unwrap_or_default();
     if lacks(&schema(&found), &schema(&wanted)) {
         let text = format!("{name} is of another version: it has no place for all that is written");
-        Finding::new("definitions", Level::Warning, text).then(INSTALL)
+        Finding::new(CHECK, Level::Warning, text).then(next)
     } else {
-        Finding::new("definitions", Level::Ok, name)
+        Finding::new(CHECK, Level::Ok, name)
     }
 }
 
@@ -228,8 +260,31 @@ async fn at_kuadrant(client: &Client) -> Finding {
     }
 }
 
-async fn at_the_controller(client: &Client, namespace: &str) -> Finding {
+/// The namespace of the Kuadrant resource that counts, where the Secrets of the gateway are.
+pub(super) async fn find_kuadrant_namespace(client: &Client) -> Option<String> {
+    let list = get(client, "/apis/kuadrant.io/v1beta1/kuadrants").await;
+    let age = |it: &Value| {
+        let created = it["metadata"]["creationTimestamp"].as_str();
+        (created.unwrap_or_default().to_owned(), id(it))
+    };
+    let oldest = items(list.ok()?).into_iter().min_by_key(age)?;
+    let namespace = oldest["metadata"]["namespace"].as_str();
+    namespace.map(str::to_owned)
+}
+
+/// Whether the policies refuse what is written by whom they do not know.
+pub(super) async fn has_policies(client: &Client) -> bool {
+    let path =
+        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/devportal-status";
+    !matches!(get(client, path).await, Ok(None))
+}
+
+async fn at_the_controller(client: &Client, place: &Place<'_>) -> Finding {
     const CHECK: &str = "controller";
+    let Place {
+        namespace,
+        deployment,
+    } = place;
     let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}");
     let lease = match get(client, &path).await {
         Ok(Some(lease)) => lease,
@@ -258,9 +313,7 @@ async fn at_the_controller(client: &Client, namespace: &str) -> Finding {
             Level::Fault,
             "no replica acts: nothing is issued or revoked",
         )
-        .then(format!(
-            "kubectl -n {namespace} logs deploy/devportal-controller"
-        )),
+        .then(format!("kubectl -n {namespace} logs deploy/{deployment}")),
     }
 }
 
@@ -404,6 +457,33 @@ mod tests {
             json!({"properties": {"spec": {"type": "object", "description": "old"}, "more": {}}});
         assert!(!lacks(&same, &wanted));
         assert!(lacks(&json!({"properties": {}}), &wanted));
+    }
+
+    #[test]
+    fn what_an_old_api_server_goes_without_is_told() {
+        let level = |minor| of_version(minor, String::new()).level;
+        assert_eq!(
+            [29, 30, 35, 36].map(level),
+            [Level::Fault, Level::Warning, Level::Warning, Level::Ok]
+        );
+        let next = of_version(35, String::new()).next.unwrap();
+        assert!(next.contains("no constrained impersonation"), "{next}");
+    }
+
+    #[test]
+    fn who_has_the_definitions_by_helm_upgrades_them_by_helm() {
+        let ours = crd::definitions().swap_remove(0);
+        let found = json!({"spec": {"versions": [{"schema": {}}]}, "metadata": {"annotations": {
+            "meta.helm.sh/release-name": "devportal", "meta.helm.sh/release-namespace": "portal"}}});
+        let release = find_release(&found);
+        assert_eq!(release.as_deref(), Some("devportal -n portal"));
+        assert_eq!(find_release(&json!({"metadata": {}})), None);
+        let old = of_definition(Ok(Some(found)), &ours, "helm upgrade");
+        assert_eq!(old.level, Level::Warning);
+        assert_eq!(old.next.as_deref(), Some("helm upgrade"));
+        let absent = of_definition(Ok(None), &ours, INSTALL);
+        assert_eq!(absent.level, Level::Fault);
+        assert!(absent.next.unwrap().contains("--force-conflicts"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! May the processes do what they need to? Asked of the API server, for their accounts.
 
 use devportal_api::right::{Right, Table};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 
 use super::{Finding, Level};
@@ -14,68 +15,184 @@ use super::{Finding, Level};
 const TABLE: &str = include_str!("../../../../deploy/chart/files/rights.yaml");
 const CHECK: &str = "rights";
 
-pub(super) async fn check(client: &Client, namespace: &str) -> Vec<Finding> {
+/// The Deployment by which kuadrant-operator runs a controller.
+const OPERATORS: &str = "developer-portal-controller";
+/// What the portal goes without: verb and resource.
+const SPARED: [(&str, &str); 3] = [
+    ("patch", "apikeys"),
+    ("update", "apikeyrequests/finalizers"),
+    ("create", "events"),
+];
+/// By which the admission policies know our processes, and nobody else does.
+const VIRTUAL: [&str; 2] = ["control", "record-reveal"];
+
+/// A controller that kuadrant-operator runs.
+pub(super) struct Operators {
+    pub(super) namespace: String,
+    account: String,
+}
+
+impl Operators {
+    pub(super) const DEPLOYMENT: &str = OPERATORS;
+
+    /// In whichever namespace it is; none also where nobody may look.
+    pub(super) async fn find(client: &Client) -> Option<Self> {
+        let all: Api<Deployment> = Api::all(client.clone());
+        let named = ListParams::default().fields(&format!("metadata.name={OPERATORS}"));
+        let found = all.list(&named).await.ok()?.items.pop()?;
+        let pod = found.spec.and_then(|it| it.template.spec);
+        let account = pod.and_then(|it| it.service_account_name);
+        Some(Self {
+            namespace: found.metadata.namespace.unwrap_or_default(),
+            account: account.unwrap_or_else(|| "default".to_owned()),
+        })
+    }
+}
+
+/// Whose rights are looked at.
+struct Account<'a> {
+    process: &'static str,
+    /// Where it runs.
+    namespace: &'a str,
+    name: String,
+    /// What to do where it lacks some.
+    next: &'static str,
+}
+
+/// Which namespaces count, and what is installed.
+pub(super) struct Surroundings<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) operators: Option<&'a Operators>,
+    pub(super) kuadrant: Option<&'a str>,
+    pub(super) has_policies: bool,
+}
+
+pub(super) async fn check(client: &Client, around: &Surroundings<'_>) -> Vec<Finding> {
     let table: Table = match serde_yaml_ng::from_str(TABLE) {
         Ok(table) => table,
         Err(error) => return vec![Finding::new(CHECK, Level::NotSeen, error.to_string())],
     };
     let mut all = Vec::new();
+    let operators = around.operators.map(|it| Account {
+        process: "controller",
+        namespace: &it.namespace,
+        name: it.account.clone(),
+        next: "grant it by a ClusterRole of your own, see \
+               docs/how-to/run-it-under-kuadrant-operator.md",
+    });
+    let has_operators = operators.is_some();
+    let mut accounts = Vec::from_iter(operators);
+    let namespace = around.namespace;
     for process in ["controller", "server"] {
-        let account = format!("system:serviceaccount:{namespace}:devportal-{process}");
-        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-        if let Ok(None) = accounts.get_opt(&format!("devportal-{process}")).await {
-            let text = format!("there is no {account}: the {process} is not installed here");
+        let name = format!("devportal-{process}");
+        let there: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+        if let Ok(None) = there.get_opt(&name).await {
+            if process == "controller" && has_operators {
+                continue;
+            }
+            let text = format!(
+                "there is no account {namespace}/{name}: the {process} is not installed here"
+            );
             let next = "--namespace names another namespace";
             all.push(Finding::new(CHECK, Level::NotSeen, text).then(next));
             continue;
         }
-        // Where Secrets are read depends on how it was installed; keys say what is missing.
-        let rules = table.get(process).into_iter().flatten();
-        let rules = rules.filter(|(place, _)| ["cluster", "release"].contains(&place.as_str()));
-        let mut missing = Vec::new();
-        for (place, rights) in rules {
-            let place = (place == "release").then_some(namespace);
-            for right in rights {
-                match lacking(client, &account, place, right).await {
-                    Ok(words) => missing.extend(words),
-                    Err(error) => return vec![Finding::new(CHECK, Level::NotSeen, error)],
-                }
-            }
+        accounts.push(Account {
+            process,
+            namespace,
+            name,
+            next: "apply the chart again, or deploy/install.yaml; --namespace names another \
+                   namespace",
+        });
+    }
+    for account in accounts {
+        let rules = table.get(account.process).into_iter().flatten();
+        match of_account(client, &account, rules, around).await {
+            Ok(findings) => all.extend(findings),
+            Err(error) => return vec![Finding::new(CHECK, Level::NotSeen, error)],
         }
-        if missing.is_empty() {
-            all.push(Finding::new(
-                CHECK,
-                Level::Ok,
-                format!("{account} has all it needs"),
-            ));
-        }
-        all.extend(missing.into_iter().map(|words| {
-            Finding::new(CHECK, Level::Fault, format!("{account} may not {words}"))
-                .then("apply the chart again, or deploy/install.yaml; --namespace names another namespace")
-        }));
     }
     all
 }
 
-/// What of a right an account does not have, in words.
+async fn of_account(
+    client: &Client,
+    account: &Account<'_>,
+    rules: impl Iterator<Item = (&String, &Vec<Right>)>,
+    around: &Surroundings<'_>,
+) -> Result<Vec<Finding>, String> {
+    let user = format!(
+        "system:serviceaccount:{}:{}",
+        account.namespace, account.name
+    );
+    let mut all = Vec::new();
+    for (place, rights) in rules {
+        let Some(namespace) = namespace_of(place, account.namespace, around.kuadrant) else {
+            continue;
+        };
+        for right in rights {
+            for (verb, resource) in lacking(client, &user, namespace, right).await? {
+                let place = namespace.map_or_else(String::new, |it| format!(" in {it}"));
+                let text = format!("{user} may not {verb} {resource}{place} ({})", right.why);
+                let level = level(&verb, &resource, around.has_policies);
+                all.push(Finding::new(CHECK, level, text).then(account.next));
+            }
+        }
+    }
+    if all.is_empty() {
+        all.push(Finding::new(
+            CHECK,
+            Level::Ok,
+            format!("{user} has all it needs"),
+        ));
+    }
+    Ok(all)
+}
+
+/// The namespace in which a right is to hold; inner `None` is every one, and nothing where
+/// it is not known. Where consumers' Secrets are read is the operator's choice; keys say
+/// what is missing.
+fn namespace_of<'a>(
+    place: &str,
+    own: &'a str,
+    kuadrant: Option<&'a str>,
+) -> Option<Option<&'a str>> {
+    match place {
+        "cluster" => Some(None),
+        "release" => Some(Some(own)),
+        // Wherever consumers' are: the gateway's are in the Kuadrant namespace.
+        "secrets" | "kuadrant" => kuadrant.map(Some),
+        _ => None,
+    }
+}
+
+fn level(verb: &str, resource: &str, has_policies: bool) -> Level {
+    if SPARED.contains(&(verb, resource)) || (VIRTUAL.contains(&verb) && !has_policies) {
+        Level::Warning
+    } else {
+        Level::Fault
+    }
+}
+
+/// What of a right an account does not have: verb and resource.
 async fn lacking(
     client: &Client,
     account: &str,
     namespace: Option<&str>,
     right: &Right,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<(String, String)>, String> {
     let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
     let mut missing = Vec::new();
-    for (group, resource) in right.api_groups.iter().flat_map(|group| {
+    for (group, whole) in right.api_groups.iter().flat_map(|group| {
         right
             .resources
             .iter()
             .map(move |resource| (group, resource))
     }) {
         for verb in &right.verbs {
-            let (resource, subresource) = resource
+            let (resource, subresource) = whole
                 .split_once('/')
-                .map_or((resource.as_str(), None), |(it, sub)| (it, Some(sub)));
+                .map_or((whole.as_str(), None), |(it, sub)| (it, Some(sub)));
             let attributes = ResourceAttributes {
                 group: Some(group.clone()),
                 resource: Some(resource.to_owned()),
@@ -99,8 +216,7 @@ async fn lacking(
                 other => other.to_string(),
             })?;
             if !answer.status.is_some_and(|it| it.allowed) {
-                let sub = subresource.map(|it| format!("/{it}")).unwrap_or_default();
-                missing.push(format!("{verb} {resource}{sub} ({})", right.why));
+                missing.push((verb.clone(), whole.clone()));
             }
         }
     }
@@ -117,5 +233,40 @@ mod tests {
         let rights = table.values().flat_map(|it| it.values()).flatten();
         assert!(rights.clone().count() > 10);
         assert!(rights.into_iter().all(|it| it.why.ends_with('.')));
+    }
+
+    #[test]
+    fn every_place_of_the_two_processes_is_known_once_kuadrants_is() {
+        let table: Table = serde_yaml_ng::from_str(TABLE).unwrap();
+        for place in ["controller", "server"]
+            .iter()
+            .flat_map(|it| table[*it].keys())
+        {
+            let found = namespace_of(place, "release", Some("kuadrant"));
+            assert!(found.is_some(), "{place}");
+        }
+        assert_eq!(namespace_of("secrets", "release", None), None);
+    }
+
+    #[test]
+    fn what_the_portal_goes_without_is_no_fault_and_is_in_the_table() {
+        let table: Table = serde_yaml_ng::from_str(TABLE).unwrap();
+        let rights = || table.values().flat_map(|it| it.values()).flatten();
+        for (verb, resource) in SPARED {
+            let is_it = |it: &&Right| {
+                it.verbs.iter().any(|it| it == verb) && it.resources.iter().any(|it| it == resource)
+            };
+            assert!(rights().any(|it| is_it(&it)), "{verb} {resource}");
+            assert_eq!(level(verb, resource, true), Level::Warning);
+        }
+        for verb in VIRTUAL {
+            assert!(
+                rights().any(|it| it.verbs.iter().any(|it| it == verb)),
+                "{verb}"
+            );
+        }
+        assert_eq!(level("control", "apikeyrequests", false), Level::Warning);
+        assert_eq!(level("control", "apikeyrequests", true), Level::Fault);
+        assert_eq!(level("get", "secrets", false), Level::Fault);
     }
 }
