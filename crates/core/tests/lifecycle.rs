@@ -188,7 +188,7 @@ fn a_value_that_can_be_guessed_is_told_or_refused() {
     it.settle();
     assert_eq!(
         it.says("alice"),
-        ["Approved/Approved", "Enforced/WeakValue"]
+        ["Approved/Approved", "Enforced/Enforced", GUESSABLE]
     );
     assert_eq!(it.accepted("alice"), ["weak"]);
     let mut it = it.set(Settings {
@@ -197,6 +197,78 @@ fn a_value_that_can_be_guessed_is_told_or_refused() {
     });
     assert_eq!(failed(&mut it).0, "Failed/SecretAPIKeyWeak");
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+const GUESSABLE: &str = "ValueGuessable/WeakValue";
+
+#[test]
+fn a_value_that_can_be_guessed_is_told_whatever_else_is() {
+    type Change = fn(&mut Simulation);
+    let cases: [(&[&str], Change); 8] = [
+        (&["Approved/Approved", "!Enforced/NoPlans"], |it| {
+            it.delete::<PlanPolicy>(OWNER, "games");
+        }),
+        (&["Approved/Approved", "!Enforced/UnknownTier"], |it| {
+            it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.remove(0)));
+        }),
+        (&["Approved/Approved", "Enforced/Unlimited"], |it| {
+            it.edit::<PlanPolicy>(OWNER, "games", |it| {
+                it.spec.plans[0].limits = Limits::default();
+            });
+        }),
+        (&["Approved/Approved", "!Enforced/PlansNotEnforced"], |it| {
+            it.edit::<PlanPolicy>(OWNER, "games", |it| {
+                it.status = Some(PolicyStatus {
+                    conditions: vec![condition("Enforced", false)],
+                });
+            });
+            it.settle();
+            it.pass(minutes(1));
+        }),
+        (
+            &["Approved/Approved", "!Enforced/AwaitingReapproval"],
+            |it| {
+                it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+            },
+        ),
+        (
+            &["Approved/Approved", "!Enforced/AuthPolicyNotEnforced"],
+            |it| {
+                it.edit::<AuthPolicy>(OWNER, "games", |it| {
+                    it.tell(&[("Accepted", true), ("Enforced", false)]);
+                });
+            },
+        ),
+        (&["Failed/AuthSchemeNotFound"], |it| {
+            it.delete::<AuthPolicy>(OWNER, "games");
+        }),
+        (&["Pending/AwaitingApproval"], |it| {
+            it.delete::<APIKeyApproval>(OWNER, "yes");
+        }),
+    ];
+    for (states, change) in cases {
+        let mut it = working();
+        it.bring("own", Some("weak"));
+        it.settle();
+        change(&mut it);
+        it.settle();
+        assert_eq!(it.says("alice"), [states, &[GUESSABLE]].concat());
+        let conditions = &it.key("alice").status.as_ref().unwrap().conditions;
+        let told = conditions.last().unwrap();
+        assert!(told.message.contains("Write a random one"));
+        assert!(!told.message.contains("weak"), "the value is not told");
+        it.wrote();
+        it.restart();
+        it.settle();
+        assert_eq!(it.wrote(), Vec::<&str>::new(), "{states:?}");
+        it.bring("own", Some("better"));
+        it.settle();
+        oracle::check(&it);
+        // Of a key that lacks something nothing is made anew.
+        let is_kept = states == ["Failed/AuthSchemeNotFound"];
+        let says = it.says("alice");
+        assert_eq!(says.contains(&GUESSABLE.to_owned()), is_kept, "{says:?}");
+    }
 }
 
 #[test]

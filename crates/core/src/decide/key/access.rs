@@ -325,7 +325,9 @@ impl Case<'_> {
                 Some(_) if self.plans_doubted_at().is_some_and(|at| at <= self.now) => {
                     Enforcement::PlansNotEnforced
                 }
-                Some(_) if let Some(why) = self.weakness() => Enforcement::WeakValue(why),
+                Some(limits) if found.plan.is_twice(tier) => {
+                    Enforcement::DuplicateTier(tier.clone(), *limits != Limits::default())
+                }
                 Some(limits) if *limits == Limits::default() => {
                     Enforcement::Unlimited(tier.clone())
                 }
