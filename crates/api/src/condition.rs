@@ -672,10 +672,13 @@ pub fn selector_shared(
     Fact::new(kind::SELECTOR_SHARED, true, reason, message)
 }
 
-/// How it reads that Secrets of every namespace are keys of a product.
-pub fn selector_open() -> Fact {
-    let message = "The AuthPolicy accepts Secrets of every namespace (allNamespaces): whoever may \
-                   create a Secret anywhere makes a key, on any plan. Set allNamespaces to false";
+/// How it reads that Secrets of every namespace are keys of a product, by these rules.
+pub fn selector_open(rules: &[String]) -> Fact {
+    let message = format!(
+        "The AuthPolicy accepts Secrets of every namespace (allNamespaces) by rule {}: whoever \
+         may create a Secret anywhere makes a key, on any plan. Set allNamespaces to false there",
+        few(rules)
+    );
     Fact::new(kind::SELECTOR_OPEN, true, "AllNamespaces", message)
 }
 

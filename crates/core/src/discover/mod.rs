@@ -15,7 +15,9 @@ use devportal_api::APIProduct;
 use devportal_api::condition::{AuthPolicyState, RouteState};
 use devportal_api::foreign::{HTTPRoute, Kuadrant};
 use devportal_api::id::{ProductId, RouteId};
-use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, Limits};
+use devportal_api::scheme::{
+    ApiKeyAuthentication, AuthenticationRule, DiscoveredAuthScheme, Limits,
+};
 use devportal_mirror::Table;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
@@ -50,6 +52,14 @@ pub struct AuthFindings {
     pub key_rule_name: Option<String>,
     /// The issuer tokens come from, chosen in the same way.
     pub issuer: Option<String>,
+}
+
+impl AuthFindings {
+    /// Every API key rule, by name: the gateway lets in whom any of them accepts.
+    pub fn key_rules(&self) -> impl Iterator<Item = (&str, &ApiKeyAuthentication)> {
+        let rules = self.scheme.iter().flat_map(|it| &it.authentication);
+        rules.filter_map(|(name, rule)| Some((name.as_str(), rule.api_key.as_ref()?)))
+    }
 }
 
 impl Discovery {
