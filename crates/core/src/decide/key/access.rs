@@ -173,7 +173,7 @@ impl Case<'_> {
             Course::Issue => {
                 let doubted = self.plans_doubted_at();
                 decision.wake(doubted.filter(|at| self.now < *at));
-                self.issue()
+                self.issue(decision)
             }
         };
         decision.writes.extend(writes);
@@ -259,7 +259,7 @@ impl Case<'_> {
     }
 
     /// Brings the Secrets one step closer to what was approved.
-    fn issue(&self) -> (Access, Vec<Write>) {
+    fn issue(&self, decision: &mut Decision) -> (Access, Vec<Write>) {
         let (Some(found), Some(namespace)) = (self.found, self.world.kuadrant_namespace()) else {
             return (Access::Waiting, vec![]);
         };
@@ -289,6 +289,10 @@ impl Case<'_> {
             credential::Step::Write(writes) => (Access::Writing, writes),
             credential::Step::Wait => (Access::Waiting, vec![]),
             credential::Step::Stuck(why) => (Access::Settled(Some(why)), vec![]),
+            credential::Step::Yield(until) => {
+                decision.wake(Some(until));
+                (Access::Settled(Some(Enforcement::ValueInUse)), vec![])
+            }
             credential::Step::Done => {
                 let enforcement = self.held().unwrap_or_else(|| self.enforcement(found));
                 (Access::Settled(Some(enforcement)), vec![])
