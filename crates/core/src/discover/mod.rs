@@ -22,7 +22,7 @@ use devportal_mirror::Table;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
-use crate::surroundings::{Surroundings, Target, gateways_of};
+use crate::surroundings::{Surroundings, whole};
 
 /// Everything found around a product's route.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,12 +155,13 @@ pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
 }
 
 /// Whether any Gateway controller accepted the route for any of its parents. What is said
-/// of one that it had before says nothing.
+/// of one that it had before, also of another listener of a Gateway, says nothing.
 fn is_accepted(id: &RouteId, route: &HTTPRoute) -> bool {
-    let wanted = gateways_of(id, route);
+    let wanted = route.spec.parent_refs.iter().map(|it| whole(id, it));
+    let wanted: Vec<_> = wanted.collect();
     let parents = route.status.iter().flat_map(|status| &status.parents);
     parents
-        .filter(|it| Target::of_parent(id, &it.parent_ref).is_none_or(|it| wanted.contains(&it)))
+        .filter(|it| wanted.contains(&whole(id, &it.parent_ref)))
         .flat_map(|parent| &parent.conditions)
         .any(|condition| holds(condition, "Accepted"))
 }
