@@ -7,7 +7,7 @@ use devportal_api::scheme::{Limits, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
 use devportal_core::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 
 use crate::common::hands::pair;
 use crate::common::*;
@@ -269,6 +269,82 @@ fn a_value_that_can_be_guessed_is_told_whatever_else_is() {
         let says = it.says("alice");
         assert_eq!(says.contains(&GUESSABLE.to_owned()), is_kept, "{says:?}");
     }
+}
+
+/// The marks of tools that apply what is in Git, and of this run of theirs.
+fn mark<K: Resource>(object: &mut K, run: &str) {
+    let labels = [
+        "argocd.argoproj.io/instance",
+        "kustomize.toolkit.fluxcd.io/name",
+        "kustomize.toolkit.fluxcd.io/namespace",
+        "app.kubernetes.io/managed-by",
+    ];
+    let annotations = [
+        "argocd.argoproj.io/tracking-id",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "meta.helm.sh/release-name",
+    ];
+    let marks = |names: &[&str]| names.iter().map(|it| ((*it).into(), run.into())).collect();
+    object.meta_mut().labels = Some(marks(&labels));
+    object.meta_mut().annotations = Some(marks(&annotations));
+}
+
+#[test]
+fn marks_of_gitops_tools_do_not_travel_and_their_change_writes_nothing() {
+    fn marked<K: Resource>(mut object: K) -> K {
+        mark(&mut object, "shop");
+        object
+    }
+    let own = pair(CONSUMER, "own");
+    let label_secret = |it: &mut Simulation, run: &str| {
+        it.cluster.put_secret(&own, |it| {
+            let name = "argocd.argoproj.io/instance".to_owned();
+            it.annotations.insert(name.clone(), run.into());
+            it.labels.insert(name, run.into());
+        });
+    };
+    let mut it = Simulation::ready(marked(product().automatic()));
+    it.bring("own", Some("secret"));
+    label_secret(&mut it, "shop");
+    it.create(marked(key("alice").brought("own")));
+    it.create(marked(key("bob")));
+    it.settle();
+    it.create(marked(approval("yes", "alice", true, at(10))));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("bob"), ["Approved/Approved", "Enforced/Enforced"]);
+
+    let is_mark = |name: &String| !name.contains("kuadrant") && name.contains('/');
+    let mut travelled = Vec::new();
+    for (name, secret) in it.cluster.secrets.iter().filter(|(name, _)| **name != own) {
+        let names = secret.labels.keys().chain(secret.annotations.keys());
+        travelled.extend(names.filter(|it| is_mark(it)).map(|it| (name, it)));
+    }
+    for (name, request) in &it.cluster.requests {
+        let names = request.labels().keys().chain(request.annotations().keys());
+        travelled.extend(names.filter(|it| is_mark(it)).map(|it| (name, it)));
+    }
+    for (name, approval) in it.cluster.approvals.iter().filter(|it| it.0.1 != "yes") {
+        let names = approval
+            .labels()
+            .keys()
+            .chain(approval.annotations().keys());
+        travelled.extend(names.filter(|it| is_mark(it)).map(|it| (name, it)));
+    }
+    assert_eq!(travelled, vec![]);
+    let made = (it.cluster.secrets.len(), it.cluster.requests.len());
+    assert_eq!((made, it.cluster.approvals.len()), ((4, 2), 3));
+
+    it.wrote();
+    it.edit::<APIProduct>(OWNER, "games", |it| mark(it, "another"));
+    for name in ["alice", "bob"] {
+        it.edit::<APIKey>(CONSUMER, name, |it| mark(it, "another"));
+    }
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| mark(it, "another"));
+    label_secret(&mut it, "another");
+    it.settle();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
 }
 
 #[test]
