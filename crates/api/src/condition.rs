@@ -42,6 +42,9 @@ pub mod kind {
     pub const PENDING: &str = "Pending";
     /// APIKey, ours: whether the gateway holds the key to its plan.
     pub const ENFORCED: &str = "Enforced";
+    /// APIKey and APIKeyRequest, ours: others can guess the key's value. Absent where they
+    /// cannot.
+    pub const VALUE_GUESSABLE: &str = "ValueGuessable";
     /// APIKey and APIProduct, ours: whether requests and approvals are written. Absent
     /// where they are.
     pub const RECORDED: &str = "Recorded";
@@ -328,8 +331,8 @@ pub enum Enforcement {
     PlansNotEnforced,
     /// The tier's plan has no limits.
     Unlimited(String),
-    /// It works, and its value can be guessed: why.
-    WeakValue(&'static str),
+    /// Several plans have the tier, and the last of them holds: whether it has limits.
+    DuplicateTier(String, bool),
     /// Another key of the API has the same value, and was there first.
     ValueInUse,
     /// The key is being deleted, and opens nothing any more.
@@ -429,10 +432,14 @@ impl Enforcement {
                 "Unlimited",
                 format!("The gateway accepts the key; tier {tier:?} has no limits"),
             ),
-            Self::WeakValue(why) => (
+            Self::DuplicateTier(tier, is_limited) => (
                 true,
-                "WeakValue",
-                format!("The gateway accepts the key, and its value can be guessed: {why}"),
+                "DuplicateTier",
+                format!(
+                    "The gateway accepts the key; several plans have tier {tier:?}, and the last \
+                     of them holds, which has {}",
+                    if *is_limited { "the limits that the key tells" } else { "no limits" }
+                ),
             ),
             Self::Ending => (
                 false,
@@ -448,6 +455,13 @@ impl Enforcement {
         };
         Fact::new(kind::ENFORCED, holds, reason, message)
     }
+}
+
+/// How it reads on a key that others can guess its value: why.
+pub fn value_guessable(why: &str) -> Fact {
+    let message =
+        format!("The value of the key can be guessed: {why}. Write a random one into its Secret");
+    Fact::new(kind::VALUE_GUESSABLE, true, "WeakValue", message)
 }
 
 /// A write that the API server refuses.
@@ -658,10 +672,13 @@ pub fn selector_shared(
     Fact::new(kind::SELECTOR_SHARED, true, reason, message)
 }
 
-/// How it reads that Secrets of every namespace are keys of a product.
-pub fn selector_open() -> Fact {
-    let message = "The AuthPolicy accepts Secrets of every namespace (allNamespaces): whoever may \
-                   create a Secret anywhere makes a key, on any plan. Set allNamespaces to false";
+/// How it reads that Secrets of every namespace are keys of a product, by these rules.
+pub fn selector_open(rules: &[String]) -> Fact {
+    let message = format!(
+        "The AuthPolicy accepts Secrets of every namespace (allNamespaces) by rule {}: whoever \
+         may create a Secret anywhere makes a key, on any plan. Set allNamespaces to false there",
+        few(rules)
+    );
     Fact::new(kind::SELECTOR_OPEN, true, "AllNamespaces", message)
 }
 

@@ -46,6 +46,8 @@ pub struct ParentRef {
     pub name: String,
     /// One listener of it.
     pub section_name: Option<String>,
+    /// The listeners of one port of it.
+    pub port: Option<i32>,
 }
 
 /// What Gateway controllers said about a route.

@@ -49,6 +49,19 @@ impl Target {
     }
 }
 
+/// A parent of a route with all that it may leave out: what tells it from the others.
+pub(crate) fn whole(route: &RouteId, parent: &ParentRef) -> ParentRef {
+    let or = |given: &Option<String>, default: &str| {
+        Some(given.as_deref().unwrap_or(default).to_owned())
+    };
+    ParentRef {
+        group: or(&parent.group, GATEWAY_GROUP),
+        kind: or(&parent.kind, "Gateway"),
+        namespace: or(&parent.namespace, &route.namespace),
+        ..parent.clone()
+    }
+}
+
 /// The Gateways a route hangs on.
 pub(crate) fn gateways_of(id: &RouteId, route: &HTTPRoute) -> Vec<Target> {
     let parents = route.spec.parent_refs.iter();

@@ -5,6 +5,7 @@
 //! decided again: the referrers of what the object was *and* of what it is now. The
 //! work is proportional to what depends on the object.
 
+pub(crate) mod claims;
 mod records;
 mod routes;
 mod secrets;
@@ -81,6 +82,10 @@ pub struct World {
     credentials_by_value: Index<SecretId, Fingerprint>,
     /// Of brought keys.
     sources_by_value: Index<SecretId, Fingerprint>,
+    /// Keys that say that another has their value.
+    waiting: Index<KeyId, ProductId>,
+    /// Keys that were granted access, and whose Secret is not there.
+    lacking: Index<KeyId, ProductId>,
     /// Keys whose request or approval the API server refuses.
     refused_by_product: Index<KeyId, ProductId>,
 
@@ -144,6 +149,8 @@ impl World {
             secrets_by_key: Index::default(),
             credentials_by_value: Index::default(),
             sources_by_value: Index::default(),
+            waiting: Index::default(),
+            lacking: Index::default(),
             refused_by_product: Index::default(),
             sharing: Sharing::default(),
             tally: Tally::default(),
@@ -451,6 +458,7 @@ impl World {
                 self.dirty_approvals_of(&RequestId::of(request), dirty);
             }
         }
+        self.claims_changed(&id, new.as_deref(), dirty);
         dirty.insert(Id::Key(id));
     }
 

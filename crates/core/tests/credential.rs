@@ -507,6 +507,97 @@ fn of_two_secrets_of_one_value_the_first_keys_is_made_anew_before_the_other_goes
     assert_eq!(it.accepted("bob"), Vec::<&str>::new());
 }
 
+/// Two keys of one value, of which the first works; the other is in this namespace.
+fn first_and_second(namespace: &str) -> Simulation {
+    let mut it = Simulation::ready(product().automatic());
+    for (namespace, name) in [(CONSUMER, "alice"), (namespace, "bob")] {
+        let mut key = key(name).brought(name);
+        key.meta_mut().namespace = Some(namespace.into());
+        give(&mut it, namespace, name, "one value");
+        it.create(key);
+        it.settle();
+    }
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(says_of(&it, namespace, "bob"), IN_USE);
+    it
+}
+
+fn give(it: &mut Simulation, namespace: &str, name: &str, value: &str) {
+    let name = pair(namespace, name);
+    it.cluster
+        .put_secret(&name, |it| it.value = Some(value.into()));
+}
+
+fn says_of(it: &Simulation, namespace: &str, name: &str) -> Vec<String> {
+    let status = it.cluster.keys[&pair(namespace, name)].status.as_ref();
+    let conditions = status.iter().flat_map(|it| &it.conditions);
+    let told = conditions.map(|it| (it.status == "True", &it.type_, &it.reason));
+    told.map(|(holds, kind, reason)| format!("{}{kind}/{reason}", if holds { "" } else { "!" }))
+        .collect()
+}
+
+#[test]
+fn the_first_of_two_keys_of_one_value_has_it_again_after_its_secret_was_replaced() {
+    let own = pair(CONSUMER, "alice");
+    for namespace in [CONSUMER, "another"] {
+        for restarts in [false, true] {
+            let mut it = first_and_second(namespace);
+            it.cluster.delete_secret(&own);
+            it.settle();
+            if restarts {
+                it.restart();
+                it.settle();
+            }
+            assert_eq!(it.says("alice"), ["Failed/SecretNotFound"]);
+            assert_eq!(says_of(&it, namespace, "bob"), IN_USE);
+            it.wrote();
+            it.pass(minutes(4));
+            assert_eq!(it.wrote(), Vec::<&str>::new());
+            it.bring("alice", Some("one value"));
+            it.settle();
+            if namespace == CONSUMER {
+                oracle::check(&it);
+            }
+            assert_eq!(it.says("alice"), WORKING);
+            assert_eq!(says_of(&it, namespace, "bob"), IN_USE);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_waits_for_its_value_has_it_once_the_first_does_not_come_back_for_it() {
+    type Change = fn(&mut Simulation);
+    let changes: [(&str, Change); 4] = [
+        ("its time is over", |it| it.cluster.now += minutes(6)),
+        ("it comes back with another value", |it| {
+            it.bring("alice", Some("other"));
+        }),
+        ("it is deleted", |it| it.delete::<APIKey>(CONSUMER, "alice")),
+        ("it is denied", |it| {
+            it.create(approval("no", "alice", false, at(100)));
+        }),
+    ];
+    for (why, change) in changes {
+        let mut it = first_and_second(CONSUMER);
+        it.cluster.delete_secret(&pair(CONSUMER, "alice"));
+        it.settle();
+        change(&mut it);
+        // Nothing else makes anybody look.
+        while it.step() {}
+        assert_eq!(it.says("bob"), WORKING, "{why}");
+        it.settle();
+        oracle::check(&it);
+    }
+    // Nor does it wait with another value.
+    let mut it = first_and_second(CONSUMER);
+    it.cluster.delete_secret(&pair(CONSUMER, "alice"));
+    it.settle();
+    it.bring("bob", Some("other"));
+    it.settle();
+    assert_eq!(it.says("bob"), WORKING);
+    assert_eq!(it.accepted("bob"), ["other"]);
+}
+
 #[test]
 fn one_value_opens_two_apis_whose_keys_are_not_shared() {
     let mut it = of_one_value();

@@ -5,7 +5,8 @@ use devportal_api::condition::{
     Attachment, AuthPolicyState, PlanFault, PlanPolicyState, RouteState,
 };
 use devportal_api::foreign::{
-    AuthPolicy, AuthenticationSpec, HTTPRoute, ParentRef, PlanPolicy, PolicyStatus, Strategy,
+    AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy, PolicyStatus,
+    Strategy,
 };
 use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::JwtAuthentication;
@@ -429,6 +430,87 @@ fn what_is_said_of_a_parent_that_a_route_has_no_more_is_no_acceptance() {
     let route = route("games").unattached().on(parent("another"));
     let id = RouteId::new(OWNER, "games");
     assert_eq!(look(bare_on(route)).route, RouteState::NotAccepted(id));
+}
+
+#[test]
+fn what_is_said_of_another_listener_of_the_gateway_is_no_acceptance() {
+    let on = |section: Option<&str>, port: Option<i32>| ParentRef {
+        section_name: section.map(str::to_owned),
+        port,
+        ..parent("gateway")
+    };
+    let whole = |parent: ParentRef| ParentRef {
+        group: Some(GATEWAY_GROUP.into()),
+        kind: Some("Gateway".into()),
+        namespace: Some(OWNER.into()),
+        ..parent
+    };
+    let service = || ParentRef {
+        kind: Some("Service".into()),
+        ..parent("gateway")
+    };
+    let table = [
+        (on(None, None), on(None, None), true),
+        (on(Some("a"), Some(1)), on(Some("a"), Some(1)), true),
+        (on(Some("b"), None), on(Some("a"), None), false),
+        (on(Some("b"), None), on(None, None), false),
+        (on(None, None), on(Some("a"), None), false),
+        (on(None, Some(2)), on(None, Some(1)), false),
+        (on(None, Some(2)), on(None, None), false),
+        (service(), service(), true),
+        (on(None, None), service(), false),
+    ];
+    let id = RouteId::new(OWNER, "games");
+    for (wanted, told, is_accepted) in table {
+        for told in [
+            told.clone(),
+            ParentRef {
+                namespace: Some(OWNER.into()),
+                ..told.clone()
+            },
+        ] {
+            let mut route = route("games").unattached().on(wanted.clone());
+            let status = route.status.as_mut().unwrap();
+            status.parents[0].parent_ref = told.clone();
+            let expected = if is_accepted {
+                RouteState::Accepted(id.clone())
+            } else {
+                RouteState::NotAccepted(id.clone())
+            };
+            assert_eq!(look(bare_on(route)).route, expected, "{wanted:?} {told:?}");
+        }
+    }
+    let mut route = route("games");
+    route.status.as_mut().unwrap().parents[0].parent_ref = whole(parent("gateway"));
+    assert_eq!(look(bare_on(route)).route, RouteState::Accepted(id));
+}
+
+#[test]
+fn a_route_that_moves_to_another_listener_is_accepted_once_that_is_said() {
+    let on = |section: &str| ParentRef {
+        section_name: Some(section.into()),
+        ..parent("gateway")
+    };
+    let mut first = route("games").unattached().on(on("first"));
+    let status = first.status.as_mut().unwrap();
+    status.parents[0].parent_ref = on("first");
+    let mut simulation = bare_on(first);
+    simulation.settle();
+    let ready = |it: &Simulation| {
+        let product = &it.cluster.products[&(OWNER.to_owned(), "games".to_owned())];
+        product.status.clone().unwrap().conditions[0].reason.clone()
+    };
+    assert_eq!(ready(&simulation), "HTTPRouteAccepted");
+    simulation.edit::<HTTPRoute>(OWNER, "games", |it| {
+        it.spec.parent_refs = vec![on("second")];
+    });
+    simulation.settle();
+    assert_eq!(ready(&simulation), "HTTPRouteNotAccepted");
+    simulation.edit::<HTTPRoute>(OWNER, "games", |it| {
+        it.status.as_mut().unwrap().parents[0].parent_ref = on("second");
+    });
+    simulation.settle();
+    assert_eq!(ready(&simulation), "HTTPRouteAccepted");
 }
 
 #[test]

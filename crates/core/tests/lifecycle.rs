@@ -7,7 +7,7 @@ use devportal_api::scheme::{Limits, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
 use devportal_core::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 
 use crate::common::hands::pair;
 use crate::common::*;
@@ -188,7 +188,7 @@ fn a_value_that_can_be_guessed_is_told_or_refused() {
     it.settle();
     assert_eq!(
         it.says("alice"),
-        ["Approved/Approved", "Enforced/WeakValue"]
+        ["Approved/Approved", "Enforced/Enforced", GUESSABLE]
     );
     assert_eq!(it.accepted("alice"), ["weak"]);
     let mut it = it.set(Settings {
@@ -197,6 +197,154 @@ fn a_value_that_can_be_guessed_is_told_or_refused() {
     });
     assert_eq!(failed(&mut it).0, "Failed/SecretAPIKeyWeak");
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+const GUESSABLE: &str = "ValueGuessable/WeakValue";
+
+#[test]
+fn a_value_that_can_be_guessed_is_told_whatever_else_is() {
+    type Change = fn(&mut Simulation);
+    let cases: [(&[&str], Change); 8] = [
+        (&["Approved/Approved", "!Enforced/NoPlans"], |it| {
+            it.delete::<PlanPolicy>(OWNER, "games");
+        }),
+        (&["Approved/Approved", "!Enforced/UnknownTier"], |it| {
+            it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.remove(0)));
+        }),
+        (&["Approved/Approved", "Enforced/Unlimited"], |it| {
+            it.edit::<PlanPolicy>(OWNER, "games", |it| {
+                it.spec.plans[0].limits = Limits::default();
+            });
+        }),
+        (&["Approved/Approved", "!Enforced/PlansNotEnforced"], |it| {
+            it.edit::<PlanPolicy>(OWNER, "games", |it| {
+                it.status = Some(PolicyStatus {
+                    conditions: vec![condition("Enforced", false)],
+                });
+            });
+            it.settle();
+            it.pass(minutes(1));
+        }),
+        (
+            &["Approved/Approved", "!Enforced/AwaitingReapproval"],
+            |it| {
+                it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+            },
+        ),
+        (
+            &["Approved/Approved", "!Enforced/AuthPolicyNotEnforced"],
+            |it| {
+                it.edit::<AuthPolicy>(OWNER, "games", |it| {
+                    it.tell(&[("Accepted", true), ("Enforced", false)]);
+                });
+            },
+        ),
+        (&["Failed/AuthSchemeNotFound"], |it| {
+            it.delete::<AuthPolicy>(OWNER, "games");
+        }),
+        (&["Pending/AwaitingApproval"], |it| {
+            it.delete::<APIKeyApproval>(OWNER, "yes");
+        }),
+    ];
+    for (states, change) in cases {
+        let mut it = working();
+        it.bring("own", Some("weak"));
+        it.settle();
+        change(&mut it);
+        it.settle();
+        assert_eq!(it.says("alice"), [states, &[GUESSABLE]].concat());
+        let conditions = &it.key("alice").status.as_ref().unwrap().conditions;
+        let told = conditions.last().unwrap();
+        assert!(told.message.contains("Write a random one"));
+        assert!(!told.message.contains("weak"), "the value is not told");
+        it.wrote();
+        it.restart();
+        it.settle();
+        assert_eq!(it.wrote(), Vec::<&str>::new(), "{states:?}");
+        it.bring("own", Some("better"));
+        it.settle();
+        oracle::check(&it);
+        // Of a key that lacks something nothing is made anew.
+        let is_kept = states == ["Failed/AuthSchemeNotFound"];
+        let says = it.says("alice");
+        assert_eq!(says.contains(&GUESSABLE.to_owned()), is_kept, "{says:?}");
+    }
+}
+
+/// The marks of tools that apply what is in Git, and of this run of theirs.
+fn mark<K: Resource>(object: &mut K, run: &str) {
+    let labels = [
+        "argocd.argoproj.io/instance",
+        "kustomize.toolkit.fluxcd.io/name",
+        "kustomize.toolkit.fluxcd.io/namespace",
+        "app.kubernetes.io/managed-by",
+    ];
+    let annotations = [
+        "argocd.argoproj.io/tracking-id",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "meta.helm.sh/release-name",
+    ];
+    let marks = |names: &[&str]| names.iter().map(|it| ((*it).into(), run.into())).collect();
+    object.meta_mut().labels = Some(marks(&labels));
+    object.meta_mut().annotations = Some(marks(&annotations));
+}
+
+#[test]
+fn marks_of_gitops_tools_do_not_travel_and_their_change_writes_nothing() {
+    fn marked<K: Resource>(mut object: K) -> K {
+        mark(&mut object, "shop");
+        object
+    }
+    let own = pair(CONSUMER, "own");
+    let label_secret = |it: &mut Simulation, run: &str| {
+        it.cluster.put_secret(&own, |it| {
+            let name = "argocd.argoproj.io/instance".to_owned();
+            it.annotations.insert(name.clone(), run.into());
+            it.labels.insert(name, run.into());
+        });
+    };
+    let mut it = Simulation::ready(marked(product().automatic()));
+    it.bring("own", Some("secret"));
+    label_secret(&mut it, "shop");
+    it.create(marked(key("alice").brought("own")));
+    it.create(marked(key("bob")));
+    it.settle();
+    it.create(marked(approval("yes", "alice", true, at(10))));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("bob"), ["Approved/Approved", "Enforced/Enforced"]);
+
+    let is_mark = |name: &String| !name.contains("kuadrant") && name.contains('/');
+    let mut travelled = Vec::new();
+    for (name, secret) in it.cluster.secrets.iter().filter(|(name, _)| **name != own) {
+        let names = secret.labels.keys().chain(secret.annotations.keys());
+        travelled.extend(names.filter(|it| is_mark(it)).map(|it| (name, it)));
+    }
+    for (name, request) in &it.cluster.requests {
+        let names = request.labels().keys().chain(request.annotations().keys());
+        travelled.extend(names.filter(|it| is_mark(it)).map(|it| (name, it)));
+    }
+    for (name, approval) in it.cluster.approvals.iter().filter(|it| it.0.1 != "yes") {
+        let names = approval
+            .labels()
+            .keys()
+            .chain(approval.annotations().keys());
+        travelled.extend(names.filter(|it| is_mark(it)).map(|it| (name, it)));
+    }
+    assert_eq!(travelled, vec![]);
+    let made = (it.cluster.secrets.len(), it.cluster.requests.len());
+    assert_eq!((made, it.cluster.approvals.len()), ((4, 2), 3));
+
+    it.wrote();
+    it.edit::<APIProduct>(OWNER, "games", |it| mark(it, "another"));
+    for name in ["alice", "bob"] {
+        it.edit::<APIKey>(CONSUMER, name, |it| mark(it, "another"));
+    }
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| mark(it, "another"));
+    label_secret(&mut it, "another");
+    it.settle();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
 }
 
 #[test]

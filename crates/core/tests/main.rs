@@ -17,6 +17,8 @@ mod delivery;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod forged;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod outage;

@@ -6,6 +6,7 @@ use devportal_api::condition::OpenApiState;
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, PlanPolicy, PolicyStatus};
 use devportal_api::id::ProductId;
 use devportal_api::product::{Documentation, OpenApiStatus};
+use devportal_api::scheme::{Limits, Plan, Rate};
 use devportal_api::{APIProduct, APIProductStatus};
 use devportal_core::change::OpenApiAnswer;
 use devportal_core::{Change, Write};
@@ -254,6 +255,89 @@ fn plans_that_may_not_hold_as_they_are_shown_are_told() {
     it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = None);
     it.settle();
     assert_eq!(plans_in_force(&it), None);
+}
+
+#[test]
+fn plans_are_told_as_they_are_and_keys_what_holds_of_theirs() {
+    let limit = |daily| Limits {
+        daily,
+        ..Limits::default()
+    };
+    let burst = Limits {
+        custom: vec![Rate {
+            limit: 0,
+            window: "1s".into(),
+        }],
+        ..Limits::default()
+    };
+    let six = [
+        ("trial", limit(Some(0))),
+        ("gold", limit(Some(100))),
+        ("gold", limit(Some(7))),
+        ("open", limit(None)),
+        ("burst", burst.clone()),
+        ("", limit(Some(5))),
+    ];
+    let six = six.map(|(tier, limits)| Plan {
+        tier: tier.into(),
+        limits,
+    });
+    let mut it = Simulation::ready(product().automatic());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = six.to_vec());
+    // Of each tier what a key says of the gateway, and which limits it tells.
+    let table = [
+        ("trial", "Enforced/Enforced", Some(limit(Some(0)))),
+        ("gold", "Enforced/DuplicateTier", Some(limit(Some(7)))),
+        ("open", "Enforced/Unlimited", Some(limit(None))),
+        ("burst", "Enforced/Enforced", Some(burst)),
+        ("", "Enforced/Enforced", Some(limit(Some(5)))),
+        ("Gold", "!Enforced/UnknownTier", None),
+        ("none", "!Enforced/UnknownTier", None),
+    ];
+    for (at, (tier, ..)) in table.iter().enumerate() {
+        it.create(key(&format!("key-{at}")).on_tier(tier));
+    }
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(status(&it).discovered_plans, six, "all of them, in order");
+    let raw = serde_json::to_value(status(&it).discovered_plans).unwrap();
+    assert_eq!(raw[0]["limits"]["daily"], 0, "nothing is left out");
+    assert_eq!(raw[4]["limits"]["custom"][0]["limit"], 0);
+    let (reason, message) = plans_in_force(&it).expect("a word");
+    assert_eq!(reason, "DuplicateTier");
+    assert!(message.contains("\"gold\""), "{message}");
+    for (at, (tier, says, limits)) in table.into_iter().enumerate() {
+        let name = format!("key-{at}");
+        assert_eq!(it.says(&name), ["Approved/Approved", says], "{tier:?}");
+        let told = it.key(&name).status.clone().unwrap().limits;
+        assert_eq!(told, limits, "{tier:?}");
+    }
+}
+
+#[test]
+fn a_key_of_a_tier_that_is_there_twice_says_whether_anything_limits_it() {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.create(key("bob").on_tier("silver"));
+    let message = |it: &Simulation| {
+        let conditions = it.key("alice").status.clone().unwrap().conditions;
+        conditions[1].message.clone()
+    };
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans.push(plan("gold", 7)));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice")[1], "Enforced/DuplicateTier");
+    assert!(message(&it).contains("the limits that the key tells"));
+    assert_eq!(it.says("bob")[1], "Enforced/Enforced");
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.spec.plans[2].limits = Limits::default();
+    });
+    it.settle();
+    assert_eq!(it.says("alice")[1], "Enforced/DuplicateTier");
+    assert!(message(&it).contains("no limits"));
+    it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.pop()));
+    it.settle();
+    assert_eq!(it.says("alice")[1], "Enforced/Enforced");
 }
 
 /// The reason and the message of `PlansInForce`.

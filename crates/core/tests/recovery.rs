@@ -1,8 +1,8 @@
 //! What becomes of Secrets that others lay hands on.
 
-use devportal_api::foreign::Kuadrant;
+use devportal_api::foreign::{AuthPolicy, Kuadrant};
 use devportal_api::name::{self, annotation, label};
-use devportal_api::{APIKey, APIKeyApproval};
+use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 
 use crate::common::cluster::{Name, Secret};
 use crate::common::hands::pair;
@@ -178,13 +178,28 @@ fn listed(it: &Simulation) -> usize {
 #[test]
 fn a_key_whose_secret_is_held_says_that_it_opens_the_api_until_it_does_not() {
     type Change = fn(&mut Simulation);
-    let cases: [(&str, Change); 2] = [
+    let cases: [(&str, Change); 5] = [
         ("Denied/Denied", |it| {
             it.pass(minutes(1));
             it.create(approval("no", "alice", false, it.cluster.now));
         }),
         ("Pending/AwaitingApproval", |it| {
             it.delete::<APIKeyApproval>(OWNER, "yes");
+        }),
+        ("Expired/KeyExpired", |it| {
+            it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(30)));
+            it.settle();
+            it.pass(minutes(1));
+        }),
+        ("Failed/APIProductNotFound", |it| {
+            it.delete::<APIProduct>(OWNER, "games");
+        }),
+        ("Failed/AuthSchemeNotFound", |it| {
+            it.delete::<AuthPolicy>(OWNER, "games");
+            it.settle();
+            let until = it.key("alice").status.clone().unwrap().grace_until;
+            assert!(until.is_some());
+            it.pass(minutes(6));
         }),
     ];
     for (state, take_away) in cases {
@@ -205,6 +220,43 @@ fn a_key_whose_secret_is_held_says_that_it_opens_the_api_until_it_does_not() {
         oracle::check(&it);
         assert_eq!(it.says("alice"), [state]);
         assert_eq!(listed(&it), 0);
+    }
+}
+
+#[test]
+fn a_deleted_key_whose_secret_is_held_is_not_deleted_again_and_again() {
+    for is_held in [false, true] {
+        let (mut it, name) = held();
+        if is_held {
+            it.edit::<APIKey>(CONSUMER, "alice", |it| {
+                it.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+            });
+        }
+        it.settle();
+        it.wrote();
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.settle();
+        let mut deletions = it.wrote();
+        deletions.retain(|it| *it == "delete credential");
+        assert_eq!(deletions, ["delete credential"]);
+        it.pass(minutes(10));
+        it.restart();
+        it.pass(minutes(10));
+        assert_eq!(it.wrote(), Vec::<&str>::new());
+        if is_held {
+            assert_eq!(it.says("alice"), ["Approved/Approved", STILL_OPEN]);
+            assert_eq!(listed(&it), 1);
+        }
+        assert!(it.cluster.secrets.contains_key(&name));
+        it.cluster.delete_held(&name);
+        it.settle();
+        it.wrote();
+        it.pass(minutes(10));
+        assert_eq!(it.wrote(), Vec::<&str>::new());
+        assert_eq!(it.enforced("alice").len(), 0);
+        if is_held {
+            assert_eq!(it.says("alice"), ["Approved/Approved", "!Enforced/Ending"]);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whose keys open whose API, where selectors overlap across namespaces.
 
 use devportal_api::APIProduct;
-use devportal_api::foreign::{AuthPolicy, HTTPRoute};
+use devportal_api::foreign::{AuthPolicy, AuthRules, HTTPRoute};
 use devportal_api::name::label;
 use kube::Resource;
 
@@ -154,6 +154,97 @@ fn that_secrets_of_every_namespace_are_keys_is_told() {
     assert!(says(&it));
 }
 
+/// The rules of a policy: the one that is used, and one beside it.
+fn beside(labels: &[(&str, &str)], all_namespaces: bool) -> AuthRules {
+    let mut rule = api_key(labels);
+    rule.priority = 1;
+    rule.api_key.as_mut().unwrap().all_namespaces = all_namespaces;
+    rules([("keys", api_key(&[("api", "games")])), ("staff", rule)])
+}
+
+#[test]
+fn that_a_rule_beside_the_used_one_takes_secrets_of_every_namespace_is_told() {
+    let mut it = Simulation::ready(product());
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(beside(&[("staff", "true")], true));
+    });
+    it.settle();
+    oracle::check(&it);
+    let conditions = |it: &Simulation| {
+        let product = &it.cluster.products[&(OWNER.to_owned(), "games".to_owned())];
+        product.status.clone().unwrap().conditions
+    };
+    let mut told = conditions(&it).into_iter();
+    let told = told.find(|it| it.type_ == "SelectorOpen").expect("a word");
+    assert_eq!((&*told.status, &*told.reason), ("True", "AllNamespaces"));
+    assert!(told.message.contains("rule staff"), "{}", told.message);
+    let advice = "Set allNamespaces to false";
+    assert!(told.message.contains(advice), "{}", told.message);
+    // Also where the rule that the product names is not there.
+    it.edit::<APIProduct>(OWNER, "games", |it| it.spec.auth_rule = Some("none".into()));
+    it.settle();
+    let messages = conditions(&it).into_iter().map(|it| it.message);
+    assert!(messages.into_iter().any(|it| it == told.message));
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(beside(&[("staff", "true")], false));
+    });
+    it.settle();
+    let mut told = conditions(&it).into_iter();
+    assert!(told.all(|it| it.type_ != "SelectorOpen"));
+}
+
+#[test]
+fn that_a_rule_beside_the_used_one_takes_keys_of_another_product_is_told_to_both_owners() {
+    let mut it = two(&[("api", "games")], &[("api", "elsewhere")]);
+    assert_eq!((says(&it, OWNER), says(&it, ELSEWHERE)), (None, None));
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(beside(&[("api", "elsewhere")], false));
+    });
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(
+        says(&it, OWNER),
+        Some(format!(
+            "Keys for elsewhere/games open this API too. {ADVICE}"
+        ))
+    );
+    assert_eq!(
+        says(&it, ELSEWHERE),
+        Some(format!("Keys for this API open owner/games too. {ADVICE}"))
+    );
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(beside(&[("api", "staff")], false));
+    });
+    it.settle();
+    oracle::check(&it);
+    assert_eq!((says(&it, OWNER), says(&it, ELSEWHERE)), (None, None));
+}
+
+#[test]
+fn a_key_that_a_rule_beside_the_used_one_takes_has_no_value_in_common_with_one_of_the_api() {
+    let mut it = two(&[("api", "games")], &[("api", "elsewhere")]);
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        it.spec.rules = Some(beside(&[("api", "elsewhere")], false));
+    });
+    for namespace in [OWNER, ELSEWHERE] {
+        it.edit::<APIProduct>(namespace, "games", |it| *it = it.clone().automatic());
+    }
+    for name in ["alice", "bob"] {
+        it.bring(name, Some("one value"));
+        let mut key = key(name).brought(name);
+        if name == "bob" {
+            key.spec.api_product_ref.namespace = Some(ELSEWHERE.into());
+        }
+        it.create(key);
+        it.settle();
+    }
+    oracle::check(&it);
+    assert_eq!(
+        it.says("bob"),
+        ["Approved/Approved", "!Enforced/ValueInUse"]
+    );
+}
+
 #[test]
 fn products_of_one_namespace_that_share_their_keys_say_so() {
     let mut it = two(&[("api", "games")], &[("api", "maps")]);
@@ -162,7 +253,18 @@ fn products_of_one_namespace_that_share_their_keys_say_so() {
     it.create(product_named("maps"));
     it.settle();
     oracle::check(&it);
-    assert!(says(&it, OWNER).is_some_and(|it| it.contains("owner/maps")));
+    for (name, other) in [("games", "maps"), ("maps", "games")] {
+        let product = &it.cluster.products[&(OWNER.to_owned(), name.to_owned())];
+        let mut conditions = product.status.as_ref().unwrap().conditions.iter();
+        let told = conditions.find(|it| it.type_ == "SelectorShared").unwrap();
+        assert_eq!(told.reason, "WithinNamespace");
+        let opened = format!("Keys for owner/{other} open this API too");
+        let open = format!("Keys for this API open owner/{other} too");
+        assert!(told.message.contains(&opened), "{name}: {}", told.message);
+        assert!(told.message.contains(&open), "{name}: {}", told.message);
+        let advice = "unless each has a route and a selector of its own";
+        assert!(told.message.ends_with(advice), "{name}: {}", told.message);
+    }
 }
 
 #[test]

@@ -230,14 +230,14 @@ async fn the_words_of_whoever_refuses_a_secret_are_left_out_where_they_quote_its
                     let encoded = body["data"]["api_key"].as_str().expect("a value");
                     let value = STANDARD.decode(encoded).unwrap();
                     let value = String::from_utf8(value).unwrap();
-                    let quoted = quote(&value);
+                    let words = quote(&value);
                     *note.lock().unwrap() = value;
                     let reason = if reason.is_empty() {
-                        quoted.as_str()
+                        words.as_str()
                     } else {
                         reason
                     };
-                    refusal(code, reason, &format!("denied the request: {quoted}"))
+                    refusal(code, reason, &format!("denied the request: {words}"))
                 });
                 let outcome = apply(&writer, creation(value), Value::Null).await;
                 let failure = failure(&outcome);

@@ -215,23 +215,88 @@ fn read_text(body: Vec<u8>) -> Result<String, &'static str> {
 /// What the first level of a document says of its kind.
 #[derive(serde::Deserialize)]
 struct Head {
-    openapi: Option<serde::de::IgnoredAny>,
-    swagger: Option<serde::de::IgnoredAny>,
+    openapi: Option<serde_json::Value>,
+    swagger: Option<serde_json::Value>,
 }
 
-/// Whether a text is a map that has `openapi` or `swagger`, in JSON or in YAML. Of YAML only
-/// the lines of the first level are looked at: hostile ones expand without end.
+/// Whether a text is a map that says of which `openapi` or `swagger` it is, in JSON or in
+/// YAML. Of YAML only the lines of the first level are looked at: hostile ones expand without
+/// end.
 fn is_openapi(text: &str) -> bool {
     if text.trim_start().starts_with('{') {
         let head: Result<Head, _> = serde_json::from_str(text);
-        return head.is_ok_and(|it| it.openapi.is_some() || it.swagger.is_some());
+        let is_told = |it: &serde_json::Value| it.is_number() || it.as_str().is_some_and(is_word);
+        return head.is_ok_and(|it| it.openapi.iter().chain(&it.swagger).any(is_told));
     }
-    let is_kind = |line: &str| {
-        let name = line.split_once(':').map(|(name, _)| name.trim_end());
-        let name = name.map(|it| it.trim_matches(['"', '\'']));
-        matches!(name, Some("openapi" | "swagger"))
+    let mut is_openapi = false;
+    for line in first_level(text) {
+        match line {
+            Line::Entry(name, value) => {
+                let is_kind = matches!(name, "openapi" | "swagger");
+                is_openapi |= is_kind && is_word(value);
+            }
+            Line::Rest => {}
+            Line::Prose => return false,
+        }
+    }
+    is_openapi
+}
+
+/// A line of the first level of a YAML document.
+enum Line<'a> {
+    /// It begins an entry of the map.
+    Entry(&'a str, &'a str),
+    /// It goes on with the entry before it.
+    Rest,
+    /// No map has such a line.
+    Prose,
+}
+
+/// The lines of the first level of the first document in a YAML stream. Markdown and HTML
+/// have others than a map has.
+fn first_level(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let is_silent = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let is_start = |line: &&str| line.starts_with('%') || is_marker(line, "---");
+    let lines = text.lines().filter(move |it| !is_silent(it));
+    let lines = lines.skip_while(is_start);
+    let lines = lines.take_while(|it| !is_marker(it, "---") && !is_marker(it, "..."));
+    lines.enumerate().filter_map(|(at, line)| {
+        let is_nested = line.starts_with([' ', '\t']);
+        let goes_on = line.starts_with([']', '}']) || line == "-" || line.starts_with("- ");
+        match entry(line) {
+            _ if is_nested && at > 0 => None,
+            Some((name, value)) => Some(Line::Entry(name, value)),
+            None if goes_on && at > 0 => Some(Line::Rest),
+            None => Some(Line::Prose),
+        }
+    })
+}
+
+fn is_marker(line: &str, marker: &str) -> bool {
+    let rest = line.strip_prefix(marker);
+    rest.is_some_and(|it| it.is_empty() || it.starts_with([' ', '\t']))
+}
+
+/// Name and value of a line that begins an entry. No name of ours has white space in it,
+/// which tells it from a sentence.
+fn entry(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = match line.chars().next()? {
+        quote @ ('"' | '\'') => line[1..].split_once(quote)?,
+        first if first.is_alphanumeric() || "_$./".contains(first) => {
+            let end = line.find([':', ' ', '\t'])?;
+            line.split_at(end)
+        }
+        _ => return None,
     };
-    text.lines().any(is_kind)
+    let value = rest.trim_start().strip_prefix(':')?;
+    let is_entry = value.is_empty() || value.starts_with([' ', '\t']);
+    is_entry.then(|| (name, value.trim()))
+}
+
+/// Whether a value is one word, as a version is and neither a sentence nor a map.
+fn is_word(value: &str) -> bool {
+    let value = value.split_once(" #").map_or(value, |(value, _)| value);
+    value.split_whitespace().count() == 1
 }
 
 impl Oidc {

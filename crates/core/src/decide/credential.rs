@@ -30,10 +30,11 @@ use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 
 use super::after;
+use super::key::GRACE;
 use crate::change::Source;
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::selector;
-use crate::world::World;
+use crate::world::{World, claims};
 
 pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{
@@ -54,6 +55,8 @@ pub(super) enum Step {
     Wait,
     /// It cannot be done for now.
     Stuck(Enforcement),
+    /// Another key that had the value may come back for it until then.
+    Yield(Timestamp),
 }
 
 /// What the Secrets of a key are made from.
@@ -77,6 +80,9 @@ enum Contest {
     Won(Version),
     /// Another was; what is to go.
     Lost(Vec<Write>),
+    /// Nobody has it just now, and this one waits for it: who had it has until then to come
+    /// back.
+    Open(Timestamp),
 }
 
 /// A value that is to be accepted.
@@ -115,6 +121,7 @@ impl Recipe<'_> {
                 return Step::Stuck(Enforcement::ValueInUse);
             }
             Contest::Lost(writes) => return Step::Write(writes),
+            Contest::Open(until) => return Step::Yield(until),
         };
         let wanted = self.wanted(source, fingerprint, &existing);
         let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
@@ -178,7 +185,10 @@ impl Recipe<'_> {
             .filter(|it| it.key != *self.id && self.world.share_keys(&product, &it.product))
             .collect();
         let Some(newest) = others.iter().map(|it| it.version).max() else {
-            return Contest::None;
+            return match self.yields_until(&value) {
+                Some(until) => Contest::Open(until),
+                None => Contest::None,
+            };
         };
         let mine = existing
             .iter()
@@ -200,6 +210,21 @@ impl Recipe<'_> {
             Some(mine) if newest < mine => Contest::Lost(vec![]),
             _ => Contest::Lost(existing.iter().map(|it| delete(*it)).collect()),
         }
+    }
+
+    /// Until when a key that waits for its value leaves it to who had it: somebody replaces
+    /// a Secret by deleting it and creating it again. A value that is newer than what the
+    /// key says is none that it waits for.
+    fn yields_until(&self, value: &Fingerprint) -> Option<Timestamp> {
+        let told = Version::of(self.key.meta().resource_version.as_deref());
+        let source = self.world.find_source(&self.key.source_secret());
+        let is_newer = matches!(source, Some(Source::Is(facts)) if facts.version > told);
+        if is_newer || !claims::waits(self.key) {
+            return None;
+        }
+        let absent = self.world.absent_with(value, self.id, &self.product());
+        let until = absent.map(|since| after(since.unwrap_or(self.now), GRACE));
+        until.filter(|until| self.now < *until).min()
     }
 
     /// The current value, and those that a rotation lets go on.

@@ -119,7 +119,12 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
 fn told(id: &KeyId, world: &World) -> Vec<String> {
     let status = world.find_key(id).and_then(|key| key.status.as_ref());
     let conditions = status.iter().flat_map(|it| &it.conditions);
-    let told = [kind::ENFORCED, kind::RECORDED, kind::AUTOMATIC_APPROVAL];
+    let told = [
+        kind::ENFORCED,
+        kind::VALUE_GUESSABLE,
+        kind::RECORDED,
+        kind::AUTOMATIC_APPROVAL,
+    ];
     let others = conditions.filter(|it| told.contains(&it.type_.as_str()));
     others.map(line).collect()
 }

@@ -156,13 +156,11 @@ fn around(
     if !opens.is_empty() || !opened_by.is_empty() {
         facts.push(selector_shared(id, &opens, &opened_by));
     }
-    let rule = found
-        .auth
-        .key_rule
-        .as_ref()
-        .and_then(|it| it.api_key.as_ref());
-    if rule.is_some_and(|it| it.all_namespaces) {
-        facts.push(selector_open());
+    let rules = found.auth.key_rules();
+    let open = rules.filter(|(_, api_key)| api_key.all_namespaces);
+    let open: Vec<_> = open.map(|(name, _)| name.to_owned()).collect();
+    if !open.is_empty() {
+        facts.push(selector_open(&open));
     }
     (facts, kept)
 }

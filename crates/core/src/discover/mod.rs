@@ -15,12 +15,14 @@ use devportal_api::APIProduct;
 use devportal_api::condition::{AuthPolicyState, RouteState};
 use devportal_api::foreign::{HTTPRoute, Kuadrant};
 use devportal_api::id::{ProductId, RouteId};
-use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, Limits};
+use devportal_api::scheme::{
+    ApiKeyAuthentication, AuthenticationRule, DiscoveredAuthScheme, Limits,
+};
 use devportal_mirror::Table;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 
-use crate::surroundings::{Surroundings, Target, gateways_of};
+use crate::surroundings::{Surroundings, whole};
 
 /// Everything found around a product's route.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +52,14 @@ pub struct AuthFindings {
     pub key_rule_name: Option<String>,
     /// The issuer tokens come from, chosen in the same way.
     pub issuer: Option<String>,
+}
+
+impl AuthFindings {
+    /// Every API key rule, by name: the gateway lets in whom any of them accepts.
+    pub fn key_rules(&self) -> impl Iterator<Item = (&str, &ApiKeyAuthentication)> {
+        let rules = self.scheme.iter().flat_map(|it| &it.authentication);
+        rules.filter_map(|(name, rule)| Some((name.as_str(), rule.api_key.as_ref()?)))
+    }
 }
 
 impl Discovery {
@@ -145,12 +155,13 @@ pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
 }
 
 /// Whether any Gateway controller accepted the route for any of its parents. What is said
-/// of one that it had before says nothing.
+/// of one that it had before, also of another listener of a Gateway, says nothing.
 fn is_accepted(id: &RouteId, route: &HTTPRoute) -> bool {
-    let wanted = gateways_of(id, route);
+    let wanted = route.spec.parent_refs.iter().map(|it| whole(id, it));
+    let wanted: Vec<_> = wanted.collect();
     let parents = route.status.iter().flat_map(|status| &status.parents);
     parents
-        .filter(|it| Target::of_parent(id, &it.parent_ref).is_none_or(|it| wanted.contains(&it)))
+        .filter(|it| wanted.contains(&whole(id, &it.parent_ref)))
         .flat_map(|parent| &parent.conditions)
         .any(|condition| holds(condition, "Accepted"))
 }

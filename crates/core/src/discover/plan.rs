@@ -33,6 +33,12 @@ impl PlanFindings {
         let is_so = |it: &PlanFault| matches!(it, PlanFault::NotEnforced(_));
         self.faults.iter().any(is_so)
     }
+
+    /// Whether several plans have a tier.
+    pub(crate) fn is_twice(&self, tier: &str) -> bool {
+        let is_so = |it: &PlanFault| matches!(it, PlanFault::Twice(twice) if twice == tier);
+        self.faults.iter().any(is_so)
+    }
 }
 
 pub(super) fn discover(

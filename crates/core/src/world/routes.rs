@@ -130,9 +130,8 @@ impl World {
             .as_ref()
             .and_then(|found| found.issuer().map(str::to_owned));
         self.products_by_issuer.set(id, issuer);
-        let rule = new.as_ref().and_then(|found| found.auth.key_rule.as_ref());
         let before = self.sharing.of(id);
-        self.sharing.set(id, rule);
+        self.sharing.set(id, new.as_ref().map(|found| &found.auth));
         let after = self.sharing.of(id);
         if before != after {
             // What their keys carry, and whose values they share, may matter now.

@@ -107,7 +107,12 @@ impl World {
             };
             self.sources_by_value.set(id, value);
             self.sources.insert(id.clone(), Arc::new(new));
-            dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
+            let keys: Vec<_> = self.keys_by_source.referrers(id).cloned().collect();
+            for key in &keys {
+                let found = self.keys.find(key).cloned();
+                self.claims_changed(key, found.as_deref(), dirty);
+            }
+            dirty.extend(keys.into_iter().map(Id::Key));
         }
     }
 

@@ -2,18 +2,17 @@
 //!
 //! Authorino takes every Secret that a selector selects, whoever it was made for:
 //! a selector that is copied to another namespace makes keys there that open the
-//! API here, and two products on one route are one door. Nobody is taken in by surprise
-//! when both owners are told.
+//! API here, and two products on one route are one door. Keys are made for one rule of a
+//! policy, and let in by any. Nobody is taken in by surprise when both owners are told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use devportal_api::id::ProductId;
 use devportal_api::name::label;
-use devportal_api::scheme::AuthenticationRule;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::World;
-use crate::discover::selector;
+use crate::discover::{AuthFindings, selector};
 use devportal_mirror::Index;
 
 /// A label with its value, or with any.
@@ -25,14 +24,15 @@ pub(super) struct Sharing {
     sides: HashMap<ProductId, Side>,
     /// By what its keys carry.
     carriers: Index<ProductId, Demand>,
-    /// By one demand of its selector: what is selected meets it.
+    /// By one demand of each of its selectors: what is selected meets it.
     selectors: Index<ProductId, Demand>,
 }
 
 #[derive(Debug)]
 struct Side {
-    selector: LabelSelector,
-    /// None when no key can be made for the selector.
+    /// Of every rule that accepts keys.
+    selectors: Vec<LabelSelector>,
+    /// Of the rule that keys are made for. None when none can be.
     labels: Option<BTreeMap<String, String>>,
 }
 
@@ -53,24 +53,27 @@ impl Overlap {
 }
 
 impl Sharing {
-    /// The rule that a product's keys are made for, if there is one now.
-    pub(super) fn set(&mut self, id: &ProductId, rule: Option<&AuthenticationRule>) {
-        let selector = rule
-            .and_then(|rule| rule.api_key.as_ref())
-            .map(|api_key| api_key.selector.clone().unwrap_or_default());
-        let Some(selector) = selector else {
-            self.sides.remove(id);
-            self.carriers.set(id, []);
-            self.selectors.set(id, []);
-            return;
-        };
-        let mut labels = selector::labels_for(id);
-        let labels = selector::satisfy(&selector, &mut labels)
-            .is_ok()
-            .then_some(labels);
+    /// The rules of a product's policy, and the one that its keys are made for, as they are
+    /// now.
+    pub(super) fn set(&mut self, id: &ProductId, auth: Option<&AuthFindings>) {
+        let rules = auth.into_iter().flat_map(AuthFindings::key_rules);
+        let selectors: Vec<_> = rules
+            .map(|(_, api_key)| api_key.selector.clone().unwrap_or_default())
+            .collect();
+        let used = auth.and_then(|auth| auth.key_rule.as_ref()?.api_key.as_ref());
+        let labels = used.and_then(|used| {
+            let mut labels = selector::labels_for(id);
+            let selector = used.selector.clone().unwrap_or_default();
+            let is_met = selector::satisfy(&selector, &mut labels).is_ok();
+            is_met.then_some(labels)
+        });
         self.carriers.set(id, labels.iter().flatten().flat_map(met));
-        self.selectors.set(id, asked(&selector));
-        self.sides.insert(id.clone(), Side { selector, labels });
+        self.selectors.set(id, selectors.iter().flat_map(asked));
+        if selectors.is_empty() {
+            self.sides.remove(id);
+        } else {
+            self.sides.insert(id.clone(), Side { selectors, labels });
+        }
     }
 
     pub(super) fn of(&self, id: &ProductId) -> Overlap {
@@ -84,7 +87,7 @@ impl Sharing {
             .flat_map(|demand| self.selectors.referrers(demand))
             .filter(is_other)
             .filter(|other| self.sides.get(other).is_some_and(|other| fits(side, other)));
-        let asked: BTreeSet<_> = asked(&side.selector).into_iter().collect();
+        let asked: BTreeSet<_> = side.selectors.iter().flat_map(asked).collect();
         let opened_by = asked
             .iter()
             .flat_map(|demand| self.carriers.referrers(demand))
@@ -99,8 +102,10 @@ impl Sharing {
 
 /// Whether the keys of one open the other.
 fn fits(keys: &Side, api: &Side) -> bool {
-    let labels = keys.labels.as_ref();
-    labels.is_some_and(|labels| selector::selects(&api.selector, labels))
+    keys.labels.as_ref().is_some_and(|labels| {
+        let mut selectors = api.selectors.iter();
+        selectors.any(|it| selector::selects(it, labels))
+    })
 }
 
 /// The demands that a label meets.

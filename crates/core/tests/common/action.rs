@@ -270,12 +270,10 @@ pub fn act(simulation: &mut Simulation, action: &Action) {
             cluster.delete::<APIKeyRequest>(&pair(&id.namespace, &id.name));
         }
         Action::Bring(k, value) => cluster.put_secret(&own_name(k), |it| {
-            it.value = value.map(|v| {
-                if v == 0 {
-                    String::new()
-                } else {
-                    format!("{}{v}", KEYS[k])
-                }
+            it.value = value.map(|v| match v {
+                0 => String::new(),
+                1 => format!("{}{v}", KEYS[k]),
+                _ => "of several".to_owned(),
             });
         }),
         Action::TakeBack(k) => drop(cluster.delete_secret(&own_name(k))),

@@ -127,8 +127,10 @@ async fn of_account(
     );
     let mut all = Vec::new();
     for (place, rights) in rules {
-        let Some(namespace) = namespace_of(place, account.namespace, around.kuadrant) else {
-            continue;
+        let namespace = match Reach::of(place, account.namespace, around.kuadrant) {
+            Reach::Cluster => None,
+            Reach::Namespace(namespace) => Some(namespace),
+            Reach::Unknown => continue,
         };
         for right in rights {
             for (verb, resource) in lacking(client, &user, namespace, right).await? {
@@ -149,20 +151,25 @@ async fn of_account(
     Ok(all)
 }
 
-/// The namespace in which a right is to hold; inner `None` is every one, and nothing where
-/// it is not known. Where consumers' Secrets are read is the operator's choice; keys say
-/// what is missing.
-fn namespace_of<'a>(
-    place: &str,
-    own: &'a str,
-    kuadrant: Option<&'a str>,
-) -> Option<Option<&'a str>> {
-    match place {
-        "cluster" => Some(None),
-        "release" => Some(Some(own)),
-        // Wherever consumers' are: the gateway's are in the Kuadrant namespace.
-        "secrets" | "kuadrant" => kuadrant.map(Some),
-        _ => None,
+/// Where a right is to hold.
+#[derive(Clone, Copy)]
+enum Reach<'a> {
+    Cluster,
+    Namespace(&'a str),
+    /// It is not known, or the operator's choice: where consumers' Secrets are read is told
+    /// by keys.
+    Unknown,
+}
+
+impl<'a> Reach<'a> {
+    fn of(place: &str, own: &'a str, kuadrant: Option<&'a str>) -> Self {
+        match place {
+            "cluster" => Self::Cluster,
+            "release" => Self::Namespace(own),
+            // Wherever consumers' are: the gateway's are in the Kuadrant namespace.
+            "secrets" | "kuadrant" => kuadrant.map_or(Self::Unknown, Self::Namespace),
+            _ => Self::Unknown,
+        }
     }
 }
 
@@ -242,10 +249,11 @@ mod tests {
             .iter()
             .flat_map(|it| table[*it].keys())
         {
-            let found = namespace_of(place, "release", Some("kuadrant"));
-            assert!(found.is_some(), "{place}");
+            let reach = Reach::of(place, "release", Some("kuadrant"));
+            assert!(!matches!(reach, Reach::Unknown), "{place}");
         }
-        assert_eq!(namespace_of("secrets", "release", None), None);
+        let reach = Reach::of("secrets", "release", None);
+        assert!(matches!(reach, Reach::Unknown));
     }
 
     #[test]

@@ -19,6 +19,15 @@ async fn an_openapi_document_is_taken_as_it_is_whatever_its_form() {
         "openapi: 3.1.0\n",
         "# ünïcode\n\"swagger\" : '2.0'\ninfo: {}\n",
         "openapi: 3.1.0\nalmost: [yaml",
+        "\u{feff}openapi: 3.1.0\r\ninfo:\r\n  title: games\r\n",
+        "\u{feff}{\"openapi\": \"3.1.0\"}",
+        "%YAML 1.2\n# games\n---\n\n# what it is\nopenapi: 3.1.0 # or later\n",
+        "--- # games\nswagger: \"2.0\"\n...\nNo more of it.\n",
+        "servers:\n- url: https://games.example.com\n# and\ntags: [\n  games\n]\nopenapi: 3.1.0",
+        "info:\n  description: |\n    <b>Games</b>\n\n    ```\n    and more\n    ```\nswagger: 2.0",
+        "x-owner: us\n\"openapi\": 3.1.0\n'x-more': [1, 2]\npaths: {}\n",
+        "{\"paths\": {\"/\": {}}, \"info\": {\"title\": \"<pre>\"}, \"openapi\": \"3.1.0\"}",
+        "{\"swagger\": 2.0}",
     ] {
         let server = Server::always(Reply::ok(text)).await;
         let answer = fetch(&server.url("/openapi")).await;
@@ -36,6 +45,19 @@ async fn a_page_in_the_place_of_the_document_is_none_and_the_last_one_stays() {
         "{\"openapi\": \"3.1.0\"",
         "info:\n  openapi: 3.1.0\n",
         "[]",
+        "<pre>\nopenapi: 3.1.0\n</pre>",
+        "<!doctype html>\n<html>\n<body><pre>\nopenapi: 3.1.0\ninfo: {}\n</pre></body></html>",
+        "# Games\n\n```yaml\nopenapi: 3.1.0\n```\n",
+        "# Games\n\nHow to play: see below.\n\nopenapi: 3.1.0\n",
+        "title: games\n<pre>\nopenapi: 3.1.0\n</pre>\n",
+        "---\ntitle: games\n---\n\nopenapi: 3.1.0\n",
+        "Sign in\nopenapi: 3.1.0\n",
+        "- openapi: 3.1.0\nopenapi: 3.1.0\n",
+        "  openapi: 3.1.0\n",
+        "openapi: this is how we describe APIs\n",
+        "openapi:\n  enabled: true\n",
+        "{\"openapi\": {\"enabled\": true}}",
+        "{\"openapi\": \"3.1.0\"} and more",
     ] {
         let good = "openapi: 3.1.0\n";
         let server =
@@ -50,6 +72,25 @@ async fn a_page_in_the_place_of_the_document_is_none_and_the_last_one_stays() {
         let why = "the answer is no OpenAPI document".to_owned();
         assert_eq!(answer.state, OpenApiState::ReadFailed(why), "{page}");
         assert_eq!(answer.digest, digest);
+    }
+}
+
+#[tokio::test]
+async fn a_page_from_the_start_gives_no_document() {
+    let page = "<!doctype html>\n<pre>\nopenapi: 3.1.0\n</pre>\n";
+    let server = Server::start(move |head, _| {
+        if head.starts_with("get /openapi ") {
+            Reply::redirect("/sign-in")
+        } else {
+            Reply::ok(page)
+        }
+    });
+    let server = server.await;
+    for path in ["/sign-in", "/openapi"] {
+        let answer = fetch(&server.url(path)).await;
+        let why = "the answer is no OpenAPI document".to_owned();
+        assert_eq!(answer.state, OpenApiState::ReadFailed(why), "{path}");
+        assert_eq!((answer.digest, answer.text), (None, None));
     }
 }
 

@@ -173,7 +173,7 @@ impl Case<'_> {
             Course::Issue => {
                 let doubted = self.plans_doubted_at();
                 decision.wake(doubted.filter(|at| self.now < *at));
-                self.issue()
+                self.issue(decision)
             }
         };
         decision.writes.extend(writes);
@@ -259,7 +259,7 @@ impl Case<'_> {
     }
 
     /// Brings the Secrets one step closer to what was approved.
-    fn issue(&self) -> (Access, Vec<Write>) {
+    fn issue(&self, decision: &mut Decision) -> (Access, Vec<Write>) {
         let (Some(found), Some(namespace)) = (self.found, self.world.kuadrant_namespace()) else {
             return (Access::Waiting, vec![]);
         };
@@ -289,6 +289,10 @@ impl Case<'_> {
             credential::Step::Write(writes) => (Access::Writing, writes),
             credential::Step::Wait => (Access::Waiting, vec![]),
             credential::Step::Stuck(why) => (Access::Settled(Some(why)), vec![]),
+            credential::Step::Yield(until) => {
+                decision.wake(Some(until));
+                (Access::Settled(Some(Enforcement::ValueInUse)), vec![])
+            }
             credential::Step::Done => {
                 let enforcement = self.held().unwrap_or_else(|| self.enforcement(found));
                 (Access::Settled(Some(enforcement)), vec![])
@@ -325,7 +329,9 @@ impl Case<'_> {
                 Some(_) if self.plans_doubted_at().is_some_and(|at| at <= self.now) => {
                     Enforcement::PlansNotEnforced
                 }
-                Some(_) if let Some(why) = self.weakness() => Enforcement::WeakValue(why),
+                Some(limits) if found.plan.is_twice(tier) => {
+                    Enforcement::DuplicateTier(tier.clone(), *limits != Limits::default())
+                }
                 Some(limits) if *limits == Limits::default() => {
                     Enforcement::Unlimited(tier.clone())
                 }

@@ -174,21 +174,18 @@ impl Case<'_> {
         }
     }
 
-    /// Why the value of a brought key can be guessed, if it can.
+    /// Why a value that a brought key has, or that opens the API for it still, can be guessed,
+    /// if it can.
     pub(super) fn weakness(&self) -> Option<&'static str> {
-        let source = self.world.find_source(&self.key.source_secret());
-        let source = source.filter(|_| !self.key.is_generated());
-        let Some(Source::Is(SecretFacts {
-            value: ValueFacts::Value { fit, .. },
-            ..
-        })) = source
-        else {
+        if self.key.is_generated() {
             return None;
-        };
-        match words(*fit)? {
-            Words::Weak(why) => Some(why),
-            Words::Unsendable(_) => None,
         }
+        let source = match self.world.find_source(&self.key.source_secret()) {
+            Some(Source::Is(facts)) => Some(facts),
+            _ => None,
+        };
+        let enforced = self.world.credentials_of(self.id).map(|(_, facts)| facts);
+        source.into_iter().chain(enforced).find_map(weakness)
     }
 
     /// A policy that is there but not accepted at the moment does not take a
@@ -207,6 +204,17 @@ impl Case<'_> {
 /// A kind that is not followed at the moment: something may have come since.
 fn unfollowed(sight: &Sight) -> Option<Doubt> {
     (*sight != Sight::Current).then(|| Doubt::unseen("APIKeyRequest", sight))
+}
+
+/// Why the value of a Secret can be guessed, if it can.
+fn weakness(facts: &SecretFacts) -> Option<&'static str> {
+    let ValueFacts::Value { fit, .. } = &facts.value else {
+        return None;
+    };
+    match words(*fit)? {
+        Words::Weak(why) => Some(why),
+        Words::Unsendable(_) => None,
+    }
 }
 
 /// What is wrong with a value.

@@ -1,7 +1,8 @@
 //! What does a key's status say? It mirrors what is, never what is being done.
 
 use devportal_api::condition::{
-    Enforcement, Fact, Lifecycle, Refused, kind, product_is_draft, render, requester_denied,
+    Blocker, Enforcement, Fact, Lifecycle, Refused, kind, product_is_draft, render,
+    requester_denied, value_guessable,
 };
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
 use devportal_api::key::SecretKeyRef;
@@ -52,6 +53,7 @@ impl Case<'_> {
         let is_approved = matches!(standing, Standing::Known(Lifecycle::Approved(_)));
         let enforcement = enforcement.or(is_approved.then_some(Enforcement::Issuing));
         facts.extend(enforcement.as_ref().map(Enforcement::fact));
+        facts.extend(self.guessable(standing));
         facts.extend(refused.map(Refused::of_key));
         facts.extend(self.held_up(standing));
         let generation = self.key.meta().generation;
@@ -78,6 +80,16 @@ impl Case<'_> {
         decision
             .writes
             .extend(request.and_then(|it| tell_request(it, conditions, self.world)));
+    }
+
+    /// That others can guess the value, unless that is why nothing is given.
+    fn guessable(&self, standing: &Standing) -> Option<Fact> {
+        let is_refused = matches!(
+            standing,
+            Standing::Known(Lifecycle::Failed(Blocker::SecretValueWeak(..)))
+        );
+        let why = self.weakness().filter(|_| !is_refused)?;
+        Some(value_guessable(why))
     }
 
     /// Why a product that approves by itself does not.

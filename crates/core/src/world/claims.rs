@@ -1,0 +1,89 @@
+//! Who waits for a value that another key had, and who may come back for it?
+//!
+//! Of two keys of one value the one that had it first works. While its Secret is replaced
+//! nobody has the value, and the one that waits is not to take it meanwhile. All of it is
+//! read from statuses and Secrets, so that a restart forgets nothing.
+
+use devportal_api::APIKey;
+use devportal_api::condition::{Enforcement, kind};
+use devportal_api::id::{KeyId, ProductId};
+use devportal_mirror::Fingerprint;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
+
+use super::{Dirty, World, products_of};
+use crate::change::Source;
+use crate::decision::Id;
+
+impl World {
+    /// Notes whether a key waits for a value, or lacks the Secret that it had; those that
+    /// wait are looked at where that may matter to them.
+    pub(super) fn claims_changed(&mut self, id: &KeyId, key: Option<&APIKey>, dirty: &mut Dirty) {
+        let waits = key.filter(|it| waits(it));
+        self.waiting
+            .set(id, waits.into_iter().flat_map(products_of));
+        let lacks = key.filter(|it| self.lacks_its_secret(it));
+        let after: Vec<_> = lacks.into_iter().flat_map(products_of).collect();
+        let before: Vec<_> = self.lacking.targets(id).cloned().collect();
+        for product in before.iter().chain(&after) {
+            for product in self.sharing_keys_with(product) {
+                let waiting = self.waiting.referrers(&product);
+                dirty.extend(waiting.cloned().map(Id::Key));
+            }
+        }
+        self.lacking.set(id, after);
+    }
+
+    /// The keys that may have had this value and lack their Secret: since when each does,
+    /// where its status tells that already.
+    pub(crate) fn absent_with<'a>(
+        &'a self,
+        value: &'a Fingerprint,
+        id: &'a KeyId,
+        product: &ProductId,
+    ) -> impl Iterator<Item = Option<Timestamp>> + 'a {
+        let products = self.sharing_keys_with(product);
+        let keys = products.flat_map(|it| self.lacking.referrers(&it).cloned().collect::<Vec<_>>());
+        keys.filter(move |key| key != id).filter_map(|key| {
+            let key = self.find_key(&key)?;
+            let may_have_had = match self.find_source(&key.source_secret()) {
+                Some(Source::Is(facts)) => facts.fingerprint().is_none_or(|it| it == *value),
+                _ => true,
+            };
+            may_have_had.then(|| find(key, kind::FAILED).map(|it| it.last_transition_time.0))
+        })
+    }
+
+    /// Whether a key was granted access, and the Secret that it brings is not there.
+    fn lacks_its_secret(&self, key: &APIKey) -> bool {
+        let status = key.status.as_ref();
+        let is_granted = status.is_some_and(|it| it.approved_terms.is_some());
+        if key.is_generated() || !is_granted || key.meta().deletion_timestamp.is_some() {
+            return false;
+        }
+        let is_missing = match self.find_source(&key.source_secret()) {
+            Some(Source::Gone(_)) => true,
+            Some(Source::Is(facts)) => facts.fingerprint().is_none(),
+            Some(Source::Forbidden) | None => false,
+        };
+        is_missing || find(key, kind::FAILED).is_some_and(|it| it.reason.starts_with("Secret"))
+    }
+
+    /// A product, and those that it has keys in common with.
+    fn sharing_keys_with(&self, product: &ProductId) -> impl Iterator<Item = ProductId> + use<> {
+        let others = self.overlap_of(product).others();
+        std::iter::once(product.clone()).chain(others)
+    }
+}
+
+/// Whether a key says that another has its value.
+pub(crate) fn waits(key: &APIKey) -> bool {
+    let reason = Enforcement::ValueInUse.fact().reason;
+    find(key, kind::ENFORCED).is_some_and(|it| it.reason == reason)
+}
+
+fn find<'a>(key: &'a APIKey, kind: &str) -> Option<&'a Condition> {
+    let mut conditions = key.status.iter().flat_map(|it| &it.conditions);
+    conditions.find(|it| it.type_ == kind)
+}
