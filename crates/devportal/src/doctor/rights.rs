@@ -132,7 +132,10 @@ async fn of_account(
         };
         for right in rights {
             for (verb, resource) in lacking(client, &user, namespace, right).await? {
-                let place = namespace.map_or_else(String::new, |it| format!(" in {it}"));
+                let place = match namespace {
+                    "" => String::new(),
+                    it => format!(" in {it}"),
+                };
                 let text = format!("{user} may not {verb} {resource}{place} ({})", right.why);
                 let level = level(&verb, &resource, around.has_policies);
                 all.push(Finding::new(CHECK, level, text).then(account.next));
@@ -149,19 +152,14 @@ async fn of_account(
     Ok(all)
 }
 
-/// The namespace in which a right is to hold; inner `None` is every one, and nothing where
-/// it is not known. Where consumers' Secrets are read is the operator's choice; keys say
-/// what is missing.
-fn namespace_of<'a>(
-    place: &str,
-    own: &'a str,
-    kuadrant: Option<&'a str>,
-) -> Option<Option<&'a str>> {
+/// The namespace in which a right is to hold, empty for every one; nothing where it is not
+/// known. Where consumers' Secrets are read depends on how it was installed, and keys say
+/// what is missing; those of the gateway are in the Kuadrant namespace.
+fn namespace_of<'a>(place: &str, own: &'a str, kuadrant: Option<&'a str>) -> Option<&'a str> {
     match place {
-        "cluster" => Some(None),
-        "release" => Some(Some(own)),
-        // Wherever consumers' are: the gateway's are in the Kuadrant namespace.
-        "secrets" | "kuadrant" => kuadrant.map(Some),
+        "cluster" => Some(""),
+        "release" => Some(own),
+        "secrets" | "kuadrant" => kuadrant,
         _ => None,
     }
 }
@@ -178,7 +176,7 @@ fn level(verb: &str, resource: &str, has_policies: bool) -> Level {
 async fn lacking(
     client: &Client,
     account: &str,
-    namespace: Option<&str>,
+    namespace: &str,
     right: &Right,
 ) -> Result<Vec<(String, String)>, String> {
     let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
@@ -198,7 +196,7 @@ async fn lacking(
                 resource: Some(resource.to_owned()),
                 subresource: subresource.map(str::to_owned),
                 name: right.resource_names.first().cloned(),
-                namespace: namespace.map(str::to_owned),
+                namespace: Some(namespace.to_owned()),
                 verb: Some(verb.clone()),
                 ..ResourceAttributes::default()
             };
