@@ -22,6 +22,10 @@ use tokio::process::Command;
 const USER: u32 = 65532;
 /// Cargo's profile of a program that nobody ships.
 const DEV: &str = "dev";
+/// Cargo's profile of the program that is shipped.
+const SHIPPED: &str = "image";
+/// What an image that is shipped takes at most, in bytes: nodes pull it when a pod is wanted.
+const LARGEST: usize = 25_000_000;
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 #[derive(Debug, clap::Args)]
@@ -31,7 +35,7 @@ Examples:
   cargo xtask image --output /tmp/devportal --tag 0.1.0
   cargo xtask image --load              for the pods of cargo xtask up --with node
   skopeo copy oci:target/image:0.1.0 docker://registry.example.com/devportal:0.1.0
-  ctr -n k8s.io images import target/image.tar")]
+  ctr -n k8s.io images import --base-name localhost/devportal target/image.tar")]
 pub(crate) struct Arguments {
     /// The folder of the image layout; the same as one file goes beside it, as FOLDER.tar.
     #[arg(long, default_value = "target/image", value_name = "FOLDER")]
@@ -59,6 +63,7 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let target = target().await?;
+    check_target(&arguments.profile, &target)?;
     let source = source().await?;
     let what = format!("build devportal for {target}");
     let program = Progress::detect()
@@ -72,6 +77,7 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     );
     let is_small = arguments.profile != DEV;
     let image = Image::of(&binary, &source, &arguments.tag, is_small)?;
+    check_size(&arguments.profile, image.size())?;
     image.write(&arguments.output)?;
     let archive = arguments.output.with_extension("tar");
     fs::write(&archive, image.archive()?)?;
@@ -91,6 +97,29 @@ pub(crate) async fn run(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
         archive.display(),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is shipped runs on every system, whatever it has for a C library.
+fn check_target(profile: &str, target: &str) -> Result<()> {
+    let machine = std::env::consts::ARCH;
+    ensure!(
+        profile != SHIPPED || target.ends_with("-musl"),
+        "an image that is shipped is linked with musl, and its compiler or target is not here: \
+         apt-get install musl-tools, which brings {machine}-linux-musl-gcc, and rustup target \
+         add {machine}-unknown-linux-musl; for an image to try things with, --profile dev; with \
+         a container engine, docker build ."
+    );
+    Ok(())
+}
+
+fn check_size(profile: &str, size: usize) -> Result<()> {
+    ensure!(
+        profile != SHIPPED || size < LARGEST,
+        "the image takes {size} bytes, and {LARGEST} at most are shipped: see what has grown, for \
+         example with cargo bloat --profile image --package devportal --crates, or raise LARGEST \
+         in xtask/src/image.rs with the reason"
+    );
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
@@ -505,6 +534,19 @@ mod tests {
         let refused = image().write(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("--output"), "{refused}");
         assert!(folder.path().join("mine").exists());
+    }
+
+    #[test]
+    fn what_is_shipped_is_linked_with_musl_and_small_and_what_to_do_is_said() {
+        let gnu = "x86_64-unknown-linux-gnu";
+        let refused = check_target(SHIPPED, gnu).unwrap_err().to_string();
+        assert!(refused.contains("musl-tools"), "{refused}");
+        let refused = check_size(SHIPPED, LARGEST).unwrap_err().to_string();
+        assert!(refused.contains("cargo bloat"), "{refused}");
+        check_target(SHIPPED, "x86_64-unknown-linux-musl").unwrap();
+        check_size(SHIPPED, LARGEST - 1).unwrap();
+        check_target(DEV, gnu).unwrap();
+        check_size(DEV, LARGEST * 3).unwrap();
     }
 
     #[test]

@@ -45,9 +45,10 @@ impl Deliverer {
     }
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sent = self.http.execute(request.try_into()?);
-        let sent = async {
-            let answer = sent.await?.error_for_status()?;
+        let request = request.try_into()?;
+        let http = self.http.clone();
+        let sent = async move {
+            let answer = http.execute(request).await?.error_for_status()?;
             let status = answer.status();
             let mut response = Response::new(answer.bytes().await?);
             *response.status_mut() = status;

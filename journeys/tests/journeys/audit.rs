@@ -10,11 +10,13 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use devportal_api::right::{Right, Table};
-use devportal_stack::{Stack, repository};
+use devportal_stack::{Stack, node_permitted, repository};
 use serde_json::Value;
 
-/// Whose rights the stories live by: nothing runs with those for uninstalling.
-const PROCESSES: [&str; 2] = ["controller", "server"];
+/// Whose rights the stories live by.
+const PROCESSES: [&str; 3] = ["controller", "server", UNINSTALL];
+/// What runs on a node only: the job of the chart.
+const UNINSTALL: &str = "uninstall";
 
 /// Rights that no request of a story need carry, by verb, resource or both, with what they
 /// are for.
@@ -135,7 +137,11 @@ pub(crate) fn sum_up() -> Result<Vec<String>> {
     let used = USED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut unused = Vec::new();
     let mut page = "| process | right | used by |\n|---|---|---|\n".to_owned();
-    for it in PROCESSES {
+    let has_node = node_permitted().is_ok();
+    for it in PROCESSES
+        .into_iter()
+        .filter(|it| has_node || *it != UNINSTALL)
+    {
         let places = table
             .get(it)
             .with_context(|| format!("{it} has no rights"))?;

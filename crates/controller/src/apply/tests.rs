@@ -202,7 +202,7 @@ async fn the_words_of_whoever_refuses_a_secret_are_left_out_where_they_quote_its
     .unwrap();
     let fingerprint = Lens::new([7; 32]).fingerprint(BROUGHT.as_bytes());
     let copy = || ValueSource::CopyOf(SecretId::new("ns", "own"), fingerprint);
-    let quotes: [fn(&str) -> String; 4] = [
+    let spellings: [fn(&str) -> String; 4] = [
         str::to_owned,
         |value| STANDARD.encode(value),
         |value| STANDARD.encode(format!(r#"{{"api_key":"{value}"}}"#)),
@@ -215,7 +215,7 @@ async fn the_words_of_whoever_refuses_a_secret_are_left_out_where_they_quote_its
         (500, "InternalError"),
         (500, ""),
     ] {
-        for quote in quotes {
+        for quote in spellings {
             for value in [ValueSource::Generate, copy()] {
                 let secret = serde_json::to_value(&source).unwrap();
                 let sent = Arc::new(Mutex::new(String::new()));

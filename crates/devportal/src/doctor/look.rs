@@ -119,7 +119,12 @@ async fn at_definitions(client: &Client) -> Vec<Finding> {
         .filter_map(|(it, _)| it.as_ref().ok()?.as_ref());
     let next = there.find_map(find_release).map_or_else(
         || INSTALL.to_owned(),
-        |release| format!("helm upgrade {release} with the chart of this version; {INSTALL} is undone by its next update"),
+        |release| {
+            format!(
+                "helm upgrade {release} with the chart of this version; its next update undoes \
+                 what is applied beside it"
+            )
+        },
     );
     let tell = |(found, ours)| of_definition(found, &ours, &next);
     found.into_iter().map(tell).collect()

@@ -127,14 +127,15 @@ async fn of_account(
     );
     let mut all = Vec::new();
     for (place, rights) in rules {
-        let namespace = match Reach::of(place, account.namespace, around.kuadrant) {
-            Reach::Cluster => None,
-            Reach::Namespace(namespace) => Some(namespace),
-            Reach::Unknown => continue,
+        let Some(namespace) = namespace_of(place, account.namespace, around.kuadrant) else {
+            continue;
         };
         for right in rights {
             for (verb, resource) in lacking(client, &user, namespace, right).await? {
-                let place = namespace.map_or_else(String::new, |it| format!(" in {it}"));
+                let place = match namespace {
+                    "" => String::new(),
+                    it => format!(" in {it}"),
+                };
                 let text = format!("{user} may not {verb} {resource}{place} ({})", right.why);
                 let level = level(&verb, &resource, around.has_policies);
                 all.push(Finding::new(CHECK, level, text).then(account.next));
@@ -151,25 +152,15 @@ async fn of_account(
     Ok(all)
 }
 
-/// Where a right is to hold.
-#[derive(Clone, Copy)]
-enum Reach<'a> {
-    Cluster,
-    Namespace(&'a str),
-    /// It is not known, or the operator's choice: where consumers' Secrets are read is told
-    /// by keys.
-    Unknown,
-}
-
-impl<'a> Reach<'a> {
-    fn of(place: &str, own: &'a str, kuadrant: Option<&'a str>) -> Self {
-        match place {
-            "cluster" => Self::Cluster,
-            "release" => Self::Namespace(own),
-            // Wherever consumers' are: the gateway's are in the Kuadrant namespace.
-            "secrets" | "kuadrant" => kuadrant.map_or(Self::Unknown, Self::Namespace),
-            _ => Self::Unknown,
-        }
+/// The namespace in which a right is to hold, empty for every one; nothing where it is not
+/// known. Where consumers' Secrets are read depends on how it was installed, and keys say
+/// what is missing; those of the gateway are in the Kuadrant namespace.
+fn namespace_of<'a>(place: &str, own: &'a str, kuadrant: Option<&'a str>) -> Option<&'a str> {
+    match place {
+        "cluster" => Some(""),
+        "release" => Some(own),
+        "secrets" | "kuadrant" => kuadrant,
+        _ => None,
     }
 }
 
@@ -185,7 +176,7 @@ fn level(verb: &str, resource: &str, has_policies: bool) -> Level {
 async fn lacking(
     client: &Client,
     account: &str,
-    namespace: Option<&str>,
+    namespace: &str,
     right: &Right,
 ) -> Result<Vec<(String, String)>, String> {
     let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
@@ -205,7 +196,7 @@ async fn lacking(
                 resource: Some(resource.to_owned()),
                 subresource: subresource.map(str::to_owned),
                 name: right.resource_names.first().cloned(),
-                namespace: namespace.map(str::to_owned),
+                namespace: Some(namespace.to_owned()),
                 verb: Some(verb.clone()),
                 ..ResourceAttributes::default()
             };
@@ -249,11 +240,10 @@ mod tests {
             .iter()
             .flat_map(|it| table[*it].keys())
         {
-            let reach = Reach::of(place, "release", Some("kuadrant"));
-            assert!(!matches!(reach, Reach::Unknown), "{place}");
+            let found = namespace_of(place, "release", Some("kuadrant"));
+            assert!(found.is_some(), "{place}");
         }
-        let reach = Reach::of("secrets", "release", None);
-        assert!(matches!(reach, Reach::Unknown));
+        assert_eq!(namespace_of("secrets", "release", None), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ stories![
     a_key_made_before_its_product_recovers_by_itself,
     an_unknown_tier_is_told_and_recovers_by_itself,
     an_expired_key_stops_within_a_second,
+    an_end_that_is_no_moment_is_refused_and_one_of_another_time_zone_is_kept_to,
     transition_times_move_only_with_the_status,
 ];
 
@@ -274,6 +275,40 @@ async fn an_expired_key_stops_within_a_second(stage: Arc<Stage>) -> Result<()> {
         })
     })
     .await?;
+    shop.gateway_answers(&value, 401).await
+}
+
+/// 18
+async fn an_end_that_is_no_moment_is_refused_and_one_of_another_time_zone_is_kept_to(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let shop = Shop::open(stage, "zones", "automatic").await?;
+    let mut key = shop.key("mine");
+    for end in ["2027-01-01", "2027-01-01 10:00", "2027-01-01T10:00:60Z"] {
+        key["spec"]["expiresAt"] = end.into();
+        let refused = shop.stage.apply(&key).await;
+        let words = refused.err().map(|it| it.to_string());
+        let words = words.with_context(|| format!("{end} is taken"))?;
+        ensure!(words.contains("spec.expiresAt"), "{end}: {words}");
+    }
+    let expires = Timestamp::from_second(Timestamp::now().as_second() + 4)?;
+    let india = jiff::tz::Offset::from_seconds(19_800)?;
+    let text = expires.display_with_offset(india).to_string();
+    ensure!(text.ends_with("+05:30"), "{text}");
+    key["spec"]["expiresAt"] = text.into();
+    shop.stage.apply(&key).await?;
+    let approved = shop.key_is("mine", "Approved").await?;
+    let value = shop.generated_value(&approved).await?;
+    shop.gateway_answers(&value, 200).await?;
+    ensure!(Timestamp::now() < expires, "it took too long to tell");
+    let key = shop.key_is("mine", "Expired").await?;
+    let late = Timestamp::now().duration_since(expires);
+    let second = SignedDuration::from_secs(1);
+    ensure!(
+        (SignedDuration::ZERO..second).contains(&late),
+        "expired {late} late"
+    );
+    ensure!(conditions(&key)[0].message == format!("API key expired at {expires}"));
     shop.gateway_answers(&value, 401).await
 }
 

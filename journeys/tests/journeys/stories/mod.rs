@@ -34,6 +34,8 @@ type Run = Box<dyn FnOnce(Arc<Stage>) -> Pin<Box<dyn Future<Output = Result<()>>
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     pub(crate) run: Run,
+    /// Not where the machine lacks what it takes.
+    pub(crate) is_possible: bool,
 }
 
 /// Lists functions as stories named after their module and them.
@@ -43,6 +45,7 @@ macro_rules! stories {
             vec![$($crate::stories::Story {
                 name: concat!(module_path!(), "::", stringify!($story)),
                 run: Box::new(|stage| Box::pin($story(stage))),
+                is_possible: true,
             }),*]
         }
     };

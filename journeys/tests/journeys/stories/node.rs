@@ -16,27 +16,24 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use super::Story;
 use crate::wait::until;
 
-/// All of them.
+/// All of them; none is possible where a node is not permitted.
 pub(super) fn stories() -> Vec<Story> {
+    let is_possible = node_permitted().is_ok();
     [chart::stories(), operator::stories()]
         .into_iter()
         .flatten()
+        .map(|it| Story { is_possible, ..it })
         .collect()
 }
 
 /// Names an archive of the image that is made already.
 const IMAGE_VARIABLE: &str = "DEVPORTAL_IMAGE";
 
-/// One node at a time, for each is a crowd. None where a node is not permitted.
-async fn turn() -> Option<MutexGuard<'static, ()>> {
+/// One node at a time, for each is a crowd.
+async fn turn() -> Result<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::const_new(());
-    match node_permitted() {
-        Ok(()) => Some(TURN.lock().await),
-        Err(reason) => {
-            eprintln!("left out: {reason:#}");
-            None
-        }
-    }
+    node_permitted()?;
+    Ok(TURN.lock().await)
 }
 
 /// Brings our image to the node of a stack.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIKey;
-use devportal_stack::{NAMESPACE, Persona, Stack};
+use devportal_stack::{NAMESPACE, Persona, Progress, Stack, apply_objects, operator_chart};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Secret;
@@ -26,6 +26,8 @@ stories![
     the_servers_metrics_are_at_an_address_of_their_own,
     doctor_finds_no_fault_where_all_is_well,
     doctor_names_what_is_missing_and_what_to_do,
+    doctor_knows_what_the_operators_own_account_may,
+    doctor_that_may_look_at_little_does_not_say_that_all_is_well,
     what_is_uninstalled_opens_nothing_and_keeps_what_people_made,
     a_hundred_namespaces_share_connections,
 ];
@@ -184,6 +186,82 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
         "the binding devportal-requester is not installed",
     )?;
     quiet.end().await
+}
+
+async fn doctor_knows_what_the_operators_own_account_may(_: Arc<Stage>) -> Result<()> {
+    const ACCOUNT: &str = "developer-portal-controller-manager";
+    let user = format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}");
+    let quiet = Quiet::start().await?;
+    let mut objects = operator_chart(Progress::OnlyLong).await?;
+    objects.retain(|it| it["kind"] != "CustomResourceDefinition");
+    apply_objects(&quiet.admin, &objects).await?;
+    let labels = json!({"app": "developer-portal-controller"});
+    // As the operator makes it.
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "developer-portal-controller", "namespace": NAMESPACE},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+            "spec": {"serviceAccountName": ACCOUNT, "containers": [{"name": "manager", "image": "none"}]}}}});
+    stage::apply(&quiet.admin, &deployment).await?;
+    let may_not = |findings: &[Value], level: &str| -> Vec<String> {
+        let its = findings.iter().filter(|it| it["level"] == level);
+        let words = its.filter_map(|it| it["message"].as_str()?.strip_prefix(&user));
+        let words = words.filter_map(|it| it.split_once(" ("));
+        words.map(|(right, _)| right.trim().to_owned()).collect()
+    };
+    let (findings, _) = doctor(&quiet.stack).await?;
+    ensure!(
+        may_not(&findings, "Fault") == ["may not control apikeyrequests"],
+        "{findings:#?}"
+    );
+    ensure!(
+        may_not(&findings, "Warning") == ["may not patch apikeys", "may not create events"],
+        "{findings:#?}"
+    );
+
+    // As docs/how-to/run-it-under-kuadrant-operator.md has it.
+    let group = "rbac.authorization.k8s.io";
+    for object in [
+        json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRole",
+            "metadata": {"name": "devportal-control"},
+            "rules": [{"apiGroups": ["devportal.kuadrant.io"], "resources": ["apikeyrequests"],
+                "verbs": ["control"]}]}),
+        json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding",
+            "metadata": {"name": "devportal-control"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "devportal-control"},
+            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]}),
+    ] {
+        stage::apply(&quiet.admin, &object).await?;
+    }
+    let (findings, _) = doctor(&quiet.stack).await?;
+    ensure!(may_not(&findings, "Fault").is_empty(), "{findings:#?}");
+
+    // Of the Secrets that the gateway reads.
+    let bindings: Api<ClusterRoleBinding> = Api::all(quiet.admin.clone());
+    let params = DeleteParams::default();
+    bindings
+        .delete("developer-portal-manager-rolebinding", &params)
+        .await?;
+    let (findings, _) = doctor(&quiet.stack).await?;
+    let wanted = format!("may not create secrets in {NAMESPACE}");
+    ensure!(
+        may_not(&findings, "Fault").contains(&wanted),
+        "{findings:#?}"
+    );
+    quiet.end().await
+}
+
+async fn doctor_that_may_look_at_little_does_not_say_that_all_is_well(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let output = Command::new(stage.stack.devportal()?)
+        .arg("doctor")
+        .env("KUBECONFIG", stage.stack.kubeconfig(Persona::Consumer))
+        .output()
+        .await?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.code() == Some(3), "{told}");
+    ensure!(told.contains("whether all is well is not known"), "{told}");
+    Ok(())
 }
 
 async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Stage>) -> Result<()> {

@@ -7,12 +7,16 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use devportal_api::key::Phase;
 use devportal_api::{APIKeyApproval, APIKeyRequest};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 
+use super::refused::policy;
 use super::stories;
-use crate::quiet::Quiet;
-use crate::stage::Stage;
+use crate::quiet::{Asked, Quiet};
+use crate::stage::{self, Stage};
 use crate::wait::until;
 
 stories![
@@ -22,6 +26,7 @@ stories![
     a_key_survives_the_controller_being_killed,
     a_start_reads_no_secret_but_those_that_changed,
     patching_the_phase_approves_and_rejects_where_that_is_switched_on,
+    each_key_that_is_issued_denied_revoked_and_expired_is_one_line_and_a_fault_is_told_once,
 ];
 
 /// done when: idle
@@ -173,5 +178,110 @@ async fn patching_the_phase_approves_and_rejects_where_that_is_switched_on(
     let key = quiet.key_is("mine", "Denied").await?;
     ensure!(quiet.enforcement_secrets().await? == 0);
     ensure!(key.status.unwrap_or_default().reviewed_by.as_deref() == Some("olivia"));
+    quiet.end().await
+}
+
+/// What an operator reads of a key who looks for it in the log
+async fn each_key_that_is_issued_denied_revoked_and_expired_is_one_line_and_a_fault_is_told_once(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    // All that a key rests on is seen meanwhile.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let lines = |name: &str| -> Result<Vec<String>> {
+        let log = std::fs::read_to_string(quiet.stack.log("controller"))?;
+        let named = format!("shop/{name} ");
+        // The key is the last word of a line, or another follows.
+        let is_of = |line: &&str| format!("{line} ").contains(&named);
+        Ok(log.lines().filter(is_of).map(str::to_owned).collect())
+    };
+    let tells = async |name: &str, wanted: &[&str]| {
+        let is_so = |lines: &[String]| {
+            let mut pairs = lines.iter().zip(wanted);
+            lines.len() == wanted.len() && pairs.all(|(line, words)| line.contains(words))
+        };
+        until(&format!("the log tells of {name}"), async || {
+            let lines = lines(name)?;
+            Ok(if is_so(&lines) { Ok(()) } else { Err(lines) })
+        })
+        .await
+    };
+    let end = Timestamp::now() + SignedDuration::from_secs(6);
+    let mut expiring = Quiet::key("expired");
+    expiring["spec"]["expiresAt"] = json!(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    stage::apply(&quiet.admin, &expiring).await?;
+    for name in ["issued", "denied", "revoked"] {
+        quiet.request_key(name).await?;
+    }
+    for name in ["issued", "denied", "revoked", "expired"] {
+        quiet.key_is(name, "Approved").await?;
+        tells(name, &["Approved=True"]).await?;
+    }
+    let now = devportal_api::condition::whole_second(Timestamp::now());
+    quiet
+        .decide("by-hand", "denied", false, &now.to_string())
+        .await?;
+    let params = DeleteParams::default();
+    quiet.keys().delete("revoked", &params).await?;
+    tells("denied", &["Approved=True", "Denied=True"]).await?;
+    tells("revoked", &["Approved=True", "a key is gone"]).await?;
+    tells("expired", &["Approved=True", "Expired=True"]).await?;
+
+    let spec = json!({
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
+            "resources": ["secrets"], "operations": ["CREATE"]}]},
+        "validations": [{"expression": "!object.metadata.name.startsWith('barred-')",
+            "message": "nothing for this one"}],
+    });
+    for object in policy("barred", &spec) {
+        stage::apply(&quiet.admin, &object).await?;
+    }
+    let secrets: Api<Secret> = Api::namespaced(quiet.admin.clone(), "shop");
+    let probe = Secret {
+        metadata: ObjectMeta {
+            name: Some("barred-or-not".into()),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    };
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    until("the policy is in force", async || {
+        let refused = secrets.create(&dry, &probe).await.err();
+        let words = refused.map(|it| it.to_string()).unwrap_or_default();
+        let is_so = words.contains("nothing for this one");
+        Ok(if is_so { Ok(()) } else { Err(words) })
+    })
+    .await?;
+    let mut barred = Quiet::key("barred");
+    // Whom nothing was denied.
+    barred["spec"]["requestedBy"] = json!({"userId": "bob", "email": "bob@example.com"});
+    stage::apply(&quiet.admin, &barred).await?;
+    until("it is tried several times", async || {
+        let refused = |it: &&Asked| it.verb == "create" && it.answer == 422;
+        let writes = quiet.writes()?;
+        let count = writes.iter().filter(refused).count();
+        Ok(if count >= 4 {
+            Ok(())
+        } else {
+            Err((writes, lines("barred")?))
+        })
+    })
+    .await?;
+    let refused = ["nothing for this one", "SecretRefused"];
+    tells("barred", &refused).await?;
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(quiet.admin.clone());
+    bindings.delete("barred", &params).await?;
+    tells("barred", &[refused[0], refused[1], "Approved=True"]).await?;
+    // What is told late is told as well.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tells("issued", &["Approved=True"]).await?;
+    tells("denied", &["Approved=True", "Denied=True"]).await?;
+    tells("revoked", &["Approved=True", "a key is gone"]).await?;
+    tells("expired", &["Approved=True", "Expired=True"]).await?;
+    tells("barred", &[refused[0], refused[1], "Approved=True"]).await?;
     quiet.end().await
 }

@@ -23,7 +23,7 @@ stories![
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
 /// An admission policy and its binding.
-fn policy(name: &str, spec: &Value) -> [Value; 2] {
+pub(super) fn policy(name: &str, spec: &Value) -> [Value; 2] {
     let version = format!("{ADMISSION}/v1");
     [
         json!({"apiVersion": version, "kind": "ValidatingAdmissionPolicy",
