@@ -140,6 +140,7 @@ The cluster is the one of KUBECONFIG or of the pod's ServiceAccount.
 
 Environment:
   RUST_LOG   what to log, for example info or devportal_server=debug
+  HOSTNAME   what the replica is called in Events
   OTEL_EXPORTER_OTLP_ENDPOINT
              the collector that is told traces, for example http://collector:4318;
              further OTEL_ variables as for every program

@@ -5,14 +5,14 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use devportal_traces::{TARGET, continue_trace};
 use futures::FutureExt;
 use tokio::time::timeout;
 use tracing::field::Empty;
-use tracing::{Instrument, debug_span, error, info, info_span};
+use tracing::{Instrument, Span, debug_span, error, info, info_span};
 
 use crate::App;
 use crate::metrics::Metrics;
@@ -48,24 +48,13 @@ pub(crate) async fn every_request(
         status: None,
         metrics: app.metrics.clone(),
     };
-    let told = debug_span!(
-        target: TARGET,
-        "request",
-        otel.name = format!("{} {}", log.method, log.route),
-        otel.kind = "server",
-        otel.status_code = Empty,
-        http.request.method = %log.method,
-        http.route = log.route,
-        http.response.status_code = Empty,
-        request.id = id,
-    );
-    continue_trace(&told, request.headers());
+    let told = told(&log, request.headers());
     let span = info_span!("request", id = %id);
     let answer = CURRENT.scope(id.clone(), answer(request, next));
     let answer = answer.instrument(span).instrument(told.clone());
     let mut response = answer.await;
     let status = response.status();
-    told.record("http.response.status_code", status.as_u16());
+    told.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         told.record("otel.status_code", "ERROR");
     }
@@ -80,6 +69,26 @@ pub(crate) async fn every_request(
     let no_store = HeaderValue::from_static("no-store");
     headers.insert(header::CACHE_CONTROL, no_store);
     response
+}
+
+/// What is told of it to a collector: nothing of the probes of a kubelet.
+fn told(log: &Log, headers: &HeaderMap) -> Span {
+    if ["/healthz", "/readyz"].contains(&log.route.as_str()) {
+        return Span::none();
+    }
+    let span = debug_span!(
+        target: TARGET,
+        "request",
+        otel.name = format!("{} {}", log.method, log.route),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = %log.method,
+        http.route = log.route,
+        http.response.status_code = Empty,
+        request.id = log.id,
+    );
+    continue_trace(&span, headers);
+    span
 }
 
 async fn answer(request: Request, next: Next) -> Response {

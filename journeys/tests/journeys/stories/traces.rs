@@ -69,7 +69,7 @@ async fn a_key_is_traced_from_the_decision_to_the_requests_that_carry_it_out(
     quiet.request("alice", Some("own")).await?;
     quiet.key_is("alice", "Enforced").await?;
     let stack = &quiet.stack;
-    let write = span(stack, &[("Name", "create APIKeyRequest")]).await?;
+    let write = span(stack, &[("Name", "apply APIKeyRequest")]).await?;
     let trace = ("Trace ID", write["Trace ID"].as_str());
     let reconcile = span(stack, &[trace, ("ID", &write["Parent ID"])]).await?;
     ensure!(reconcile["Name"] == "reconcile", "{reconcile:#?}");

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use devportal_api::name::annotation;
 use devportal_stack::{NAMESPACE, Persona, Program, Progress, obtain_program, repository};
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, EvictParams, ListParams};
 use kube::{Api, ResourceExt};
 use tokio::process::Command;
 
@@ -24,6 +24,7 @@ use crate::wait::until;
 stories![
     what_the_chart_installs_issues_keys_and_outlives_a_pod,
     an_update_loses_no_key_and_no_revocation,
+    an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation,
     what_is_uninstalled_opens_nothing_until_it_is_back,
 ];
 
@@ -100,6 +101,51 @@ async fn an_update_loses_no_key_and_no_revocation(_: Arc<Stage>) -> Result<()> {
     let deleted = deleted.count();
     ensure!(deleted <= withdrawn, "{deleted} went, of {withdrawn} keys");
     are_ready(&quiet).await?;
+    quiet.end().await
+}
+
+/// 33
+async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let _turn = turn().await?;
+    let quiet = installed().await?;
+    quiet.request_key("evicted").await?;
+    quiet.request_key("restarted").await?;
+    opens(&quiet, &["evicted", "kept", "restarted"]).await?;
+    let before = credentials(&quiet).await?;
+
+    let first = holder(&quiet).await?;
+    let pods: Api<Pod> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    let of_controller = ListParams::default().labels("app.kubernetes.io/component=controller");
+    let (leader, _) = first.split_once('_').context("it is named by its pod")?;
+    let mut others = pods.list(&of_controller).await?.items.into_iter();
+    let other = others.find(|it| it.name_any() != leader);
+    let other = other.context("there is another")?.name_any();
+    pods.evict(leader, &EvictParams::default()).await?;
+    match pods.evict(&other, &EvictParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 429 => {}
+        answer => anyhow::bail!("both may be evicted at once: {answer:?}"),
+    }
+    revoke(&quiet, "evicted").await?;
+    opens(&quiet, &["kept", "restarted"]).await?;
+    ensure!(holder(&quiet).await? != first, "{first} still leads");
+    are_ready(&quiet).await?;
+
+    for part in ["kubelet", "containerd"] {
+        quiet.stack.kill(part).await?;
+    }
+    // Pods go on without them.
+    revoke(&quiet, "restarted").await?;
+    opens(&quiet, &["kept"]).await?;
+    for part in ["containerd", "kubelet"] {
+        quiet.stack.restart(part).await?;
+    }
+    quiet.request_key("later").await?;
+    opens(&quiet, &["kept", "later"]).await?;
+    are_ready(&quiet).await?;
+    let after = credentials(&quiet).await?;
+    ensure!(after["kept"] == before["kept"], "a key was issued anew");
     quiet.end().await
 }
 
