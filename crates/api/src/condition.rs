@@ -894,7 +894,7 @@ impl Validity {
 /// How it reads on a decision that another counts in its place.
 pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
     let message = format!(
-        "APIKeyApproval {by} by {} counts: its reviewedAt, {}, is later. Decide anew with a later one",
+        "APIKeyApproval {by} by {} counts: its reviewedAt, {}, is not earlier. Decide anew with a later one",
         review.by, review.at
     );
     Fact::new(kind::OVERRULED, true, "NewerDecision", message)

@@ -118,6 +118,16 @@ pub fn auto_approval(request: &RequestId) -> ApprovalId {
     ApprovalId::new(&request.namespace, format!("{}{AUTO_SUFFIX}", request.name))
 }
 
+/// A request in whose name an approval of ours is named where the usual name is held by a
+/// denial about somebody else. `uid` is the request's own.
+pub fn beside(request: &RequestId, uid: &str) -> RequestId {
+    let longest = NAME_MAX - CLIENT_SUFFIX.len();
+    RequestId::new(
+        &request.namespace,
+        with_suffix(&request.name, &hash8(uid), longest),
+    )
+}
+
 /// The approval that stands for a patch of `status.phase`.
 pub fn phase_approval(request: &RequestId) -> ApprovalId {
     ApprovalId::new(

@@ -16,7 +16,7 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct, APIProduc
 use devportal_core::brake::Failure;
 use devportal_core::change::Source;
 use devportal_core::{Change, Group, Id, Write};
-use devportal_mirror::{Credential, Digest, Kind, Lens, Read, Stray, Told};
+use devportal_mirror::{Credential, Digest, FIELD_MANAGER, Kind, Lens, Read, Stray, Told};
 use devportal_traces::TARGET;
 use devportal_watch::{Guarded, told};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -333,7 +333,7 @@ impl Writer {
         let name = new.meta().name.clone().unwrap_or_default();
         let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
         let params = PostParams {
-            field_manager: Some("devportal".to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
         let made = api.create(&params, &new).await;

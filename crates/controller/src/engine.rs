@@ -405,7 +405,10 @@ impl Engine {
         }
         let is_done =
             !outcome.groups.is_empty() && outcome.groups.iter().all(|(_, it)| it.is_none());
-        self.log_standing(&id, before.as_deref(), is_done);
+        // Of what was broken off another replica may have written the rest, and tells of it.
+        if !outcome.groups.is_empty() {
+            self.log_standing(&id, before.as_deref(), is_done);
+        }
         let now = Timestamp::now();
         for (group, failure) in outcome.groups {
             if let Some(failure) = &failure {

@@ -3,7 +3,7 @@
 //! Each is read by name when a key first refers to it, and followed by a watch
 //! of *metadata* of its namespace: no other Secret's contents are ever asked
 //! for. One that is still the version that a credential was copied from is not
-//! read at all: a start asks for lists, and not for each key.
+//! read at all: a start asks for lists, and only for what was written since.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,7 +185,7 @@ impl Follow {
         loop {
             tokio::select! {
                 name = asked.recv() => match name {
-                    Some(name) => self.begin(&name, &listed, &mut unread).await,
+                    Some(name) => self.begin(&name, &mut listed, &mut unread).await,
                     None => return,
                 },
                 told = told.recv() => match told {
@@ -218,7 +218,13 @@ impl Follow {
 
     async fn hear(&mut self, told: Told<Named>, listed: &mut Listed, unread: &mut Unread) {
         match told {
-            Told::ListBegins(_) => listed.names.clear(),
+            Told::ListBegins(_) => {
+                listed.names.clear();
+                // Of one that ended meanwhile nothing more is told.
+                if let Some(others) = &mut self.others {
+                    others.clear();
+                }
+            }
             Told::Ended(id, ..) => {
                 self.versions.remove(&id.name);
                 if let Some(others) = &mut self.others {
@@ -248,12 +254,14 @@ impl Follow {
     }
 
     /// What is wanted from now on.
-    async fn begin(&mut self, name: &Shared, listed: &Listed, unread: &mut Unread) {
+    async fn begin(&mut self, name: &Shared, listed: &mut Listed, unread: &mut Unread) {
         let state = |it: &mut Wanted| (it.is_told, it.copied.is_some());
         let Some((false, is_copied)) = self.wanted(name, state) else {
             return;
         };
         self.versions.remove(name);
+        // It may have been told before it was forgotten and wanted again.
+        listed.names.remove(name);
         let mut others = self.others.iter_mut();
         if let Some(facts) = others.find_map(|it| it.remove(name)) {
             self.read_if_changed(name, &facts, unread).await;

@@ -553,6 +553,54 @@ fn a_denial_by_editing_the_automatic_approval_is_not_shed_with_the_key() {
     assert_eq!(it.says("alice"), APPROVED);
 }
 
+#[test]
+fn a_denial_that_has_the_name_of_an_automatic_approval_keeps_nobody_else_out() {
+    for other in ["requester", "product"] {
+        let mut it = withdrawn();
+        it.create(product_named("maps").automatic());
+        it.create(route("maps"));
+        it.create(auth("maps"));
+        it.create(plans("maps"));
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        let mut again = key("alice");
+        if other == "requester" {
+            again.spec.requested_by.user_id = "bob".into();
+        } else {
+            again = again.asking_for("maps");
+        }
+        it.create(again);
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), APPROVED, "{other}");
+        it.wrote();
+        it.pass(minutes(10));
+        assert_eq!(it.wrote(), Vec::<&str>::new(), "{other}");
+        make_anew(&mut it);
+        assert_eq!(it.says("alice"), DENIED, "{other}");
+    }
+}
+
+#[test]
+fn an_edited_denial_that_is_decided_against_later_is_not_told_to_be_overruled() {
+    let mut it = asked();
+    it.create(approval("first", "alice", true, at(10)));
+    it.settle();
+    it.edit::<APIKeyApproval>(OWNER, "first", |it| it.spec.approved = false);
+    it.settle();
+    assert_eq!(it.says("alice"), DENIED);
+    it.pass(minutes(1));
+    it.create(approval("again", "alice", true, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(told(&it, "first", "Overruled"), None);
+}
+
 /// As a tool does that applies what it knows of an object.
 #[test]
 fn an_approval_that_loses_its_owner_reference_goes_on_and_is_tied_again() {

@@ -34,7 +34,7 @@ pub use journal::Journal;
 pub use kind::{Credential, Kept, Kind, Named, Stray, Version};
 pub use order::Order;
 pub use read::{Flaw, Read};
-pub use secret::{Copied, Fingerprint, Fit, Lens, SecretFacts, ValueFacts};
+pub use secret::{Copied, FIELD_MANAGER, Fingerprint, Fit, Lens, SecretFacts, ValueFacts};
 pub use snapshot::Snapshot;
 pub use table::{Difference, Found, Table};
 pub use text::{Digest, Texts};

@@ -81,6 +81,7 @@ mod tests {
             annotations: [("plan", plan)].into_iter().collect(),
             owner_uid: None,
             deleting: false,
+            untouched: false,
             value: ValueFacts::NoEntry,
         }
     }

@@ -28,6 +28,8 @@ pub struct SecretFacts {
     pub owner_uid: Option<Box<str>>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Whether it is as this controller created it, as far as its managed fields tell.
+    pub untouched: bool,
     /// What the `api_key` entry holds.
     pub value: ValueFacts,
 }
@@ -80,8 +82,22 @@ impl SecretFacts {
             annotations: ours.collect(),
             owner_uid: owner.map(|owner| owner.uid.as_str().into()),
             deleting: meta.deletion_timestamp.is_some(),
+            untouched: is_as_created(meta),
             value: ValueFacts::Unread,
         }
+    }
+}
+
+/// Who writes Secrets of ours, as managed fields name it.
+pub const FIELD_MANAGER: &str = "devportal";
+
+/// Whether only its creation is noted of an object, and was ours.
+fn is_as_created(meta: &ObjectMeta) -> bool {
+    match meta.managed_fields.as_deref() {
+        Some([one]) => {
+            one.manager.as_deref() == Some(FIELD_MANAGER) && one.time == meta.creation_timestamp
+        }
+        _ => false,
     }
 }
 
@@ -97,14 +113,14 @@ pub struct Copied {
 }
 
 impl Copied {
-    /// By a credential, if it notes what it was copied from and is as it was made.
+    /// By a credential that notes what it was copied from, and that nobody wrote since.
     pub fn by(credential: &SecretFacts) -> Option<Self> {
         let from = credential.annotations.get(annotation::COPIED_FROM)?;
-        let is_altered = match &credential.value {
-            ValueFacts::Value { intact, .. } => *intact == Some(false),
-            ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => true,
+        let is_intact = match &credential.value {
+            ValueFacts::Value { intact, .. } => *intact != Some(false),
+            ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => false,
         };
-        (!is_altered).then(|| Self {
+        (is_intact && credential.untouched).then(|| Self {
             from: from.into(),
             value: credential.value.clone(),
             digest: credential
@@ -377,7 +393,9 @@ mod tests {
 
     fn secret(version: &str, annotations: &serde_json::Value) -> Secret {
         serde_json::from_value(json!({
-            "metadata": {"uid": "u", "resourceVersion": version, "annotations": annotations},
+            "metadata": {"uid": "u", "resourceVersion": version, "annotations": annotations,
+                "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [
+                    {"manager": FIELD_MANAGER, "time": "2026-01-01T00:00:00Z"}]},
             "data": {"api_key": "c2VjcmV0"},
         }))
         .unwrap()
@@ -405,6 +423,15 @@ mod tests {
         let wrong = json!({annotation::COPIED_FROM: "u/5", annotation::DIGEST: "00"});
         assert_eq!(Copied::by(&lens.facts(&secret("9", &wrong))), None);
         assert_eq!(Copied::by(&lens.facts(&secret("9", &json!({})))), None);
+        let noted = json!({annotation::COPIED_FROM: "u/5"});
+        let mut edited = secret("9", &noted);
+        assert!(Copied::by(&lens.facts(&edited)).is_some());
+        // Of a brought key no digest tells.
+        let fields = edited.metadata.managed_fields.as_mut().unwrap();
+        let mut another = fields[0].clone();
+        another.manager = Some("kubectl-edit".into());
+        fields.push(another);
+        assert_eq!(Copied::by(&lens.facts(&edited)), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn secret(uid: &str, version: u64) -> SecretFacts {
         annotations: Pairs::default(),
         owner_uid: None,
         deleting: false,
+        untouched: false,
         value: ValueFacts::NoEntry,
     }
 }

@@ -1,7 +1,7 @@
 //! What is told to an OpenTelemetry collector?
 //!
-//! The spans whose target is [`TARGET`], and below them the requests to the API server that
-//! they make, as kube's client tells of them. No event is a part of a span: one of kube's may
+//! The spans whose target is [`TARGET`], and what kube's client tells of the requests to the API
+//! server that are made within them. No event is a part of a span: one of kube's may
 //! quote an answer, and an answer may be a Secret.
 //!
 //! It is switched on, and set, by the variables that OpenTelemetry has for every program.
@@ -58,7 +58,7 @@ impl Traces {
             .with_http()
             .with_http_client(Deliverer::new()?)
             .build()
-            .context("OTEL_EXPORTER_OTLP_ENDPOINT is not understood")?;
+            .context("OpenTelemetry's variables are not understood")?;
         let mut resource =
             Resource::builder().with_attribute(KeyValue::new("service.version", version));
         if env::var_os("OTEL_SERVICE_NAME").is_none() {

@@ -63,6 +63,7 @@ where
         trouble: None,
         flawed: HashMap::new(),
         pause: Pause::default(),
+        is_silent: false,
     };
     // The one way out is that nobody listens any more.
     let _: Option<std::convert::Infallible> = watch.run().await;
@@ -196,6 +197,8 @@ struct Watch<K: Kind, T> {
     /// The objects that cannot be read, and what was logged of each.
     flawed: HashMap<K::Id, String>,
     pause: Pause,
+    /// Whether the last watch ended without a word.
+    is_silent: bool,
 }
 
 impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
@@ -255,15 +258,17 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
             self.recovered();
             self.tell(Told::Resumed(self.source.scope.clone())).await?;
         }
-        self.source.metrics.heard();
         pin_mut!(stream);
         let began = Instant::now();
         loop {
             let Ok(event) = timeout(SILENCE, stream.next()).await else {
                 // Either the connection is gone, or nothing of this kind ever changed since
-                // the API server started: then it marks no progress. Asking anew tells.
-                return Some(Some(version));
+                // the API server started: then it marks no progress. Asking anew tells, and
+                // a list what a watch that goes on saying nothing kept back.
+                let was_silent = std::mem::replace(&mut self.is_silent, true);
+                return Some((!was_silent).then_some(version));
             };
+            self.is_silent = false;
             let Some(event) = event else {
                 break;
             };

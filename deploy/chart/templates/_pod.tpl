@@ -88,17 +88,23 @@ spec:
   {{- end }}
 {{- end }}
 
-{{/* Whereto a process tells of traces, as variables. Takes root and POD_NAMESPACE of the pod. */}}
+{{/* Whereto a process tells of traces, as variables. Takes root and of, and the variable POD_NAMESPACE. */}}
 {{- define "devportal.traces" -}}
-{{- with .root.Values.traces.endpoint -}}
+{{- with (.root.Values.traces).endpoint -}}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
 - name: POD_NAME
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
+{{- $names := list }}
+{{- range $.of.extraEnv }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- if not (has "OTEL_RESOURCE_ATTRIBUTES" $names) }}
 - name: OTEL_RESOURCE_ATTRIBUTES
   value: k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME)
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -8,7 +8,7 @@ use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_core::{Change, Id};
 use devportal_mirror::secret::{copied_from, digest, value_of};
-use devportal_mirror::{Credential, Told};
+use devportal_mirror::{Credential, FIELD_MANAGER, Told};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -82,7 +82,11 @@ impl Writer {
             ..Secret::default()
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &new.id.namespace);
-        match api.create(&PostParams::default(), &secret).await {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match api.create(&params, &secret).await {
             Ok(made) => {
                 let is_source = new.owner.is_some();
                 Ok(vec![self.seen(new.id, &made, is_source)])

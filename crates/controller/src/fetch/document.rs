@@ -282,7 +282,8 @@ fn is_marker(line: &str, marker: &str) -> bool {
 fn entry(line: &str) -> Option<(&str, &str)> {
     let (name, rest) = match line.chars().next()? {
         quote @ ('"' | '\'') => line[1..].split_once(quote)?,
-        first if first.is_alphanumeric() || "_$./".contains(first) => {
+        // The last takes the entries of another map in.
+        first if first.is_alphanumeric() || "_$./".contains(first) || line.starts_with("<<:") => {
             let end = line.find([':', ' ', '\t'])?;
             line.split_at(end)
         }

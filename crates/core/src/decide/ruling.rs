@@ -4,7 +4,7 @@
 //! a tie. Nobody decides ahead of time ([`taken`]).
 
 use devportal_api::approval::DeniedRequester;
-use devportal_api::condition::{Review, Validity, whole_second};
+use devportal_api::condition::{Review, Validity, kind, whole_second};
 use devportal_api::id::{ApprovalId, ProductId, RequestId};
 use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
@@ -127,11 +127,20 @@ pub(super) fn overruler<'a>(
 ) -> Option<&'a APIKeyApproval> {
     let winner = find(request, world, now).ok().flatten()?;
     let created = |it: &APIKeyApproval| it.meta().creation_timestamp.as_ref().map(|at| at.0);
-    // When one was edited is not told.
-    let is_later = is_edited(approval) || created(approval) >= created(winner);
+    let is_later = is_edited_beside(approval) || created(approval) >= created(winner);
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
     (is_other && is_later && differs).then_some(winner)
+}
+
+/// Whether a decision was edited after the other was there: when it was edited is not told,
+/// but whether that was seen before.
+fn is_edited_beside(approval: &APIKeyApproval) -> bool {
+    let status = approval.status.as_ref();
+    let is_seen = status.is_some_and(|it| it.observed_generation == approval.meta().generation);
+    let mut conditions = status.into_iter().flat_map(|it| &it.conditions);
+    let is_told = conditions.any(|it| it.type_ == kind::OVERRULED && it.status == "True");
+    is_edited(approval) && (!is_seen || is_told)
 }
 
 /// Whether a denial is about this request, and not about another that has its name by now:
@@ -295,6 +304,14 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
         Found::Ended | Found::Absent => true,
     };
     request.meta().deletion_timestamp.is_none() && is_free
+}
+
+/// Whether an approval is a denial that stands and is about another request.
+pub(super) fn is_kept_for_another(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
+    let denies = world
+        .find_approval(id)
+        .and_then(APIKeyApproval::noted_denial);
+    denies.is_some_and(|it| !is_about(it, request))
 }
 
 /// When a decision of ours is taken, so that it counts before the last one,

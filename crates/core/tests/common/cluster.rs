@@ -79,6 +79,7 @@ impl Secret {
             annotations: self.annotations.iter().collect(),
             owner_uid: self.owner_uid.as_deref().map(Into::into),
             deleting: self.deleting,
+            untouched: false,
             value,
         }
     }

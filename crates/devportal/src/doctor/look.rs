@@ -254,13 +254,15 @@ async fn at_kuadrant(client: &Client) -> Finding {
                 .then("see the log of kuadrant-operator")
             }
         },
-        [first, ..] => {
+        several => {
             let text = format!(
                 "there are {} Kuadrant resources; the oldest counts",
-                items.len()
+                several.len()
             );
-            Finding::new("kuadrant", Level::Warning, text)
-                .then(format!("keep one, for example {}", id(first)))
+            let counts = find_oldest(several).map_or_else(String::new, id);
+            Finding::new("kuadrant", Level::Warning, text).then(format!(
+                "keep {counts}: credentials move to another namespace with it"
+            ))
         }
     }
 }
@@ -268,13 +270,19 @@ async fn at_kuadrant(client: &Client) -> Finding {
 /// The namespace of the Kuadrant resource that counts, where the Secrets of the gateway are.
 pub(super) async fn find_kuadrant_namespace(client: &Client) -> Option<String> {
     let list = get(client, "/apis/kuadrant.io/v1beta1/kuadrants").await;
-    let age = |it: &Value| {
+    let items = items(list.ok()?);
+    let namespace = find_oldest(&items)?["metadata"]["namespace"].as_str();
+    namespace.map(str::to_owned)
+}
+
+/// As the controller chooses: one that is being deleted does not count.
+fn find_oldest(kuadrants: &[Value]) -> Option<&Value> {
+    let age = |it: &&Value| {
         let created = it["metadata"]["creationTimestamp"].as_str();
         (created.unwrap_or_default().to_owned(), id(it))
     };
-    let oldest = items(list.ok()?).into_iter().min_by_key(age)?;
-    let namespace = oldest["metadata"]["namespace"].as_str();
-    namespace.map(str::to_owned)
+    let stays = |it: &&Value| it["metadata"]["deletionTimestamp"].is_null();
+    kuadrants.iter().filter(stays).min_by_key(age)
 }
 
 /// Whether the policies refuse what is written by whom they do not know.

@@ -107,9 +107,8 @@ pub(super) async fn check(client: &Client, around: &Surroundings<'_>) -> Vec<Fin
     }
     for account in accounts {
         let rules = table.get(account.process).into_iter().flatten();
-        match of_account(client, &account, rules, around).await {
-            Ok(findings) => all.extend(findings),
-            Err(error) => return vec![Finding::new(CHECK, Level::NotSeen, error)],
+        if let Err(error) = of_account(client, &account, rules, around, &mut all).await {
+            all.push(Finding::new(CHECK, Level::NotSeen, error));
         }
     }
     all
@@ -120,12 +119,13 @@ async fn of_account(
     account: &Account<'_>,
     rules: impl Iterator<Item = (&String, &Vec<Right>)>,
     around: &Surroundings<'_>,
-) -> Result<Vec<Finding>, String> {
+    all: &mut Vec<Finding>,
+) -> Result<(), String> {
     let user = format!(
         "system:serviceaccount:{}:{}",
         account.namespace, account.name
     );
-    let mut all = Vec::new();
+    let before = all.len();
     for (place, rights) in rules {
         let Some(namespace) = namespace_of(place, account.namespace, around.kuadrant) else {
             continue;
@@ -142,14 +142,14 @@ async fn of_account(
             }
         }
     }
-    if all.is_empty() {
+    if all.len() == before {
         all.push(Finding::new(
             CHECK,
             Level::Ok,
             format!("{user} has all it needs"),
         ));
     }
-    Ok(all)
+    Ok(())
 }
 
 /// The namespace in which a right is to hold, empty for every one; nothing where it is not

@@ -136,14 +136,17 @@ async fn a_version_that_is_forgotten_is_listed_anew_and_what_ended_meanwhile_is_
 
 /// As of a kind that never changed since the API server started: it marks no progress of it.
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_says_nothing_is_opened_anew_and_of_one_that_opens_nothing_is_told() {
+async fn a_watch_that_says_nothing_is_opened_anew_then_all_is_listed_and_no_answer_is_told() {
     let nothing = || (200, Value::Null);
     let (source, mut asked) = source(vec![list_of("10", &[]), nothing(), nothing()]);
     let (news, mut heard) = mpsc::channel(9);
     let watch = tokio::spawn(watch::<Kuadrant, Told<Kuadrant>>(source, news));
+    let mut uris = Vec::new();
     for _ in 0..4 {
-        asked.recv().await.expect("it goes on");
+        uris.push(asked.recv().await.expect("it goes on"));
     }
+    let watches = uris.iter().map(|it| it.contains("watch=true"));
+    assert_eq!(watches.collect::<Vec<_>>(), [false, true, true, false]);
     let mut told = Vec::new();
     while let Ok(it) = heard.try_recv() {
         told.push(it);

@@ -164,9 +164,17 @@ impl Case<'_> {
         self.world.standing_denial(&product, requester)
     }
 
-    /// The name of an approval of ours.
-    pub(super) fn approval_named(&self, name: fn(&RequestId) -> ApprovalId) -> Option<ApprovalId> {
-        self.request.map(|request| name(&RequestId::of(request)))
+    /// The name of an approval of ours. The usual one may be held by a denial that stands
+    /// about whoever had the key's name before.
+    pub(super) fn approval_named(&self, named: fn(&RequestId) -> ApprovalId) -> Option<ApprovalId> {
+        let request = self.request?;
+        let id = RequestId::of(request);
+        let usual = named(&id);
+        if !ruling::is_kept_for_another(&usual, request, self.world) {
+            return Some(usual);
+        }
+        let uid = request.meta().uid.as_deref()?;
+        Some(named(&name::beside(&id, uid)))
     }
 
     /// An approval of ours about the request as it is to be.
@@ -202,8 +210,8 @@ impl Case<'_> {
         let approval = (self.request)
             .filter(|_| self.is_undecided())
             .is_some_and(|request| {
-                let id = name::auto_approval(&RequestId::of(request));
-                !ruling::is_writable(&id, request, self.world)
+                let id = self.approval_named(name::auto_approval);
+                id.is_some_and(|id| !ruling::is_writable(&id, request, self.world))
             });
         let is_taken = self.request.is_none() && self.foreign_request().is_some();
         (is_taken || approval).then(|| after(self.now, LOOK_AGAIN))
