@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::crds::documents;
 
 const MANAGER: &str = "devportal-stack";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Applies CRDs, many at a time, and waits until each is served.
 pub async fn crds(client: &Client, crds: Vec<Value>) -> Result<()> {

@@ -82,7 +82,20 @@ pub fn read<K: DeserializeOwned>(
 ) -> Result<(Option<ObjectMeta>, Read<K>), serde_json::Error> {
     // Nobody reads who manages which field, and it is half of an object.
     if let Some(Value::Object(metadata)) = raw.get_mut("metadata") {
-        metadata.remove("managedFields");
+        // Who created it is all that is asked of them.
+        match metadata
+            .get_mut("managedFields")
+            .and_then(Value::as_array_mut)
+        {
+            Some(all) if all.len() == 1 => {
+                all.iter_mut()
+                    .filter_map(Value::as_object_mut)
+                    .for_each(|it| {
+                        it.remove("fieldsV1");
+                    });
+            }
+            _ => drop(metadata.remove("managedFields")),
+        }
     }
     let why = match K::deserialize(&raw) {
         Ok(object) => return Ok((None, Read::Whole(Box::new(object)))),
