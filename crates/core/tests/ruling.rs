@@ -442,20 +442,8 @@ fn a_denial_on_a_product_that_a_person_decides_about_goes_with_its_request() {
     it.settle();
     assert_eq!(it.says("alice"), DENIED);
     assert_eq!(told(&it, "no", "Stands"), None);
-    make_anew(&mut it);
+    it.make_anew(key("alice"));
     assert_eq!(it.says("alice"), PENDING);
-}
-
-fn make_anew(it: &mut Simulation) {
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
-    it.create(key("alice"));
-    it.settle();
-    it.cluster.collect();
-    it.settle();
-    oracle::check(it);
 }
 
 fn set_mode(it: &mut Simulation, mode: ApprovalMode) {
@@ -469,7 +457,7 @@ fn a_denial_that_stands_stands_while_a_person_decides_about_the_product_for_a_wh
     let mut it = denied();
     set_mode(&mut it, ApprovalMode::Manual);
     assert!(told(&it, "no", "Stands").is_some());
-    make_anew(&mut it);
+    it.make_anew(key("alice"));
     set_mode(&mut it, ApprovalMode::Automatic);
     assert_eq!(it.says("alice"), DENIED);
 }
@@ -544,7 +532,7 @@ fn an_automatic_approval_that_a_person_withdrew_stays_withdrawn() {
 #[test]
 fn a_denial_by_editing_the_automatic_approval_is_not_shed_with_the_key() {
     let mut it = withdrawn();
-    make_anew(&mut it);
+    it.make_anew(key("alice"));
     assert_eq!(it.says("alice"), DENIED);
     // The owner lifts it.
     it.delete::<APIKeyApproval>(OWNER, &auto());
@@ -561,26 +549,18 @@ fn a_denial_that_has_the_name_of_an_automatic_approval_keeps_nobody_else_out() {
         it.create(route("maps"));
         it.create(auth("maps"));
         it.create(plans("maps"));
-        it.delete::<APIKey>(CONSUMER, "alice");
-        it.settle();
-        it.cluster.collect();
-        it.settle();
         let mut again = key("alice");
         if other == "requester" {
             again.spec.requested_by.user_id = "bob".into();
         } else {
             again = again.asking_for("maps");
         }
-        it.create(again);
-        it.settle();
-        it.cluster.collect();
-        it.settle();
-        oracle::check(&it);
+        it.make_anew(again);
         assert_eq!(it.says("alice"), APPROVED, "{other}");
         it.wrote();
         it.pass(minutes(10));
         assert_eq!(it.wrote(), Vec::<&str>::new(), "{other}");
-        make_anew(&mut it);
+        it.make_anew(key("alice"));
         assert_eq!(it.says("alice"), DENIED, "{other}");
     }
 }

@@ -80,22 +80,11 @@ pub fn read<K: DeserializeOwned>(
     mut raw: Value,
     mend: impl FnOnce(&mut Value) -> Option<&'static str>,
 ) -> Result<(Option<ObjectMeta>, Read<K>), serde_json::Error> {
-    // Nobody reads who manages which field, and it is half of an object.
-    if let Some(Value::Object(metadata)) = raw.get_mut("metadata") {
-        // Who created it is all that is asked of them.
-        match metadata
-            .get_mut("managedFields")
-            .and_then(Value::as_array_mut)
-        {
-            Some(all) if all.len() == 1 => {
-                all.iter_mut()
-                    .filter_map(Value::as_object_mut)
-                    .for_each(|it| {
-                        it.remove("fieldsV1");
-                    });
-            }
-            _ => drop(metadata.remove("managedFields")),
-        }
+    // Who wrote an object when is read; which fields that were is not, and is half of it.
+    let writes = raw.pointer_mut("/metadata/managedFields");
+    let writes = writes.and_then(Value::as_array_mut).into_iter().flatten();
+    for write in writes.filter_map(Value::as_object_mut) {
+        write.remove("fieldsV1");
     }
     let why = match K::deserialize(&raw) {
         Ok(object) => return Ok((None, Read::Whole(Box::new(object)))),

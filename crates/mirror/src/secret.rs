@@ -107,7 +107,8 @@ fn is_as_created(meta: &ObjectMeta) -> bool {
 pub struct Copied {
     /// The UID and the version, as the annotation has them.
     from: Box<str>,
-    value: ValueFacts,
+    fingerprint: Fingerprint,
+    fit: Fit,
     /// The digest that goes with the value.
     digest: Option<Box<str>>,
 }
@@ -115,36 +116,34 @@ pub struct Copied {
 impl Copied {
     /// By a credential that notes what it was copied from, and that nobody wrote since.
     pub fn by(credential: &SecretFacts) -> Option<Self> {
-        let from = credential.annotations.get(annotation::COPIED_FROM)?;
-        let is_intact = match &credential.value {
-            ValueFacts::Value { intact, .. } => *intact != Some(false),
-            ValueFacts::Unread | ValueFacts::NoEntry | ValueFacts::Empty => false,
+        let ValueFacts::Value {
+            fingerprint,
+            intact,
+            fit,
+        } = credential.value
+        else {
+            return None;
         };
-        (is_intact && credential.untouched).then(|| Self {
+        let noted = &credential.annotations;
+        let from = noted.get(annotation::COPIED_FROM)?;
+        let is_as_made = credential.untouched && intact != Some(false);
+        is_as_made.then(|| Self {
             from: from.into(),
-            value: credential.value.clone(),
-            digest: credential
-                .annotations
-                .get(annotation::DIGEST)
-                .map(Into::into),
+            fingerprint,
+            fit,
+            digest: noted.get(annotation::DIGEST).map(Into::into),
         })
     }
 
     /// The facts of the Secret that it was copied from, of which only the metadata are
     /// known; nothing where that is another version by now.
     pub fn facts(&self, seen: &SecretFacts) -> Option<SecretFacts> {
-        let ValueFacts::Value {
-            fingerprint, fit, ..
-        } = self.value
-        else {
-            return None;
-        };
-        let is_same = *self.from == *copied_from(&seen.uid, &seen.version.0.to_string());
+        let is_same = *self.from == *copied_from(seen);
         let noted = seen.annotations.get(annotation::DIGEST);
         is_same.then(|| SecretFacts {
             value: ValueFacts::Value {
-                fingerprint,
-                fit,
+                fingerprint: self.fingerprint,
+                fit: self.fit,
                 intact: noted.map(|it| Some(it) == self.digest.as_deref()),
             },
             ..seen.clone()
@@ -153,8 +152,8 @@ impl Copied {
 }
 
 /// How a credential notes which version of a Secret it was copied from.
-pub fn copied_from(uid: &str, version: &str) -> String {
-    format!("{uid}/{version}")
+pub fn copied_from(source: &SecretFacts) -> String {
+    format!("{}/{}", source.uid, source.version.0)
 }
 
 /// What is known of a key's value without knowing it.

@@ -8,7 +8,7 @@ use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_core::{Change, Id};
 use devportal_mirror::secret::{copied_from, digest, value_of};
-use devportal_mirror::{Credential, FIELD_MANAGER, Told};
+use devportal_mirror::{Credential, FIELD_MANAGER, SecretFacts, Told};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -39,21 +39,17 @@ impl Writer {
             ValueSource::CopyOf(from, expected) => {
                 let api: Api<Secret> = Api::namespaced(self.client.clone(), &from.namespace);
                 let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
-                match secret.as_ref().and_then(value_of) {
-                    Some(value) if self.lens.fingerprint(value) == *expected => {
-                        let version = secret.as_ref().map(|it| &it.metadata);
-                        if is_source(key, from, &new)
-                            && let Some((uid, version)) = version.and_then(|it| {
-                                it.uid.as_deref().zip(it.resource_version.as_deref())
-                            })
-                        {
-                            let from = copied_from(uid, version);
+                let is_source = is_source(key, from, &new);
+                let found = secret.as_ref().and_then(|it| Some((it, value_of(it)?)));
+                match found {
+                    Some((secret, value)) if self.lens.fingerprint(value) == *expected => {
+                        if is_source {
+                            let from = copied_from(&SecretFacts::of_metadata(&secret.metadata));
                             annotations.insert(annotation::COPIED_FROM.to_owned(), from);
                         }
                         Zeroizing::new(value.to_vec())
                     }
                     _ => {
-                        let is_source = is_source(key, from, &new);
                         return match secret {
                             Some(it) => Ok(vec![self.seen(from.clone(), &it, is_source)]),
                             None if is_source => {

@@ -99,6 +99,20 @@ impl Simulation {
             .collect()
     }
 
+    /// Deletes a key, and makes one of its name once all of it is collected.
+    pub fn make_anew(&mut self, key: APIKey) {
+        let id = KeyId::of(&key);
+        self.delete::<APIKey>(&id.namespace, &id.name);
+        self.settle();
+        self.cluster.collect();
+        self.settle();
+        self.create(key);
+        self.settle();
+        self.cluster.collect();
+        self.settle();
+        super::oracle::check(self);
+    }
+
     /// The writes since the last call, in short.
     pub fn wrote(&mut self) -> Vec<&'static str> {
         std::mem::take(&mut self.writes).iter().map(short).collect()
