@@ -1,6 +1,6 @@
 //! How do images come to the node? From archives, for there is no registry.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::{
     obtain,
     pin::{Program, go_arch},
-    pods::{CONTAINERD, RUN},
+    pods::{CONTAINERD, RUN, SOCKET},
     progress::Progress,
     state::State,
 };
@@ -20,8 +20,6 @@ pub(crate) const PAUSE: &str = "localhost/pause:1";
 
 /// The name of our image, without its tag.
 pub const IMAGE: &str = "localhost/devportal";
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Loads an archive of images into the node of a stack. Those that it names by a tag
 /// alone get the name [`IMAGE`] before it.
@@ -53,18 +51,7 @@ pub(crate) async fn load(
         .find(|record| record.name == CONTAINERD)
         .context("no node runs: cargo xtask up --with node")?;
     // As seen by containerd, in its room.
-    let socket = format!(
-        "/proc/{}/root{RUN}/containerd.sock",
-        containerd.identity.pid
-    );
-    let begun = tokio::time::Instant::now();
-    while tokio::net::UnixStream::connect(&socket).await.is_err() {
-        ensure!(
-            begun.elapsed() < PATIENCE,
-            "containerd does not answer at {socket}"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let socket = format!("/proc/{}/root{RUN}/{SOCKET}", containerd.identity.pid);
     let output = Command::new(ctr)
         .args(["--address", &socket, "--namespace", "k8s.io"])
         .args(["images", "import"])

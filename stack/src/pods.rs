@@ -53,6 +53,8 @@ const PODS: &str = "10.0.2.0/24";
 
 /// containerd's folder, short enough for sockets in it.
 pub(crate) const RUN: &str = "/run/containerd";
+/// Where it listens, in that folder.
+pub(crate) const SOCKET: &str = "containerd.sock";
 const KUBELET_ROOT: &str = "/var/lib/kubelet";
 /// Folders whose names are fixed in the programs or too long elsewhere.
 const FOLDERS: [&str; 4] = [RUN, KUBELET_ROOT, "/var/lib/cni", "/var/log/containers"];
@@ -184,7 +186,7 @@ state = "{RUN}"
 disabled_plugins = ["io.containerd.nri.v1.nri"]
 
 [grpc]
-address = "{RUN}/containerd.sock"
+address = "{RUN}/{SOCKET}"
 
 [plugins."io.containerd.cri.v1.images".pinned_images]
 sandbox = "{pause}"
@@ -220,6 +222,8 @@ BinaryName = "{runc}"
             ("config", &path.display().to_string()),
             ("log-level", "warn"),
         ]),
+        // The kubelet ends where nothing answers there.
+        probe: Probe::ListensAt(Path::new(RUN).join(SOCKET)),
         ..Launch::default()
     };
     core.start_in(Arc::clone(room), launch, PATIENCE).await
@@ -263,7 +267,7 @@ async fn start_kubelet(core: &Core, room: &Arc<Room>) -> Result<()> {
         },
         // Only the API server gets as far as that.
         "authorization": {"mode": "AlwaysAllow"},
-        "containerRuntimeEndpoint": format!("unix://{RUN}/containerd.sock"),
+        "containerRuntimeEndpoint": format!("unix://{RUN}/{SOCKET}"),
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": cgroup::name(core.state_dir()),
         "enforceNodeAllocatable": [],

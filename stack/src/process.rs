@@ -3,7 +3,10 @@
 use std::{
     fs::{File, OpenOptions},
     net::{SocketAddr, TcpStream},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::{
+        net::UnixStream,
+        process::{CommandExt, ExitStatusExt},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -51,6 +54,8 @@ pub enum Probe {
     Started,
     /// As soon as it accepts connections there.
     Listens(SocketAddr),
+    /// As soon as it accepts connections at this socket, as it is seen in its room.
+    ListensAt(PathBuf),
     /// As soon as a GET of this path answers 200.
     Answers(SocketAddr, String),
 }
@@ -271,6 +276,7 @@ impl Probe {
         match self {
             Self::Started => true,
             Self::Listens(at) => connect(*at).is_ok(),
+            Self::ListensAt(path) => UnixStream::connect(path).is_ok(),
             Self::Answers(at, path) => answers(*at, path).unwrap_or(false),
         }
     }

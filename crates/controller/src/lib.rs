@@ -160,9 +160,12 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
 ///
 /// When there is none, or it does not answer.
 pub async fn connect() -> Result<(Client, Config)> {
-    let config = Config::infer().await.context(
+    let mut config = Config::infer().await.context(
         "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
     )?;
+    // Who asks decides when to ask again: an API server that is busy is seen at once, by the
+    // brakes, the metrics and the log.
+    config.default_retry = false;
     let address = config.cluster_url.clone();
     let client = Client::try_from(config.clone())?;
     let version = client.apiserver_version().await.map_err(|error| {

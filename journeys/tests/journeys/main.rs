@@ -7,6 +7,7 @@
 //! for example `-- gateway::`.
 
 mod audit;
+mod outcome;
 mod person;
 mod portal;
 mod quiet;
@@ -18,11 +19,13 @@ mod wait;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use devportal_stack::node_permitted;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::outcome::Outcomes;
 use crate::stage::Stage;
 use crate::stories::Story;
 
@@ -51,10 +54,13 @@ fn play(arguments: &Arguments) -> Result<ExitCode> {
     if let Err(reason) = node_permitted() {
         eprintln!("the stories on a node are left out: {reason:#}");
     }
-    let conclusion = libtest_mimic::run(arguments, trials(Some((&stage, runtime.handle()))));
+    let outcomes = Outcomes::default();
+    let on = (&stage, runtime.handle(), &outcomes);
+    let conclusion = libtest_mimic::run(arguments, trials(Some(on)));
     if conclusion.has_failed() {
-        eprintln!("{}", stage.last_words());
+        eprintln!("{}\n", stage.last_words());
     }
+    eprintln!("{outcomes}");
     if let Some(stage) = Arc::into_inner(stage) {
         runtime.block_on(stage.strike())?;
     }
@@ -70,8 +76,9 @@ fn play(arguments: &Arguments) -> Result<ExitCode> {
     Ok(conclusion.exit_code())
 }
 
-fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle)>) -> Vec<Trial> {
-    let on = on.map(|(stage, handle)| (Arc::clone(stage), handle.clone()));
+fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle, &Outcomes)>) -> Vec<Trial> {
+    let on =
+        on.map(|(stage, handle, outcomes)| (Arc::clone(stage), handle.clone(), outcomes.clone()));
     let trial = |story: Story| {
         let Story {
             name,
@@ -82,12 +89,14 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle)>) -> Vec<Trial> {
         let name = name.trim_start_matches("journeys::stories::");
         Trial::test(name, move || {
             audit::begin(name);
-            let Some((stage, handle)) = on else {
+            let Some((stage, handle, outcomes)) = on else {
                 return Ok(());
             };
-            handle
-                .block_on(run(stage))
-                .map_err(|error| Failed::from(format!("{error:#}")))
+            let begun = Instant::now();
+            let failure = handle.block_on(run(stage)).err();
+            let failure = failure.map(|error| format!("{error:#}"));
+            outcomes.add(name, begun.elapsed(), failure.clone());
+            failure.map_or(Ok(()), |why| Err(Failed::from(why)))
         })
         .with_ignored_flag(!is_possible)
     };

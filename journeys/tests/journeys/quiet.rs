@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::{APIKey, name};
 use devportal_stack::{Options, Part, Persona, Stack};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) uri: String,
     /// The HTTP status.
     pub(crate) answer: u64,
+    /// When it reached the API server, which notes it some time later.
+    pub(crate) at: Timestamp,
 }
 
 /// Who the controller is to the API server.
@@ -257,6 +260,9 @@ fn requests(stack: &Stack) -> Result<Vec<Asked>> {
             verb: text(&entry["verb"]),
             uri: text(&entry["requestURI"]),
             answer: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+            at: text(&entry["requestReceivedTimestamp"])
+                .parse()
+                .unwrap_or_default(),
         })
         .collect())
 }

@@ -71,7 +71,7 @@ impl Stage {
         let tails = ["controller", "portal"].map(|name| {
             let log = fs::read_to_string(self.stack.log(name)).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(60)..];
+            let tail = &lines[lines.len().saturating_sub(20)..];
             format!("the end of the {name}'s log:\n{}", tail.join("\n"))
         });
         tails.join("\n\n")

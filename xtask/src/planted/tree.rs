@@ -12,6 +12,8 @@ use toml::Value;
 
 /// The core and what it is built on.
 const CRATES: [&str; 3] = ["crates/api", "crates/mirror", "crates/core"];
+/// What tests hold against the code.
+const DOCS: &str = "docs";
 /// What else cargo reads.
 const FILES: [&str; 3] = ["Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"];
 
@@ -39,7 +41,7 @@ impl Tree {
             folder,
             _lock: lock,
         };
-        for folder in CRATES {
+        for folder in CRATES.into_iter().chain([DOCS]) {
             copy_folder(&root.join(folder), &tree.sources().join(folder))?;
         }
         for file in FILES {

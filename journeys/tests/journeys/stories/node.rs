@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use devportal_stack::{Progress, cargo, load_image, node_permitted, repository};
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
 use tokio::process::Command;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
@@ -76,12 +78,28 @@ async fn run(mut command: Command) -> Result<()> {
 /// Waits until all replicas of a Deployment, this many, answer their probes.
 async fn is_ready(admin: &Client, name: &str, replicas: i32) -> Result<()> {
     let all: Api<Deployment> = Api::namespaced(admin.clone(), devportal_stack::NAMESPACE);
+    let pods: Api<Pod> = Api::namespaced(admin.clone(), devportal_stack::NAMESPACE);
     until(&format!("{name} is ready"), async || {
         let found = all.get_opt(name).await?;
         let status = found.and_then(|it| it.status).unwrap_or_default();
         let are_there =
             status.ready_replicas == Some(replicas) && status.replicas == Some(replicas);
-        Ok(if are_there { Ok(()) } else { Err(status) })
+        if are_there {
+            return Ok(Ok(()));
+        }
+        let pods = pods.list(&ListParams::default()).await?.items;
+        Ok(Err(pods.iter().map(in_short).collect::<Vec<_>>()))
     })
     .await
+}
+
+/// How a pod is, as far as it has to do with being ready.
+fn in_short(pod: &Pod) -> String {
+    let status = pod.status.clone().unwrap_or_default();
+    let containers = status.container_statuses.unwrap_or_default();
+    let states: Vec<_> = containers
+        .iter()
+        .map(|it| (it.ready, &it.state, &it.last_state))
+        .collect();
+    format!("{} {:?} {states:?}", pod.name_any(), status.phase)
 }
