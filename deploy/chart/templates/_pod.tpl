@@ -32,6 +32,8 @@ The beginning of a container. Takes root.
 {{- define "devportal.container" -}}
 image: {{ include "devportal.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+# What `kubectl describe pod` says of a container that failed.
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   {{- include "devportal.containerSecurity" .root | nindent 2 }}
 {{- end }}
