@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use devportal_stack::{
-    Options, Part, Persona, Progress, Stack, apply_objects, build_release, seconds,
+    ForeignCrds, Options, Part, Persona, Progress, Stack, apply_objects, build_release, seconds,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, PostParams};
@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     let binary = progress.step("build devportal for release", build).await?;
     let dir = tempfile::tempdir()?;
     let mut options = Options::control_plane(dir.path()).with(&[Part::Portal]);
-    options.foreign_crds = true;
+    options.foreign_crds = ForeignCrds::Followed;
     options.devportal = Some(binary);
     options.progress = progress;
     let stack = Stack::start(options).await?;

@@ -21,6 +21,22 @@ use crate::{
     progress::Progress,
 };
 
+/// What our programs follow of others, and what that hangs on.
+const FOLLOWED: [&str; 6] = [
+    "gatewayclasses.gateway.networking.k8s.io",
+    "gateways.gateway.networking.k8s.io",
+    "httproutes.gateway.networking.k8s.io",
+    "authpolicies.kuadrant.io",
+    "kuadrants.kuadrant.io",
+    "planpolicies.extensions.kuadrant.io",
+];
+
+/// Whether a CRD is of what our programs follow.
+pub(crate) fn is_followed(crd: &Value) -> bool {
+    let name = crd["metadata"]["name"].as_str();
+    name.is_some_and(|it| FOLLOWED.contains(&it))
+}
+
 /// The CRDs of everything around us.
 pub async fn foreign(progress: Progress) -> Result<Vec<Value>> {
     let file = match std::env::var_os(obtain::BIN_VARIABLE) {

@@ -4,6 +4,17 @@ use std::path::PathBuf;
 
 use crate::{part::Part, progress::Progress};
 
+/// Which CRDs of others there are: each costs the API server a part of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignCrds {
+    /// None.
+    None,
+    /// What our programs follow: enough where nobody else is at work.
+    Followed,
+    /// All that Kuadrant needs.
+    All,
+}
+
 /// What to start, and where it keeps its files.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -11,9 +22,9 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// What to start; parts needed by others come by themselves.
     pub parts: Vec<Part>,
-    /// Whether to apply the CRDs of Kuadrant and the Gateway API. They are
-    /// applied in any case with [`Part::Kuadrant`].
-    pub foreign_crds: bool,
+    /// Which CRDs of Kuadrant and the Gateway API to apply. With [`Part::Kuadrant`]
+    /// they are all applied in any case.
+    pub foreign_crds: ForeignCrds,
     /// Whether to apply our admission policies.
     pub policies: bool,
     /// Our binary; built with cargo when not given.
@@ -33,7 +44,7 @@ impl Options {
                 .into_iter()
                 .filter(|part| part.is_usual())
                 .collect(),
-            foreign_crds: true,
+            foreign_crds: ForeignCrds::All,
             policies: true,
             devportal: None,
             controller_arguments: Vec::new(),
@@ -45,7 +56,7 @@ impl Options {
     pub fn control_plane(state_dir: impl Into<PathBuf>) -> Self {
         Self {
             parts: vec![Part::ControlPlane],
-            foreign_crds: false,
+            foreign_crds: ForeignCrds::None,
             ..Self::everything(state_dir)
         }
     }

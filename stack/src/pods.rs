@@ -202,7 +202,6 @@ conf_dir = "{networks}"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
-runtime_path = "{shim}"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 BinaryName = "{runc}"
@@ -210,9 +209,10 @@ BinaryName = "{runc}"
         folder = folder.display(),
         pause = images::PAUSE,
         networks = networks.display(),
-        shim = core.program(Program::ContainerdShim).await?.display(),
         runc = runc()?.display(),
     );
+    // By its path it would find the shim for new pods only, and after a restart no pod again.
+    let shim = core.program(Program::ContainerdShim).await?;
     let path = folder.join("config.toml");
     fs::write(&path, config)?;
     let launch = Launch {
@@ -222,11 +222,20 @@ BinaryName = "{runc}"
             ("config", &path.display().to_string()),
             ("log-level", "warn"),
         ]),
+        env: vec![("PATH".into(), path_with(&shim)?)],
         // The kubelet ends where nothing answers there.
         probe: Probe::ListensAt(Path::new(RUN).join(SOCKET)),
         ..Launch::default()
     };
     core.start_in(Arc::clone(room), launch, PATIENCE).await
+}
+
+/// Where programs are looked for, with the folder of this one first.
+fn path_with(program: &Path) -> Result<String> {
+    let first = program.parent().map(Path::to_path_buf);
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::env::join_paths(first.into_iter().chain(std::env::split_paths(&others)))?;
+    Ok(all.to_string_lossy().into_owned())
 }
 
 /// Pods reach each other and the node, and nobody else.

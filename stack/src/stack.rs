@@ -10,7 +10,7 @@ use crate::{
     backstage, collector, control_plane,
     core::Core,
     gateway, kuadrant, obtain,
-    options::Options,
+    options::{ForeignCrds, Options},
     ours,
     part::Part,
     persona::Persona,
@@ -303,8 +303,16 @@ async fn bring_up(core: &Core) -> Result<()> {
             )
             .await?;
     }
-    if options.foreign_crds || options.has(Part::Kuadrant) {
-        let crds = crate::crds::foreign(progress).await?;
+    let foreign = if options.has(Part::Kuadrant) {
+        ForeignCrds::All
+    } else {
+        options.foreign_crds
+    };
+    if foreign != ForeignCrds::None {
+        let mut crds = crate::crds::foreign(progress).await?;
+        if foreign == ForeignCrds::Followed {
+            crds.retain(crate::crds::is_followed);
+        }
         progress
             .step(
                 "CRDs of Kuadrant and the Gateway API",

@@ -14,8 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use devportal_stack::{
-    Options, Part, Phase, Program, Progress, Stack, State, end_leftovers, node_permitted,
-    obtain_program, seconds,
+    ForeignCrds, Options, Part, Phase, Program, Progress, Stack, State, end_leftovers,
+    node_permitted, obtain_program, seconds,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -110,10 +110,10 @@ async fn supervise(dir: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let progress = Progress::detect();
     let mut options = Options::everything(dir);
     options.parts = arguments.parts();
-    options.foreign_crds = options
-        .parts
-        .iter()
-        .any(|part| *part > Part::ControllerManager);
+    let is_bare = |part: &Part| *part <= Part::ControllerManager;
+    if options.parts.iter().all(is_bare) {
+        options.foreign_crds = ForeignCrds::None;
+    }
     options.progress = progress;
     let mut asked = Asked::listen()?;
     let started = tokio::select! {

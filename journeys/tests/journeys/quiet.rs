@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::{APIKey, name};
-use devportal_stack::{Options, Part, Persona, Stack};
+use devportal_stack::{ForeignCrds, Options, Part, Persona, Stack};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -62,7 +62,7 @@ impl Quiet {
     pub(crate) async fn start_parts(parts: &[Part], arguments: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut options = Options::control_plane(dir.path()).with(parts);
-        options.foreign_crds = true;
+        options.foreign_crds = ForeignCrds::Followed;
         options.controller_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
         let stack = Stack::start(options).await?;
         let admin = stack.client(Persona::ClusterAdmin).await?;

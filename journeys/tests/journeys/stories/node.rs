@@ -97,9 +97,9 @@ async fn is_ready(admin: &Client, name: &str, replicas: i32) -> Result<()> {
 fn in_short(pod: &Pod) -> String {
     let status = pod.status.clone().unwrap_or_default();
     let containers = status.container_statuses.unwrap_or_default();
-    let states: Vec<_> = containers
+    let how = containers
         .iter()
-        .map(|it| (it.ready, &it.state, &it.last_state))
-        .collect();
-    format!("{} {:?} {states:?}", pod.name_any(), status.phase)
+        .map(|it| (it.ready, &it.state, &it.last_state));
+    let how: Vec<_> = how.collect();
+    format!("{} {:?} {how:?}", pod.name_any(), status.phase)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use devportal_stack::{Options, Part, Persona, Stack};
+use devportal_stack::{ForeignCrds, Options, Part, Persona, Stack};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -40,7 +40,7 @@ impl Alone {
     async fn start(stage: &Stage) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut options = Options::control_plane(dir.path()).with(&[Part::Portal]);
-        options.foreign_crds = true;
+        options.foreign_crds = ForeignCrds::Followed;
         let stack = Stack::start(options).await?;
         let admin = stack.client(Persona::ClusterAdmin).await?;
         let namespace =
