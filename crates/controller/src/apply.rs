@@ -308,12 +308,8 @@ impl Writer {
             Write::RequestStatus(id, status) => {
                 self.tell::<APIKeyRequest>(&id, seen, &*status).await
             }
-            // It is written beside the owner reference, which makes another version; what it
-            // covers says of which approval.
             Write::ApprovalStatus(id, status) => {
-                let patch = part_patch("status", seen, &*status)?;
-                self.patch::<APIKeyApproval>(Part::Status, &id, seen, patch)
-                    .await
+                self.tell::<APIKeyApproval>(&id, seen, &*status).await
             }
         }
     }

@@ -404,3 +404,6 @@ impl Unread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

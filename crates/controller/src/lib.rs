@@ -40,12 +40,12 @@ mod vital;
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 pub use devportal_core::Settings;
 pub use devportal_core::decide::{Explanation, Held};
 use devportal_metrics::Registry;
 use devportal_mirror::Lens;
-use devportal_watch::brief;
+use devportal_watch::{authority_replaced, find_cluster, greet};
 use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
@@ -127,7 +127,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
             ),
             follower: Follower::new(
                 client.clone(),
-                Lines::new(kubernetes, client),
+                Lines::new(kubernetes.clone(), client),
                 lens,
                 news,
                 vital.clone(),
@@ -148,6 +148,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
         Some(task) = fallen.recv() => {
             anyhow::bail!("the task of {task} panicked; this is a defect")
         }
+        () = authority_replaced(&kubernetes) => {}
         () = stop => info!("stopping"),
     }
     leadership.resign().await;
@@ -160,20 +161,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
 ///
 /// When there is none, or it does not answer.
 pub async fn connect() -> Result<(Client, Config)> {
-    let mut config = Config::infer().await.context(
-        "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
-    )?;
-    // Who asks decides when to ask again: an API server that is busy is seen at once, by the
-    // brakes, the metrics and the log.
-    config.default_retry = false;
-    let address = config.cluster_url.clone();
+    let config = find_cluster().await?;
     let client = Client::try_from(config.clone())?;
-    let version = client.apiserver_version().await.map_err(|error| {
-        anyhow::anyhow!(
-            "cannot talk to the API server at {address}: {}; is it running, and is the kubeconfig right?",
-            brief(&error)
-        )
-    })?;
-    info!(server = %address, version = %version.git_version, "connected");
+    greet(&client, &config).await?;
     Ok((client, config))
 }

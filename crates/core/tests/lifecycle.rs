@@ -1,9 +1,9 @@
 //! Which one state a key is in, and what it says.
 
-use devportal_api::foreign::{AuthPolicy, Kuadrant, PlanPolicy, PolicyStatus};
+use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy, PolicyStatus};
 use devportal_api::key::Phase;
 use devportal_api::product::{ApprovalMode, PublishStatus};
-use devportal_api::scheme::{Limits, Plan};
+use devportal_api::scheme::{Credentials, Limits, Named, Plan};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
 use devportal_core::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -179,6 +179,46 @@ fn a_value_that_no_client_can_send_opens_nothing_and_says_why() {
     it.bring("own", Some("better"));
     it.settle();
     assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+}
+
+#[test]
+fn a_value_with_a_semicolon_is_no_key_where_keys_go_in_a_cookie() {
+    let mut it = working();
+    it.bring("own", Some("one;two"));
+    it.settle();
+    assert_eq!(it.accepted("alice"), ["one;two"]);
+    let place = |it: &mut Simulation, place: Credentials| {
+        it.edit::<AuthPolicy>(OWNER, "games", |it| {
+            let mut rule = api_key(&[("api", "games")]);
+            rule.credentials = Some(place);
+            it.spec.rules = Some(rules([("keys", rule)]));
+        });
+        it.settle();
+        oracle::check(it);
+    };
+    let of = |name: &str| Some(Named { name: name.into() });
+    place(
+        &mut it,
+        Credentials {
+            query_string: of("key"),
+            ..Credentials::default()
+        },
+    );
+    assert_eq!(it.accepted("alice"), ["one;two"], "it is encoded there");
+    place(
+        &mut it,
+        Credentials {
+            cookie: of("key"),
+            ..Credentials::default()
+        },
+    );
+    let (reason, message) = failed(&mut it);
+    assert_eq!(reason, "Failed/SecretAPIKeyUnsendable");
+    assert!(message.contains("semicolon"), "{message}");
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    it.bring("own", Some("better"));
+    it.settle();
+    assert_eq!(it.accepted("alice"), ["better"]);
 }
 
 #[test]
@@ -388,6 +428,73 @@ fn losing_the_auth_policy_does_not_lose_the_approval() {
     it.settle();
     assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
     assert_eq!(it.accepted("alice"), ["secret"]);
+}
+
+#[test]
+fn what_keys_rest_on_is_replaced_and_no_key_changes() {
+    type Step = fn(&mut Simulation);
+    let replaced: [(&str, Step, Step); 4] = [
+        (
+            "route",
+            |it| it.delete::<HTTPRoute>(OWNER, "games"),
+            |it| it.create(route("games")),
+        ),
+        (
+            "plans",
+            |it| it.delete::<PlanPolicy>(OWNER, "games"),
+            |it| it.create(plans("games")),
+        ),
+        (
+            "policy",
+            |it| it.delete::<AuthPolicy>(OWNER, "games"),
+            |it| it.create(auth("games")),
+        ),
+        (
+            "product",
+            |it| it.delete::<APIProduct>(OWNER, "games"),
+            |it| it.create(product()),
+        ),
+    ];
+    let mut it = working();
+    it.create(key("bob"));
+    it.create(approval("bob", "bob", true, at(0)));
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    let values = |it: &Simulation| {
+        let of = |name| it.accepted(name).into_iter().map(str::to_owned);
+        of("alice").chain(of("bob")).collect::<Vec<_>>()
+    };
+    let (before, approvals) = (values(&it), it.cluster.approvals.len());
+    assert_eq!(before.len(), 2);
+    let mut replace = |what: &str, steps: &[Step]| {
+        it.writes.clear();
+        for step in steps {
+            step(&mut it);
+        }
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(values(&it), before, "{what}");
+        assert_eq!(it.cluster.approvals.len(), approvals, "{what}");
+        let mut wrote = it.wrote();
+        wrote.retain(|it| it.contains("Secret") || it.contains("credential"));
+        assert_eq!(wrote, [""; 0], "{what}");
+    };
+    for (what, delete, create) in replaced {
+        replace(what, &[delete, create]);
+        if what != "product" {
+            // Also where it is gone for a while.
+            replace(what, &[delete, |it| it.settle(), create]);
+        }
+    }
+    for _ in 0..5 {
+        let all = replaced.iter();
+        let deletions = all.clone().map(|it| it.1);
+        let steps: Vec<Step> = deletions.chain(all.map(|it| it.2)).collect();
+        replace("all", &steps);
+    }
 }
 
 #[test]

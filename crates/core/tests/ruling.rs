@@ -333,6 +333,16 @@ fn a_denial_on_an_automatic_product_is_not_shed_with_the_key() {
         "!AutomaticApproval/RequesterDenied",
     ];
     assert_eq!(it.says("other"), waits);
+    // Nor from another namespace.
+    let mut far = key("alice");
+    far.metadata.namespace = Some("elsewhere".into());
+    it.create(far);
+    it.settle();
+    let far = &it.cluster.keys[&("elsewhere".into(), "alice".into())];
+    let conditions = &far.status.as_ref().unwrap().conditions;
+    let mut reasons = conditions.iter().map(|it| it.reason.as_str());
+    assert!(reasons.any(|it| it == "RequesterDenied"), "{conditions:?}");
+    it.delete::<APIKey>("elsewhere", "alice");
     // It is nobody else's.
     it.create(key("bob"));
     it.settle();

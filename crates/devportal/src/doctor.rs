@@ -9,12 +9,12 @@ mod rights;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::ValueEnum;
 use devportal_controller::connect;
 use serde::Serialize;
 
 use self::look::Place;
 use self::rights::{Operators, Surroundings};
+use crate::output::Format;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -34,15 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long, env = "POD_NAMESPACE", default_value = "kuadrant-system")]
     namespace: String,
     /// How it is printed.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
 }
 
 /// How bad it is.
@@ -106,11 +99,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         has_policies: look::has_policies(&client).await,
     };
     findings.extend(rights::check(&client, &around).await);
-    match arguments.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
-        Output::Yaml => print!("{}", serde_yaml_ng::to_string(&findings)?),
-        Output::Table => print(&findings),
-    }
+    let table = |it: &Vec<Finding>| table(it);
+    arguments.output.print(&findings, table)?;
     Ok(ExitCode::from(code(&findings)))
 }
 
@@ -132,7 +122,8 @@ fn is_unknown(findings: &[Finding]) -> bool {
     unseen.count() * 2 > findings.len()
 }
 
-fn print(findings: &[Finding]) {
+fn table(findings: &[Finding]) -> String {
+    let mut lines = Vec::new();
     for finding in findings {
         let word = match finding.level {
             Level::Ok => "ok",
@@ -140,21 +131,23 @@ fn print(findings: &[Finding]) {
             Level::Warning => "warning",
             Level::Fault => "FAULT",
         };
-        println!("{word:<9} {:<12} {}", finding.check, finding.message);
+        let (check, message) = (finding.check, &finding.message);
+        lines.push(format!("{word:<9} {check:<12} {message}"));
         if let Some(next) = &finding.next {
-            println!("{:<22} → {next}", "");
+            lines.push(format!("{:<22} → {next}", ""));
         }
     }
     let count = |level| findings.iter().filter(|it| it.level == level).count();
-    println!(
+    lines.push(format!(
         "\n{} faults, {} warnings, {} not seen",
         count(Level::Fault),
         count(Level::Warning),
         count(Level::NotSeen)
-    );
+    ));
     if is_unknown(findings) {
-        println!("Most could not be looked at: whether all is well is not known");
+        lines.push("Most could not be looked at: whether all is well is not known".to_owned());
     }
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

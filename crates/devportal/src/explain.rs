@@ -3,26 +3,14 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use clap::ValueEnum;
 use devportal_api::id::KeyId;
 use devportal_controller::{Explanation, Held, Settings};
 
-/// How it is printed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Output {
-    Table,
-    Json,
-    Yaml,
-}
+use crate::output::Format;
 
-pub(crate) async fn run(key: &KeyId, settings: Settings, output: Output) -> Result<()> {
+pub(crate) async fn run(key: &KeyId, settings: Settings, format: Format) -> Result<()> {
     let explanation = devportal_controller::explain(key, settings).await?;
-    match output {
-        Output::Table => print!("{}", table(&explanation)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
-        Output::Yaml => print!("{}", serde_yaml_ng::to_string(&explanation)?),
-    }
-    Ok(())
+    format.print(&explanation, table)
 }
 
 fn table(it: &Explanation) -> String {

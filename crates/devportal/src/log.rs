@@ -56,6 +56,8 @@ fn begin(format: LogFormat, traces: Option<&Traces>) -> Result<()> {
     let filter = filter.and(filter_fn(|it| !it.target().starts_with("kube_client")));
     let log = layer()
         .with_writer(stderr)
+        // Where nothing can be written, as on a full disk, that would panic: the work goes on.
+        .log_internal_errors(false)
         .with_ansi(stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(traces.map(Traces::layer));
     match format {

@@ -1,8 +1,12 @@
 //! The one binary of the developer portal.
 
+// They panic where nothing can be written: `output` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod doctor;
 mod explain;
 mod log;
+mod output;
 mod uninstall;
 
 use std::net::SocketAddr;
@@ -14,8 +18,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use devportal_api::id::KeyId;
 use devportal_server::Pattern;
 
-use crate::explain::Output;
 use crate::log::{LogFormat, telling};
+use crate::output::{Format, complain, print};
 
 /// The C library's takes a sixth more time here, and musl's far more.
 #[global_allocator]
@@ -201,8 +205,8 @@ struct ExplainArguments {
     #[command(flatten)]
     decisions: DecisionArguments,
     /// How it is printed.
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
 }
 
 fn key_id(text: &str) -> Result<KeyId, String> {
@@ -229,7 +233,7 @@ fn main() -> ExitCode {
     match run(arguments()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", explain(&error));
+            complain(&explain(&error));
             ExitCode::FAILURE
         }
     }
@@ -279,16 +283,14 @@ async fn execute(arguments: Arguments) -> Result<ExitCode> {
         Command::Crds => print_definitions(),
         Command::Openapi => {
             let document = devportal_server::openapi();
-            println!("{}", serde_json::to_string_pretty(&document)?);
-            Ok(())
+            print(&(serde_json::to_string_pretty(&document)? + "\n"))
         }
         Command::Metrics { process } => {
             let text = match process {
                 Process::Controller => devportal_controller::metrics_example(registry()),
                 Process::Server => devportal_server::metrics_example(registry()),
             };
-            print!("{}", text?);
-            Ok(())
+            print(&text?)
         }
         Command::Explain(arguments) => {
             let settings = arguments.decisions.into();
@@ -331,10 +333,11 @@ fn registry() -> devportal_metrics::Registry {
 }
 
 fn print_definitions() -> Result<()> {
-    for definition in devportal_api::crd::definitions() {
-        print!("---\n{}", serde_yaml_ng::to_string(&definition)?);
-    }
-    Ok(())
+    let all = devportal_api::crd::definitions();
+    let texts = all
+        .iter()
+        .map(|it| Ok(format!("---\n{}", serde_yaml_ng::to_string(it)?)));
+    print(&texts.collect::<Result<String>>()?)
 }
 
 /// Done at the first SIGINT or SIGTERM.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use devportal_controller::uninstall::{Options, uninstall};
 
+use crate::output::print;
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The chart runs it before `helm uninstall`. APIKeys, requests, decisions and the
@@ -57,20 +59,22 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     let count = gone.secrets.len();
     if arguments.dry_run {
         for id in &gone.secrets {
-            println!("Secret {id}");
+            print(&format!("Secret {id}\n"))?;
         }
-        println!("{count} Secrets would be deleted in {namespace}");
-        return Ok(());
+        return print(&format!(
+            "{count} Secrets would be deleted in {namespace}\n"
+        ));
     }
     if gone.stopped {
-        println!("the controller is stopped");
+        print("the controller is stopped\n")?;
     }
     if gone.held.is_empty() {
-        println!("{count} Secrets are deleted in {namespace}: no key opens an API any more");
-        return Ok(());
+        return print(&format!(
+            "{count} Secrets are deleted in {namespace}: no key opens an API any more\n"
+        ));
     }
     for id in &gone.held {
-        println!("Secret {id} is held by a finalizer");
+        print(&format!("Secret {id} is held by a finalizer\n"))?;
     }
     bail!(
         "{} of {count} Secrets are held by finalizers and open APIs until those are removed",

@@ -109,6 +109,7 @@ pub struct Copied {
     from: Box<str>,
     fingerprint: Fingerprint,
     fit: Fit,
+    fits_cookie: bool,
     /// The digest that goes with the value.
     digest: Option<Box<str>>,
 }
@@ -120,6 +121,7 @@ impl Copied {
             fingerprint,
             intact,
             fit,
+            fits_cookie,
         } = credential.value
         else {
             return None;
@@ -131,6 +133,7 @@ impl Copied {
             from: from.into(),
             fingerprint,
             fit,
+            fits_cookie,
             digest: noted.get(annotation::DIGEST).map(Into::into),
         })
     }
@@ -144,6 +147,7 @@ impl Copied {
             value: ValueFacts::Value {
                 fingerprint: self.fingerprint,
                 fit: self.fit,
+                fits_cookie: self.fits_cookie,
                 intact: noted.map(|it| Some(it) == self.digest.as_deref()),
             },
             ..seen.clone()
@@ -175,6 +179,8 @@ pub enum ValueFacts {
         intact: Option<bool>,
         /// Whether it is any good as a key.
         fit: Fit,
+        /// Whether a cookie carries it, too: a semicolon would end it there.
+        fits_cookie: bool,
     },
 }
 
@@ -226,20 +232,21 @@ impl Fit {
 fn is_placeholder(value: &[u8]) -> bool {
     const WORDS: [&str; 7] = [
         "changeme",
-        "change-me",
-        "change_me",
         "placeholder",
-        "your-api-key",
-        "your_api_key",
-        "replace-me",
+        "yourapikey",
+        "yourkey",
+        "yoursecret",
+        "yourtoken",
+        "replaceme",
     ];
     let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let letters = text.replace(['-', '_', ' '], "");
     let is_bracketed = text.starts_with(['<', '{', '$']) && text.ends_with(['>', '}']);
     let differ = text
         .bytes()
         .collect::<std::collections::BTreeSet<_>>()
         .len();
-    is_bracketed || differ < 4 || WORDS.iter().any(|it| text.contains(it))
+    is_bracketed || differ < 4 || WORDS.iter().any(|it| letters.contains(it))
 }
 
 /// The first half of a salted SHA-256 of a key's value: two values have the same by
@@ -282,6 +289,7 @@ impl Lens {
             Some(value) if value.trim_ascii().is_empty() => ValueFacts::Empty,
             Some(value) => ValueFacts::Value {
                 fit: Fit::of(value),
+                fits_cookie: !value.contains(&b';'),
                 fingerprint: self.fingerprint(value),
                 intact: noted
                     .and_then(|it| it.get(annotation::DIGEST))
@@ -449,6 +457,8 @@ mod tests {
             ("<api-key>", Fit::Placeholder),
             ("${API_KEY_OF_THE_SHOP}", Fit::Placeholder),
             ("REPLACE-ME-WITH-A-KEY", Fit::Placeholder),
+            ("YOUR_KEY_HERE_PLEASE_4711", Fit::Placeholder),
+            ("insert your API key here", Fit::Placeholder),
             ("aaaaaaaaaaaaaaaaaaaaaaaa", Fit::Placeholder),
             ("x", Fit::Placeholder),
             ("IAMALICE", Fit::Short),

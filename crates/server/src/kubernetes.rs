@@ -40,9 +40,7 @@ impl Kubernetes {
     /// # Errors
     ///
     /// When the configuration is of no use.
-    pub(crate) fn new(mut config: Config, lens: Lens) -> anyhow::Result<Self> {
-        // A write that is sent again by itself may be carried out twice.
-        config.default_retry = false;
+    pub(crate) fn new(config: Config, lens: Lens) -> anyhow::Result<Self> {
         let mut bare = config.clone();
         // A client certificate would speak before any header.
         bare.auth_info = AuthInfo::default();

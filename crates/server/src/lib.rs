@@ -49,8 +49,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use devportal_metrics::Registry;
 use devportal_mirror::Lens;
-use devportal_watch::brief;
-use kube::Config;
+use devportal_watch::{authority_replaced, find_cluster, greet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
@@ -160,19 +159,10 @@ impl App {
 ///
 /// When the API server cannot be reached at the start, or the address is taken.
 pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let config = Config::infer().await.context(
-        "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
-    )?;
-    let cluster = config.cluster_url.clone();
+    let config = find_cluster().await?;
     let lens = Lens::new(rand::random());
-    let kubernetes = Kubernetes::new(config, lens.clone())?;
-    let version = kubernetes.own.apiserver_version().await.map_err(|error| {
-        anyhow::anyhow!(
-            "cannot talk to the API server at {cluster}: {}; is it running, and is the kubeconfig right?",
-            brief(&error)
-        )
-    })?;
-    info!(server = %cluster, version = %version.git_version, "connected");
+    let kubernetes = Kubernetes::new(config.clone(), lens.clone())?;
+    greet(&kubernetes.own, &config).await?;
     let listener = TcpListener::bind(options.address).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another with --address",
@@ -199,8 +189,10 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     }));
     info!(address = %listener.local_addr()?, "serving");
     let stop = async move {
-        stop.await;
-        info!("stopping");
+        tokio::select! {
+            () = stop => info!("stopping"),
+            () = authority_replaced(&config) => {}
+        }
         stopping.send_replace(true);
     };
     tokio::select! {

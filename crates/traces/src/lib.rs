@@ -7,11 +7,12 @@
 //! It is switched on, and set, by the variables that OpenTelemetry has for every program.
 
 mod deliver;
+mod settings;
 
 use std::env;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use http::HeaderMap;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
@@ -30,6 +31,7 @@ use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use self::deliver::Deliverer;
+use self::settings::Settings;
 
 /// The target of the spans that are told.
 pub const TARGET: &str = "devportal::trace";
@@ -51,12 +53,12 @@ impl Traces {
     ///
     /// When the environment says what cannot be done.
     pub fn of_environment(service: &'static str, version: &'static str) -> Result<Option<Self>> {
-        if !is_on(|name| env::var(name).ok())? {
+        let Some(settings) = Settings::of(|name| env::var(name).ok())? else {
             return Ok(None);
-        }
+        };
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Deliverer::new()?)
+            .with_http_client(Deliverer::new(&settings)?)
             .build()
             .context("OpenTelemetry's variables are not understood")?;
         let mut resource =
@@ -115,74 +117,10 @@ fn is_request(span: &Metadata<'_>) -> bool {
     span.is_span() && span.target().starts_with("kube_client")
 }
 
-/// Whether the environment, given by name, asks for traces; a variable that is empty is none.
-fn is_on(variable: impl Fn(&str) -> Option<String>) -> Result<bool> {
-    let told = |name: &str| variable(name).filter(|it| !it.is_empty());
-    let specific = |name: &str| {
-        told(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"))
-            .or_else(|| told(&format!("OTEL_EXPORTER_OTLP_{name}")))
-    };
-    let is_disabled = told("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"))
-        || told("OTEL_TRACES_EXPORTER").is_some_and(|it| it == "none");
-    if is_disabled || specific("ENDPOINT").is_none() {
-        return Ok(false);
-    }
-    let protocol = specific("PROTOCOL").unwrap_or_else(|| "http/protobuf".to_owned());
-    ensure!(
-        protocol == "http/protobuf",
-        "traces are sent by http/protobuf only, and OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}; \
-         collectors take it at port 4318"
-    );
-    Ok(true)
-}
-
 /// Makes the span a part of the trace that the request's `traceparent` names, if it has one.
 pub fn continue_trace(span: &Span, headers: &HeaderMap) {
     let parent = TraceContextPropagator::new()
         .extract_with_context(&Context::new(), &HeaderExtractor(headers));
     // It fails where no traces are told.
     let _ = span.set_parent(parent);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_on_with(variables: &[(&str, &str)]) -> Result<bool> {
-        is_on(|name| {
-            let found = variables.iter().find(|(it, _)| *it == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
-
-    #[test]
-    fn nothing_is_told_where_no_collector_is_named() {
-        assert!(!is_on_with(&[]).unwrap());
-        assert!(!is_on_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap());
-        assert!(!is_on_with(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://it")]).unwrap());
-    }
-
-    #[test]
-    fn a_collector_for_all_or_for_traces_switches_them_on() {
-        assert!(is_on_with(&[ENDPOINT]).unwrap());
-        let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://it/v1/traces");
-        assert!(is_on_with(&[traces]).unwrap());
-    }
-
-    #[test]
-    fn they_are_switched_off_as_for_every_program() {
-        assert!(!is_on_with(&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")]).unwrap());
-        assert!(!is_on_with(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]).unwrap());
-    }
-
-    #[test]
-    fn a_protocol_that_is_not_spoken_is_said() {
-        let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-        let error = is_on_with(&[ENDPOINT, grpc]).unwrap_err().to_string();
-        assert!(error.contains("grpc") && error.contains("4318"), "{error}");
-        let ours = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
-        assert!(is_on_with(&[ENDPOINT, grpc, ours]).unwrap());
-    }
 }

@@ -10,15 +10,18 @@
 //! | how long is waited after a failure | [`pause`] |
 //! | how an object that does not parse comes through | [`guard`] |
 //! | how a failure is told in one line | [`brief`] |
+//! | which cluster it is, and when its authority was replaced | [`find_cluster`] |
 
 #![deny(missing_docs)]
 
 mod brief;
+mod cluster;
 mod follow;
 mod guard;
 mod pause;
 
 pub use brief::brief;
+pub use cluster::{authority_replaced, find_cluster, greet};
 pub use follow::{Source, list, told, watch};
 pub use guard::Guarded;
 pub use pause::Pause;

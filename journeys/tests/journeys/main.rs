@@ -17,12 +17,12 @@ mod stage;
 mod stories;
 mod wait;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use devportal_stack::node_permitted;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::outcome::Outcomes;
@@ -51,8 +51,12 @@ fn play(arguments: &Arguments) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     let stage = Arc::new(runtime.block_on(Stage::set())?);
-    if let Err(reason) = node_permitted() {
-        eprintln!("the stories on a node are left out: {reason:#}");
+    let mut lacks = BTreeMap::<String, usize>::new();
+    for lack in stories::all().into_iter().filter_map(|it| it.lack) {
+        *lacks.entry(lack).or_default() += 1;
+    }
+    for (lack, count) in &lacks {
+        eprintln!("{count} stories are left out: {lack}");
     }
     let outcomes = Outcomes::default();
     let on = (&stage, runtime.handle(), &outcomes);
@@ -66,9 +70,8 @@ fn play(arguments: &Arguments) -> Result<ExitCode> {
     }
     let unused = audit::sum_up()?;
     // Of some stories only, not all is to be expected.
-    let impossible = stories::all().iter().filter(|it| !it.is_possible).count();
-    let are_all =
-        conclusion.num_filtered_out == 0 && conclusion.num_ignored == u64::try_from(impossible)?;
+    let impossible = u64::try_from(lacks.values().sum::<usize>())?;
+    let are_all = conclusion.num_filtered_out == 0 && conclusion.num_ignored == impossible;
     ensure!(
         unused.is_empty() || !are_all || conclusion.has_failed(),
         "no story needs these rights of deploy/chart/files/rights.yaml: {unused:#?}"
@@ -80,11 +83,7 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle, &Outcomes)>) -> Vec<
     let on =
         on.map(|(stage, handle, outcomes)| (Arc::clone(stage), handle.clone(), outcomes.clone()));
     let trial = |story: Story| {
-        let Story {
-            name,
-            run,
-            is_possible,
-        } = story;
+        let Story { name, run, lack } = story;
         let on = on.clone();
         let name = name.trim_start_matches("journeys::stories::");
         Trial::test(name, move || {
@@ -98,7 +97,7 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle, &Outcomes)>) -> Vec<
             outcomes.add(name, begun.elapsed(), failure.clone());
             failure.map_or(Ok(()), |why| Err(Failed::from(why)))
         })
-        .with_ignored_flag(!is_possible)
+        .with_ignored_flag(lack.is_some())
     };
     stories::all().into_iter().map(trial).collect()
 }

@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use devportal_api::id::{KeyId, RequestId};
+use devportal_api::id::{ApprovalId, KeyId, RequestId};
 use devportal_api::product::OpenApiStatus;
 use devportal_core::brake::Cause;
 use devportal_core::decision::{NewSecret, ValueSource};
@@ -272,6 +272,7 @@ async fn a_status_is_of_the_object_and_the_version_that_were_seen() {
         Write::ProductStatus(ProductId::new("ns", "k"), Box::default()),
         Write::KeyStatus(KeyId::new("ns", "k"), Box::default()),
         Write::RequestStatus(RequestId::new("ns", "k"), Box::default()),
+        Write::ApprovalStatus(ApprovalId::new("ns", "k"), Box::default()),
     ];
     for status in statuses {
         let kind = status.kind();

@@ -115,9 +115,9 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
     let flaw = world.approvals().flaw(id);
     if status != previous || flaw.is_some_and(|it| it.has_status_hole()) {
-        decision
-            .writes
-            .push(Write::ApprovalStatus(id.clone(), Box::new(status)));
+        // Before its owner reference, which makes another version of it.
+        let write = Write::ApprovalStatus(id.clone(), Box::new(status));
+        decision.writes.insert(0, write);
     }
     decision
 }

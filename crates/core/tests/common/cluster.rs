@@ -65,6 +65,7 @@ impl Secret {
             Some("") => ValueFacts::Empty,
             Some(value) => ValueFacts::Value {
                 fit: fit(value),
+                fits_cookie: !value.contains(';'),
                 fingerprint: fingerprint(value),
                 intact: self
                     .annotations

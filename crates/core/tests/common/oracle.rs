@@ -237,12 +237,17 @@ fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static st
     if found_product.meta().deletion_timestamp.is_some() {
         return (kind::FAILED, "APIProductDeleting");
     }
+    let in_cookie =
+        found.and_then(|it| it.key_rule.as_ref()?.credentials.as_ref()?.cookie.as_ref());
     match source {
         _ if key.is_generated() => {}
         None => return (kind::FAILED, "SecretNotFound"),
         Some(None) => return (kind::FAILED, "SecretAPIKeyNotFound"),
         Some(Some("")) => return (kind::FAILED, "SecretAPIKeyEmpty"),
         Some(Some("padded ")) => return (kind::FAILED, "SecretAPIKeyUnsendable"),
+        Some(Some(value)) if value.contains(';') && in_cookie.is_some() => {
+            return (kind::FAILED, "SecretAPIKeyUnsendable");
+        }
         Some(Some("weak")) if simulation.world.settings().refuses_weak => {
             return (kind::FAILED, "SecretAPIKeyWeak");
         }

@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod gateway;
 mod generated;
+mod monitoring;
 mod names;
 mod node;
 mod operate;
@@ -34,20 +35,25 @@ type Run = Box<dyn FnOnce(Arc<Stage>) -> Pin<Box<dyn Future<Output = Result<()>>
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     pub(crate) run: Run,
-    /// Not where the machine lacks what it takes.
-    pub(crate) is_possible: bool,
+    /// What the machine lacks for it.
+    pub(crate) lack: Option<String>,
 }
 
-/// Lists functions as stories named after their module and them.
+/// Lists functions as stories named after their module and them; `where` something succeeds,
+/// if not everywhere.
 macro_rules! stories {
-    ($($story:ident),* $(,)?) => {
+    (where $permitted:expr; $($story:ident),* $(,)?) => {
         pub(crate) fn stories() -> Vec<$crate::stories::Story> {
+            let lack = $permitted.err().map(|it: anyhow::Error| format!("{it:#}"));
             vec![$($crate::stories::Story {
                 name: concat!(module_path!(), "::", stringify!($story)),
                 run: Box::new(|stage| Box::pin($story(stage))),
-                is_possible: true,
+                lack: lack.clone(),
             }),*]
         }
+    };
+    ($($story:ident),* $(,)?) => {
+        $crate::stories::stories![where anyhow::Ok(()); $($story),*];
     };
 }
 use stories;
@@ -63,6 +69,7 @@ pub(crate) fn all() -> Vec<Story> {
         delivery::stories(),
         events::stories(),
         faults::stories(),
+        monitoring::stories(),
         names::stories(),
         node::stories(),
         operate::stories(),

@@ -163,15 +163,28 @@ impl Case<'_> {
         match &facts.value {
             ValueFacts::NoEntry => Some(Blocker::SecretEntryNotFound(secret)),
             ValueFacts::Empty => Some(Blocker::SecretEntryEmpty(secret)),
-            ValueFacts::Value { fit, .. } => match words(*fit)? {
-                Words::Unsendable(why) => Some(Blocker::SecretValueUnsendable(secret, why)),
-                Words::Weak(why) if self.world.settings().refuses_weak => {
+            ValueFacts::Value {
+                fit, fits_cookie, ..
+            } => match words(*fit) {
+                Some(Words::Unsendable(why)) => Some(Blocker::SecretValueUnsendable(secret, why)),
+                _ if !fits_cookie && self.goes_in_a_cookie() => {
+                    let why = "it has a semicolon, which ends a cookie; the API takes keys in one";
+                    Some(Blocker::SecretValueUnsendable(secret, why))
+                }
+                Some(Words::Weak(why)) if self.world.settings().refuses_weak => {
                     Some(Blocker::SecretValueWeak(secret, why))
                 }
-                Words::Weak(_) => None,
+                Some(Words::Weak(_)) | None => None,
             },
             ValueFacts::Unread => None,
         }
+    }
+
+    /// Whether the API takes keys in a cookie.
+    fn goes_in_a_cookie(&self) -> bool {
+        let rule = self.found.and_then(|found| found.auth.key_rule.as_ref());
+        let place = rule.and_then(|rule| rule.credentials.as_ref());
+        place.is_some_and(|place| place.cookie.is_some())
     }
 
     /// Why a value that a brought key has, or that opens the API for it still, can be guessed,

@@ -7,27 +7,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use devportal_api::APIKey;
 use devportal_api::name::annotation;
-use devportal_stack::{NAMESPACE, Persona, Program, Progress, obtain_program, repository};
+use devportal_stack::{
+    NAMESPACE, Persona, Program, Progress, node_permitted, obtain_program, repository,
+};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{DeleteParams, EvictParams, ListParams};
 use kube::config::Kubeconfig;
 use kube::{Api, Client, Config, ResourceExt};
+use serde_json::json;
 use tokio::process::Command;
 
 use super::{bring_image, is_ready, run, turn};
 use crate::quiet::Quiet;
-use crate::stage::Stage;
+use crate::stage::{self, Stage};
 use crate::stories::replicas::holder;
 use crate::stories::stories;
 use crate::wait::until;
 
 stories![
+    where node_permitted();
     what_the_chart_installs_issues_keys_and_outlives_a_pod,
     an_update_loses_no_key_and_no_revocation,
     an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation,
     what_is_uninstalled_opens_nothing_until_it_is_back,
+    only_labelled_namespaces_are_open_to_consumers_as_it_is_installed,
 ];
 
 /// 33
@@ -168,29 +175,94 @@ async fn what_is_uninstalled_opens_nothing_until_it_is_back(_: Arc<Stage>) -> Re
     ensure!(gone.is_none(), "{:?}", gone.map(|it| it.metadata));
     quiet.key_is("kept", "Approved").await?;
 
-    install(&quiet).await?;
+    install(&quiet, EVERYWHERE).await?;
     opens(&quiet, &["kept"]).await?;
     ensure!(value == self::value(&quiet, "kept").await?, "another value");
     quiet.end().await
+}
+
+/// As docs/how-to/narrow-secret-access.md tells it, and what `devportal doctor` finds then
+async fn only_labelled_namespaces_are_open_to_consumers_as_it_is_installed(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let _turn = turn().await?;
+    let quiet = Quiet::start_with_node().await?;
+    bring_image(quiet.folder()).await?;
+    // The stack gives the right everywhere.
+    let bindings: Api<ClusterRoleBinding> = Api::all(quiet.admin.clone());
+    bindings.delete(SECRETS, &DeleteParams::default()).await?;
+    label(&quiet, "shop", true).await?;
+    label(&quiet, "other", false).await?;
+    install(&quiet, "secretAccess.mode=labelled").await?;
+    are_ready(&quiet).await?;
+
+    quiet.request_key("inside").await?;
+    let mut outside = Quiet::key("outside");
+    outside["metadata"]["namespace"] = json!("other");
+    outside["spec"]["apiProductRef"]["namespace"] = json!("shop");
+    stage::apply(&quiet.admin, &outside).await?;
+    opens(&quiet, &["inside"]).await?;
+    let keys: Api<APIKey> = Api::namespaced(quiet.admin.clone(), "other");
+    until("the key outside says why", async || {
+        let status = keys.get("outside").await?.status.unwrap_or_default();
+        let says = status.conditions.iter();
+        let mut says = says.filter(|it| it.reason == "SecretForbidden");
+        Ok(says.next().map(|_| ()).ok_or(status))
+    })
+    .await?;
+
+    label(&quiet, "other", true).await?;
+    let mut upgrade = helm(&quiet, "upgrade").await?;
+    upgrade.args(["devportal", "deploy/chart", "--reset-then-reuse-values"]);
+    run(upgrade).await?;
+    opens(&quiet, &["inside", "other/outside"]).await?;
+
+    let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;
+    let mut doctor = Command::new(kubectl);
+    doctor
+        .args([
+            "exec",
+            "--namespace",
+            NAMESPACE,
+            "deploy/devportal-controller",
+        ])
+        .args(["--", "/devportal", "doctor"])
+        .env("KUBECONFIG", quiet.stack.kubeconfig(Persona::ClusterAdmin));
+    run(doctor).await?;
+    quiet.end().await
+}
+
+/// Makes a namespace, open to consumers or not.
+async fn label(quiet: &Quiet, namespace: &str, is_open: bool) -> Result<()> {
+    let labels = json!({"devportal.kuadrant.io/consumers": is_open.to_string()});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": namespace, "labels": labels}});
+    stage::apply(&quiet.admin, &namespace).await?;
+    Ok(())
 }
 
 /// A control plane with a node, and the chart on it.
 async fn installed() -> Result<Quiet> {
     let quiet = Quiet::start_with_node().await?;
     bring_image(quiet.folder()).await?;
-    install(&quiet).await?;
+    install(&quiet, EVERYWHERE).await?;
     are_ready(&quiet).await?;
     quiet.request_key("kept").await?;
     quiet.key_is("kept", "Approved").await?;
     Ok(quiet)
 }
 
+/// The right to handle Secrets, and the binding of it that a stack has.
+const SECRETS: &str = "devportal-controller-secrets";
+/// As a value of the chart: keys may be asked for in every namespace.
+const EVERYWHERE: &str = "secretAccess.mode=cluster";
+
 /// Installs the chart over the rights and policies that every stack has.
-async fn install(quiet: &Quiet) -> Result<()> {
+async fn install(quiet: &Quiet, value: &str) -> Result<()> {
     let mut install = helm(quiet, "install").await?;
     install
         .args(["devportal", "deploy/chart", "--take-ownership"])
-        .args(["--set", "image.pullPolicy=Never,secretAccess.mode=cluster"]);
+        .args(["--set", "image.pullPolicy=Never", "--set", value]);
     run(install).await
 }
 

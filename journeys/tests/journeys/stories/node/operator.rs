@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use devportal_api::APIKey;
 use devportal_api::name::LEGACY_FINALIZER;
 use devportal_stack::{
-    NAMESPACE, Options, Part, Persona, Progress, Stack, apply_crds, apply_objects, operator_chart,
-    read_folder, repository,
+    NAMESPACE, Options, Part, Persona, Progress, Stack, apply_crds, apply_objects, node_permitted,
+    operator_chart, read_folder, repository,
 };
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, ListParams, LogParams};
@@ -21,7 +21,10 @@ use crate::stage::{self, Stage};
 use crate::stories::stories;
 use crate::wait::until;
 
-stories![the_operator_runs_our_image_in_the_place_of_its_own];
+stories![
+    where node_permitted();
+    the_operator_runs_our_image_in_the_place_of_its_own,
+];
 
 const DEPLOYMENT: &str = "developer-portal-controller";
 /// Who it is to the API server.
