@@ -95,17 +95,18 @@ impl Leadership {
     ///
     /// # Errors
     ///
-    /// When the lease cannot be read.
+    /// When the lease may not be read.
     pub(crate) async fn elected(client: Client, namespace: &str) -> Result<Self> {
         let api: Api<Lease> = Api::namespaced(client, namespace);
-        api.get_opt(LEASE)
-            .await
-            .map_err(|error| {
-                anyhow!(
-                    "cannot read the lease {namespace}/{LEASE}: {}; see deploy/chart/files/rights.yaml for the rights it takes, or set POD_NAMESPACE",
-                    brief(&error)
-                )
-            })?;
+        // Whatever else goes wrong passes: the campaign asks again.
+        if let Err(kube::Error::Api(refusal)) = api.get_opt(LEASE).await
+            && refusal.code == 403
+        {
+            bail!(
+                "cannot read the lease {namespace}/{LEASE}: {} (403); see deploy/chart/files/rights.yaml for the rights it takes, or set POD_NAMESPACE",
+                refusal.message
+            );
+        }
         let (leads, told) = watch::channel(false);
         let (until, at_most) = watch::channel(None);
         let (stop, stopping) = watch::channel(());

@@ -45,7 +45,8 @@ pub use devportal_core::Settings;
 pub use devportal_core::decide::{Explanation, Held};
 use devportal_metrics::Registry;
 use devportal_mirror::Lens;
-use devportal_watch::{authority_replaced, find_cluster, greet};
+pub use devportal_watch::connect;
+use devportal_watch::without_retries;
 use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
@@ -89,7 +90,9 @@ const BACKLOG: usize = 1024;
 /// a setting is wrong.
 pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()> {
     let config = FetchConfig::from_env()?;
-    let (client, kubernetes) = connect().await?;
+    let (_, kubernetes) = connect().await?;
+    let kubernetes = without_retries(kubernetes);
+    let client = Client::try_from(kubernetes.clone())?;
     let (ready, is_ready) = channel(Readiness::unknown());
     let mut registry = options.registry;
     let metrics = Metrics::register(&mut registry);
@@ -127,7 +130,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
             ),
             follower: Follower::new(
                 client.clone(),
-                Lines::new(kubernetes.clone(), client),
+                Lines::new(kubernetes, client),
                 lens,
                 news,
                 vital.clone(),
@@ -148,21 +151,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
         Some(task) = fallen.recv() => {
             anyhow::bail!("the task of {task} panicked; this is a defect")
         }
-        () = authority_replaced(&kubernetes) => {}
         () = stop => info!("stopping"),
     }
     leadership.resign().await;
     Ok(())
-}
-
-/// A client for the cluster of `KUBECONFIG` or of the pod, and how it was configured.
-///
-/// # Errors
-///
-/// When there is none, or it does not answer.
-pub async fn connect() -> Result<(Client, Config)> {
-    let config = find_cluster().await?;
-    let client = Client::try_from(config.clone())?;
-    greet(&client, &config).await?;
-    Ok((client, config))
 }

@@ -47,6 +47,17 @@ fn the_newest_review_decides() {
 }
 
 #[test]
+fn what_an_approval_covers_is_noted_on_the_version_that_was_seen_before_it_is_tied() {
+    let mut it = asked();
+    it.wrote();
+    it.create(approval("yes", "alice", true, at(20)));
+    it.settle();
+    let mut wrote = it.wrote();
+    wrote.retain(|it| it.contains("approval"));
+    assert_eq!(wrote[..2], ["approval status", "adopt approval"]);
+}
+
+#[test]
 fn of_reviews_at_one_time_the_one_created_last_decides() {
     let mut simulation = asked();
     simulation.create(approval("no", "alice", false, at(10)));

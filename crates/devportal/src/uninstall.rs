@@ -57,24 +57,25 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     };
     let gone = uninstall(&options).await?;
     let count = gone.secrets.len();
+    let mut lines = Vec::new();
     if arguments.dry_run {
-        for id in &gone.secrets {
-            print(&format!("Secret {id}\n"))?;
+        lines.extend(gone.secrets.iter().map(|id| format!("Secret {id}")));
+        lines.push(format!("{count} Secrets would be deleted in {namespace}"));
+    } else {
+        if gone.stopped {
+            lines.push("the controller is stopped".to_owned());
         }
-        return print(&format!(
-            "{count} Secrets would be deleted in {namespace}\n"
-        ));
+        let held = gone.held.iter();
+        lines.extend(held.map(|id| format!("Secret {id} is held by a finalizer")));
+        if gone.held.is_empty() {
+            lines.push(format!(
+                "{count} Secrets are deleted in {namespace}: no key opens an API any more"
+            ));
+        }
     }
-    if gone.stopped {
-        print("the controller is stopped\n")?;
-    }
-    if gone.held.is_empty() {
-        return print(&format!(
-            "{count} Secrets are deleted in {namespace}: no key opens an API any more\n"
-        ));
-    }
-    for id in &gone.held {
-        print(&format!("Secret {id} is held by a finalizer\n"))?;
+    print(&(lines.join("\n") + "\n"))?;
+    if arguments.dry_run || gone.held.is_empty() {
+        return Ok(());
     }
     bail!(
         "{} of {count} Secrets are held by finalizers and open APIs until those are removed",

@@ -49,7 +49,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use devportal_metrics::Registry;
 use devportal_mirror::Lens;
-use devportal_watch::{authority_replaced, find_cluster, greet};
+use devportal_watch::{connect, without_retries};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
@@ -159,10 +159,9 @@ impl App {
 ///
 /// When the API server cannot be reached at the start, or the address is taken.
 pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let config = find_cluster().await?;
+    let (_, config) = connect().await?;
     let lens = Lens::new(rand::random());
-    let kubernetes = Kubernetes::new(config.clone(), lens.clone())?;
-    greet(&kubernetes.own, &config).await?;
+    let kubernetes = Kubernetes::new(without_retries(config), lens.clone())?;
     let listener = TcpListener::bind(options.address).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another with --address",
@@ -189,10 +188,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     }));
     info!(address = %listener.local_addr()?, "serving");
     let stop = async move {
-        tokio::select! {
-            () = stop => info!("stopping"),
-            () = authority_replaced(&config) => {}
-        }
+        stop.await;
+        info!("stopping");
         stopping.send_replace(true);
     };
     tokio::select! {

@@ -1,6 +1,7 @@
 //! What do OpenTelemetry's variables say of the way to the collector, beyond what its exporter
 //! reads itself?
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ impl Settings {
             "traces are sent by http/protobuf only, and OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}; \
              collectors take it at port 4318"
         );
-        let timeout = specific("TIMEOUT").map(|it| it.parse().map(Duration::from_millis));
+        let timeout = specific("TIMEOUT").map(|it| it.parse().map(NonZeroU64::get));
         let timeout = timeout
             .transpose()
             .context("OTEL_EXPORTER_OTLP_TIMEOUT is a number of milliseconds, such as 10000")?;
@@ -51,7 +52,7 @@ impl Settings {
             ),
         };
         Ok(Some(Self {
-            timeout,
+            timeout: timeout.map(Duration::from_millis),
             authority: path("CERTIFICATE"),
             identity,
         }))
@@ -126,6 +127,7 @@ mod tests {
     fn what_makes_no_sense_is_said() {
         let wrong = [
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/us.key"),
         ];
         for (name, value) in wrong {

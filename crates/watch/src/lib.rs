@@ -10,7 +10,7 @@
 //! | how long is waited after a failure | [`pause`] |
 //! | how an object that does not parse comes through | [`guard`] |
 //! | how a failure is told in one line | [`brief`] |
-//! | which cluster it is, and when its authority was replaced | [`find_cluster`] |
+//! | which cluster it is | [`connect`] |
 
 #![deny(missing_docs)]
 
@@ -21,7 +21,7 @@ mod guard;
 mod pause;
 
 pub use brief::brief;
-pub use cluster::{authority_replaced, find_cluster, greet};
+pub use cluster::{connect, without_retries};
 pub use follow::{Source, list, told, watch};
 pub use guard::Guarded;
 pub use pause::Pause;

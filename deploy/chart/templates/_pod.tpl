@@ -69,6 +69,10 @@ spec:
   {{- with .of.priorityClassName }}
   priorityClassName: {{ . | quote }}
   {{- end }}
+  {{- with .of.extraVolumes }}
+  volumes:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with .of.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}

@@ -18,6 +18,7 @@ mod stories;
 mod wait;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,8 +93,12 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle, &Outcomes)>) -> Vec<
                 return Ok(());
             };
             let begun = Instant::now();
-            let failure = handle.block_on(run(stage)).err();
-            let failure = failure.map(|error| format!("{error:#}"));
+            let played = catch_unwind(AssertUnwindSafe(|| handle.block_on(run(stage))));
+            let failure = match played {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("{error:#}")),
+                Err(_) => Some("it panicked, as is told above".to_owned()),
+            };
             outcomes.add(name, begun.elapsed(), failure.clone());
             failure.map_or(Ok(()), |why| Err(Failed::from(why)))
         })

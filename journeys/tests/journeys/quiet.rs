@@ -253,18 +253,18 @@ fn requests(stack: &Stack) -> Result<Vec<Asked>> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(entries
+    entries
         .filter(|entry| entry["user"]["username"] == USER)
         .filter(|entry| entry["verb"] != "watch" && entry["objectRef"]["resource"] != "leases")
-        .map(|entry| Asked {
-            verb: text(&entry["verb"]),
-            uri: text(&entry["requestURI"]),
-            answer: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
-            at: text(&entry["requestReceivedTimestamp"])
-                .parse()
-                .unwrap_or_default(),
+        .map(|entry| {
+            Ok(Asked {
+                verb: text(&entry["verb"]),
+                uri: text(&entry["requestURI"]),
+                answer: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+                at: text(&entry["requestReceivedTimestamp"]).parse()?,
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// What the controllers of a stack changed.

@@ -1,29 +1,25 @@
 //! Stories on a control plane of their own: nothing else happens there, no
 //! garbage collector runs, and things may break.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use base64::prelude::*;
 use devportal_api::key::Phase;
 use devportal_api::{APIKeyApproval, APIKeyRequest};
-use devportal_stack::{Part, Persona};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
-use tokio::time::timeout;
+use serde_json::json;
 
 use super::refused::policy;
 use super::stories;
 use crate::quiet::{Asked, Quiet};
 use crate::stage::{self, Stage};
-use crate::wait::{PATIENCE, until};
+use crate::wait::until;
 
 stories![
     an_idle_controller_sends_nothing_but_its_watches_and_its_lease,
@@ -32,7 +28,6 @@ stories![
     a_key_survives_the_controller_being_killed,
     a_start_reads_no_secret_but_those_that_changed,
     a_controller_whose_log_cannot_be_written_issues_and_revokes,
-    controller_and_portal_begin_anew_when_the_authority_of_their_cluster_is_replaced,
     patching_the_phase_approves_and_rejects_where_that_is_switched_on,
     each_key_that_is_issued_denied_revoked_and_expired_is_one_line_and_a_fault_is_told_once,
 ];
@@ -179,36 +174,6 @@ async fn a_controller_whose_log_cannot_be_written_issues_and_revokes(_: Arc<Stag
         Ok(if left == 0 { Ok(()) } else { Err(left) })
     })
     .await?;
-    quiet.end().await
-}
-
-/// A certificate that is replaced: who was started before it would trust nobody after it
-async fn controller_and_portal_begin_anew_when_the_authority_of_their_cluster_is_replaced(
-    _: Arc<Stage>,
-) -> Result<()> {
-    let quiet = Quiet::start_parts(&[Part::Controller, Part::Portal], &[]).await?;
-    let another = rcgen::generate_simple_self_signed(["another.example".to_owned()])?;
-    for persona in [Persona::Controller, Persona::Portal] {
-        let path = quiet.stack.kubeconfig(persona);
-        let mut config: Value = serde_yaml_ng::from_str(&fs::read_to_string(&path)?)?;
-        let known = &mut config["clusters"][0]["cluster"]["certificate-authority-data"];
-        let mut bundle = BASE64_STANDARD.decode(known.as_str().unwrap_or_default())?;
-        bundle.extend(another.cert.pem().into_bytes());
-        *known = json!(BASE64_STANDARD.encode(bundle));
-        fs::write(&path, serde_yaml_ng::to_string(&config)?)?;
-    }
-    let mut ended = BTreeSet::new();
-    while ended.len() < 2 {
-        let death = timeout(PATIENCE, quiet.stack.next_death()).await?;
-        ensure!(death.how == "exit code 0", "{death}");
-        ensure!(death.last_words.contains("was replaced"), "{death}");
-        ended.insert(death.name);
-    }
-    for name in &ended {
-        quiet.stack.restart(name).await?;
-    }
-    quiet.request_key("mine").await?;
-    quiet.key_is("mine", "Approved").await?;
     quiet.end().await
 }
 

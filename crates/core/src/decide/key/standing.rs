@@ -180,11 +180,15 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the API takes keys in a cookie.
+    /// Whether the API takes keys in a cookie, and nowhere else.
     fn goes_in_a_cookie(&self) -> bool {
-        let rule = self.found.and_then(|found| found.auth.key_rule.as_ref());
-        let place = rule.and_then(|rule| rule.credentials.as_ref());
-        place.is_some_and(|place| place.cookie.is_some())
+        let scheme = self.found.and_then(|found| found.auth.scheme.as_ref());
+        let rules = scheme.iter().flat_map(|it| it.authentication.values());
+        let mut places = rules
+            .filter(|rule| rule.api_key.is_some())
+            .map(|rule| rule.credentials.as_ref()?.cookie.as_ref())
+            .peekable();
+        places.peek().is_some() && places.all(|cookie| cookie.is_some())
     }
 
     /// Why a value that a brought key has, or that opens the API for it still, can be guessed,

@@ -14,6 +14,7 @@ use devportal_stack::{
 };
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{DeleteParams, EvictParams, ListParams};
 use kube::config::Kubeconfig;
@@ -133,6 +134,7 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
     another_leads(&quiet, &first).await?;
     are_ready(&quiet).await?;
 
+    one_may_go(&quiet).await?;
     ensure!(refused_at_once(&quiet).await? == 1, "the budget is of one");
     are_ready(&quiet).await?;
 
@@ -314,8 +316,21 @@ async fn revoke(quiet: &Quiet, key: &str) -> Result<()> {
 async fn another_leads(quiet: &Quiet, first: &str) -> Result<()> {
     until("another pod leads", async || {
         let now = holder(quiet).await;
-        let is_another = now.as_ref().is_ok_and(|it| it != first);
+        let is_another = now.as_ref().is_ok_and(|it| !it.is_empty() && it != first);
         Ok(if is_another { Ok(()) } else { Err(now) })
+    })
+    .await
+}
+
+/// Waits until the budget has seen that all pods are ready.
+async fn one_may_go(quiet: &Quiet) -> Result<()> {
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    until("the budget lets one pod go", async || {
+        let budget = budgets.get("devportal-controller").await?;
+        let status = budget.status.unwrap_or_default();
+        let is_so = status.disruptions_allowed == Some(1)
+            && status.observed_generation == budget.metadata.generation;
+        Ok(if is_so { Ok(()) } else { Err(status) })
     })
     .await
 }
