@@ -47,7 +47,7 @@ use devportal_metrics::Registry;
 use devportal_mirror::Lens;
 pub use devportal_watch::connect;
 use devportal_watch::without_retries;
-use kube::{Client, Config};
+use kube::Client;
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
 use tracing::info;

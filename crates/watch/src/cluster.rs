@@ -31,9 +31,7 @@ pub async fn connect() -> Result<(Client, Config)> {
 
 /// The same cluster for who decides when to ask again: a write that is sent again unasked may
 /// be carried out twice, and a busy API server is to be seen at once by brakes, metrics and log.
-pub fn without_retries(config: Config) -> Config {
-    Config {
-        default_retry: false,
-        ..config
-    }
+pub fn without_retries(mut config: Config) -> Config {
+    config.default_retry = false;
+    config
 }
