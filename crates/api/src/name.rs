@@ -291,4 +291,15 @@ mod tests {
         assert!(label.len() <= LABEL_MAX);
         assert_ne!(label, label_value(&b.name));
     }
+
+    #[test]
+    fn keys_that_read_alike_once_joined_stay_apart() {
+        let product = ProductId::new("owner", "games");
+        let (a, b) = (KeyId::new("a-b", "c"), KeyId::new("a", "b-c"));
+        assert_ne!(request(&a, &product), request(&b, &product));
+        assert_ne!(
+            enforcement_secret(&a, "kuadrant-system"),
+            enforcement_secret(&b, "kuadrant-system")
+        );
+    }
 }

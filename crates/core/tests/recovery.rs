@@ -2,7 +2,7 @@
 
 use devportal_api::foreign::{AuthPolicy, Kuadrant};
 use devportal_api::name::{self, annotation, label};
-use devportal_api::{APIKey, APIKeyApproval, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 
 use crate::common::cluster::{Name, Secret};
 use crate::common::hands::pair;
@@ -290,6 +290,56 @@ fn a_key_that_is_held_while_it_is_deleted_says_that_it_ends() {
     assert_eq!(it.says("alice"), ["Approved/Approved", "!Enforced/Ending"]);
     assert_eq!((it.accepted("alice").len(), listed(&it)), (0, 0));
     assert!(!it.cluster.secrets.contains_key(&copy()));
+    it.wrote();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+}
+
+/// As `kubectl delete --cascade=foreground`: the collector takes what belongs to it first.
+#[test]
+fn of_a_key_that_is_deleted_in_the_foreground_nothing_is_made_anew() {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.accepted("alice").len(), 1);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.metadata.finalizers = Some(vec!["foregroundDeletion".into()]);
+    });
+    it.settle();
+    it.wrote();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    assert!(it.cluster.delete_secret(&copy()).is_some());
+    it.settle();
+    it.pass(minutes(10));
+    let wrote = it.wrote();
+    assert!(!wrote.contains(&"create Secret"), "{wrote:?}");
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+/// The same of the request of a key that stays: its decisions go with it, and it comes back.
+#[test]
+fn a_request_that_is_deleted_in_the_foreground_comes_back_without_its_decisions() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    assert_eq!(it.accepted("alice").len(), 1);
+    let request = request_id("alice");
+    let (namespace, name) = (request.namespace.to_string(), request.name.to_string());
+    it.edit::<APIKeyRequest>(&namespace, &name, |it| {
+        it.metadata.finalizers = Some(vec!["foregroundDeletion".into()]);
+    });
+    it.delete::<APIKeyRequest>(&namespace, &name);
+    it.settle();
+    it.delete::<APIKeyApproval>(OWNER, "yes");
+    it.settle();
+    it.edit::<APIKeyRequest>(&namespace, &name, |it| it.metadata.finalizers = None);
+    it.delete::<APIKeyRequest>(&namespace, &name);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    assert!(it.request("alice").is_some());
     it.wrote();
     it.pass(minutes(10));
     assert_eq!(it.wrote(), Vec::<&str>::new());
