@@ -298,9 +298,7 @@ fn a_key_that_is_held_while_it_is_deleted_says_that_it_ends() {
 /// As `kubectl delete --cascade=foreground`: the collector takes what belongs to it first.
 #[test]
 fn of_a_key_that_is_deleted_in_the_foreground_nothing_is_made_anew() {
-    let mut it = Simulation::ready(product().automatic());
-    it.create(key("alice"));
-    it.settle();
+    let mut it = generated();
     assert_eq!(it.accepted("alice").len(), 1);
     it.edit::<APIKey>(CONSUMER, "alice", |it| {
         it.metadata.finalizers = Some(vec!["foregroundDeletion".into()]);

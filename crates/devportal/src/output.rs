@@ -1,6 +1,6 @@
 //! How is an answer printed?
 
-use std::io::{self, ErrorKind, Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -32,18 +32,13 @@ impl Format {
 /// fault.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    unless_closed(written).context("cannot print")
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot print"),
+    }
 }
 
 /// Says what went wrong. Where even that cannot be written, nobody can be told.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(stderr(), "error: {text}");
-}
-
-fn unless_closed(written: io::Result<()>) -> io::Result<()> {
-    match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::audit;
@@ -151,6 +151,12 @@ impl Quiet {
             key["spec"]["secretRef"] = json!({"name": own});
         }
         stage::apply(&self.admin, &key).await?;
+        Ok(())
+    }
+
+    /// Withdraws a key, as its consumer would.
+    pub(crate) async fn delete_key(&self, name: &str) -> Result<()> {
+        self.keys().delete(name, &DeleteParams::default()).await?;
         Ok(())
     }
 

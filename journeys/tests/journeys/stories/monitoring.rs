@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use devportal_stack::{Launch, NAMESPACE, Part, Probe, repository};
-use kube::api::DeleteParams;
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -70,8 +69,7 @@ async fn prometheus_loads_each_alert_and_has_something_for_each_panel(_: Arc<Sta
             reqwest::get(format!("{portal}/v1/me")).await?;
             quiet.request_key("mine").await?;
             quiet.key_is("mine", "Approved").await?;
-            let keys = quiet.keys();
-            keys.delete("mine", &DeleteParams::default()).await?;
+            quiet.delete_key("mine").await?;
 
             let mut empty = BTreeSet::new();
             for (panel, expression) in &panels {

@@ -91,10 +91,7 @@ async fn a_key_that_is_issued_and_revoked_shows_in_the_metrics(_: Arc<Stage>) ->
     // The consumer's and the gateway's.
     let made = "devportal_writes_total{kind=\"Secret\",verb=\"create\"}";
     shows(&url, made, 2.0).await?;
-    quiet
-        .keys()
-        .delete("mine", &DeleteParams::default())
-        .await?;
+    quiet.delete_key("mine").await?;
     shows(&url, &count("revoke"), 1.0).await?;
     shows(&url, "devportal_keys{state=\"Approved\"}", 0.0).await?;
     quiet.end().await

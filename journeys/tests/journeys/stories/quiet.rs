@@ -86,10 +86,7 @@ async fn requests_and_approvals_are_collected_where_no_garbage_collector_runs(
     let quiet = Quiet::start().await?;
     quiet.request_key("mine").await?;
     quiet.key_is("mine", "Approved").await?;
-    quiet
-        .keys()
-        .delete("mine", &DeleteParams::default())
-        .await?;
+    quiet.delete_key("mine").await?;
     let requests: Api<APIKeyRequest> = Api::namespaced(quiet.admin.clone(), "shop");
     let approvals: Api<APIKeyApproval> = Api::namespaced(quiet.admin.clone(), "shop");
     until("request and approval are gone", async || {
@@ -165,10 +162,7 @@ async fn a_controller_whose_log_cannot_be_written_issues_and_revokes(_: Arc<Stag
     quiet.stack.restart("controller").await?;
     quiet.request_key("mine").await?;
     quiet.key_is("mine", "Approved").await?;
-    quiet
-        .keys()
-        .delete("mine", &DeleteParams::default())
-        .await?;
+    quiet.delete_key("mine").await?;
     until("its credential is gone", async || {
         let left = quiet.enforcement_secrets().await?;
         Ok(if left == 0 { Ok(()) } else { Err(left) })

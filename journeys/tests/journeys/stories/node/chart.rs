@@ -54,7 +54,7 @@ async fn what_the_chart_installs_issues_keys_and_outlives_a_pod(_: Arc<Stage>) -
     let before = credentials(&quiet).await?;
     // It has no time to give the lease back.
     quiet.stack.kill_pod(&uid)?;
-    revoke(&quiet, "lost").await?;
+    quiet.delete_key("lost").await?;
     quiet.request_key("second").await?;
     opens(&quiet, &["kept", "second"]).await?;
     let after = credentials(&quiet).await?;
@@ -86,7 +86,7 @@ async fn an_update_loses_no_key_and_no_revocation(_: Arc<Stage>) -> Result<()> {
     while !update.is_finished() {
         quiet.request_key(&format!("key-{asked}")).await?;
         if asked % 3 == 2 {
-            revoke(&quiet, &format!("key-{}", asked - 2)).await?;
+            quiet.delete_key(&format!("key-{}", asked - 2)).await?;
         }
         asked += 1;
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -130,7 +130,7 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
     let pods: Api<Pod> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
     let (leader, _) = first.split_once('_').context("it is named by its pod")?;
     pods.evict(leader, &EvictParams::default()).await?;
-    revoke(&quiet, "evicted").await?;
+    quiet.delete_key("evicted").await?;
     opens(&quiet, &["kept", "restarted"]).await?;
     another_leads(&quiet, &first).await?;
     are_ready(&quiet).await?;
@@ -143,7 +143,7 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
         quiet.stack.kill(part).await?;
     }
     // Pods go on without them.
-    revoke(&quiet, "restarted").await?;
+    quiet.delete_key("restarted").await?;
     opens(&quiet, &["kept"]).await?;
     quiet.stack.restart("containerd").await?;
     quiet.stack.restart("kubelet").await?;
@@ -170,10 +170,7 @@ async fn what_is_uninstalled_opens_nothing_until_it_is_back(_: Arc<Stage>) -> Re
     ensure!(left.is_empty(), "{left:?}");
 
     // Nobody is left whom a finalizer could wait for.
-    quiet
-        .keys()
-        .delete("gone", &DeleteParams::default())
-        .await?;
+    quiet.delete_key("gone").await?;
     let gone = quiet.keys().get_opt("gone").await?;
     ensure!(gone.is_none(), "{:?}", gone.map(|it| it.metadata));
     quiet.key_is("kept", "Approved").await?;
@@ -314,11 +311,6 @@ async fn opens(quiet: &Quiet, keys: &[&str]) -> Result<()> {
         Ok(if is_so { Ok(()) } else { Err((&wanted, found)) })
     })
     .await
-}
-
-async fn revoke(quiet: &Quiet, key: &str) -> Result<()> {
-    quiet.keys().delete(key, &DeleteParams::default()).await?;
-    Ok(())
 }
 
 /// Waits until the lease names another pod: one that is told to go may still be at work.

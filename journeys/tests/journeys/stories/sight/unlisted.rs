@@ -158,10 +158,7 @@ async fn a_credential_whose_label_is_taken_is_replaced_and_goes_with_its_key(
     })
     .await?;
 
-    quiet
-        .keys()
-        .delete("mine", &DeleteParams::default())
-        .await?;
+    quiet.delete_key("mine").await?;
     let limit = Duration::from_secs(10);
     within(limit, "nothing is left of the key", async || {
         let left: Vec<_> = enforcement(&quiet, "mine").await?;

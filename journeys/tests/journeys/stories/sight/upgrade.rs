@@ -76,7 +76,7 @@ async fn a_key_of_the_first_version_can_be_deleted(_: Arc<Stage>) -> Result<()> 
     leave_behind(&quiet, "old", &[finalizer]).await?;
     quiet.stack.restart("controller").await?;
     is_told(&quiet, "old").await?;
-    quiet.keys().delete("old", &DeleteParams::default()).await?;
+    quiet.delete_key("old").await?;
     let limit = Duration::from_secs(10);
     within(limit, "the key is gone", async || {
         let left = quiet.keys().get_opt("old").await?;
