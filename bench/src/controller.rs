@@ -5,6 +5,7 @@
 //! size also what comes after: memory, a lone key, a revocation, a cold start, other
 //! people's Secrets. Then many namespaces, and more keys than fit, from a recording.
 
+mod documents;
 mod meter;
 mod raw;
 mod recorded;
@@ -50,7 +51,7 @@ Writes controller.json and controller.svg. With the defaults it takes about half
 
 Examples:
   cargo xtask bench controller
-  cargo xtask bench controller --sizes 1000 --rounds 3 --namespaces 0 --recorded 0")]
+  cargo xtask bench controller --sizes 1000 --rounds 3 --namespaces 0 --documents 0 --recorded 0")]
 pub(crate) struct Arguments {
     /// How many keys are issued.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
@@ -61,6 +62,9 @@ pub(crate) struct Arguments {
     /// In how many namespaces consumers have keys, in a measurement of its own; 0: none.
     #[arg(long, default_value_t = 1_000)]
     namespaces: usize,
+    /// How many products publish a document of 500 kB, in a measurement of its own; 0: none.
+    #[arg(long, default_value_t = 500)]
+    documents: usize,
     /// How many keys are played back from a recording; 0: none.
     #[arg(long, default_value_t = 100_000)]
     recorded: usize,
@@ -181,6 +185,13 @@ impl Bench {
             let what = format!("keys in {} namespaces", arguments.namespaces);
             let spread = self.spread(arguments.namespaces);
             report.spread = Some(self.step(&what, spread).await?);
+            report.note(&folder())?;
+        }
+        if arguments.documents > 0 && report.documents.is_none() {
+            let what = format!("{} documents", arguments.documents);
+            let place = self.open(&[Part::Controller]).await?;
+            let documents = documents::measure(place, arguments.documents);
+            report.documents = Some(self.step(&what, documents).await?);
             report.note(&folder())?;
         }
         if arguments.recorded > 0 && report.recorded.is_none() {

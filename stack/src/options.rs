@@ -31,6 +31,8 @@ pub struct Options {
     pub devportal: Option<PathBuf>,
     /// Arguments of our controller beyond those the stack gives it.
     pub controller_arguments: Vec<String>,
+    /// Environment variables of our controller beyond those the stack gives it.
+    pub controller_variables: Vec<(String, String)>,
     /// How steps are reported.
     pub progress: Progress,
 }
@@ -48,6 +50,7 @@ impl Options {
             policies: true,
             devportal: None,
             controller_arguments: Vec::new(),
+            controller_variables: Vec::new(),
             progress: Progress::default(),
         }
     }

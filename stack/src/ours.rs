@@ -234,6 +234,7 @@ pub(crate) async fn start_controller(
         ]
         .into_iter()
         .chain(collector::variables(core))
+        .chain(core.options.controller_variables.iter().cloned())
         .collect(),
         port: Some(port),
         probe: Probe::Answers(loopback(port), "/readyz".into()),

@@ -76,6 +76,11 @@ impl Stack {
         control_plane::client(&self.core.options.state_dir, persona).await
     }
 
+    /// Where etcd answers, without a password: JSON below `/v3/`.
+    pub fn etcd_url(&self) -> Option<String> {
+        self.url_of(control_plane::ETCD)
+    }
+
     /// Where the gateway listens, with [`Part::Gateway`].
     pub fn gateway_url(&self) -> Option<String> {
         self.url_of(gateway::GATEWAY)

@@ -84,6 +84,10 @@ pub(crate) async fn ci(arguments: &CiArguments) -> Result<ExitCode> {
             &["cargo", "xtask", "gen", "--check"],
         ));
         steps.extend(deny()?);
+        steps.push(Step::new(
+            "the bill of materials of a release",
+            &[".ci/bom", "target/bom"],
+        ));
         steps.extend(plugins());
         steps.push(Step::new(
             "values of the chart",

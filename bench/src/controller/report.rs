@@ -7,6 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::documents::Documents;
 use super::meter::Memory;
 use super::recorded::Recorded;
 use super::template::Sort;
@@ -18,6 +19,7 @@ pub(super) struct Report {
     pub(super) issues: Vec<Issue>,
     pub(super) after: Option<After>,
     pub(super) spread: Option<Spread>,
+    pub(super) documents: Option<Documents>,
     pub(super) recorded: Option<Recorded>,
 }
 
@@ -175,6 +177,18 @@ impl Report {
                 it.connections,
                 mib(it.memory.now),
                 mib(it.before.now)
+            );
+        }
+        if let Some(it) = &self.documents {
+            println!(
+                "\n{} products with a document each: {:.1} MiB (peak {:.1}; {:.1} before), after a start {:.1} MiB (peak {:.1}, {} writes)",
+                it.products,
+                mib(it.published.now),
+                mib(it.published.peak),
+                mib(it.before.now),
+                mib(it.started.now),
+                mib(it.started.peak),
+                it.start_writes
             );
         }
         if let Some(it) = &self.recorded {

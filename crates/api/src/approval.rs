@@ -35,7 +35,8 @@ pub struct APIKeyApprovalSpec {
     pub reviewed_by: String,
     /// When. Of several decisions about a request the one with the newest `reviewedAt`
     /// counts, in whole seconds; of those of one second the one that was created last, and
-    /// of those a denial. A time later than the decision was made is taken for that.
+    /// of those a denial. A time later than the decision was made is taken for that. Beside a
+    /// denial an automatic approval does not count.
     #[serde(deserialize_with = "crate::time::nearest")]
     pub reviewed_at: Time,
     /// Why, in one word for programs.

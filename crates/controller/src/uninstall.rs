@@ -2,13 +2,17 @@
 //! revoke them they would for ever.
 //!
 //! The controller is stopped first, for it would make each of them anew. What it has made
-//! for people, APIKeys and the copies of generated values, stays.
+//! for people, APIKeys and the copies of generated values, stays; of keys that a pre-release
+//! of 0.1 holds by its finalizer they are let go, for nobody else would.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use devportal_api::id::SecretId;
+use devportal_api::APIKey;
+use devportal_api::foreign::Kuadrant;
+use devportal_api::id::{KeyId, ObjectId, SecretId};
+use devportal_api::name::LEGACY_FINALIZER;
 use devportal_mirror::{Credential, Kind};
 use devportal_watch::brief;
 use futures::{StreamExt, stream};
@@ -18,7 +22,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::PartialObjectMeta;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -58,46 +63,158 @@ pub struct Gone {
     pub secrets: BTreeSet<SecretId>,
     /// Those that something keeps although they are deleted: they open APIs still.
     pub held: BTreeSet<SecretId>,
+    /// The keys whose finalizer of a pre-release was taken off, or would be.
+    pub released: BTreeSet<KeyId>,
+    /// Whether it was seen where the Kuadrant resource is, and with it where Secrets lie.
+    pub is_certain: bool,
 }
 
 /// Stops the controller and deletes what opens APIs, until nothing of it is there.
 ///
 /// # Errors
 ///
-/// When the API server cannot be reached or refuses, a controller does not end, or somebody
-/// makes the Secrets anew. What was deleted until then is gone; it can be run again.
+/// When the API server cannot be reached or refuses, Kuadrant is in another namespace, a
+/// controller does not end, or somebody makes the Secrets anew. What was deleted until then
+/// is gone; it can be run again.
 pub async fn uninstall(options: &Options) -> Result<Gone> {
     let (client, _) = crate::connect().await?;
-    let mut gone = Gone::default();
+    let mut gone = Gone {
+        is_certain: is_there(&client, &options.kuadrant_namespace).await?,
+        ..Gone::default()
+    };
     if !options.dry_run && !options.without_controller {
         gone.stopped = stop(&client, &options.namespace, options.patience).await?;
     }
+    revoke(&client, options, &mut gone).await?;
+    release(&client, options.dry_run, &mut gone).await?;
+    Ok(gone)
+}
+
+/// Whether the Kuadrant resource is in a namespace; false where that may not be seen, or
+/// where there is none.
+async fn is_there(client: &Client, namespace: &str) -> Result<bool> {
+    let kuadrants: Api<Kuadrant> = Api::all(client.clone());
+    let found = match kuadrants.list_metadata(&ListParams::default()).await {
+        Ok(found) => found.items,
+        Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => return Ok(false),
+        Err(error) => bail!("cannot list the Kuadrant resources: {}", brief(&error)),
+    };
+    let places: BTreeSet<_> = found.iter().filter_map(ResourceExt::namespace).collect();
+    let Some(elsewhere) = places.first() else {
+        return Ok(false);
+    };
+    ensure!(
+        places.contains(namespace),
+        "the Kuadrant resource is in namespace {elsewhere}, and with it the Secrets that open \
+         APIs: say --kuadrant-namespace={elsewhere}, or kuadrantNamespace={elsewhere} to the chart"
+    );
+    Ok(true)
+}
+
+/// Deletes the Secrets that open APIs.
+async fn revoke(client: &Client, options: &Options, gone: &mut Gone) -> Result<()> {
     let namespace = &options.kuadrant_namespace;
-    let secrets: Api<Secret> = Api::namespaced(client, namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     for _ in 0..ROUNDS {
-        let ours = ListParams::default().labels(Credential::SELECTOR);
-        let found = secrets.list_metadata(&ours).await;
-        let found = found.map_err(|error| {
+        gone.held.clear();
+        let (mut is_clean, mut pages) = (true, Pages::of(Credential::SELECTOR));
+        while let Some(page) = pages.next(&secrets).await.map_err(|error| {
             anyhow::anyhow!("cannot list Secrets in {namespace}: {}", brief(&error))
-        })?;
-        let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
-        let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
-        let (held, there): (Vec<_>, Vec<_>) = found.items.into_iter().partition(is_held);
-        gone.held = held.iter().map(id).collect();
-        if there.is_empty() {
-            return Ok(gone);
+        })? {
+            let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
+            let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
+            let (held, there): (Vec<_>, Vec<_>) = page.into_iter().partition(is_held);
+            gone.held.extend(held.iter().map(id));
+            gone.secrets.extend(there.iter().map(id));
+            is_clean &= there.is_empty();
+            if !options.dry_run {
+                delete(&secrets, there).await?;
+            }
         }
-        gone.secrets.extend(there.iter().map(id));
-        if options.dry_run {
-            return Ok(gone);
+        if is_clean || options.dry_run {
+            return Ok(());
         }
-        delete(&secrets, there).await?;
         sleep(PAUSE).await;
     }
     bail!(
         "Secrets are made anew in {namespace}: a controller runs that was not stopped; name its \
          namespace with --namespace, stop it, and run this again"
     )
+}
+
+/// Takes the finalizer of a pre-release of 0.1 off keys: nobody else would, and they could
+/// never be deleted.
+async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<()> {
+    let all: Api<APIKey> = Api::all(client.clone());
+    let mut pages = Pages::of("");
+    loop {
+        let page = match pages.next(&all).await {
+            Ok(Some(page)) => page,
+            Ok(None) => return Ok(()),
+            // There is no such kind, and so no key.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+            Err(error) => bail!("cannot list APIKeys: {}", brief(&error)),
+        };
+        let is_held = |it: &PartialObjectMeta<APIKey>| {
+            let mut finalizers = it.finalizers().iter();
+            finalizers.any(|it| it == LEGACY_FINALIZER)
+        };
+        for key in page.into_iter().filter(is_held) {
+            let id = KeyId::new(key.namespace().unwrap_or_default(), key.name_any());
+            if !is_dry_run {
+                let others = key.finalizers().iter().filter(|it| *it != LEGACY_FINALIZER);
+                let patch = json!({"metadata": {
+                    "finalizers": others.collect::<Vec<_>>(),
+                    "uid": key.uid(), "resourceVersion": key.resource_version(),
+                }});
+                let keys: Api<APIKey> = Api::namespaced(client.clone(), id.namespace());
+                let params = PatchParams::default();
+                match keys
+                    .patch_metadata(id.name(), &params, &Patch::Merge(patch))
+                    .await
+                {
+                    Ok(_) => {}
+                    Err(kube::Error::Api(status)) if status.code == 404 => continue,
+                    Err(error) => bail!(
+                        "cannot let APIKey {id} go, which could not be deleted any more: {}; run \
+                         this again",
+                        brief(&error)
+                    ),
+                }
+            }
+            gone.released.insert(id);
+        }
+    }
+}
+
+/// A list, so many at a time: there may be more than fit into memory.
+struct Pages {
+    params: ListParams,
+    is_over: bool,
+}
+
+impl Pages {
+    const SIZE: u32 = 500;
+
+    fn of(labels: &str) -> Self {
+        Self {
+            params: ListParams::default().labels(labels).limit(Self::SIZE),
+            is_over: false,
+        }
+    }
+
+    async fn next<K>(&mut self, api: &Api<K>) -> kube::Result<Option<Vec<PartialObjectMeta<K>>>>
+    where
+        K: Clone + std::fmt::Debug + DeserializeOwned + Resource<DynamicType = ()>,
+    {
+        if self.is_over {
+            return Ok(None);
+        }
+        let page = api.list_metadata(&self.params).await?;
+        self.params.continue_token = page.metadata.continue_.filter(|it| !it.is_empty());
+        self.is_over = self.params.continue_token.is_none();
+        Ok(Some(page.items))
+    }
 }
 
 /// Deletes all of them; what is refused harms no other.

@@ -13,7 +13,7 @@ mod sharing;
 mod sight;
 mod tally;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use devportal_api::foreign::Kuadrant;
@@ -86,6 +86,8 @@ pub struct World {
     waiting: Index<KeyId, ProductId>,
     /// Keys that were granted access, and whose Secret is not there.
     lacking: Index<KeyId, ProductId>,
+    /// The labels of the credential of a product that was seen last.
+    marked: HashMap<ProductId, BTreeMap<String, String>>,
     /// Keys whose request or approval the API server refuses.
     refused_by_product: Index<KeyId, ProductId>,
 
@@ -151,6 +153,7 @@ impl World {
             sources_by_value: Index::default(),
             waiting: Index::default(),
             lacking: Index::default(),
+            marked: HashMap::new(),
             refused_by_product: Index::default(),
             sharing: Sharing::default(),
             tally: Tally::default(),
@@ -415,6 +418,7 @@ impl World {
             .and_then(|product| discover::openapi_url(product));
         self.products_by_openapi.set(&id, url);
         dirty.insert(Id::Product(id.clone()));
+        self.forget_marks(&id);
         self.rediscover(&id, dirty);
         let generation = |product: &APIProduct| product.meta().generation;
         if old.as_deref().map(generation) != new.as_deref().map(generation) {
@@ -449,6 +453,9 @@ impl World {
         }
         self.keys_by_product
             .set(&id, new.iter().flat_map(|key| products_of(key)));
+        for product in old.iter().flat_map(|key| products_of(key)) {
+            self.forget_marks(&product);
+        }
         self.keys_by_source
             .set(&id, new.as_ref().map(|key| key.source_secret()));
         // A decision counts for the key that is there.

@@ -614,6 +614,45 @@ fn one_value_opens_two_apis_whose_keys_are_not_shared() {
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
     assert_eq!(it.says("bob"), WORKING);
+    it.pass(minutes(1));
+    it.create(approval("no", "bob", false, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.accepted("bob"), Vec::<&str>::new());
+    assert_eq!(it.says("alice"), WORKING, "it is another API's");
+    assert_eq!(it.accepted("alice"), ["one value"]);
+}
+
+#[test]
+fn a_product_that_is_replaced_or_restored_keeps_the_rule_of_its_keys() {
+    type Step = fn(&mut Simulation);
+    let ways: [(&str, Step); 4] = [
+        ("replaced", |_| {}),
+        ("gone for a while", |it| it.settle()),
+        ("gone while nobody looked", |it| it.restart()),
+        ("gone for long", |it| it.pass(minutes(60))),
+    ];
+    for (way, meanwhile) in ways {
+        let mut it = brought();
+        let mut both = rules([("keys", api_key(&[("api", "games")]))]);
+        let rule = api_key(&[("api", "another")]);
+        both.authentication.insert("a-new-one".into(), rule);
+        it.edit::<AuthPolicy>(OWNER, "games", |it| it.spec.rules = Some(both));
+        it.settle();
+        let labels = it.enforced("alice")[0].1.labels.clone();
+        it.delete::<APIProduct>(OWNER, "games");
+        meanwhile(&mut it);
+        it.create(product());
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), WORKING, "{way}");
+        assert_eq!(it.enforced("alice")[0].1.labels, labels, "{way}");
+        let told = it
+            .world
+            .find_product(&devportal_api::id::ProductId::new(OWNER, "games"));
+        let rule = told.and_then(|it| it.status.clone()?.auth_rule);
+        assert_eq!(rule.as_deref(), Some("keys"), "{way}");
+    }
 }
 
 #[test]

@@ -216,6 +216,21 @@ fn a_value_with_a_semicolon_is_no_key_where_keys_go_in_a_cookie() {
     assert_eq!(reason, "Failed/SecretAPIKeyUnsendable");
     assert!(message.contains("semicolon"), "{message}");
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    // Another rule takes keys elsewhere: only one that takes this key helps.
+    for (taken, says) in [("staff", "Failed"), ("games", "Approved")] {
+        it.edit::<AuthPolicy>(OWNER, "games", |it| {
+            let rules = it.spec.rules.as_mut().expect("rules");
+            let rule = api_key(&[("api", taken)]);
+            rules.authentication.insert("more".into(), rule);
+        });
+        it.settle();
+        oracle::check(&it);
+        assert!(it.says("alice")[0].starts_with(says), "{taken}");
+    }
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        let rules = it.spec.rules.as_mut().expect("rules");
+        rules.authentication.remove("more");
+    });
     it.bring("own", Some("better"));
     it.settle();
     assert_eq!(it.accepted("alice"), ["better"]);

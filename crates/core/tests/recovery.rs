@@ -1,6 +1,7 @@
 //! What becomes of Secrets that others lay hands on.
 
 use devportal_api::foreign::{AuthPolicy, Kuadrant};
+use devportal_api::key::Rotation;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 
@@ -280,6 +281,89 @@ fn a_key_that_is_approved_again_while_its_secret_is_held_gets_another() {
 }
 
 #[test]
+fn a_brought_secret_that_a_finalizer_holds_is_a_key_until_it_is_gone() {
+    let mut it = brought();
+    let value = it.accepted("alice")[0].to_owned();
+    let own = pair(CONSUMER, "own");
+    it.cluster.put_secret(&own, |it| it.held = true);
+    it.cluster.delete_secret(&own);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.accepted("alice"), [&*value]);
+    it.cluster.delete_held(&own);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), ["Failed/SecretNotFound"]);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+#[test]
+fn a_copy_that_a_finalizer_holds_holds_up_nothing_but_its_replacement() {
+    type Change = fn(&mut Simulation);
+    let changes: [(&str, Change); 3] = [
+        ("labels", |it| {
+            it.edit::<AuthPolicy>(OWNER, "games", |it| {
+                it.spec.rules = Some(rules([("keys", api_key(&[("api", "another")]))]));
+            });
+        }),
+        ("tier", |it| {
+            it.edit::<APIKey>(CONSUMER, "alice", |it| {
+                *it = it.clone().on_tier("silver");
+            });
+        }),
+        ("restart", |it| it.restart()),
+    ];
+    for (what, change) in changes {
+        let mut it = generated();
+        let value = it.accepted("alice")[0].to_owned();
+        it.cluster.put_secret(&copy(), |it| it.held = true);
+        it.cluster.delete_secret(&copy());
+        it.settle();
+        change(&mut it);
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), WORKING, "{what}");
+        assert_eq!(it.accepted("alice"), [&*value], "{what}");
+        let enforced = it.enforced("alice")[0].1.clone();
+        match what {
+            "labels" => assert_eq!(enforced.labels["api"], "another"),
+            "tier" => assert_eq!(enforced.annotations[annotation::PLAN], "silver"),
+            _ => {}
+        }
+        it.wrote();
+        it.pass(minutes(10));
+        assert_eq!(it.wrote(), Vec::<&str>::new(), "{what}");
+        it.cluster.delete_held(&copy());
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.accepted("alice"), [&*value], "{what}");
+        assert!(it.cluster.secrets.contains_key(&copy()), "{what}");
+    }
+}
+
+#[test]
+fn a_rotation_that_waits_for_a_held_copy_says_so() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.cluster.put_secret(&copy(), |it| it.held = true);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.rotation = Some(Rotation {
+            revision: 1,
+            ..Rotation::default()
+        });
+    });
+    it.settle();
+    assert_eq!(it.says("alice"), ["Approved/Approved", STILL_OPEN]);
+    assert_eq!(it.accepted("alice"), [&*value], "the old one goes on");
+    it.cluster.delete_held(&copy());
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert!(it.accepted("alice").iter().any(|it| **it != *value));
+}
+
+#[test]
 fn a_key_that_is_held_while_it_is_deleted_says_that_it_ends() {
     let mut it = generated();
     it.edit::<APIKey>(CONSUMER, "alice", |it| {
@@ -317,11 +401,24 @@ fn of_a_key_that_is_deleted_in_the_foreground_nothing_is_made_anew() {
 /// The same of the request of a key that stays: its decisions go with it, and it comes back.
 #[test]
 fn a_request_that_is_deleted_in_the_foreground_comes_back_without_its_decisions() {
-    let mut it = Simulation::ready(product());
+    for is_automatic in [false, true] {
+        comes_back_without_its_decisions(is_automatic);
+    }
+}
+
+fn comes_back_without_its_decisions(is_automatic: bool) {
+    let mut it = Simulation::ready(if is_automatic {
+        product().automatic()
+    } else {
+        product()
+    });
     it.create(key("alice"));
-    it.create(approval("yes", "alice", true, at(0)));
+    if !is_automatic {
+        it.create(approval("yes", "alice", true, at(0)));
+    }
     it.settle();
     assert_eq!(it.accepted("alice").len(), 1);
+    let decisions: Vec<_> = it.cluster.approvals.keys().cloned().collect();
     let request = request_id("alice");
     let (namespace, name) = (request.namespace.to_string(), request.name.to_string());
     it.edit::<APIKeyRequest>(&namespace, &name, |it| {
@@ -329,14 +426,21 @@ fn a_request_that_is_deleted_in_the_foreground_comes_back_without_its_decisions(
     });
     it.delete::<APIKeyRequest>(&namespace, &name);
     it.settle();
-    it.delete::<APIKeyApproval>(OWNER, "yes");
+    for (namespace, decision) in decisions {
+        it.delete::<APIKeyApproval>(&namespace, &decision);
+    }
     it.settle();
     it.edit::<APIKeyRequest>(&namespace, &name, |it| it.metadata.finalizers = None);
     it.delete::<APIKeyRequest>(&namespace, &name);
     it.settle();
     oracle::check(&it);
-    assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
-    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    if is_automatic {
+        assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+        assert_eq!(it.accepted("alice").len(), 1);
+    } else {
+        assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    }
     assert!(it.request("alice").is_some());
     it.wrote();
     it.pass(minutes(10));

@@ -307,6 +307,45 @@ fn a_decision_that_an_earlier_one_overrules_says_by_which() {
     assert_eq!(it.says("alice"), DENIED);
 }
 
+#[test]
+fn a_person_whose_clock_is_behind_denies_what_was_approved_automatically() {
+    let mut it = Simulation::ready(product().automatic());
+    it.pass(minutes(30));
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.create(approval("no", "alice", false, at(60)));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    assert_eq!(told(&it, "no", "Overruled"), None);
+    it.restart();
+    it.pass(minutes(60));
+    assert_eq!(it.says("alice"), DENIED);
+    it.delete::<APIKeyApproval>(OWNER, "no");
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+}
+
+#[test]
+fn an_approval_ahead_of_time_holds_where_the_product_approves_by_itself_from_then_on() {
+    let mut it = asked();
+    it.create(approval("ahead", "alice", true, at(600)));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.edit::<APIProduct>(OWNER, "games", |it| *it = it.clone().automatic());
+    it.settle();
+    it.pass(minutes(1));
+    it.create(approval("no", "alice", false, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    it.pass(minutes(60));
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
 /// An automatic product, of which Olga denied Alice a key.
 fn denied() -> Simulation {
     let mut it = Simulation::ready(product().automatic());
@@ -319,6 +358,33 @@ fn denied() -> Simulation {
     oracle::check(&it);
     assert_eq!(it.says("alice"), DENIED);
     it
+}
+
+#[test]
+fn a_change_that_a_denial_keeps_from_automatic_approval_says_so() {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    let mut other = key("alice");
+    other.metadata.name = Some("other".into());
+    it.create(other);
+    it.settle();
+    it.pass(minutes(1));
+    it.create(approval("no", "alice", false, it.cluster.now));
+    it.settle();
+    assert_eq!(it.says("other"), APPROVED);
+    it.edit::<APIKey>(CONSUMER, "other", |it| *it = it.clone().on_tier("silver"));
+    it.settle();
+    oracle::check(&it);
+    let waits = [
+        "Approved/Approved",
+        "!Enforced/AwaitingReapproval",
+        "!AutomaticApproval/RequesterDenied",
+    ];
+    assert_eq!(it.says("other"), waits);
+    it.delete::<APIKeyApproval>(OWNER, "no");
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("other"), APPROVED);
 }
 
 #[test]
@@ -343,6 +409,9 @@ fn a_denial_on_an_automatic_product_is_not_shed_with_the_key() {
         "Pending/AwaitingApproval",
         "!AutomaticApproval/RequesterDenied",
     ];
+    assert_eq!(it.says("other"), waits);
+    it.edit::<APIKey>(CONSUMER, "other", |it| *it = it.clone().on_tier("silver"));
+    it.settle();
     assert_eq!(it.says("other"), waits);
     // Nor from another namespace.
     let mut far = key("alice");

@@ -61,6 +61,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         lines.extend(gone.secrets.iter().map(|id| format!("Secret {id}")));
         lines.push(format!("{count} Secrets would be deleted in {namespace}"));
+        let held = gone.released.iter();
+        lines.extend(held.map(|id| format!("APIKey {id} would be let go by a finalizer of 0.1")));
     } else {
         if gone.stopped {
             lines.push("the controller is stopped".to_owned());
@@ -68,10 +70,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         let held = gone.held.iter();
         lines.extend(held.map(|id| format!("Secret {id} is held by a finalizer")));
         if gone.held.is_empty() {
-            lines.push(format!(
-                "{count} Secrets are deleted in {namespace}: no key opens an API any more"
-            ));
+            lines.push(format!("{count} Secrets are deleted in {namespace}"));
         }
+        let released = gone.released.iter();
+        lines.extend(released.map(|id| format!("APIKey {id} is let go by a finalizer of 0.1")));
+    }
+    if !gone.is_certain {
+        lines.push(format!(
+            "no Kuadrant resource was seen: if one is not in {namespace}, its Secrets are still \
+             there, and --kuadrant-namespace names it"
+        ));
     }
     print(&(lines.join("\n") + "\n"))?;
     if arguments.dry_run || gone.held.is_empty() {

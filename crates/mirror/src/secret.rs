@@ -227,26 +227,60 @@ impl Fit {
     }
 }
 
-/// Whether a value looks like those of examples: `<api-key>`, `changeme`, the same
-/// character again and again.
+/// Whether a value looks like those of examples: `<api-key>`, `$API_KEY`, `changeme`, the
+/// same character again and again, or one after the other.
 fn is_placeholder(value: &[u8]) -> bool {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 10] = [
+        "apikeyvalue",
         "changeme",
+        "example",
+        "insert",
         "placeholder",
+        "replaceme",
         "yourapikey",
         "yourkey",
         "yoursecret",
         "yourtoken",
-        "replaceme",
+    ];
+    /// What a template fills in stands between these.
+    const MARKS: [(&str, &str); 6] = [
+        ("<", ">"),
+        ("{", "}"),
+        ("${", "}"),
+        ("%", "%"),
+        ("@", "@"),
+        ("__", "__"),
     ];
     let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let text = text.trim_matches(['"', '\'', '`']);
     let letters = text.replace(['-', '_', ' '], "");
-    let is_bracketed = text.starts_with(['<', '{', '$']) && text.ends_with(['>', '}']);
+    let is_marked = MARKS
+        .iter()
+        .any(|(begin, end)| text.starts_with(begin) && text.ends_with(end));
+    let is_name = |it: &str| {
+        it.bytes()
+            .all(|it| it.is_ascii_alphanumeric() || it == b'_')
+    };
+    let is_variable = text.strip_prefix('$').is_some_and(is_name);
     let differ = text
         .bytes()
         .collect::<std::collections::BTreeSet<_>>()
         .len();
-    is_bracketed || differ < 4 || WORDS.iter().any(|it| letters.contains(it))
+    is_marked
+        || is_variable
+        || differ < 4
+        || is_sequence(text.as_bytes())
+        || letters.starts_with("todo")
+        || WORDS.iter().any(|it| letters.contains(it))
+}
+
+/// Whether each character follows the one before it, as in `1234567890` or `0123456789abcdef`.
+fn is_sequence(text: &[u8]) -> bool {
+    const AGAIN: [(u8, u8); 4] = [(b'9', b'0'), (b'9', b'a'), (b'f', b'0'), (b'z', b'a')];
+    text.windows(2).all(|pair| {
+        let (first, second) = (pair[0], pair[1]);
+        first.checked_add(1) == Some(second) || AGAIN.contains(&(first, second))
+    })
 }
 
 /// The first half of a salted SHA-256 of a key's value: two values have the same by
@@ -461,6 +495,18 @@ mod tests {
             ("insert your API key here", Fit::Placeholder),
             ("aaaaaaaaaaaaaaaaaaaaaaaa", Fit::Placeholder),
             ("x", Fit::Placeholder),
+            ("$TOYSTORE_API_KEY", Fit::Placeholder),
+            ("\"<api-key-of-the-shop>\"", Fit::Placeholder),
+            ("{{ .Values.apiKey.ofTheShop }}", Fit::Placeholder),
+            ("__TOKEN_OF_THE_TOYSTORE__", Fit::Placeholder),
+            ("%TOKEN_OF_THE_TOYSTORE%", Fit::Placeholder),
+            ("TODO-set-this-before-use", Fit::Placeholder),
+            ("example-token-0001-4711", Fit::Placeholder),
+            ("12345678901234567890", Fit::Placeholder),
+            ("0123456789abcdef0123456789ABCDEF", Fit::Placeholder),
+            ("abcdefghijklmnopqrstuvwxyz", Fit::Placeholder),
+            ("$2y$10$N9qo8uLOickgx2ZMRZoMye", Fit::Good),
+            ("__kq3-0123456789abcdef01", Fit::Good),
             ("IAMALICE", Fit::Short),
         ] {
             assert_eq!(Fit::of(value.as_bytes()), fit, "{value:?}");

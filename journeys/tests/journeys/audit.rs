@@ -69,12 +69,12 @@ pub(crate) fn look(stack: &Stack, taken: &BTreeSet<String>) -> Result<()> {
     let mut lacking = BTreeSet::new();
     let mut used = BTreeSet::new();
     for log in logs(stack)? {
-        for (it, is_allowed) in fs::read_to_string(log)?.lines().filter_map(use_of) {
+        for (it, place, is_allowed) in fs::read_to_string(log)?.lines().filter_map(use_of) {
             let is_taken = taken.contains(&it.resource) || taken.contains("*");
             if is_allowed {
-                used.insert(it);
+                used.insert((it, place));
             } else if !is_taken {
-                lacking.insert(it);
+                lacking.insert((it, place));
             }
         }
     }
@@ -82,7 +82,7 @@ pub(crate) fn look(stack: &Stack, taken: &BTreeSet<String>) -> Result<()> {
     lacking.retain(|it| !used.contains(it));
     let story = STORY.with_borrow(Clone::clone);
     let mut all = USED.lock().unwrap_or_else(PoisonError::into_inner);
-    for it in used {
+    for (it, _) in used {
         all.entry(it).or_default().insert(story.clone());
     }
     ensure!(lacking.is_empty(), "rights are lacking: {lacking:#?}");
@@ -103,8 +103,9 @@ fn logs(stack: &Stack) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// Which right a line of the log is about, and whether there was one.
-fn use_of(line: &str) -> Option<(Use, bool)> {
+/// Which right a line of the log is about, in which namespace where that is granted by
+/// namespace, and whether there was one.
+fn use_of(line: &str) -> Option<(Use, Option<String>, bool)> {
     // Most lines are about others, and reading all of them takes longer than some stories.
     line.contains(":devportal-").then_some(())?;
     let entry: Value = serde_json::from_str(line).ok()?;
@@ -127,7 +128,8 @@ fn use_of(line: &str) -> Option<(Use, bool)> {
         group: text(&object["apiGroup"]),
         resource,
     };
-    Some((it, decision == "allow"))
+    let place = (it.resource == "secrets").then(|| text(&object["namespace"]));
+    Some((it, place, decision == "allow"))
 }
 
 /// Writes down which right was used by which stories, and answers those that none used.

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use devportal_api::id::{KeyId, ProductId};
-use devportal_api::{APIKey, name};
+use devportal_api::{APIKey, APIProduct, name};
 use devportal_stack::{ForeignCrds, Options, Part, Persona, Stack};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -59,11 +60,27 @@ impl Quiet {
         Self::start_parts(&[Part::ControllerManager, Part::Node], &[]).await
     }
 
+    /// The same with these environment variables for the controller.
+    pub(crate) async fn start_with_variables(variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_where(&[Part::Controller], |options| {
+            let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+            options.controller_variables = variables.iter().map(owned).collect();
+        })
+        .await
+    }
+
     pub(crate) async fn start_parts(parts: &[Part], arguments: &[&str]) -> Result<Self> {
+        Self::start_where(parts, |options| {
+            options.controller_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
+        })
+        .await
+    }
+
+    async fn start_where(parts: &[Part], change: impl FnOnce(&mut Options)) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut options = Options::control_plane(dir.path()).with(parts);
         options.foreign_crds = ForeignCrds::Followed;
-        options.controller_arguments = arguments.iter().map(|&it| it.to_owned()).collect();
+        change(&mut options);
         let stack = Stack::start(options).await?;
         let admin = stack.client(Persona::ClusterAdmin).await?;
         let quiet = Self {
@@ -127,6 +144,26 @@ impl Quiet {
             .patch_status("shop", &PatchParams::default(), &Patch::Merge(status))
             .await?;
         Ok(())
+    }
+
+    /// From now on a person decides on the product's keys, which the controller knows.
+    pub(crate) async fn is_approved_by_hand(&self) -> Result<()> {
+        let products: Api<APIProduct> = Api::namespaced(self.admin.clone(), "shop");
+        let manual = Patch::Merge(json!({"spec": {"approvalMode": "manual"}}));
+        let changed = products
+            .patch("shop", &PatchParams::default(), &manual)
+            .await?;
+        let generation = changed.metadata.generation;
+        until("the product's change is seen", async || {
+            let status = products.get("shop").await?.status.unwrap_or_default();
+            let seen = status.observed_generation;
+            Ok(if seen == generation {
+                Ok(())
+            } else {
+                Err(seen)
+            })
+        })
+        .await
     }
 
     /// A request for a key, before anything is added to it.
@@ -242,6 +279,21 @@ impl Quiet {
     /// Those of them that change something.
     pub(crate) fn writes(&self) -> Result<Vec<Asked>> {
         writes(&self.stack)
+    }
+
+    /// Waits until the controller has nothing left to write, and nothing that it wrote
+    /// again and again.
+    pub(crate) async fn rests(&self) -> Result<()> {
+        until("the controller is at rest", async || {
+            let before = self.writes()?.len();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let more = self.writes()?.split_off(before);
+            Ok(if more.is_empty() { Ok(()) } else { Err(more) })
+        })
+        .await?;
+        let log = std::fs::read_to_string(self.stack.log("controller"))?;
+        ensure!(!log.contains("does not stay"), "{log}");
+        Ok(())
     }
 
     pub(crate) async fn end(self) -> Result<()> {

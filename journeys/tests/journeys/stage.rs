@@ -10,7 +10,9 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
 use devportal_stack::{Options, Part, Persona, Stack};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, ValidationDirective,
+};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -117,6 +119,24 @@ impl Stage {
 
 /// Applies one object of any kind with a client.
 pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObject> {
+    let params = PatchParams::apply("journey").force();
+    apply_with(client, object, &params).await
+}
+
+/// What the API server would say to an object, which has to know each field of it.
+pub(crate) async fn try_out(client: &Client, object: &Value) -> Result<DynamicObject> {
+    let mut params = PatchParams::apply("journey").force();
+    params.dry_run = true;
+    params.field_validation = Some(ValidationDirective::Strict);
+    apply_with(client, object, &params).await
+}
+
+/// Applies one object of any kind in a way of one's own.
+pub(crate) async fn apply_with(
+    client: &Client,
+    object: &Value,
+    params: &PatchParams,
+) -> Result<DynamicObject> {
     let object: DynamicObject = serde_json::from_value(object.clone())?;
     let types = object.types.clone().context("the object names no kind")?;
     let gvk = GroupVersionKind::try_from(types)?;
@@ -133,13 +153,8 @@ pub(crate) async fn apply(client: &Client, object: &Value) -> Result<DynamicObje
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
     };
-    api.patch(
-        &name,
-        &PatchParams::apply("journey").force(),
-        &Patch::Apply(&object),
-    )
-    .await
-    .map_err(|error| anyhow!("cannot apply {} {name}: {error}", gvk.kind))
+    let applied = api.patch(&name, params, &Patch::Apply(&object)).await;
+    applied.map_err(|error| anyhow!("cannot apply {} {name}: {error}", gvk.kind))
 }
 
 /// Deletes an object of any kind with a client.
@@ -193,10 +208,18 @@ async fn serve_documents() -> Result<String> {
     };
     let router = Router::new()
         .route("/openapi.json", get(|| async { OPENAPI }))
+        .route("/openapi/{filler}/{bytes}", get(filled))
         .route("/issuer/.well-known/openid-configuration", get(discovery))
         .route("/status/{code}", get(status));
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(url)
+}
+
+/// An OpenAPI document of so many bytes and some, nearly all of them this text again and again.
+async fn filled(Path((filler, bytes)): Path<(String, usize)>) -> String {
+    let text = filler.repeat(bytes / filler.len().max(1));
+    json!({"openapi": "3.1.0", "info": {"title": "Toys", "version": "1", "description": text}})
+        .to_string()
 }
 
 async fn status(Path(code): Path<u16>) -> StatusCode {

@@ -225,7 +225,10 @@ struct Head {
 fn is_openapi(text: &str) -> bool {
     if text.trim_start().starts_with('{') {
         let head: Result<Head, _> = serde_json::from_str(text);
-        let is_told = |it: &serde_json::Value| it.is_number() || it.as_str().is_some_and(is_word);
+        let is_told = |it: &serde_json::Value| match it {
+            serde_json::Value::Number(number) => is_version(&number.to_string()),
+            it => it.as_str().is_some_and(is_version),
+        };
         return head.is_ok_and(|it| it.openapi.iter().chain(&it.swagger).any(is_told));
     }
     let mut is_openapi = false;
@@ -233,7 +236,7 @@ fn is_openapi(text: &str) -> bool {
         match line {
             Line::Entry(name, value) => {
                 let is_kind = matches!(name, "openapi" | "swagger");
-                is_openapi |= is_kind && is_word(value);
+                is_openapi |= is_kind && is_version(value);
             }
             Line::Rest => {}
             Line::Prose => return false,
@@ -294,10 +297,14 @@ fn entry(line: &str) -> Option<(&str, &str)> {
     is_entry.then(|| (name, value.trim()))
 }
 
-/// Whether a value is one word, as a version is and neither a sentence nor a map.
-fn is_word(value: &str) -> bool {
+/// Whether a value, of JSON or with a comment of YAML behind it, is a version of OpenAPI, and
+/// not where a document is to be found.
+fn is_version(value: &str) -> bool {
     let value = value.split_once(" #").map_or(value, |(value, _)| value);
-    value.split_whitespace().count() == 1
+    let value = value.trim().trim_matches(['"', '\'']);
+    let mut parts = value.split('.');
+    let mut is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    parts.next().is_some_and(&mut is_number) && parts.next().is_none_or(is_number)
 }
 
 impl Oidc {

@@ -315,12 +315,16 @@ impl Recipe<'_> {
         let Some(facts) = facts else {
             return Err(Step::Write(vec![self.make_source(id)]));
         };
-        let replace = || Err(Step::Write(vec![delete_source(&id, facts)]));
+        // One that a finalizer holds has its value still, and cannot be replaced.
+        let replace = || {
+            Err(if facts.deleting {
+                Step::Stuck(held(&id))
+            } else {
+                Step::Write(vec![delete_source(&id, facts)])
+            })
+        };
         if !is_owned(facts, self.key) && !is_orphan(facts, self.id) {
             return Err(Step::Stuck(Enforcement::SecretConflict(id)));
-        }
-        if facts.deleting {
-            return Err(Step::Wait);
         }
         // What an earlier key of the name left behind is no value for this one, unless the
         // key was restored.

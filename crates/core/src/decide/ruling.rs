@@ -1,10 +1,11 @@
 //! Of all decisions about a request, which one counts?
 //!
 //! The newest `reviewedAt` decides, then the newest creation, and a denial wins
-//! a tie. Nobody decides ahead of time ([`taken`]).
+//! a tie. Nobody decides ahead of time ([`taken`]), and an automatic approval overrules no
+//! person's denial, whatever their clocks say.
 
 use devportal_api::approval::DeniedRequester;
-use devportal_api::condition::{Review, Validity, kind, whole_second};
+use devportal_api::condition::{Review, Validity, auto, kind, whole_second};
 use devportal_api::id::{ApprovalId, ProductId, RequestId};
 use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
@@ -31,9 +32,13 @@ pub(super) fn find<'a>(
     now: Timestamp,
 ) -> Result<Option<&'a APIKeyApproval>, Doubt> {
     let id = RequestId::of(request);
-    let newest = world
-        .approvals_of(&id)
-        .filter(|approval| counts(approval, request, world))
+    let counting = || {
+        let all = world.approvals_of(&id);
+        all.filter(|approval| counts(approval, request, world))
+    };
+    let is_denied = counting().any(|approval| !approval.spec.approved);
+    let newest = counting()
+        .filter(|approval| !is_denied || !is_automatic(approval))
         .max_by_key(|approval| {
             let created = approval.meta().creation_timestamp.as_ref().map(|at| at.0);
             (
@@ -62,6 +67,14 @@ pub(super) fn find<'a>(
         Some(doubt) if denied.is_none() => Err(doubt),
         _ => Ok(newest),
     }
+}
+
+/// Whether an approval is of our own making.
+fn is_automatic(approval: &APIKeyApproval) -> bool {
+    let spec = &approval.spec;
+    spec.approved
+        && spec.reviewed_by == auto::REVIEWER
+        && spec.reason.as_deref() == Some(auto::REASON)
 }
 
 /// How far a clock may be ahead unnoticed: the API server tells creations in whole

@@ -24,7 +24,7 @@ use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, JwtAuthentication};
 use kube::Resource;
 
-use super::{AuthFindings, Prefer, holds_now};
+use super::{AuthFindings, Prefer, holds_now, selector};
 use crate::surroundings::{Surroundings, Target};
 
 /// A policy with the facts that decide its place.
@@ -272,6 +272,14 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
     let key_rule = match prefer {
         Prefer::Only(name) => by_name(name),
         Prefer::If(name) => by_name(name).or_else(|| key_rules.next()),
+        Prefer::Selecting(labels) => {
+            let selects = |rule: &AuthenticationSpec| {
+                let selector = rule.api_key.as_ref().and_then(|it| it.selector.as_ref());
+                selector.is_none_or(|it| selector::selects(it, labels))
+            };
+            let taking = key_rules.clone().find(|(_, rule)| selects(rule));
+            taking.or_else(|| key_rules.next())
+        }
         Prefer::None => key_rules.next(),
     };
     let issuer = ordered.iter().find_map(|(_, rule)| {

@@ -11,6 +11,8 @@ pub mod selector;
 
 pub use self::plan::PlanFindings;
 
+use std::collections::BTreeMap;
+
 use devportal_api::APIProduct;
 use devportal_api::condition::{AuthPolicyState, RouteState};
 use devportal_api::foreign::{HTTPRoute, Kuadrant};
@@ -97,18 +99,29 @@ pub(crate) fn openapi_url(product: &APIProduct) -> Option<String> {
     (!url.is_empty()).then_some(url)
 }
 
-/// Looks around a product's route.
-pub fn discover(product: &APIProduct, around: &Surroundings) -> Discovery {
-    let used = product
-        .status
-        .as_ref()
-        .and_then(|it| it.auth_rule.as_deref());
-    let rule = match (product.spec.auth_rule.as_deref(), used) {
-        (Some(chosen), _) => Prefer::Only(chosen),
-        (None, Some(used)) => Prefer::If(used),
-        (None, None) => Prefer::None,
+/// Looks around a product's route. A product that was replaced or restored does not tell for
+/// which rule its keys were made: the labels of a credential do.
+pub fn discover(
+    product: &APIProduct,
+    labels: Option<&BTreeMap<String, String>>,
+    around: &Surroundings,
+) -> Discovery {
+    let rule = match (
+        product.spec.auth_rule.as_deref(),
+        used_rule(product),
+        labels,
+    ) {
+        (Some(chosen), _, _) => Prefer::Only(chosen),
+        (None, Some(used), _) => Prefer::If(used),
+        (None, None, Some(labels)) => Prefer::Selecting(labels),
+        (None, None, None) => Prefer::None,
     };
     look(&route_of(product), rule, around)
+}
+
+/// The rule that a product tells its keys are made for.
+pub(crate) fn used_rule(product: &APIProduct) -> Option<&str> {
+    product.status.as_ref()?.auth_rule.as_deref()
 }
 
 /// Looks around a route, whether or not a product wraps it.
@@ -123,6 +136,8 @@ enum Prefer<'a> {
     None,
     /// This one, where it is there.
     If(&'a str),
+    /// One that takes a Secret with these labels, where there is one.
+    Selecting(&'a BTreeMap<String, String>),
     /// This one, or none.
     Only(&'a str),
 }

@@ -122,7 +122,7 @@ impl World {
         let new = self
             .products
             .find(id)
-            .map(|product| discover::discover(product, &self.around));
+            .map(|product| discover::discover(product, self.marked.get(id), &self.around));
         if self.discovered.get(id) == new.as_ref() {
             return;
         }

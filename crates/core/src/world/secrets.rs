@@ -9,6 +9,7 @@ use devportal_mirror::{Copied, Credential, Difference, Fingerprint, SecretFacts,
 use super::{Dirty, World};
 use crate::change::Source;
 use crate::decision::Id;
+use crate::discover;
 
 impl World {
     pub(super) fn credential_changed(
@@ -39,6 +40,9 @@ impl World {
     ) {
         let keys = old.into_iter().chain(new).filter_map(key_of);
         dirty.extend(keys.map(Id::Key));
+        if let Some(facts) = new.filter(|it| old.is_none_or(|old| old.labels != it.labels)) {
+            self.note_marks(facts, dirty);
+        }
         // With the label or without: what one watch says is gone another may show.
         let stands = self.credentials.find(id).or_else(|| self.find_stray(id));
         let key = stands.and_then(key_of);
@@ -55,6 +59,30 @@ impl World {
         {
             // Which of them is the newest may have changed.
             self.dirty_keys_with(value, dirty);
+        }
+    }
+
+    /// Notes how credentials of a product are labelled: where the product does not tell which
+    /// rule its keys are made for, they do.
+    fn note_marks(&mut self, credential: &SecretFacts, dirty: &mut Dirty) {
+        let Some(id) = product_of(credential) else {
+            return;
+        };
+        let labels = credential.labels.iter();
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.marked.insert(id.clone(), labels.collect());
+        let product = self.products.find(&id);
+        if product.is_some_and(|it| discover::used_rule(it).is_none()) {
+            self.rediscover(&id, dirty);
+        }
+    }
+
+    /// Of a product that is gone, and its keys with it, nothing needs to be known.
+    pub(super) fn forget_marks(&mut self, product: &ProductId) {
+        let is_used = self.products.find(product).is_some()
+            || self.keys_by_product.referrers(product).next().is_some();
+        if !is_used {
+            self.marked.remove(product);
         }
     }
 

@@ -7,6 +7,7 @@ use devportal_api::condition::{AuthPolicyState, kind};
 use devportal_api::id::{KeyId, ProductId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
+use devportal_api::scheme::AuthenticationRule;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_core::decide;
 use jiff::{SignedDuration, Timestamp};
@@ -154,6 +155,10 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
             "of another key"
         );
     }
+    // A machine overrules nobody.
+    if approvals.iter().any(|it| !it.spec.approved) {
+        approvals.retain(|it| it.spec.reviewed_by != "system");
+    }
     approvals.sort_by_key(|it| {
         let created = it.meta().creation_timestamp.as_ref().unwrap().0;
         (
@@ -237,15 +242,25 @@ fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static st
     if found_product.meta().deletion_timestamp.is_some() {
         return (kind::FAILED, "APIProductDeleting");
     }
-    let in_cookie =
-        found.and_then(|it| it.key_rule.as_ref()?.credentials.as_ref()?.cookie.as_ref());
+    let in_cookie = found.is_some_and(|it| {
+        let rules = it.scheme.iter().flat_map(|it| it.authentication.values());
+        let used = it.key_rule.as_ref();
+        let is_same = |rule: &&AuthenticationRule| {
+            used.is_some_and(|used| rule.api_key == used.api_key && rule.api_key.is_some())
+        };
+        let is_cookie = |rule: &AuthenticationRule| {
+            let place = rule.credentials.as_ref();
+            place.is_some_and(|it| it.cookie.is_some())
+        };
+        used.is_some_and(is_cookie) && rules.filter(is_same).all(is_cookie)
+    });
     match source {
         _ if key.is_generated() => {}
         None => return (kind::FAILED, "SecretNotFound"),
         Some(None) => return (kind::FAILED, "SecretAPIKeyNotFound"),
         Some(Some("")) => return (kind::FAILED, "SecretAPIKeyEmpty"),
         Some(Some("padded ")) => return (kind::FAILED, "SecretAPIKeyUnsendable"),
-        Some(Some(value)) if value.contains(';') && in_cookie.is_some() => {
+        Some(Some(value)) if value.contains(';') && in_cookie => {
             return (kind::FAILED, "SecretAPIKeyUnsendable");
         }
         Some(Some("weak")) if simulation.world.settings().refuses_weak => {

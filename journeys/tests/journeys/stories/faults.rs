@@ -27,21 +27,6 @@ stories![
     a_copy_that_is_altered_again_and_again_holds_up_no_other_key,
 ];
 
-/// Waits until the controller has nothing left to write, and nothing that it
-/// wrote again and again.
-async fn is_at_rest(quiet: &Quiet) -> Result<()> {
-    until("the controller is at rest", async || {
-        let before = quiet.writes()?.len();
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let more = quiet.writes()?.split_off(before);
-        Ok(if more.is_empty() { Ok(()) } else { Err(more) })
-    })
-    .await?;
-    let log = std::fs::read_to_string(quiet.stack.log("controller"))?;
-    ensure!(!log.contains("does not stay"), "{log}");
-    Ok(())
-}
-
 async fn times_with_fractions_of_a_second_are_read_as_they_are_written(
     _: Arc<Stage>,
 ) -> Result<()> {
@@ -69,7 +54,7 @@ async fn times_with_fractions_of_a_second_are_read_as_they_are_written(
         .reviewed_at
         .map(|it| it.0.to_string());
     ensure!(at.as_deref() == Some("2030-01-01T00:00:00Z"), "{at:?}");
-    is_at_rest(&quiet).await?;
+    quiet.rests().await?;
     quiet.end().await
 }
 
@@ -109,7 +94,7 @@ async fn a_kuadrant_that_moves_and_comes_back_takes_the_credentials_along(
             },
         )
         .await?;
-        is_at_rest(&quiet).await?;
+        quiet.rests().await?;
     }
     quiet.end().await
 }
@@ -254,7 +239,7 @@ async fn a_refused_credential_is_told_and_harms_no_other_key(_: Arc<Stage>) -> R
         "{told:?}"
     );
     ensure!(told.message.contains(&name.to_string()), "{}", told.message);
-    is_at_rest(&quiet).await?;
+    quiet.rests().await?;
     quiet.request_key("other").await?;
     until("the other key has its credential", async || {
         let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
@@ -292,7 +277,7 @@ async fn a_key_where_secrets_may_not_be_read_says_so_until_they_may(_: Arc<Stage
     }
     let all = credentials(&quiet, devportal_stack::NAMESPACE).await?;
     ensure!(all == 2, "{all}");
-    is_at_rest(&quiet).await?;
+    quiet.rests().await?;
     quiet.end().await
 }
 

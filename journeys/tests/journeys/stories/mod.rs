@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod gateway;
 mod generated;
+mod install;
 mod monitoring;
 mod names;
 mod node;
@@ -20,6 +21,7 @@ mod refused;
 mod replicas;
 mod sight;
 mod traces;
+mod unprivileged;
 mod upgrade;
 
 use std::pin::Pin;
@@ -63,6 +65,8 @@ pub(crate) fn all() -> Vec<Story> {
     [
         backstage::stories(),
         generated::stories(),
+        install::stories(),
+        unprivileged::stories(),
         gateway::stories(),
         brought::stories(),
         decisions::stories(),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIKey;
+use devportal_api::name::LEGACY_FINALIZER;
 use devportal_stack::{NAMESPACE, Persona, Progress, Stack, apply_objects, operator_chart};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -278,6 +279,19 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
     let before = values().await?;
     ensure!(before.len() == 2, "{before:?}");
     quiet.stack.end("controller").await?;
+    let old = Patch::Merge(json!({"metadata": {"finalizers": [LEGACY_FINALIZER]}}));
+    quiet
+        .keys()
+        .patch("generated", &PatchParams::default(), &old)
+        .await?;
+
+    let elsewhere = ["uninstall", "--dry-run", "--kuadrant-namespace=default"];
+    let told = devportal(&quiet.stack, &elsewhere).await?;
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    ensure!(
+        !told.status.success() && words.contains("is in namespace kuadrant-system"),
+        "{words}"
+    );
 
     let told = devportal(&quiet.stack, &["uninstall", "--dry-run"]).await?;
     let words = String::from_utf8_lossy(&told.stdout).into_owned();
@@ -321,9 +335,11 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
         quiet.enforcement_secrets().await? == 0,
         "something opens the API"
     );
+    let left = quiet.keys().list(&ListParams::default()).await?.items;
+    ensure!(left.len() == 2, "keys are gone");
     ensure!(
-        quiet.keys().list(&ListParams::default()).await?.items.len() == 2,
-        "keys are gone"
+        left.iter().all(|it| it.finalizers().is_empty()),
+        "a key could never be deleted"
     );
 
     quiet.stack.restart("controller").await?;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIProduct;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
 use super::stories;
+use crate::quiet::Quiet;
 use crate::shop::Shop;
-use crate::stage::{OPENAPI, Stage};
+use crate::stage::{self, OPENAPI, Stage};
 use crate::wait::until;
 
 stories![
@@ -19,6 +20,7 @@ stories![
     a_product_tells_why_something_about_it_is_missing,
     a_wrong_product_is_refused_with_the_published_message,
     a_policy_on_the_gateway_applies_where_the_route_has_none,
+    a_document_that_the_cluster_cannot_hold_is_told_and_holds_nothing_else_up,
 ];
 
 /// 10
@@ -185,4 +187,71 @@ async fn a_policy_on_the_gateway_applies_where_the_route_has_none(stage: Arc<Sta
     let key = shop.key_is("mine", "Approved").await?;
     shop.gateway_answers(&shop.generated_value(&key).await?, 200)
         .await
+}
+
+/// Case 3
+async fn a_document_that_the_cluster_cannot_hold_is_told_and_holds_nothing_else_up(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    // As large as an operator may set it: more than etcd takes.
+    let quiet = Quiet::start_with_variables(&[("OPENAPI_SPEC_MAX_SIZE", "2500000")]).await?;
+    let products: Api<APIProduct> = Api::namespaced(quiet.admin.clone(), "shop");
+    let told = async |what: &str, is_it: &dyn Fn(&APIProduct) -> bool| {
+        until(&format!("the product tells {what}"), async || {
+            let mut product = products.get("shop").await?;
+            let is_there = is_it(&product);
+            // Too long to be read in a failure.
+            product.status.iter_mut().for_each(|it| it.openapi = None);
+            Ok(if is_there {
+                Ok(())
+            } else {
+                Err(product.status)
+            })
+        })
+        .await
+    };
+    let raw = |it: &APIProduct| it.status.as_ref()?.openapi.as_ref().map(|it| it.raw.len());
+    let policy = |daily: u64| {
+        json!({
+            "apiVersion": "extensions.kuadrant.io/v1alpha1", "kind": "PlanPolicy",
+            "metadata": {"name": "shop", "namespace": "shop"},
+            "spec": {"targetRef": {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "shop"},
+                "plans": [{"tier": "gold", "limits": {"daily": daily}, "predicate": "true"}]},
+        })
+    };
+    let document = async |path: &str| {
+        let url = format!("{}/{path}", stage.documents);
+        let patch = Patch::Merge(json!({"spec": {"documentation": {"openAPISpecURL": url}}}));
+        products
+            .patch("shop", &PatchParams::default(), &patch)
+            .await
+    };
+    document("openapi.json").await?;
+    told("its document", &|it| raw(it) == Some(OPENAPI.len())).await?;
+
+    // Each `<` is stored as six bytes.
+    let documents = ["openapi/x/2000000", "openapi/%3C/500000"];
+    for (path, daily) in documents.into_iter().zip([9000, 8000]) {
+        document(path).await?;
+        let refused = |it: &APIProduct| reason(it, "OpenAPISpecReady") == Some("SpecSizeTooLarge");
+        told("that it is too large", &refused).await?;
+        stage::apply(&quiet.admin, &policy(daily)).await?;
+        let is_shown = |it: &APIProduct| {
+            let plans = it.status.as_ref().map(|it| json!(it.discovered_plans));
+            plans.is_some_and(|it| it[0]["limits"]["daily"] == daily)
+        };
+        told("its plan", &is_shown).await?;
+        let key = daily.to_string();
+        quiet.request_key(&key).await?;
+        quiet.key_is(&key, "Approved").await?;
+        told("it still", &refused).await?;
+    }
+    quiet.rests().await?;
+    let writes = quiet.writes()?;
+    let failed: Vec<_> = writes.iter().filter(|it| it.answer >= 400).collect();
+    ensure!(
+        failed.is_empty(),
+        "what cannot be kept was sent: {failed:#?}"
+    );
+    quiet.end().await
 }

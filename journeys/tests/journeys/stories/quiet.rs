@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use devportal_api::key::Phase;
-use devportal_api::{APIKeyApproval, APIKeyRequest};
+use devportal_api::{APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::refused::policy;
 use super::stories;
@@ -28,6 +29,7 @@ stories![
     a_key_survives_the_controller_being_killed,
     a_start_reads_no_secret_but_those_that_changed,
     a_controller_whose_log_cannot_be_written_issues_and_revokes,
+    what_a_gitops_tool_applies_again_is_as_it_left_it,
     patching_the_phase_approves_and_rejects_where_that_is_switched_on,
     each_key_that_is_issued_denied_revoked_and_expired_is_one_line_and_a_fault_is_told_once,
 ];
@@ -171,16 +173,108 @@ async fn a_controller_whose_log_cannot_be_written_issues_and_revokes(_: Arc<Stag
     quiet.end().await
 }
 
+/// Case 21
+async fn what_a_gitops_tool_applies_again_is_as_it_left_it(_: Arc<Stage>) -> Result<()> {
+    const INSTANCE: &str = "argocd.argoproj.io/instance";
+    const TRACKING: &str = "argocd.argoproj.io/tracking-id";
+    let quiet = Quiet::start().await?;
+    quiet.is_approved_by_hand().await?;
+    let marked = |mut object: Value| {
+        object["metadata"]["labels"] = json!({INSTANCE: "shop",
+            "kustomize.toolkit.fluxcd.io/name": "shop"});
+        object["metadata"]["annotations"] = json!({TRACKING: "shop"});
+        object
+    };
+    let now = devportal_api::condition::whole_second(Timestamp::now());
+    let in_git = [
+        marked(json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIProduct",
+            "metadata": {"name": "tracked", "namespace": "shop"},
+            "spec": {"displayName": "Tracked", "approvalMode": "manual",
+                "publishStatus": "Published", "targetRef": {
+                    "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "shop"}},
+        })),
+        marked(Quiet::key("mine")),
+        marked(json!({
+            "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKeyApproval",
+            "metadata": {"name": Quiet::decision("mine", "by-hand"), "namespace": "shop"},
+            "spec": {"apiKeyRequestRef": {"name": Quiet::request_name("mine")}, "approved": true,
+                "reviewedBy": "olivia", "reviewedAt": now.to_string()},
+        })),
+    ];
+    // Not forced: a field that is ours as well would be a conflict.
+    let params = PatchParams::apply("flux");
+    let apply = async |object: &Value| stage::apply_with(&quiet.admin, object, &params).await;
+    for object in &in_git {
+        apply(object).await?;
+    }
+    quiet.key_is("mine", "Approved").await?;
+    quiet.rests().await?;
+    let versions = async || -> Result<Vec<_>> {
+        let (product, approval) = ("tracked", Quiet::decision("mine", "by-hand"));
+        let products: Api<APIProduct> = Api::namespaced(quiet.admin.clone(), "shop");
+        let approvals: Api<APIKeyApproval> = Api::namespaced(quiet.admin.clone(), "shop");
+        Ok(vec![
+            products.get(product).await?.resource_version(),
+            quiet.keys().get("mine").await?.resource_version(),
+            approvals.get(&approval).await?.resource_version(),
+        ])
+    };
+    let before = versions().await?;
+    for object in &in_git {
+        apply(object).await?;
+    }
+    let after = versions().await?;
+    ensure!(before == after, "it drifts: {before:?}, {after:?}");
+
+    let prune = ListParams::default().labels(&format!("{INSTANCE}=shop"));
+    let secrets: Api<Secret> = Api::all(quiet.admin.clone());
+    let requests: Api<APIKeyRequest> = Api::all(quiet.admin.clone());
+    let approvals: Api<APIKeyApproval> = Api::namespaced(quiet.admin.clone(), "shop");
+    let pruned = secrets.list(&prune).await?.items.len() + requests.list(&prune).await?.items.len();
+    ensure!(pruned == 0, "{pruned} of what is ours would be pruned");
+    ensure!(approvals.list(&prune).await?.items.len() == 1);
+    let secrets = secrets.list(&ListParams::default()).await?.items;
+    let requests = requests.list(&ListParams::default()).await?.items;
+    ensure!(!secrets.is_empty() && !requests.is_empty());
+    let mut made = secrets.iter().map(ResourceExt::annotations);
+    ensure!(made.all(|it| !it.contains_key(TRACKING)));
+    let mut made = requests.iter().map(ResourceExt::annotations);
+    ensure!(made.all(|it| !it.contains_key(TRACKING)));
+
+    let written = quiet.writes()?.len();
+    let mut again = in_git[1].clone();
+    again["metadata"]["annotations"][TRACKING] = json!("another run");
+    apply(&again).await?;
+    quiet.rests().await?;
+    let more = quiet.writes()?.split_off(written);
+    ensure!(more.is_empty(), "another mark was written for: {more:?}");
+
+    approvals
+        .delete(
+            &Quiet::decision("mine", "by-hand"),
+            &DeleteParams::default(),
+        )
+        .await?;
+    quiet.key_is("mine", "Pending").await?;
+    quiet.rests().await?;
+    ensure!(
+        approvals
+            .list(&ListParams::default())
+            .await?
+            .items
+            .is_empty()
+    );
+    ensure!(quiet.enforcement_secrets().await? == 0);
+    quiet.end().await
+}
+
 /// 7
 async fn patching_the_phase_approves_and_rejects_where_that_is_switched_on(
     _: Arc<Stage>,
 ) -> Result<()> {
     let quiet = Quiet::start_with(&["--phase-decides"]).await?;
-    let products: Api<devportal_api::APIProduct> = Api::namespaced(quiet.admin.clone(), "shop");
-    let manual = Patch::Merge(json!({"spec": {"approvalMode": "manual"}}));
-    products
-        .patch("shop", &PatchParams::default(), &manual)
-        .await?;
+    quiet.is_approved_by_hand().await?;
     quiet.request_key("mine").await?;
     quiet.key_is("mine", "Pending").await?;
     let patch = async |phase: Phase| {

@@ -1,6 +1,7 @@
 //! What cannot be read is unknown, not gone: nobody loses access because the
 //! controller sees less, and nobody keeps it.
 
+mod missed;
 mod refused;
 mod restored;
 mod undone;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use devportal_api::id::KeyId;
 use devportal_api::name::{self, annotation};
-use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -36,6 +37,7 @@ pub(super) fn stories() -> Vec<Story> {
         unenforced::stories(),
         refused::stories(),
         restored::stories(),
+        missed::stories(),
     ]
     .into_iter()
     .flatten()
@@ -107,25 +109,10 @@ async fn enforcement(quiet: &Quiet, key: &str) -> Result<Vec<Secret>> {
     Ok(found)
 }
 
-/// A control plane whose product is approved by hand, which the controller knows.
+/// A control plane whose product is approved by hand.
 async fn manual() -> Result<Quiet> {
     let quiet = Quiet::start().await?;
-    let products: Api<APIProduct> = Api::namespaced(quiet.admin.clone(), "shop");
-    let manual = Patch::Merge(json!({"spec": {"approvalMode": "manual"}}));
-    let changed = products
-        .patch("shop", &PatchParams::default(), &manual)
-        .await?;
-    let generation = changed.metadata.generation;
-    until("the product's change is seen", async || {
-        let status = products.get("shop").await?.status.unwrap_or_default();
-        let seen = status.observed_generation;
-        Ok(if seen == generation {
-            Ok(())
-        } else {
-            Err(seen)
-        })
-    })
-    .await?;
+    quiet.is_approved_by_hand().await?;
     Ok(quiet)
 }
 

@@ -57,6 +57,11 @@ async fn a_page_in_the_place_of_the_document_is_none_and_the_last_one_stays() {
         "openapi: this is how we describe APIs\n",
         "openapi:\n  enabled: true\n",
         "{\"openapi\": {\"enabled\": true}}",
+        "{\"openapi\": \"/v3/api-docs\"}",
+        "{\"swagger\": \"https://games.example.com/swagger.json\"}",
+        "{\"openapi\": \"unauthorized\"}",
+        "openapi: /v3/api-docs\n",
+        "swagger: \"\"\n",
         "{\"openapi\": \"3.1.0\"} and more",
     ] {
         let good = "openapi: 3.1.0\n";

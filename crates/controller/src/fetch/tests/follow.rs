@@ -20,7 +20,7 @@ fn versioned(head: &str, etag: &str, body: &str) -> Reply {
 
 #[tokio::test]
 async fn a_document_that_is_not_modified_is_no_news() {
-    let server = Server::start(|head, _| versioned(head, "v1", "openapi: text")).await;
+    let server = Server::start(|head, _| versioned(head, "v1", "openapi: 3.1.0 # text")).await;
     let mut bench = Bench::new(impatient(), Names::default());
     bench.follow(&server.url("/"));
     assert_eq!(bench.next_openapi().await.state, OpenApiState::Fetched);
@@ -69,8 +69,8 @@ async fn the_same_text_again_is_no_news() {
 #[tokio::test]
 async fn a_new_text_is_news_with_its_own_time() {
     let server = Server::start(|head, number| match number {
-        1 | 2 => versioned(head, "v1", "openapi: old"),
-        _ => versioned(head, "v2", "openapi: new"),
+        1 | 2 => versioned(head, "v1", "openapi: 3.1.0 # old"),
+        _ => versioned(head, "v2", "openapi: 3.1.0 # new"),
     })
     .await;
     let mut bench = Bench::new(impatient(), Names::default());
@@ -79,7 +79,7 @@ async fn a_new_text_is_news_with_its_own_time() {
     let new = bench.next_openapi().await;
     assert_eq!(
         (old.text.as_deref(), new.text.as_deref()),
-        (Some("openapi: old"), Some("openapi: new"))
+        (Some("openapi: 3.1.0 # old"), Some("openapi: 3.1.0 # new"))
     );
     assert!(new.synced_at > old.synced_at);
     assert!(bench.is_silent().await);
@@ -90,7 +90,7 @@ async fn the_last_good_copy_outlives_failures() {
     let server = Server::start(|head, number| match number {
         2..=4 => Reply::status("503 Service Unavailable"),
         5 => Reply::ok(vec![b'a'; 2000]).with("etag", "\"big\""),
-        _ => versioned(head, "v1", "openapi: text"),
+        _ => versioned(head, "v1", "openapi: 3.1.0 # text"),
     })
     .await;
     let mut bench = Bench::new(impatient(), Names::default());
@@ -115,10 +115,11 @@ async fn the_last_good_copy_outlives_failures() {
 
 #[tokio::test]
 async fn a_version_is_told_only_to_the_address_that_gave_it() {
-    let elsewhere = Server::start(|head, _| versioned(head, "v1", "openapi: elsewhere")).await;
+    let elsewhere =
+        Server::start(|head, _| versioned(head, "v1", "openapi: 3.1.0 # elsewhere")).await;
     let to = elsewhere.url("/");
     let server = Server::start(move |head, number| match number {
-        1 => versioned(head, "v1", "openapi: here"),
+        1 => versioned(head, "v1", "openapi: 3.1.0 # here"),
         _ => Reply::redirect(&to),
     })
     .await;
@@ -126,11 +127,11 @@ async fn a_version_is_told_only_to_the_address_that_gave_it() {
     bench.follow(&server.url("/"));
     assert_eq!(
         bench.next_openapi().await.text.as_deref(),
-        Some("openapi: here")
+        Some("openapi: 3.1.0 # here")
     );
     assert_eq!(
         bench.next_openapi().await.text.as_deref(),
-        Some("openapi: elsewhere")
+        Some("openapi: 3.1.0 # elsewhere")
     );
     assert!(!elsewhere.asked()[0].contains("if-none-match"));
 }

@@ -16,7 +16,10 @@ use super::{
 /// A server that must not be reached: on another loopback address.
 async fn forbidden() -> Server {
     let at = "127.0.0.2:0".parse().unwrap();
-    Server::start_at(at, |_, _| Reply::ok("openapi: secrets of the cluster")).await
+    Server::start_at(at, |_, _| {
+        Reply::ok("openapi: 3.1.0 # secrets of the cluster")
+    })
+    .await
 }
 
 #[tokio::test]
@@ -108,7 +111,7 @@ async fn a_name_that_changes_its_mind_is_judged_each_time() {
     let server = Server::always(Reply::ok("openapi: 3.1.0")).await;
     let port = server.at.port();
     let inside = Server::start_at(format!("127.0.0.2:{port}").parse().unwrap(), |_, _| {
-        Reply::ok("openapi: secrets of the cluster")
+        Reply::ok("openapi: 3.1.0 # secrets of the cluster")
     })
     .await;
     let names = Names::default().with("rebind.example.com.", &[&["127.0.0.1"], &["127.0.0.2"]]);
@@ -166,10 +169,13 @@ async fn a_server_that_says_nothing_is_told_as_too_slow() {
     assert_eq!(fetch(&mute.url("/")).await.state, too_slow());
 }
 
+/// How a document begins.
+const HEAD: &[u8] = b"openapi: 3.1.0 # ";
+
 fn zipped(size: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let block = vec![b'a'; 1 << 20];
-    let head = spec(size.min(9));
+    let head = spec(size.min(HEAD.len()));
     encoder.write_all(&head).unwrap();
     for start in (head.len()..size).step_by(block.len()) {
         encoder
@@ -181,7 +187,7 @@ fn zipped(size: usize) -> Vec<u8> {
 
 /// A document of so many bytes.
 fn spec(size: usize) -> Vec<u8> {
-    let mut text = b"openapi: ".to_vec();
+    let mut text = HEAD.to_vec();
     text.resize(size, b'a');
     text
 }

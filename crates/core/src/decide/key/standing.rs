@@ -180,12 +180,15 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the API takes keys in a cookie, and nowhere else.
+    /// Whether the API takes this key in a cookie, and nowhere else: another rule may take
+    /// others only.
     fn goes_in_a_cookie(&self) -> bool {
-        let scheme = self.found.and_then(|found| found.auth.scheme.as_ref());
+        let auth = self.found.map(|found| &found.auth);
+        let taken_by = auth.and_then(|it| it.key_rule.as_ref()?.api_key.as_ref());
+        let scheme = auth.and_then(|it| it.scheme.as_ref());
         let rules = scheme.iter().flat_map(|it| it.authentication.values());
         let mut places = rules
-            .filter(|rule| rule.api_key.is_some())
+            .filter(|rule| taken_by.is_some() && rule.api_key.as_ref() == taken_by)
             .map(|rule| rule.credentials.as_ref()?.cookie.as_ref())
             .peekable();
         places.peek().is_some() && places.all(|cookie| cookie.is_some())

@@ -95,9 +95,11 @@ impl Case<'_> {
     /// Why a product that approves by itself does not.
     fn held_up(&self, standing: &Standing) -> Option<Fact> {
         let is_pending = matches!(standing, Standing::Known(Lifecycle::Pending));
+        // Or a change of what was approved is.
+        let waits = is_pending || self.terms.exceeded;
         let product = self.world.find_product(&self.key.product_id())?;
         let is_automatic = product.spec.approval_mode == ApprovalMode::Automatic;
-        if !is_pending || !is_automatic {
+        if !waits || !is_automatic {
             return None;
         }
         match self.standing_denial() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::super::stories;
@@ -20,6 +20,7 @@ stories![
     a_value_with_a_line_break_at_its_end_is_told_and_opens_nothing,
     a_secret_that_a_finalizer_holds_is_told_for_as_long_as_it_opens_the_api,
     another_rule_of_the_policy_moves_no_working_key,
+    a_secret_of_a_secret_store_that_is_replaced_again_and_again_is_followed,
 ];
 
 const DAILY: i64 = 100_000;
@@ -196,5 +197,56 @@ async fn another_rule_of_the_policy_moves_no_working_key(stage: Arc<Stage>) -> R
     ensure!(uid(&shop.enforcement("mine").await?) == uid(&before));
     let status = shop.products().get(&shop.name).await?.status;
     ensure!(status.and_then(|it| it.auth_rule).as_deref() == Some("keys"));
+    Ok(())
+}
+
+/// Case 17
+async fn a_secret_of_a_secret_store_that_is_replaced_again_and_again_is_followed(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let shop = open(stage, "field-replaced", "manual").await?;
+    let secrets = shop.secrets(&shop.dev);
+    let value = |version: u8| format!("field-replaced-v{version}-0123456789abcdef");
+    let stored = |version: u8| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"},
+            "type": "kubernetes.io/basic-auth", "immutable": true,
+            "stringData": {"username": "shop", "password": "not-for-the-gateway",
+                "api_key": value(version), "api_key_old": value(0), "client2": value(0)},
+        })
+    };
+    let create = async |version: u8| {
+        let secret = serde_json::from_value(stored(version))?;
+        anyhow::Ok(secrets.create(&PostParams::default(), &secret).await?)
+    };
+    create(1).await?;
+    shop.stage.apply(&shop.brought_key("mine", "mine")).await?;
+    shop.decide("mine", true, "yes").await?;
+    shop.key_says("mine", "Enforced", "Enforced").await?;
+    shop.gateway_answers(&value(1), 200).await?;
+    // Ten times in a row, as fast as it goes, then once more.
+    let mut made = None;
+    for version in 2..=11 {
+        secrets.delete("mine", &DeleteParams::default()).await?;
+        made = Some(create(version).await?.metadata);
+    }
+    for version in 11..=12 {
+        if version == 12 {
+            secrets.delete("mine", &DeleteParams::default()).await?;
+            made = Some(create(version).await?.metadata);
+        }
+        shop.gateway_answers(&value(version), 200).await?;
+        shop.gateway_answers(&value(version - 1), 401).await?;
+        let held = shop.enforcement("mine").await?;
+        let entries = held.iter().filter_map(|it| it.data.as_ref());
+        let entries: Vec<_> = entries.flat_map(|it| it.keys()).collect();
+        ensure!(entries == ["api_key"], "{entries:?}");
+        let now = Some(secrets.get("mine").await?.metadata);
+        ensure!(now == made, "the consumer's Secret was changed");
+    }
+    shop.key_says("mine", "Enforced", "Enforced").await?;
+    shop.key_is("mine", "Approved").await?;
+    let decisions = shop.approvals().list(&ListParams::default()).await?.items;
+    ensure!(decisions.len() == 1, "{decisions:?}");
     Ok(())
 }

@@ -1,20 +1,25 @@
-//! Of several PlanPolicies on one route, is the one that is shown the one that holds?
+//! Does the gateway hold the limits that are shown?
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::super::stories;
 use crate::shop::Shop;
 use crate::stage::Stage;
-use crate::wait::{until, within};
+use crate::wait::{PATIENCE, until, within};
 
-stories![of_two_plan_policies_the_limit_that_is_shown_is_the_one_that_holds];
+stories![
+    of_two_plan_policies_the_limit_that_is_shown_is_the_one_that_holds,
+    tiers_of_zero_of_nothing_and_there_twice_are_held_as_their_keys_tell,
+];
 
 /// How long a window is, in seconds.
 const WINDOW: u64 = 2;
+/// More calls than any limit here lets through.
+const MORE_THAN_ANY: u64 = 12;
 
 /// A PlanPolicy of this name that lets so many calls through in a window.
 fn policy(shop: &Shop, name: &str, limit: u64) -> Value {
@@ -38,7 +43,6 @@ async fn shown(shop: &Shop) -> Result<(u64, bool)> {
 
 /// How many calls the gateway lets through in a window that has just begun.
 async fn held(shop: &Shop, value: &str) -> Result<u64> {
-    const MORE_THAN_ANY: u64 = 12;
     tokio::time::sleep(Duration::from_millis(WINDOW * 1000 + 200)).await;
     for count in 0..MORE_THAN_ANY {
         if shop.ask(value).await? == 429 {
@@ -102,4 +106,52 @@ async fn agree(shop: &Shop, value: &str) -> Result<()> {
         })
     })
     .await
+}
+
+/// Case 7
+async fn tiers_of_zero_of_nothing_and_there_twice_are_held_as_their_keys_tell(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let rate = |limit: u64| json!({"custom": [{"limit": limit, "window": format!("{WINDOW}s")}]});
+    let plans = [
+        ("trial", json!({"daily": 0})),
+        ("gold", rate(8)),
+        ("gold", rate(4)),
+        ("open", json!({})),
+        ("burst", rate(0)),
+    ];
+    let shop = Shop::open_with(stage, "plan-values", "automatic", &plans).await?;
+    // Of each tier what its key says of the gateway, the limit it tells, and what is held.
+    let tiers = [
+        ("trial", "Enforced", Some(json!({"daily": 0})), 0),
+        ("gold", "DuplicateTier", Some(rate(4)), 4),
+        ("open", "Unlimited", Some(json!({})), MORE_THAN_ANY),
+        ("burst", "Enforced", Some(rate(0)), 0),
+        ("Gold", "UnknownTier", None, MORE_THAN_ANY),
+    ];
+    for (at, (tier, reason, limits, holds)) in tiers.into_iter().enumerate() {
+        let name = format!("key-{at}");
+        let mut key = shop.key(&name);
+        key["spec"]["planTier"] = json!(tier);
+        shop.stage.apply(&key).await?;
+        let key = shop.key_says(&name, "Enforced", reason).await?;
+        let told = key.status.as_ref().and_then(|it| it.limits.as_ref());
+        ensure!(json!(told) == json!(limits), "{tier}: {told:?}");
+        let value = shop.generated_value(&key).await?;
+        until("the gateway knows the key", async || {
+            let seen = shop.ask(&value).await?;
+            Ok(if seen == 401 { Err(seen) } else { Ok(()) })
+        })
+        .await?;
+        within(
+            PATIENCE,
+            &format!("{tier} is held to {holds}"),
+            async || {
+                let held = held(&shop, &value).await?;
+                Ok(if held == holds { Ok(()) } else { Err(held) })
+            },
+        )
+        .await?;
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the chart installs, updates and takes away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,10 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIKey;
 use devportal_api::foreign::Kuadrant;
-use devportal_api::name::annotation;
-use devportal_stack::{
-    NAMESPACE, Persona, Program, Progress, node_permitted, obtain_program, repository,
-};
+use devportal_api::name::{LEGACY_FINALIZER, annotation};
+use devportal_stack::{NAMESPACE, Persona, Program, Progress, node_permitted, obtain_program};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -24,8 +22,10 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::{bring_image, is_ready, run, turn};
-use crate::quiet::Quiet;
+use crate::audit;
+use crate::quiet::{Asked, Quiet};
 use crate::stage::{self, Stage};
+use crate::stories::install::helm;
 use crate::stories::replicas::holder;
 use crate::stories::stories;
 use crate::wait::until;
@@ -102,16 +102,27 @@ async fn an_update_loses_no_key_and_no_revocation(_: Arc<Stage>) -> Result<()> {
     opens(&quiet, &left.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     let after = credentials(&quiet).await?;
     ensure!(after["kept"] == before["kept"], "a key was issued anew");
-    // No Secret went but those of withdrawn keys: nobody was refused meanwhile.
-    let folder = format!("/namespaces/{NAMESPACE}/secrets/");
-    let deleted = quiet
-        .writes()?
-        .into_iter()
-        .filter(|it| it.verb == "delete" && it.answer < 300 && it.uri.contains(&folder));
+    // No Secret went but those of withdrawn keys, and none was made twice: nobody was
+    // refused meanwhile.
+    let folder = format!("/namespaces/{NAMESPACE}/secrets");
+    let writes = quiet.writes()?;
+    let count = |verb: &str| {
+        let here = |it: &&Asked| it.verb == verb && it.answer < 300 && it.uri.contains(&folder);
+        writes.iter().filter(here).count()
+    };
+    let (made, deleted) = (count("create"), count("delete"));
     let withdrawn = usize::try_from(asked)? + 1 - left.len();
-    let deleted = deleted.count();
     ensure!(deleted <= withdrawn, "{deleted} went, of {withdrawn} keys");
+    ensure!(made == deleted + left.len(), "{made} made, {deleted} went");
     are_ready(&quiet).await?;
+
+    let mut back = helm(&quiet, "rollback").await?;
+    back.args(["devportal", "1", "--wait", "--timeout", "3m"]);
+    run(back).await?;
+    are_ready(&quiet).await?;
+    ensure!(credentials(&quiet).await? == after, "keys were issued anew");
+    quiet.request_key("afterwards").await?;
+    quiet.key_is("afterwards", "Approved").await?;
     quiet.end().await
 }
 
@@ -145,10 +156,17 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
     // Pods go on without them.
     quiet.delete_key("restarted").await?;
     opens(&quiet, &["kept"]).await?;
+    // Until they end as well, as where the machine does.
+    let pods = pods.list(&ListParams::default()).await?.items;
+    let pods: Vec<_> = pods.iter().filter_map(ResourceExt::uid).collect();
+    for pod in &pods {
+        quiet.stack.kill_pod(pod)?;
+    }
+    quiet.request_key("unheard").await?;
     quiet.stack.restart("containerd").await?;
     quiet.stack.restart("kubelet").await?;
     quiet.request_key("later").await?;
-    opens(&quiet, &["kept", "later"]).await?;
+    opens(&quiet, &["kept", "later", "unheard"]).await?;
     are_ready(&quiet).await?;
     let after = credentials(&quiet).await?;
     ensure!(after["kept"] == before["kept"], "a key was issued anew");
@@ -163,13 +181,23 @@ async fn what_is_uninstalled_opens_nothing_until_it_is_back(_: Arc<Stage>) -> Re
     let value = value(&quiet, "kept").await?;
     quiet.request_key("gone").await?;
     quiet.key_is("gone", "Approved").await?;
+    // As a pre-release of 0.1 did.
+    let finalizers = json!({"metadata": {"finalizers": [LEGACY_FINALIZER, "example.com/other"]}});
+    let params = PatchParams::default();
+    let keys = quiet.keys();
+    keys.patch("gone", &params, &Patch::Merge(finalizers))
+        .await?;
     let mut uninstall = helm(&quiet, "uninstall").await?;
     uninstall.arg("devportal");
     run(uninstall).await?;
     let left = credentials(&quiet).await?;
     ensure!(left.is_empty(), "{left:?}");
 
-    // Nobody is left whom a finalizer could wait for.
+    // Nobody is left whom a finalizer of ours could wait for.
+    let left = quiet.keys().get("gone").await?.metadata.finalizers;
+    ensure!(left == Some(vec!["example.com/other".into()]), "{left:?}");
+    let others = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    keys.patch("gone", &params, &others).await?;
     quiet.delete_key("gone").await?;
     let gone = quiet.keys().get_opt("gone").await?;
     ensure!(gone.is_none(), "{:?}", gone.map(|it| it.metadata));
@@ -224,7 +252,9 @@ async fn only_labelled_namespaces_are_open_to_consumers_as_it_is_installed(
     kuadrants
         .patch_status("kuadrant", &PatchParams::default(), &Patch::Merge(is_ready))
         .await?;
-    // It asks for more than the pod may, to tell what it does not see.
+    // What is installed is enough, in each namespace by itself.
+    audit::look(&quiet.stack, &BTreeSet::new())?;
+    // Doctor asks for more than the pod may, to tell what it does not see.
     quiet.takes("*");
     let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;
     let mut doctor = Command::new(kubectl);
@@ -272,14 +302,6 @@ async fn install(quiet: &Quiet, value: &str) -> Result<()> {
         .args(["devportal", "deploy/chart", "--take-ownership"])
         .args(["--set", "image.pullPolicy=Never", "--set", value]);
     run(install).await
-}
-
-async fn helm(quiet: &Quiet, what: &str) -> Result<Command> {
-    let mut helm = Command::new(obtain_program(Program::Helm, Progress::OnlyLong).await?);
-    helm.args([what, "--namespace", NAMESPACE])
-        .env("KUBECONFIG", quiet.stack.kubeconfig(Persona::ClusterAdmin))
-        .current_dir(repository());
-    Ok(helm)
 }
 
 async fn are_ready(quiet: &Quiet) -> Result<()> {
