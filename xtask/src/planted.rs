@@ -14,7 +14,7 @@ use devportal_stack::{Progress, repository};
 
 use self::table::{Bug, PATH, Table};
 use self::tree::Tree;
-use self::trial::{Trial, Verdict};
+use self::trial::{Build, Trial, Verdict};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Only these rows: a number, or a part of the name [default: all].
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
-    /// Only the rows that are marked as quick: those that the full `ci` runs.
+    /// Only the rows that are marked as quick, built as other tests are: what the full `ci` runs.
     #[arg(long, conflicts_with = "rows")]
     quick: bool,
     /// How many random histories each property tries.
@@ -82,7 +82,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let tree = Tree::lay(repository())?;
-    let trial = Trial::new(&tree, arguments.cases)?;
+    let build = if arguments.quick {
+        Build::Plain
+    } else {
+        Build::Optimised
+    };
+    let trial = Trial::new(&tree, build, arguments.cases)?;
     progress
         .step("no bug, and no property fails", sound(&trial))
         .await?;

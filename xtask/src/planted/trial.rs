@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
-use devportal_stack::cargo;
+use devportal_stack::{cargo, repository};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -19,10 +19,20 @@ const PROPERTIES: &str = "properties";
 /// told.
 const THREADS: &str = "--test-threads=8";
 
+/// How the tests are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Build {
+    /// For many cases: optimised, which takes minutes.
+    Optimised,
+    /// For few: as all other tests, and with what these were built from.
+    Plain,
+}
+
 /// How the properties are tried.
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     tree: &'a Tree,
+    build: Build,
     cases: u32,
     /// What `.cargo/config.toml` sets, the seed among it.
     environment: Vec<(String, String)>,
@@ -42,13 +52,14 @@ pub(super) enum Verdict {
 }
 
 impl<'a> Trial<'a> {
-    pub(super) fn new(tree: &'a Tree, cases: u32) -> Result<Self> {
+    pub(super) fn new(tree: &'a Tree, build: Build, cases: u32) -> Result<Self> {
         let path = tree.sources().join(".cargo/config.toml");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
         let environment = environment(&text).with_context(|| format!("in {}", path.display()))?;
         Ok(Self {
             tree,
+            build,
             cases,
             environment,
         })
@@ -81,8 +92,13 @@ impl<'a> Trial<'a> {
 
     /// The path of the test program.
     async fn build(&self) -> Result<PathBuf> {
+        let (profile, target) = match self.build {
+            Build::Optimised => ("release", self.tree.target()),
+            Build::Plain => ("dev", repository().join("target")),
+        };
         let output = cargo()
-            .args(["test", "--release", "--package", PACKAGE, "--test", PROGRAM])
+            .args(["test", "--profile", profile])
+            .args(["--package", PACKAGE, "--test", PROGRAM])
             .args([
                 "--no-run",
                 "--quiet",
@@ -90,7 +106,7 @@ impl<'a> Trial<'a> {
                 "json-render-diagnostics",
             ])
             .arg("--target-dir")
-            .arg(self.tree.target())
+            .arg(target)
             .current_dir(self.tree.sources())
             .stdin(Stdio::null())
             .kill_on_drop(true)

@@ -42,6 +42,7 @@ pub(super) async fn at_everything(client: &Client, place: &Place<'_>) -> Result<
     all.extend(at_foreign_kinds(client).await);
     all.push(at_kuadrant(client).await);
     all.push(at_the_controller(client, place).await);
+    all.extend(at_the_version(client, place.namespace).await);
     all.extend(at_policies(client).await?);
     all.extend(at_products(client).await);
     all.extend(at_keys(client).await);
@@ -330,6 +331,30 @@ async fn at_the_controller(client: &Client, place: &Place<'_>) -> Finding {
     }
 }
 
+/// Whether what is installed by the chart is of the version of this program, which knows its
+/// rights and definitions by heart. Of what is installed otherwise it is not told.
+async fn at_the_version(client: &Client, namespace: &str) -> Option<Finding> {
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/devportal-controller");
+    match get(client, &path).await {
+        Ok(found) => of_deployment(&found?, env!("CARGO_PKG_VERSION")),
+        Err(error) => Some(Finding::new("version", Level::NotSeen, error)),
+    }
+}
+
+fn of_deployment(deployment: &Value, own: &str) -> Option<Finding> {
+    const CHECK: &str = "version";
+    let meta = &deployment["metadata"];
+    let installed = meta["labels"]["app.kubernetes.io/version"].as_str()?;
+    Some(if installed == own {
+        Finding::new(CHECK, Level::Ok, format!("{installed} is installed"))
+    } else {
+        let text = format!("{installed} is installed, and this is {own}, which looks for its own");
+        Finding::new(CHECK, Level::Warning, text).then(
+            "upgrade the chart, or ask the program that is installed: kubectl exec, see --help",
+        )
+    })
+}
+
 async fn at_policies(client: &Client) -> Result<Vec<Finding>> {
     const CHECK: &str = "policies";
     const NEXT: &str = "install them with the chart, policies.enabled=true: without them people can \
@@ -462,6 +487,17 @@ fn conditions(object: &Value) -> Vec<Condition> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn another_version_than_is_installed_is_told() {
+        let installed = |labels: Value| {
+            of_deployment(&json!({"metadata": {"labels": labels}}), "0.2.0").map(|it| it.level)
+        };
+        let of = |version: &str| installed(json!({"app.kubernetes.io/version": version}));
+        assert_eq!(of("0.2.0"), Some(Level::Ok));
+        assert_eq!(of("0.1.0"), Some(Level::Warning));
+        assert_eq!(installed(json!({})), None);
+    }
 
     #[test]
     fn a_definition_lacks_what_it_has_no_property_for() {
