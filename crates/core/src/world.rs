@@ -86,6 +86,8 @@ pub struct World {
     waiting: Index<KeyId, ProductId>,
     /// Keys that were granted access, and whose Secret is not there.
     lacking: Index<KeyId, ProductId>,
+    /// The keys that had a value last which nobody has now.
+    had: Index<KeyId, Fingerprint>,
     /// The labels of the credential of a product that was seen last.
     marked: HashMap<ProductId, BTreeMap<String, String>>,
     /// Keys whose request or approval the API server refuses.
@@ -153,6 +155,7 @@ impl World {
             sources_by_value: Index::default(),
             waiting: Index::default(),
             lacking: Index::default(),
+            had: Index::default(),
             marked: HashMap::new(),
             refused_by_product: Index::default(),
             sharing: Sharing::default(),
@@ -466,6 +469,9 @@ impl World {
             }
         }
         self.claims_changed(&id, new.as_deref(), dirty);
+        if new.is_none() {
+            self.leaves_its_value(&id, dirty);
+        }
         dirty.insert(Id::Key(id));
     }
 

@@ -565,6 +565,54 @@ fn the_first_of_two_keys_of_one_value_has_it_again_after_its_secret_was_replaced
 }
 
 #[test]
+fn the_first_of_two_keys_of_one_value_has_it_again_after_what_it_rests_on_was_replaced() {
+    type Step = fn(&mut Simulation);
+    let replaced: [(&str, Step, Step); 2] = [
+        (
+            "its approval",
+            |it| it.delete::<APIKeyApproval>(OWNER, "yes"),
+            |it| it.create(approval("yes", "alice", true, at(0))),
+        ),
+        (
+            "its product",
+            |it| it.delete::<APIProduct>(OWNER, "games"),
+            |it| it.create(product()),
+        ),
+    ];
+    for (what, delete, create) in replaced {
+        for is_generated in [false, true] {
+            let mut it = Simulation::ready(product());
+            it.bring("alice", Some("one value"));
+            it.create(if is_generated {
+                key("alice")
+            } else {
+                key("alice").brought("alice")
+            });
+            it.create(approval("yes", "alice", true, at(0)));
+            it.settle();
+            let value = it.accepted("alice")[0].to_owned();
+            it.bring("bob", Some(&value));
+            it.create(key("bob").brought("bob"));
+            it.create(approval("bob", "bob", true, at(0)));
+            it.settle();
+            assert_eq!(it.says("alice"), WORKING);
+            assert_eq!(it.says("bob"), IN_USE);
+            delete(&mut it);
+            it.settle();
+            assert_eq!(it.accepted("alice"), [""; 0], "{what}");
+            assert_eq!(it.accepted("bob"), [""; 0], "{what}");
+            it.pass(minutes(1));
+            create(&mut it);
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.says("alice"), WORKING, "{what}");
+            assert_eq!(it.says("bob"), IN_USE, "{what}");
+            assert_eq!(it.accepted("alice"), [&*value], "{what}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_waits_for_its_value_has_it_once_the_first_does_not_come_back_for_it() {
     type Change = fn(&mut Simulation);
     let changes: [(&str, Change); 4] = [

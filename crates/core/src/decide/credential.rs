@@ -31,6 +31,7 @@ use kube::{Resource, ResourceExt};
 
 use super::after;
 use super::key::GRACE;
+use super::ruling;
 use crate::change::Source;
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::selector;
@@ -222,9 +223,29 @@ impl Recipe<'_> {
         if is_newer || !claims::waits(self.key) {
             return None;
         }
-        let absent = self.world.absent_with(value, self.id, &self.product());
-        let until = absent.map(|since| after(since.unwrap_or(self.now), GRACE));
+        let product = self.product();
+        let absent = self.world.absent_with(value, self.id, &product);
+        let former = self.world.former_holders(value, self.id);
+        let former = former.filter(|(key, _)| self.may_come_back(key, &product));
+        let all = absent.chain(former.map(|(_, since)| since));
+        let until = all.map(|since| after(since.unwrap_or(self.now), GRACE));
         until.filter(|until| self.now < *until).min()
+    }
+
+    /// Whether a key that had the value opens the same API, and nobody denied it.
+    fn may_come_back(&self, key: &KeyId, product: &ProductId) -> bool {
+        let world = self.world;
+        let Some(found) = world.find_key(key) else {
+            return false;
+        };
+        let mut requests = world.requests_of(key);
+        let is_denied = requests.any(|request| {
+            let ruling = ruling::find(request, world, self.now);
+            matches!(ruling, Ok(Some(ruling)) if !ruling.spec.approved)
+        });
+        !is_denied
+            && found.meta().deletion_timestamp.is_none()
+            && world.share_keys(product, &found.product_id())
     }
 
     /// The current value, and those that a rotation lets go on.

@@ -1,8 +1,9 @@
 //! Who waits for a value that another key had, and who may come back for it?
 //!
-//! Of two keys of one value the one that had it first works. While its Secret is replaced
-//! nobody has the value, and the one that waits is not to take it meanwhile. All of it is
-//! read from statuses and Secrets, so that a restart forgets nothing.
+//! Of two keys of one value the one that had it first works. While its Secret, its decision or
+//! its product is replaced nobody has the value, and the one that waits is not to take it
+//! meanwhile. That a Secret is missing is read from statuses and Secrets, so that a restart
+//! forgets nothing; who had a value last is remembered.
 
 use devportal_api::APIKey;
 use devportal_api::condition::{Enforcement, kind};
@@ -47,12 +48,33 @@ impl World {
         let keys = products.flat_map(|it| self.lacking.referrers(&it).cloned().collect::<Vec<_>>());
         keys.filter(move |key| key != id).filter_map(|key| {
             let key = self.find_key(&key)?;
-            let may_have_had = match self.find_source(&key.source_secret()) {
-                Some(Source::Is(facts)) => facts.fingerprint().is_none_or(|it| it == *value),
-                _ => true,
-            };
-            may_have_had.then(|| find(key, kind::FAILED).map(|it| it.last_transition_time.0))
+            self.may_have(key, value)
+                .then(|| find(key, kind::FAILED).map(|it| it.last_transition_time.0))
         })
+    }
+
+    /// The keys that had this value last, and have nothing now: since when each has stood as
+    /// it does, where its status tells.
+    pub(crate) fn former_holders<'a>(
+        &'a self,
+        value: &'a Fingerprint,
+        id: &'a KeyId,
+    ) -> impl Iterator<Item = (&'a KeyId, Option<Timestamp>)> + 'a {
+        let former = self.had.referrers(value).filter(move |key| *key != id);
+        former.filter_map(|key| {
+            let found = self.find_key(key).filter(|it| self.may_have(it, value))?;
+            let stands = [kind::PENDING, kind::FAILED].into_iter();
+            let mut stands = stands.filter_map(|kind| find(found, kind));
+            Some((key, stands.next().map(|it| it.last_transition_time.0)))
+        })
+    }
+
+    /// Whether a key's Secret may come back with a value: it has that, or nothing.
+    fn may_have(&self, key: &APIKey, value: &Fingerprint) -> bool {
+        match self.find_source(&key.source_secret()) {
+            Some(Source::Is(facts)) => facts.fingerprint().is_none_or(|it| it == *value),
+            _ => true,
+        }
     }
 
     /// Whether a key was granted access, and the Secret that it brings is not there.

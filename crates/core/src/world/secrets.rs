@@ -51,6 +51,8 @@ impl World {
         let before: Vec<_> = self.credentials_by_value.targets(id).copied().collect();
         if before != Vec::from_iter(value) {
             self.credentials_by_value.set(id, value);
+            let key = old.and_then(key_of);
+            self.value_changed_hands(key.as_ref(), &before, value);
             for value in before.into_iter().chain(value) {
                 self.dirty_keys_with(value, dirty);
             }
@@ -83,6 +85,36 @@ impl World {
             || self.keys_by_product.referrers(product).next().is_some();
         if !is_used {
             self.marked.remove(product);
+        }
+    }
+
+    /// Notes who had a value that nobody has any more.
+    fn value_changed_hands(
+        &mut self,
+        before: Option<&KeyId>,
+        had: &[Fingerprint],
+        has: Option<Fingerprint>,
+    ) {
+        let is_free = |it: &&Fingerprint| self.credentials_by_value.referrers(it).next().is_none();
+        if let Some(key) = before.filter(|it| self.keys.find(it).is_some())
+            && let Some(value) = had.iter().find(is_free)
+        {
+            self.had.set(key, [*value]);
+        }
+        if let Some(value) = has {
+            let before: Vec<_> = self.had.referrers(&value).cloned().collect();
+            for key in before {
+                self.had.set(&key, []);
+            }
+        }
+    }
+
+    /// A key that is gone comes back for nothing.
+    pub(super) fn leaves_its_value(&mut self, key: &KeyId, dirty: &mut Dirty) {
+        let had: Vec<_> = self.had.targets(key).copied().collect();
+        for value in had {
+            self.had.set(key, []);
+            self.dirty_keys_with(value, dirty);
         }
     }
 

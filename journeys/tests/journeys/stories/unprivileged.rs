@@ -145,13 +145,14 @@ async fn a_controller_without_any_one_of_its_rights_takes_nothing_away_and_says_
 }
 
 /// Whether requests of the story are made by a rule. Some are for admission policies or the
-/// API server to look at, and one is for keys of 0.1, of which there is none.
+/// API server to look at, one is for keys of 0.1, of which there is none, and of Events
+/// another story tells.
 fn is_used(rule: &PolicyRule) -> bool {
     let resources = rule.resources.iter().flatten();
     let mut resources = resources.map(String::as_str).peekable();
     let is_old = rule.verbs == ["patch"] && resources.peek() == Some(&"apikeys");
-    let is_looked_at = rule.verbs == ["control"];
-    !is_old && !is_looked_at && !resources.any(|it| it.ends_with("/finalizers"))
+    let is_other = rule.verbs == ["control"] || resources.peek() == Some(&"events");
+    !is_old && !is_other && !resources.any(|it| it.ends_with("/finalizers"))
 }
 
 /// Each line is an object, and what is said of a key names it.
