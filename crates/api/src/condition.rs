@@ -606,6 +606,8 @@ pub enum PlanFault {
     Several(PolicyId, Vec<PolicyId>),
     /// Several plans have this tier.
     Twice(String),
+    /// This tier has no limits, which holds as it is shown, and may not be meant.
+    Unlimited(String),
 }
 
 impl PlanFault {
@@ -628,16 +630,23 @@ impl PlanFault {
                     "Several plans have tier {tier:?}: the gateway holds the limits of the last"
                 ),
             ),
+            Self::Unlimited(tier) => (
+                "UnlimitedTier",
+                format!("Tier {tier:?} has no limits: nothing limits its keys"),
+            ),
         }
     }
 
-    /// How they read on the wire, where there are any: the first with its reason.
+    /// How they read on the wire, where there are any: the first with its reason. It is true
+    /// where no more is told than that a tier is unlimited.
     pub fn fact(faults: &[Self]) -> Option<Fact> {
         let (reason, _) = faults.first()?.text();
         let messages: Vec<_> = faults.iter().map(|it| it.text().1).collect();
+        let mut all = faults.iter();
+        let hold = all.all(|it| matches!(it, Self::Unlimited(_)));
         Some(Fact::new(
             kind::PLANS_IN_FORCE,
-            false,
+            hold,
             reason,
             messages.join(". "),
         ))

@@ -136,8 +136,8 @@ fn of_key<'a>(
 
 /// What a product has lost: the policies that guard it, or plans that held.
 fn of_product<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
-    let had_plans =
-        holds(before, kind::PLAN_POLICY_DISCOVERED) && find(before, kind::PLANS_IN_FORCE).is_none();
+    let doubted = find(before, kind::PLANS_IN_FORCE).filter(|it| it.status == "False");
+    let had_plans = holds(before, kind::PLAN_POLICY_DISCOVERED) && doubted.is_none();
     let is_news = |it: &&Condition| {
         it.status == "False"
             && match it.type_.as_str() {

@@ -255,6 +255,15 @@ fn plans_that_may_not_hold_as_they_are_shown_are_told() {
     it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = None);
     it.settle();
     assert_eq!(plans_in_force(&it), None);
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.spec.plans[0].limits = Limits::default();
+    });
+    it.settle();
+    let (reason, message) = plans_in_force(&it).expect("a word");
+    assert_eq!(reason, "UnlimitedTier");
+    assert!(message.contains("\"gold\""), "{message}");
+    let unlimited = ("PlansInForce=True".into(), "UnlimitedTier".into());
+    assert!(says(&it).contains(&unlimited), "it holds as it is shown");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use devportal_api::condition::{Attachment, PlanFault, PlanPolicyState};
 use devportal_api::foreign::{HTTPRoute, PlanPolicy};
 use devportal_api::id::{PolicyId, RouteId};
-use devportal_api::scheme::Plan;
+use devportal_api::scheme::{Limits, Plan};
 use kube::Resource;
 
 use crate::surroundings::{Surroundings, Target, gateways_of};
@@ -70,7 +70,12 @@ pub(super) fn discover(
     let mut seen = BTreeSet::new();
     let tiers = policy.spec.plans.iter().map(|plan| plan.tier.as_str());
     let twice: BTreeSet<_> = tiers.filter(|tier| !seen.insert(*tier)).collect();
-    faults.extend(twice.into_iter().map(|it| PlanFault::Twice(it.to_owned())));
+    faults.extend(twice.iter().map(|it| PlanFault::Twice((*it).to_owned())));
+    let unlimited = policy.spec.plans.iter().filter(|plan| {
+        // Of a tier that is there twice the key tells.
+        plan.limits == Limits::default() && !twice.contains(plan.tier.as_str())
+    });
+    faults.extend(unlimited.map(|plan| PlanFault::Unlimited(plan.tier.clone())));
     PlanFindings {
         state: PlanPolicyState::Found(Attachment {
             policy: id.clone(),

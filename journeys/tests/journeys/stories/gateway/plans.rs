@@ -121,6 +121,14 @@ async fn tiers_of_zero_of_nothing_and_there_twice_are_held_as_their_keys_tell(
         ("burst", rate(0)),
     ];
     let shop = Shop::open_with(stage, "plan-values", "automatic", &plans).await?;
+    let told = shop.products().get(&shop.name).await?.status;
+    let told = told.context("no status")?.conditions;
+    let told = told.iter().find(|it| it.type_ == "PlansInForce");
+    let message = told.map_or("", |it| it.message.as_str());
+    ensure!(
+        message.contains("\"gold\"") && message.contains("\"open\""),
+        "{told:?}"
+    );
     // Of each tier what its key says of the gateway, the limit it tells, and what is held.
     let tiers = [
         ("trial", "Enforced", Some(json!({"daily": 0})), 0),
