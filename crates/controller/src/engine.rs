@@ -35,7 +35,7 @@ use crate::vital::Vital;
 /// How many ids are written at a time. More write no faster where the API server is
 /// what is waited for, and make a revocation wait with them: in a burst of issues 16
 /// took half as long again, see `cargo xtask bench gateway`.
-const SLOTS: usize = 8;
+const SLOTS: usize = 12;
 /// When a decision that panicked is made again, unless something changes.
 const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 /// How long after more is seen of a kind everything is looked at again: an outage ends

@@ -88,7 +88,7 @@ pub struct World {
     lacking: Index<KeyId, ProductId>,
     /// The keys that had a value last which nobody has now.
     had: Index<KeyId, Fingerprint>,
-    /// The labels of the credential of a product that was seen last.
+    /// The labels of a credential of products that do not tell which rule keys are made for.
     marked: HashMap<ProductId, BTreeMap<String, String>>,
     /// Keys whose request or approval the API server refuses.
     refused_by_product: Index<KeyId, ProductId>,
@@ -421,6 +421,10 @@ impl World {
             .and_then(|product| discover::openapi_url(product));
         self.products_by_openapi.set(&id, url);
         dirty.insert(Id::Product(id.clone()));
+        let tells = |it: &Arc<APIProduct>| discover::used_rule(it).is_some();
+        if old.as_ref().is_some_and(tells) && !new.as_ref().is_some_and(tells) {
+            self.note_marks_of(&id);
+        }
         self.forget_marks(&id);
         self.rediscover(&id, dirty);
         let generation = |product: &APIProduct| product.meta().generation;

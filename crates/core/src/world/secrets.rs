@@ -1,5 +1,6 @@
 //! What depends on Secrets? Of their values only fingerprints are known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use devportal_api::id::{KeyId, ProductId, SecretId};
@@ -64,18 +65,29 @@ impl World {
         }
     }
 
-    /// Notes how credentials of a product are labelled: where the product does not tell which
-    /// rule its keys are made for, they do.
+    /// Notes how a credential of a product is labelled, where the product does not tell which
+    /// rule its keys are made for: the credential does.
     fn note_marks(&mut self, credential: &SecretFacts, dirty: &mut Dirty) {
         let Some(id) = product_of(credential) else {
             return;
         };
-        let labels = credential.labels.iter();
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        self.marked.insert(id.clone(), labels.collect());
         let product = self.products.find(&id);
-        if product.is_some_and(|it| discover::used_rule(it).is_none()) {
-            self.rediscover(&id, dirty);
+        if product.is_some_and(|it| discover::used_rule(it).is_some()) {
+            return;
+        }
+        self.marked.insert(id.clone(), labels_of(credential));
+        self.rediscover(&id, dirty);
+    }
+
+    /// Notes the same when a product goes that told it: its credentials go after it.
+    pub(super) fn note_marks_of(&mut self, product: &ProductId) {
+        let keys = self.keys_by_product.referrers(product);
+        let mut credentials = keys.flat_map(|key| self.credentials_of(key));
+        let of_product = credentials.find(|(_, it)| product_of(it).as_ref() == Some(product));
+        let labels = of_product.map(|(_, it)| labels_of(it));
+        drop(credentials);
+        if let Some(labels) = labels {
+            self.marked.insert(product.clone(), labels);
         }
     }
 
@@ -226,6 +238,13 @@ fn product_of(facts: &SecretFacts) -> Option<ProductId> {
     }
     let namespace = facts.labels.get(label::PRODUCT_NAMESPACE)?;
     Some(ProductId::new(namespace, facts.labels.get(label::PRODUCT)?))
+}
+
+fn labels_of(facts: &SecretFacts) -> BTreeMap<String, String> {
+    let labels = facts.labels.iter();
+    labels
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Whether an unlabelled Secret is a credential still: it notes a key, or has the labels

@@ -112,7 +112,7 @@ async fn the_api_server_takes_everything_that_the_chart_renders(_: Arc<Stage>) -
     let table: Table = serde_yaml_ng::from_str(&table)?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("values.json");
-    let mut defaults = Vec::new();
+    let mut defaults: Vec<Value> = Vec::new();
     for values in table.takes {
         fs::write(&file, values.to_string())?;
         let mut template = helm(&quiet, "template").await?;
@@ -126,6 +126,7 @@ async fn the_api_server_takes_everything_that_the_chart_renders(_: Arc<Stage>) -
             .await
             .with_context(|| format!("with {values}"))?;
         if defaults.is_empty() {
+            has_every_file(&objects)?;
             defaults = objects;
         } else if values.get("global").is_none() {
             ensure!(objects != defaults, "{values} change nothing");
@@ -156,5 +157,20 @@ async fn are_taken(quiet: &Quiet, objects: &[Value]) -> Result<()> {
         stage::try_out(&quiet.admin, object).await?;
     }
     ensure!(!objects.is_empty(), "nothing is rendered");
+    Ok(())
+}
+
+/// Definitions and policies are files, and each of them is to be rendered.
+fn has_every_file(objects: &[Value]) -> Result<()> {
+    let name = |it: &Value| (it["kind"].clone(), it["metadata"]["name"].clone());
+    for folder in ["crds", "policies"] {
+        let folder = repository().join("deploy/chart/files").join(folder);
+        for file in fs::read_dir(&folder)? {
+            for wanted in read(&fs::read(file?.path())?)? {
+                let is_there = objects.iter().any(|it| name(it) == name(&wanted));
+                ensure!(is_there, "{:?} is not rendered", name(&wanted));
+            }
+        }
+    }
     Ok(())
 }
