@@ -11,7 +11,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::template::{Sort, Template};
 use super::{CLIENTS, key_name};
 
-/// As many as the controller's slots.
+/// As many as issue at a time in the controller.
 const WRITERS: usize = 8;
 
 /// Issues so many keys: clients create them, writers do the rest of each in order.

@@ -32,9 +32,9 @@ use crate::needs::Needs;
 use crate::queue::{Lane, Queue, Turn};
 use crate::vital::Vital;
 
-/// How many ids are written at a time. More write no faster where the API server is
-/// what is waited for, and make a revocation wait with them: in a burst of issues 16
-/// took half as long again, see `cargo xtask bench gateway`.
+/// How many ids are written at a time, four of them revocations only ([`Queue`]). More write no
+/// faster where the API server is what is waited for, and make a revocation wait with them: see
+/// `cargo xtask bench controller` and `bench gateway`.
 const SLOTS: usize = 12;
 /// When a decision that panicked is made again, unless something changes.
 const AFTER_A_PANIC: Duration = Duration::from_mins(1);
