@@ -308,6 +308,8 @@ pub enum Enforcement {
     SecretForbidden(SecretId),
     /// A Secret that is not ours has the name we need.
     SecretConflict(SecretId),
+    /// A Secret is to be made anew, and a finalizer holds the one before it.
+    SecretHeld(SecretId),
     /// The API server refuses to create a Secret, for this reason.
     SecretRefused(SecretId, String),
     /// Whatever Secrets are made in this namespace, they do not stay as they were
@@ -371,6 +373,13 @@ impl Enforcement {
                 "SecretConflict",
                 format!(
                     "Secret {id} exists and is not ours; delete or rename it to let the key be issued"
+                ),
+            ),
+            Self::SecretHeld(id) => (
+                false,
+                "SecretHeld",
+                format!(
+                    "Secret {id} is being deleted, and a finalizer holds it: it is made anew once it is gone"
                 ),
             ),
             Self::SecretRefused(id, reason) => (

@@ -5,7 +5,7 @@
 //! for people, APIKeys and the copies of generated values, stays; of keys that a pre-release
 //! of 0.1 holds by its finalizer they are let go, for nobody else would.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -65,7 +65,10 @@ pub struct Gone {
     pub held: BTreeSet<SecretId>,
     /// The keys whose finalizer of a pre-release was taken off, or would be.
     pub released: BTreeSet<KeyId>,
-    /// Whether it was seen where the Kuadrant resource is, and with it where Secrets lie.
+    /// The keys that it could not be taken off, and why.
+    pub kept: BTreeMap<KeyId, String>,
+    /// Whether it was seen where the Kuadrant resource is, and with it where Secrets lie, and
+    /// which keys there are.
     pub is_certain: bool,
 }
 
@@ -90,23 +93,27 @@ pub async fn uninstall(options: &Options) -> Result<Gone> {
     Ok(gone)
 }
 
-/// Whether the Kuadrant resource is in a namespace; false where that may not be seen, or
-/// where there is none.
+/// Whether the Kuadrant resource that the controller goes by, the oldest, is in a namespace;
+/// false where that may not be seen, or where there is none.
 async fn is_there(client: &Client, namespace: &str) -> Result<bool> {
     let kuadrants: Api<Kuadrant> = Api::all(client.clone());
-    let found = match kuadrants.list_metadata(&ListParams::default()).await {
+    let mut found = match kuadrants.list_metadata(&ListParams::default()).await {
         Ok(found) => found.items,
         Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => return Ok(false),
         Err(error) => bail!("cannot list the Kuadrant resources: {}", brief(&error)),
     };
-    let places: BTreeSet<_> = found.iter().filter_map(ResourceExt::namespace).collect();
-    let Some(elsewhere) = places.first() else {
+    found.retain(|it| it.metadata.deletion_timestamp.is_none());
+    let oldest = found.iter().min_by_key(|it| {
+        let created = it.metadata.creation_timestamp.as_ref().map(|at| at.0);
+        (created, it.namespace(), it.name_any())
+    });
+    let Some(place) = oldest.and_then(ResourceExt::namespace) else {
         return Ok(false);
     };
     ensure!(
-        places.contains(namespace),
-        "the Kuadrant resource is in namespace {elsewhere}, and with it the Secrets that open \
-         APIs: say --kuadrant-namespace={elsewhere}, or kuadrantNamespace={elsewhere} to the chart"
+        place == namespace,
+        "the Kuadrant resource is in namespace {place}, and with it the Secrets that open \
+         APIs: say --kuadrant-namespace={place}, or kuadrantNamespace={place} to the chart"
     );
     Ok(true)
 }
@@ -118,9 +125,16 @@ async fn revoke(client: &Client, options: &Options, gone: &mut Gone) -> Result<(
     for _ in 0..ROUNDS {
         gone.held.clear();
         let (mut is_clean, mut pages) = (true, Pages::of(Credential::SELECTOR));
-        while let Some(page) = pages.next(&secrets).await.map_err(|error| {
-            anyhow::anyhow!("cannot list Secrets in {namespace}: {}", brief(&error))
-        })? {
+        loop {
+            let page = match pages.next(&secrets).await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                Err(error) if is_outdated(&error) => {
+                    is_clean = false;
+                    break;
+                }
+                Err(error) => bail!("cannot list Secrets in {namespace}: {}", brief(&error)),
+            };
             let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
             let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
             let (held, there): (Vec<_>, Vec<_>) = page.into_iter().partition(is_held);
@@ -143,48 +157,70 @@ async fn revoke(client: &Client, options: &Options, gone: &mut Gone) -> Result<(
 }
 
 /// Takes the finalizer of a pre-release of 0.1 off keys: nobody else would, and they could
-/// never be deleted.
+/// never be deleted. What does not go is told: every key is revoked by now.
 async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<()> {
     let all: Api<APIKey> = Api::all(client.clone());
-    let mut pages = Pages::of("");
-    loop {
-        let page = match pages.next(&all).await {
-            Ok(Some(page)) => page,
-            Ok(None) => return Ok(()),
-            // There is no such kind, and so no key.
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-            Err(error) => bail!("cannot list APIKeys: {}", brief(&error)),
-        };
-        let is_held = |it: &PartialObjectMeta<APIKey>| {
-            let mut finalizers = it.finalizers().iter();
-            finalizers.any(|it| it == LEGACY_FINALIZER)
-        };
-        for key in page.into_iter().filter(is_held) {
-            let id = KeyId::new(key.namespace().unwrap_or_default(), key.name_any());
-            if !is_dry_run {
-                let others = key.finalizers().iter().filter(|it| *it != LEGACY_FINALIZER);
-                let patch = json!({"metadata": {
-                    "finalizers": others.collect::<Vec<_>>(),
-                    "uid": key.uid(), "resourceVersion": key.resource_version(),
-                }});
-                let keys: Api<APIKey> = Api::namespaced(client.clone(), id.namespace());
-                let params = PatchParams::default();
-                match keys
-                    .patch_metadata(id.name(), &params, &Patch::Merge(patch))
-                    .await
-                {
-                    Ok(_) => {}
-                    Err(kube::Error::Api(status)) if status.code == 404 => continue,
-                    Err(error) => bail!(
-                        "cannot let APIKey {id} go, which could not be deleted any more: {}; run \
-                         this again",
-                        brief(&error)
-                    ),
+    for _ in 0..ROUNDS {
+        gone.kept.clear();
+        let mut pages = Pages::of("");
+        loop {
+            let page = match pages.next(&all).await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                Err(error) if is_outdated(&error) => break,
+                // There is no such kind, and so no key; or nobody may see them.
+                Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => {
+                    gone.is_certain &= status.code == 404;
+                    return Ok(());
+                }
+                Err(error) => bail!(
+                    "every Secret is deleted, but APIKeys cannot be listed, of which a \
+                     pre-release of 0.1 may hold some: {}",
+                    brief(&error)
+                ),
+            };
+            for key in page.iter().filter(|it| holds(it)) {
+                let id = KeyId::new(key.namespace().unwrap_or_default(), key.name_any());
+                let released = if is_dry_run {
+                    Ok(())
+                } else {
+                    let_go(client, &id, key).await
+                };
+                match released {
+                    Ok(()) => drop(gone.released.insert(id)),
+                    Err(error) => drop(gone.kept.insert(id, brief(&error))),
                 }
             }
-            gone.released.insert(id);
         }
+        if gone.kept.is_empty() {
+            return Ok(());
+        }
+        sleep(PAUSE).await;
     }
+    Ok(())
+}
+
+fn holds(key: &PartialObjectMeta<APIKey>) -> bool {
+    key.finalizers().iter().any(|it| it == LEGACY_FINALIZER)
+}
+
+async fn let_go(client: &Client, id: &KeyId, key: &PartialObjectMeta<APIKey>) -> kube::Result<()> {
+    let others = key.finalizers().iter().filter(|it| *it != LEGACY_FINALIZER);
+    let patch = json!({"metadata": {
+        "finalizers": others.collect::<Vec<_>>(),
+        "uid": key.uid(), "resourceVersion": key.resource_version(),
+    }});
+    let keys: Api<APIKey> = Api::namespaced(client.clone(), id.namespace());
+    let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+    match keys.patch_metadata(id.name(), &params, &patch).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+/// Whether a list cannot go on where it was: it is begun anew.
+fn is_outdated(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 410)
 }
 
 /// A list, so many at a time: there may be more than fit into memory.

@@ -88,7 +88,10 @@ pub struct World {
     lacking: Index<KeyId, ProductId>,
     /// The keys that had a value last which nobody has now.
     had: Index<KeyId, Fingerprint>,
-    /// The labels of a credential of products that do not tell which rule keys are made for.
+    /// The rules that products told keys are made for, and do not tell any more: they were
+    /// replaced, or are gone for a while.
+    former_rules: HashMap<ProductId, String>,
+    /// The labels of a credential of products that have not told it yet: they were restored.
     marked: HashMap<ProductId, BTreeMap<String, String>>,
     /// Keys whose request or approval the API server refuses.
     refused_by_product: Index<KeyId, ProductId>,
@@ -156,6 +159,7 @@ impl World {
             waiting: Index::default(),
             lacking: Index::default(),
             had: Index::default(),
+            former_rules: HashMap::new(),
             marked: HashMap::new(),
             refused_by_product: Index::default(),
             sharing: Sharing::default(),
@@ -421,9 +425,10 @@ impl World {
             .and_then(|product| discover::openapi_url(product));
         self.products_by_openapi.set(&id, url);
         dirty.insert(Id::Product(id.clone()));
-        let tells = |it: &Arc<APIProduct>| discover::used_rule(it).is_some();
-        if old.as_ref().is_some_and(tells) && !new.as_ref().is_some_and(tells) {
-            self.note_marks_of(&id);
+        if let Some(rule) = old.as_deref().and_then(discover::used_rule)
+            && new.as_deref().and_then(discover::used_rule).is_none()
+        {
+            self.former_rules.insert(id.clone(), rule.to_owned());
         }
         self.forget_marks(&id);
         self.rediscover(&id, dirty);
@@ -473,8 +478,9 @@ impl World {
             }
         }
         self.claims_changed(&id, new.as_deref(), dirty);
+        self.dirty_heirs_of(&id, dirty);
         if new.is_none() {
-            self.leaves_its_value(&id, dirty);
+            self.had.set(&id, []);
         }
         dirty.insert(Id::Key(id));
     }

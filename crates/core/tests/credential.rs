@@ -613,6 +613,32 @@ fn the_first_of_two_keys_of_one_value_has_it_again_after_what_it_rests_on_was_re
 }
 
 #[test]
+fn a_key_that_waits_for_its_value_has_it_once_the_first_is_over() {
+    type Change = fn(&mut Simulation);
+    let changes: [(&str, Change); 3] = [
+        ("it expires", |it| {
+            it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().expiring(at(10)));
+            it.settle();
+            it.pass(minutes(1));
+        }),
+        ("it is denied", |it| {
+            it.pass(minutes(1));
+            it.create(approval("no", "alice", false, it.cluster.now));
+        }),
+        ("it has another value", |it| {
+            it.bring("alice", Some("other"))
+        }),
+    ];
+    for (why, change) in changes {
+        let mut it = first_and_second(CONSUMER);
+        change(&mut it);
+        it.settle();
+        assert_eq!(it.says("bob"), WORKING, "{why}");
+        oracle::check(&it);
+    }
+}
+
+#[test]
 fn a_key_that_waits_for_its_value_has_it_once_the_first_does_not_come_back_for_it() {
     type Change = fn(&mut Simulation);
     let changes: [(&str, Change); 4] = [
@@ -674,8 +700,14 @@ fn one_value_opens_two_apis_whose_keys_are_not_shared() {
 #[test]
 fn a_product_that_is_replaced_or_restored_keeps_the_rule_of_its_keys() {
     type Step = fn(&mut Simulation);
-    let ways: [(&str, Step); 4] = [
+    let ways: [(&str, Step); 5] = [
         ("replaced", |_| {}),
+        ("deleted in the foreground", |it| {
+            it.settle();
+            it.edit::<APIProduct>(OWNER, "games", |it| it.metadata.finalizers = None);
+            it.delete::<APIProduct>(OWNER, "games");
+            it.settle();
+        }),
         ("gone for a while", |it| it.settle()),
         ("gone while nobody looked", |it| it.restart()),
         ("gone for long", |it| it.pass(minutes(60))),
@@ -688,6 +720,11 @@ fn a_product_that_is_replaced_or_restored_keeps_the_rule_of_its_keys() {
         it.edit::<AuthPolicy>(OWNER, "games", |it| it.spec.rules = Some(both));
         it.settle();
         let labels = it.enforced("alice")[0].1.labels.clone();
+        if way == "deleted in the foreground" {
+            it.edit::<APIProduct>(OWNER, "games", |it| {
+                it.metadata.finalizers = Some(vec!["foregroundDeletion".into()]);
+            });
+        }
         it.delete::<APIProduct>(OWNER, "games");
         meanwhile(&mut it);
         it.create(product());

@@ -299,7 +299,7 @@ fn a_brought_secret_that_a_finalizer_holds_is_a_key_until_it_is_gone() {
 }
 
 #[test]
-fn a_copy_that_a_finalizer_holds_holds_up_nothing_but_its_replacement() {
+fn a_copy_that_a_finalizer_holds_holds_up_nothing_that_needs_no_other_value() {
     type Change = fn(&mut Simulation);
     let changes: [(&str, Change); 3] = [
         ("labels", |it| {
@@ -342,6 +342,33 @@ fn a_copy_that_a_finalizer_holds_holds_up_nothing_but_its_replacement() {
     }
 }
 
+const HELD: &str = "!Enforced/SecretHeld";
+
+#[test]
+fn a_value_that_was_taken_away_does_not_come_back_from_a_copy_that_is_held() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    let value = it.accepted("alice")[0].to_owned();
+    it.cluster.put_secret(&copy(), |it| it.held = true);
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = false);
+    it.settle();
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.approved = true);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), ["Approved/Approved", HELD]);
+    assert_eq!(it.accepted("alice"), [""; 0]);
+    it.wrote();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), [""; 0]);
+    it.cluster.delete_held(&copy());
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_ne!(it.accepted("alice"), [&*value]);
+}
+
 #[test]
 fn a_rotation_that_waits_for_a_held_copy_says_so() {
     let mut it = generated();
@@ -354,7 +381,7 @@ fn a_rotation_that_waits_for_a_held_copy_says_so() {
         });
     });
     it.settle();
-    assert_eq!(it.says("alice"), ["Approved/Approved", STILL_OPEN]);
+    assert_eq!(it.says("alice"), ["Approved/Approved", HELD]);
     assert_eq!(it.accepted("alice"), [&*value], "the old one goes on");
     it.cluster.delete_held(&copy());
     it.settle();

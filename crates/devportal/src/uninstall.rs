@@ -75,10 +75,17 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         let released = gone.released.iter();
         lines.extend(released.map(|id| format!("APIKey {id} is let go by a finalizer of 0.1")));
     }
+    lines.extend(gone.kept.iter().map(|(id, why)| {
+        format!(
+            "APIKey {id} cannot be deleted, for a finalizer of 0.1 could not be taken off ({why}): \
+             kubectl patch apikey {} -n {} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'",
+            id.name, id.namespace
+        )
+    }));
     if !gone.is_certain {
         lines.push(format!(
-            "no Kuadrant resource was seen: if one is not in {namespace}, its Secrets are still \
-             there, and --kuadrant-namespace names it"
+            "the Kuadrant resource or the APIKeys were not seen: where Kuadrant is not in \
+             {namespace}, name its namespace with --kuadrant-namespace, for the Secrets are there"
         ));
     }
     print(&(lines.join("\n") + "\n"))?;

@@ -254,24 +254,30 @@ fn is_placeholder(value: &[u8]) -> bool {
     let text = String::from_utf8_lossy(value).to_ascii_lowercase();
     let text = text.trim_matches(['"', '\'', '`']);
     let letters = text.replace(['-', '_', ' '], "");
-    let is_marked = MARKS
-        .iter()
-        .any(|(begin, end)| text.starts_with(begin) && text.ends_with(end));
+    let is_filled_in = |it: &str| {
+        let mut all = it.bytes();
+        all.all(|it| it.is_ascii_alphanumeric() || b"_-. {}".contains(&it))
+    };
+    let is_marked = MARKS.iter().any(|(begin, end)| {
+        let inside = text.strip_prefix(begin).and_then(|it| it.strip_suffix(end));
+        inside.is_some_and(is_filled_in)
+    });
     let is_name = |it: &str| {
         it.bytes()
             .all(|it| it.is_ascii_alphanumeric() || it == b'_')
     };
     let is_variable = text.strip_prefix('$').is_some_and(is_name);
+    // A word beside as much as a key takes is part of that.
+    let has_no_key_beside = |it: &str| letters.len() - it.len() < Fit::SHORTEST;
+    let mut words = WORDS.iter().filter(|it| letters.contains(**it));
+    let is_todo = |rest: &str| !rest.starts_with(|it: char| it.is_ascii_alphanumeric());
+    let is_left =
+        words.any(|it| has_no_key_beside(it)) || text.strip_prefix("todo").is_some_and(is_todo);
     let differ = text
         .bytes()
         .collect::<std::collections::BTreeSet<_>>()
         .len();
-    is_marked
-        || is_variable
-        || differ < 4
-        || is_sequence(text.as_bytes())
-        || letters.starts_with("todo")
-        || WORDS.iter().any(|it| letters.contains(it))
+    is_marked || is_variable || differ < 4 || is_sequence(text.as_bytes()) || is_left
 }
 
 /// Whether each character follows the one before it, as in `1234567890` or `0123456789abcdef`.
@@ -507,6 +513,10 @@ mod tests {
             ("abcdefghijklmnopqrstuvwxyz", Fit::Placeholder),
             ("$2y$10$N9qo8uLOickgx2ZMRZoMye", Fit::Good),
             ("__kq3-0123456789abcdef01", Fit::Good),
+            ("toDo4v0Wq9Zr1sKx8Yb2", Fit::Good),
+            ("insert-service-3f2c9a7e-41d8-4b6a-9c55", Fit::Good),
+            ("alice@example.com:3f2c9a7e41d84b6a9c55", Fit::Good),
+            ("{k#9Zr1s!Kx8Yb2$v0Wq}", Fit::Good),
             ("IAMALICE", Fit::Short),
         ] {
             assert_eq!(Fit::of(value.as_bytes()), fit, "{value:?}");

@@ -235,17 +235,15 @@ impl Recipe<'_> {
     /// Whether a key that had the value opens the same API, and nobody denied it.
     fn may_come_back(&self, key: &KeyId, product: &ProductId) -> bool {
         let world = self.world;
-        let Some(found) = world.find_key(key) else {
-            return false;
-        };
         let mut requests = world.requests_of(key);
         let is_denied = requests.any(|request| {
             let ruling = ruling::find(request, world, self.now);
             matches!(ruling, Ok(Some(ruling)) if !ruling.spec.approved)
         });
-        !is_denied
-            && found.meta().deletion_timestamp.is_none()
-            && world.share_keys(product, &found.product_id())
+        let found = world.find_key(key).filter(|_| !is_denied);
+        found.is_some_and(|it| {
+            it.meta().deletion_timestamp.is_none() && world.share_keys(product, &it.product_id())
+        })
     }
 
     /// The current value, and those that a rotation lets go on.
@@ -336,10 +334,11 @@ impl Recipe<'_> {
         let Some(facts) = facts else {
             return Err(Step::Write(vec![self.make_source(id)]));
         };
-        // One that a finalizer holds has its value still, and cannot be replaced.
+        // One that a finalizer holds cannot be replaced. What it has the gateway may have, too;
+        // but what was taken away does not come back from it.
         let replace = || {
             Err(if facts.deleting {
-                Step::Stuck(held(&id))
+                Step::Stuck(Enforcement::SecretHeld(id.clone()))
             } else {
                 Step::Write(vec![delete_source(&id, facts)])
             })
@@ -361,7 +360,7 @@ impl Recipe<'_> {
         match (intact, enforced) {
             // One of version 0.1 is itself a credential: made anew it is not.
             (Some(value), Some(enforced)) if value == enforced && opens(facts) => replace(),
-            (Some(value), None) => Ok((id, value)),
+            (Some(value), None) if !facts.deleting => Ok((id, value)),
             (Some(value), Some(enforced)) if value == enforced => Ok((id, value)),
             // What the gateway accepts is the truth about a generated key: the
             // source lies in a namespace other people write to.
@@ -446,14 +445,7 @@ impl Recipe<'_> {
     fn marks(&self) -> Result<(Marks, Marks), String> {
         let terms = self.terms;
         let product = self.product();
-        let mut labels = selector::labels_for(&product);
-        labels.extend(
-            [
-                (label::KEY, &self.id.name),
-                (label::KEY_NAMESPACE, &self.id.namespace),
-            ]
-            .map(|(label, whole)| (label.to_owned(), name::label_value(whole))),
-        );
+        let mut labels = labels(self.id, &product);
         let selector = self
             .rule
             .api_key
@@ -498,6 +490,17 @@ impl Recipe<'_> {
         ]
         .into()
     }
+}
+
+/// The labels of each enforcement Secret of a key, before those that a selector asks for.
+pub(super) fn labels(id: &KeyId, product: &ProductId) -> Marks {
+    let of_key = [
+        (label::KEY, &id.name),
+        (label::KEY_NAMESPACE, &id.namespace),
+    ];
+    let mut labels = selector::labels_for(product);
+    labels.extend(of_key.map(|(label, whole)| (label.to_owned(), name::label_value(whole))));
+    labels
 }
 
 /// The Secret of a key that is to go, is held by a finalizer, and has a value of its own.

@@ -99,18 +99,20 @@ pub(crate) fn openapi_url(product: &APIProduct) -> Option<String> {
     (!url.is_empty()).then_some(url)
 }
 
-/// Looks around a product's route. A product that was replaced or restored does not tell for
-/// which rule its keys were made: the labels of a credential do.
-pub fn discover(
-    product: &APIProduct,
-    labels: Option<&BTreeMap<String, String>>,
-    around: &Surroundings,
-) -> Discovery {
-    let rule = match (
-        product.spec.auth_rule.as_deref(),
-        used_rule(product),
-        labels,
-    ) {
+/// What is known of a product before this one of the name, which does not tell for which rule
+/// its keys were made: it was replaced or restored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before<'a> {
+    /// The rule that was told.
+    pub rule: Option<&'a str>,
+    /// The labels of a credential that was made for it.
+    pub labels: Option<&'a BTreeMap<String, String>>,
+}
+
+/// Looks around a product's route.
+pub fn discover(product: &APIProduct, before: Before<'_>, around: &Surroundings) -> Discovery {
+    let used = used_rule(product).or(before.rule);
+    let rule = match (product.spec.auth_rule.as_deref(), used, before.labels) {
         (Some(chosen), _, _) => Prefer::Only(chosen),
         (None, Some(used), _) => Prefer::If(used),
         (None, None, Some(labels)) => Prefer::Selecting(labels),

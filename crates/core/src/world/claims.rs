@@ -53,8 +53,8 @@ impl World {
         })
     }
 
-    /// The keys that had this value last, and have nothing now: since when each has stood as
-    /// it does, where its status tells.
+    /// The keys that had this value last, have nothing now and may come back for it: since
+    /// when each has been without, where its status tells that already.
     pub(crate) fn former_holders<'a>(
         &'a self,
         value: &'a Fingerprint,
@@ -63,9 +63,16 @@ impl World {
         let former = self.had.referrers(value).filter(move |key| *key != id);
         former.filter_map(|key| {
             let found = self.find_key(key).filter(|it| self.may_have(it, value))?;
-            let stands = [kind::PENDING, kind::FAILED].into_iter();
-            let mut stands = stands.filter_map(|kind| find(found, kind));
-            Some((key, stands.next().map(|it| it.last_transition_time.0)))
+            if self.credentials_of(key).next().is_some() {
+                return None;
+            }
+            let [pending, failed] = [kind::PENDING, kind::FAILED].map(|it| find(found, it));
+            let since = pending.or(failed).map(|it| it.last_transition_time.0);
+            // Its status may not tell yet that its credential is gone.
+            let status = found.status.as_ref();
+            let lists_one = status.is_some_and(|it| !it.credentials.is_empty());
+            let is_news = find(found, kind::APPROVED).is_some() && lists_one;
+            (since.is_some() || is_news).then_some((key, since))
         })
     }
 

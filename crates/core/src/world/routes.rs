@@ -116,13 +116,21 @@ impl World {
         }
     }
 
+    /// What is known of the rule that the keys of a product were made for.
+    fn before(&self, id: &ProductId) -> discover::Before<'_> {
+        discover::Before {
+            rule: self.former_rules.get(id).map(String::as_str),
+            labels: self.marked.get(id),
+        }
+    }
+
     /// Recomputes what is around a product's route. Only a difference dirties
     /// the product and its keys.
     pub(super) fn rediscover(&mut self, id: &ProductId, dirty: &mut Dirty) {
         let new = self
             .products
             .find(id)
-            .map(|product| discover::discover(product, self.marked.get(id), &self.around));
+            .map(|product| discover::discover(product, self.before(id), &self.around));
         if self.discovered.get(id) == new.as_ref() {
             return;
         }

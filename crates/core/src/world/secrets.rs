@@ -75,28 +75,23 @@ impl World {
         if product.is_some_and(|it| discover::used_rule(it).is_some()) {
             return;
         }
-        self.marked.insert(id.clone(), labels_of(credential));
-        self.rediscover(&id, dirty);
-    }
-
-    /// Notes the same when a product goes that told it: its credentials go after it.
-    pub(super) fn note_marks_of(&mut self, product: &ProductId) {
-        let keys = self.keys_by_product.referrers(product);
-        let mut credentials = keys.flat_map(|key| self.credentials_of(key));
-        let of_product = credentials.find(|(_, it)| product_of(it).as_ref() == Some(product));
-        let labels = of_product.map(|(_, it)| labels_of(it));
-        drop(credentials);
-        if let Some(labels) = labels {
-            self.marked.insert(product.clone(), labels);
+        // Once is enough: of several rules that keys were made for any is one.
+        if !self.marked.contains_key(&id) {
+            self.marked.insert(id.clone(), labels_of(credential));
+            self.rediscover(&id, dirty);
         }
     }
 
-    /// Of a product that is gone, and its keys with it, nothing needs to be known.
+    /// Of a product that tells its rule, or that is gone and its keys with it, nothing else
+    /// needs to be known.
     pub(super) fn forget_marks(&mut self, product: &ProductId) {
-        let is_used = self.products.find(product).is_some()
-            || self.keys_by_product.referrers(product).next().is_some();
-        if !is_used {
+        let needs_it = match self.products.find(product) {
+            Some(found) => discover::used_rule(found).is_none(),
+            None => self.keys_by_product.referrers(product).next().is_some(),
+        };
+        if !needs_it {
             self.marked.remove(product);
+            self.former_rules.remove(product);
         }
     }
 
@@ -121,12 +116,10 @@ impl World {
         }
     }
 
-    /// A key that is gone comes back for nothing.
-    pub(super) fn leaves_its_value(&mut self, key: &KeyId, dirty: &mut Dirty) {
-        let had: Vec<_> = self.had.targets(key).copied().collect();
-        for value in had {
-            self.had.set(key, []);
-            self.dirty_keys_with(value, dirty);
+    /// Whoever waits for the value that a key had looks again whether it comes back.
+    pub(super) fn dirty_heirs_of(&self, key: &KeyId, dirty: &mut Dirty) {
+        for value in self.had.targets(key) {
+            self.dirty_keys_with(*value, dirty);
         }
     }
 
@@ -183,6 +176,7 @@ impl World {
             for key in &keys {
                 let found = self.keys.find(key).cloned();
                 self.claims_changed(key, found.as_deref(), dirty);
+                self.dirty_heirs_of(key, dirty);
             }
             dirty.extend(keys.into_iter().map(Id::Key));
         }

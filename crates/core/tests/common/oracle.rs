@@ -245,8 +245,15 @@ fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static st
     let in_cookie = found.is_some_and(|it| {
         let rules = it.scheme.iter().flat_map(|it| it.authentication.values());
         let used = it.key_rule.as_ref();
+        // Selectors of these tests have labels only: fewer of them take more.
+        let asked = |rule: &AuthenticationRule| {
+            let selector = rule.api_key.clone().and_then(|it| it.selector);
+            selector.and_then(|it| it.match_labels).unwrap_or_default()
+        };
         let is_same = |rule: &&AuthenticationRule| {
-            used.is_some_and(|used| rule.api_key == used.api_key && rule.api_key.is_some())
+            let asked_of = used.map(asked).unwrap_or_default();
+            let mut asks = asked(rule).into_iter();
+            rule.api_key.is_some() && asks.all(|(name, it)| asked_of.get(&name) == Some(&it))
         };
         let is_cookie = |rule: &AuthenticationRule| {
             let place = rule.credentials.as_ref();
@@ -304,9 +311,14 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
     let found = simulation.world.find_discovery(&product);
     let is_ready = found.is_some_and(|it| matches!(it.auth.state, AuthPolicyState::Found(_)));
     let (state, _) = expected(simulation, key);
-    let is_stuck = key.status.as_ref().unwrap().conditions.iter().any(|it| {
-        ["SecretConflict", "SelectorUnsatisfiable", "ValueInUse"].contains(&it.reason.as_str())
-    });
+    const STUCK: [&str; 4] = [
+        "SecretConflict",
+        "SecretHeld",
+        "SelectorUnsatisfiable",
+        "ValueInUse",
+    ];
+    let mut told = key.status.as_ref().unwrap().conditions.iter();
+    let is_stuck = told.any(|it| STUCK.contains(&it.reason.as_str()));
     if state != kind::APPROVED || !is_ready || is_stuck {
         return;
     }

@@ -59,7 +59,8 @@ fn namespace(name: &str) -> Value {
 async fn what_could_not_work_is_refused_before_anything_is_installed(_: Arc<Stage>) -> Result<()> {
     // Nobody ends a namespace here: one that is deleted stays as one that is held.
     let quiet = Quiet::start().await?;
-    ensure!(dry_run(&quiet, &[]).await?.is_ok(), "nothing is in its way");
+    let said = dry_run(&quiet, &[]).await?;
+    ensure!(said.is_ok(), "nothing is in its way: {said:?}");
     for name in ["leaving", "elsewhere"] {
         stage::apply(&quiet.admin, &namespace(name)).await?;
     }

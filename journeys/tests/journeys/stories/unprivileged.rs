@@ -1,6 +1,7 @@
 //! What do the processes do whose account lacks one of its rights? They go on with all else,
 //! take nothing away for it, and say what they lack.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use devportal_stack::Part;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
-use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 use super::stories;
@@ -123,6 +125,13 @@ async fn a_controller_without_any_one_of_its_rights_takes_nothing_away_and_says_
     let mut rules = controller.rules().await?;
     rules.retain(is_used);
     ensure!(rules.len() > 5, "{rules:?}");
+    let uids = async || -> Result<BTreeSet<_>> {
+        let secrets: Api<Secret> = Api::namespaced(quiet.admin.clone(), devportal_stack::NAMESPACE);
+        let all = secrets.list_metadata(&ListParams::default()).await?.items;
+        Ok(all.iter().filter_map(ResourceExt::uid).collect())
+    };
+    let before = uids().await?;
+    ensure!(before.len() == 2, "{before:?}");
     let mut asked = 0;
     controller
         .without(&rules, async || {
@@ -130,13 +139,14 @@ async fn a_controller_without_any_one_of_its_rights_takes_nothing_away_and_says_
             quiet.request_key(&format!("meanwhile-{asked}")).await?;
             asked += 1;
             throughout(Duration::from_secs(3), async || {
-                let left = quiet.enforcement_secrets().await?;
-                ensure!(left >= 2, "{left} credentials are left");
+                let left = uids().await?;
+                ensure!(left.is_superset(&before), "{left:?} are left of {before:?}");
                 Ok(())
             })
             .await
         })
         .await?;
+    ensure!(uids().await?.is_superset(&before), "a key was issued anew");
     for at in 0..asked {
         quiet.key_is(&format!("meanwhile-{at}"), "Approved").await?;
     }

@@ -306,7 +306,9 @@ impl Case<'_> {
         self.found.filter(|it| it.plan.is_not_enforced())?;
         let product = self.world.find_product(&self.terms.product_id());
         let conditions = product?.status.iter().flat_map(|it| &it.conditions);
-        let mut told = conditions.filter(|it| it.type_ == kind::PLANS_IN_FORCE);
+        // True is said of plans that hold.
+        let mut told =
+            conditions.filter(|it| it.type_ == kind::PLANS_IN_FORCE && it.status == "False");
         let since = told.next().map_or(self.now, |it| it.last_transition_time.0);
         Some(after(since, PLANS_TAKE))
     }

@@ -3,11 +3,13 @@
 
 use devportal_api::condition::{AuthPolicyState, Blocker, Lifecycle};
 use devportal_api::id::ProductId;
+use devportal_api::scheme::AuthenticationRule;
 use devportal_mirror::{Fit, Found, Scope, SecretFacts, Sight, ValueFacts};
 use kube::Resource;
 
 use super::{Case, ruling};
 use crate::change::Source;
+use crate::decide::credential;
 use crate::discover;
 use crate::world::{Doubt, World};
 
@@ -183,12 +185,24 @@ impl Case<'_> {
     /// Whether the API takes this key in a cookie, and nowhere else: another rule may take
     /// others only.
     fn goes_in_a_cookie(&self) -> bool {
-        let auth = self.found.map(|found| &found.auth);
-        let taken_by = auth.and_then(|it| it.key_rule.as_ref()?.api_key.as_ref());
-        let scheme = auth.and_then(|it| it.scheme.as_ref());
-        let rules = scheme.iter().flat_map(|it| it.authentication.values());
+        let Some(auth) = self.found.map(|found| &found.auth) else {
+            return false;
+        };
+        let selector = |rule: &AuthenticationRule| rule.api_key.clone()?.selector;
+        let mut labels = credential::labels(self.id, &self.terms.product_id());
+        if let Some(used) = auth.key_rule.as_ref().and_then(selector)
+            && discover::selector::satisfy(&used, &mut labels).is_err()
+        {
+            return false;
+        }
+        let takes_it = |rule: &&AuthenticationRule| {
+            let selected = selector(rule);
+            let selects = selected.is_none_or(|it| discover::selector::selects(&it, &labels));
+            rule.api_key.is_some() && selects
+        };
+        let rules = auth.scheme.iter().flat_map(|it| it.authentication.values());
         let mut places = rules
-            .filter(|rule| taken_by.is_some() && rule.api_key.as_ref() == taken_by)
+            .filter(takes_it)
             .map(|rule| rule.credentials.as_ref()?.cookie.as_ref())
             .peekable();
         places.peek().is_some() && places.all(|cookie| cookie.is_some())
