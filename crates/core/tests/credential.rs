@@ -626,7 +626,7 @@ fn a_key_that_waits_for_its_value_has_it_once_the_first_is_over() {
             it.create(approval("no", "alice", false, it.cluster.now));
         }),
         ("it has another value", |it| {
-            it.bring("alice", Some("other"))
+            it.bring("alice", Some("other"));
         }),
     ];
     for (why, change) in changes {

@@ -289,6 +289,14 @@ fn expected(simulation: &Simulation, key: &APIKey) -> (&'static str, &'static st
     }
 }
 
+/// What keeps a key from a credential until somebody does something about it.
+const STUCK: [&str; 4] = [
+    "SecretConflict",
+    "SecretHeld",
+    "SelectorUnsatisfiable",
+    "ValueInUse",
+];
+
 /// An approved key under a ready policy has exactly one credential of the right
 /// value, and others only as long as a rotation lets them; a key that is not
 /// granted has none.
@@ -311,12 +319,6 @@ fn credentials(simulation: &Simulation, key: &APIKey) {
     let found = simulation.world.find_discovery(&product);
     let is_ready = found.is_some_and(|it| matches!(it.auth.state, AuthPolicyState::Found(_)));
     let (state, _) = expected(simulation, key);
-    const STUCK: [&str; 4] = [
-        "SecretConflict",
-        "SecretHeld",
-        "SelectorUnsatisfiable",
-        "ValueInUse",
-    ];
     let mut told = key.status.as_ref().unwrap().conditions.iter();
     let is_stuck = told.any(|it| STUCK.contains(&it.reason.as_str()));
     if state != kind::APPROVED || !is_ready || is_stuck {
