@@ -202,6 +202,8 @@ async fn build(target: &str, profile: &str, source: &Source) -> Result<PathBuf> 
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("DEVPORTAL_COMMIT", &source.commit)
+        // C code that notes when it was compiled notes this.
+        .env("SOURCE_DATE_EPOCH", "0")
         // A third of the program, which nobody reads in an image.
         .env("CARGO_PROFILE_DEV_DEBUG", "none")
         .current_dir(repository())
