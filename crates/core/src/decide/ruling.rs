@@ -32,12 +32,11 @@ pub(super) fn find<'a>(
     now: Timestamp,
 ) -> Result<Option<&'a APIKeyApproval>, Doubt> {
     let id = RequestId::of(request);
-    let counting = || {
-        let all = world.approvals_of(&id);
-        all.filter(|approval| counts(approval, request, world))
-    };
-    let is_denied = counting().any(|approval| !approval.spec.approved);
-    let newest = counting()
+    let all = world.approvals_of(&id);
+    let counting: Vec<_> = all.filter(|it| counts(it, request, world)).collect();
+    let is_denied = counting.iter().any(|approval| !approval.spec.approved);
+    let newest = counting
+        .into_iter()
         .filter(|approval| !is_denied || !is_automatic(approval))
         .max_by_key(|approval| {
             let created = approval.meta().creation_timestamp.as_ref().map(|at| at.0);

@@ -273,11 +273,11 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
         Prefer::Only(name) => by_name(name),
         Prefer::If(name) => by_name(name).or_else(|| key_rules.next()),
         Prefer::Selecting(labels) => {
-            let selects = |rule: &AuthenticationSpec| {
-                let selector = rule.api_key.as_ref().and_then(|it| it.selector.as_ref());
-                selector.is_none_or(|it| selector::selects(it, labels))
+            let takes = |rule: &AuthenticationSpec| {
+                let api_key = rule.api_key.as_ref();
+                api_key.is_some_and(|it| selector::takes(it, labels))
             };
-            let taking = key_rules.clone().find(|(_, rule)| selects(rule));
+            let taking = key_rules.clone().find(|(_, rule)| takes(rule));
             taking.or_else(|| key_rules.next())
         }
         Prefer::None => key_rules.next(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use devportal_api::id::ProductId;
 use devportal_api::name::{self, label};
+use devportal_api::scheme::ApiKeyAuthentication;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 /// The labels of every credential for a product. They say whose it is: a selector
@@ -30,6 +31,12 @@ pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> b
         && expressions
             .iter()
             .all(|it| check(it, labels.get(&it.key)).is_ok_and(|()| is_there(it, labels)))
+}
+
+/// Whether a rule takes the key of a Secret with these labels: one without a selector takes all.
+pub fn takes(rule: &ApiKeyAuthentication, labels: &BTreeMap<String, String>) -> bool {
+    let selector = rule.selector.as_ref();
+    selector.is_none_or(|it| selects(it, labels))
 }
 
 /// `Exists` is met by adding the label; to be selected it must be there.

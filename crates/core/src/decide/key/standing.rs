@@ -10,7 +10,7 @@ use kube::Resource;
 use super::{Case, ruling};
 use crate::change::Source;
 use crate::decide::credential;
-use crate::discover;
+use crate::discover::{self, selector};
 use crate::world::{Doubt, World};
 
 /// How a key stands.
@@ -188,17 +188,16 @@ impl Case<'_> {
         let Some(auth) = self.found.map(|found| &found.auth) else {
             return false;
         };
-        let selector = |rule: &AuthenticationRule| rule.api_key.clone()?.selector;
         let mut labels = credential::labels(self.id, &self.terms.product_id());
-        if let Some(used) = auth.key_rule.as_ref().and_then(selector)
-            && discover::selector::satisfy(&used, &mut labels).is_err()
+        let used = auth.key_rule.as_ref().and_then(|it| it.api_key.as_ref());
+        if let Some(used) = used.and_then(|it| it.selector.as_ref())
+            && selector::satisfy(used, &mut labels).is_err()
         {
             return false;
         }
         let takes_it = |rule: &&AuthenticationRule| {
-            let selected = selector(rule);
-            let selects = selected.is_none_or(|it| discover::selector::selects(&it, &labels));
-            rule.api_key.is_some() && selects
+            let api_key = rule.api_key.as_ref();
+            api_key.is_some_and(|it| selector::takes(it, &labels))
         };
         let rules = auth.scheme.iter().flat_map(|it| it.authentication.values());
         let mut places = rules

@@ -58,10 +58,7 @@ impl Keys {
             quiet.request(name, Some(name)).await?;
             approve(quiet, name).await?;
         }
-        for name in [&keys.uncredited, &keys.denied, &keys.deleted]
-            .into_iter()
-            .flatten()
-        {
+        for name in keys.generated() {
             quiet.request_key(name).await?;
             approve(quiet, name).await?;
         }
@@ -72,13 +69,16 @@ impl Keys {
         for name in &keys.changed {
             quiet.key_is(name, "Approved").await?;
         }
-        for name in [&keys.uncredited, &keys.denied, &keys.deleted]
-            .into_iter()
-            .flatten()
-        {
+        for name in keys.generated() {
             issued(quiet, name).await?;
         }
         Ok(keys)
+    }
+
+    /// Those that are generated and approved.
+    fn generated(&self) -> impl Iterator<Item = &String> {
+        let all = [&self.uncredited, &self.denied, &self.deleted];
+        all.into_iter().flatten()
     }
 
     /// What people do meanwhile.
