@@ -162,12 +162,15 @@ async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<(
     let all: Api<APIKey> = Api::all(client.clone());
     for _ in 0..ROUNDS {
         gone.kept.clear();
-        let mut pages = Pages::of("");
+        let (mut is_whole, mut pages) = (true, Pages::of(""));
         loop {
             let page = match pages.next(&all).await {
                 Ok(Some(page)) => page,
                 Ok(None) => break,
-                Err(error) if is_outdated(&error) => break,
+                Err(error) if is_outdated(&error) => {
+                    is_whole = false;
+                    break;
+                }
                 // There is no such kind, and so no key; or nobody may see them.
                 Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => {
                     gone.is_certain &= status.code == 404;
@@ -192,7 +195,7 @@ async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<(
                 }
             }
         }
-        if gone.kept.is_empty() {
+        if is_whole && gone.kept.is_empty() {
             return Ok(());
         }
         sleep(PAUSE).await;
