@@ -24,6 +24,9 @@ pub(crate) const ETCD: &str = "etcd";
 pub(crate) const API_SERVER: &str = "kube-apiserver";
 pub(crate) const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 
+/// The API server's certificate and its authority, in the folder of a stack.
+const CERTIFICATE: &str = "kube-apiserver/apiserver.crt";
+
 const CONTROLLERS: [&str; 4] = [
     "namespace-controller",
     "garbage-collector-controller",
@@ -148,12 +151,29 @@ pub(crate) async fn start_api_server(core: &Core) -> Result<()> {
         probe: Probe::Listens(loopback(port)),
     };
     core.start(launch, PATIENCE).await?;
+    publish_certificate(core)?;
+    wait_ready(core).await
+}
+
+/// Writes kubeconfigs that trust the API server.
+fn publish_certificate(core: &Core) -> Result<()> {
+    let port = core.find_port(API_SERVER).context("no API server")?;
     let server = format!("https://{}", loopback(port));
     // It made itself a certificate, followed by the authority that signed it.
-    let authority =
-        fs::read(folder.join("apiserver.crt")).context("the API server made no certificate")?;
+    let authority = fs::read(core.state_dir().join(CERTIFICATE))
+        .context("the API server made no certificate")?;
     core.tokens()
-        .write_kubeconfigs(core.state_dir(), &server, &authority)?;
+        .write_kubeconfigs(core.state_dir(), &server, &authority)
+}
+
+/// Has the API server make itself a certificate by another authority.
+pub(crate) async fn replace_certificate(core: &Core) -> Result<()> {
+    core.find_process(API_SERVER)?.stop().await;
+    let certificate = core.state_dir().join(CERTIFICATE);
+    fs::remove_file(certificate.with_extension("key"))?;
+    fs::remove_file(certificate)?;
+    core.restart(API_SERVER).await?;
+    publish_certificate(core)?;
     wait_ready(core).await
 }
 
@@ -178,7 +198,7 @@ pub(crate) async fn wait_ready(core: &Core) -> Result<()> {
 pub(crate) async fn start_controller_manager(core: &Core) -> Result<()> {
     let port = core.choose_port(CONTROLLER_MANAGER)?;
     let folder = core.state_dir().join(API_SERVER);
-    let (key, authority) = (folder.join("sa.key"), folder.join("apiserver.crt"));
+    let (key, authority) = (folder.join("sa.key"), core.state_dir().join(CERTIFICATE));
     let mut controllers = CONTROLLERS.to_vec();
     if core.options.has(Part::Node) {
         controllers.extend(CONTROLLERS_OF_PODS);

@@ -39,9 +39,9 @@ use crate::{
     room::Room,
 };
 
-const SCHEDULER: &str = "kube-scheduler";
+pub(crate) const SCHEDULER: &str = "kube-scheduler";
 pub(crate) const CONTAINERD: &str = "containerd";
-const KUBELET: &str = "kubelet";
+pub(crate) const KUBELET: &str = "kubelet";
 
 /// The node's name. The API server looks for the kubelet by it, and finds the relay.
 const NAME: &str = "localhost";

@@ -228,6 +228,23 @@ impl Stack {
         Ok(())
     }
 
+    /// Gives the API server a certificate by another authority, as where those of a cluster
+    /// are replaced. What has the old one from a kubeconfig is started anew; pods are told by
+    /// the files of their ServiceAccounts, and clients that are there trust it no longer.
+    pub async fn replace_certificate(&self) -> Result<()> {
+        control_plane::replace_certificate(&self.core).await?;
+        for name in [
+            control_plane::CONTROLLER_MANAGER,
+            pods::SCHEDULER,
+            pods::KUBELET,
+        ] {
+            if self.core.find_process(name).is_ok() {
+                self.core.restart(name).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until a process ends that nobody asked to end.
     pub async fn next_death(&self) -> Death {
         match self.deaths.lock().await.recv().await {

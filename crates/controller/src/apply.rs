@@ -187,8 +187,8 @@ impl Writer {
         }
     }
 
-    /// Whether it is for a new document in it that a product's status is refused: the API
-    /// server is asked what it would say without.
+    /// Whether it is for the document in it that a product's status is refused, be that too
+    /// large beside the rest: the API server is asked what it would say without.
     async fn blame_document(
         &self,
         id: &ProductId,
@@ -198,11 +198,13 @@ impl Writer {
     ) -> Option<Change> {
         let before = seen.pointer("/status/openapi/raw").and_then(Value::as_str);
         let document = &status.openapi.as_ref()?.raw;
-        if before == Some(document) {
-            return None;
-        }
+        // In the place of a text that is there already is its digest.
+        let digest = match before {
+            Some(digest) if digest == document => digest.to_owned(),
+            _ => Digest::of(document).to_string(),
+        };
         let mut patch = part_patch("status", seen, status).ok()?;
-        patch["status"].as_object_mut()?.remove("openapi");
+        patch["status"]["openapi"] = Value::Null;
         patch["metadata"] = json!({
             "uid": seen["metadata"]["uid"],
             "resourceVersion": seen["metadata"]["resourceVersion"],
@@ -214,7 +216,6 @@ impl Writer {
         };
         let patch = Patch::Merge(&patch);
         api.patch_status(id.name(), &dry, &patch).await.ok()?;
-        let digest = Digest::of(document).to_string();
         let why = failure.words().to_owned();
         Some(Change::Unshown(id.clone(), digest, why))
     }

@@ -72,9 +72,8 @@ told! {
     Unshown(ProductId, String, String),
     /// The answer to [`Need::OpenApi`](crate::Need::OpenApi).
     OpenApi(String, OpenApiAnswer),
-    /// The answer to [`Need::Oidc`](crate::Need::Oidc), by issuer URL as the AuthPolicy spells it:
-    /// the token endpoint, or what went wrong in words safe to publish.
-    Oidc(String, Result<String, String>),
+    /// The answer to [`Need::Oidc`](crate::Need::Oidc), by issuer URL as the AuthPolicy spells it.
+    Oidc(String, OidcAnswer),
 }
 
 impl Change {
@@ -116,4 +115,16 @@ pub struct OpenApiAnswer {
     pub cap: u64,
     /// When the text was first read.
     pub synced_at: Timestamp,
+}
+
+/// What came of reading an issuer's discovery document, in words safe to publish where it
+/// is no token endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OidcAnswer {
+    /// The token endpoint.
+    Endpoint(String),
+    /// It was read, and has no token endpoint that is one.
+    NoEndpoint(String),
+    /// It was not read.
+    Failed(String),
 }

@@ -35,7 +35,7 @@ pub use self::sight::{Doubt, Followed};
 pub use self::tally::{ENFORCED, STATES, Tally};
 
 use crate::brake::{Brakes, Hindrance};
-use crate::change::{Change, OpenApiAnswer, Source};
+use crate::change::{Change, OidcAnswer, OpenApiAnswer, Source};
 use crate::decision::{Group, Id, Need};
 use crate::discover::{self, Discovery};
 use crate::setting::Settings;
@@ -61,7 +61,7 @@ pub struct World {
     texts: Texts,
     /// The document that a product's status cannot have, by its digest, and why.
     unshown: HashMap<ProductId, (String, String)>,
-    oidc: HashMap<String, Result<String, String>>,
+    oidc: HashMap<String, OidcAnswer>,
     brakes: Brakes,
     review_is_due: bool,
     sight_is_news: bool,

@@ -8,7 +8,7 @@ use devportal_api::id::ProductId;
 use devportal_api::product::{Documentation, OpenApiStatus};
 use devportal_api::scheme::{Limits, Plan, Rate};
 use devportal_api::{APIProduct, APIProductStatus};
-use devportal_core::change::OpenApiAnswer;
+use devportal_core::change::{OidcAnswer, OpenApiAnswer};
 use devportal_core::{Change, Write};
 use devportal_mirror::{Digest, Trouble};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -99,14 +99,20 @@ fn the_token_endpoint_of_the_issuer_is_told_and_survives_a_failed_refresh() {
     let endpoint = |it: &Simulation| status(it).oidc_discovery.map(|it| it.token_endpoint);
     let told = Some(format!("{ISSUER}/token"));
     assert_eq!(endpoint(&it), told);
-    let failure = Change::Oidc(ISSUER.into(), Err("timed out".into()));
+    let failure = Change::Oidc(ISSUER.into(), OidcAnswer::Failed("timed out".into()));
     it.dirty.extend(it.world.observe(failure));
     it.settle();
     assert_eq!(endpoint(&it), told);
-    assert_eq!(
-        says(&it)[3],
-        ("OIDCDiscovered=False".into(), "DiscoveryFailed".into())
-    );
+    let failed = ("OIDCDiscovered=False".into(), "DiscoveryFailed".into());
+    assert_eq!(says(&it)[3], failed);
+
+    // The issuer has none any more.
+    let none = OidcAnswer::NoEndpoint("the document has no token_endpoint".into());
+    it.dirty
+        .extend(it.world.observe(Change::Oidc(ISSUER.into(), none)));
+    it.settle();
+    assert_eq!(endpoint(&it), None);
+    assert_eq!(says(&it)[3], failed);
 }
 
 #[test]
@@ -152,18 +158,38 @@ fn a_document_that_the_api_server_refuses_holds_up_nothing_else_of_the_status() 
     assert_eq!(told.reason, "SpecRefused");
     assert!(told.message.contains("etcdserver"), "{}", told.message);
 
-    it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.pop()));
-    it.settle();
-    assert_eq!(status(&it).discovered_plans, [plan("gold", 1000)]);
+    let accept = |it: &mut Simulation, holds| {
+        it.edit::<PlanPolicy>(OWNER, "games", |it| {
+            it.status = Some(PolicyStatus {
+                conditions: vec![condition("Accepted", holds)],
+            });
+        });
+        it.settle();
+    };
+    accept(&mut it, false);
+    assert!(plans_in_force(&it).is_some());
+    accept(&mut it, true);
     assert_eq!(raw(&it), Some(Digest::of("one").to_string()));
     it.wrote();
     answer(&mut it, OpenApiState::Fetched, Some("two"), 99);
     assert_eq!(it.wrote(), Vec::<&str>::new(), "it is not tried again");
 
-    // Its owner does something about it.
+    // Its owner does something about it: there is more room beside fewer plans.
+    let two = Some(Digest::of("two").to_string());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.pop()));
+    it.settle();
+    assert_eq!(status(&it).discovered_plans, [plan("gold", 1000)]);
+    assert_eq!(raw(&it), two);
+
+    // There is no room any more for what was there.
+    refuse(&mut it);
+    it.settle();
+    assert_eq!(raw(&it), None);
+    let told = status(&it).conditions.pop().expect("a condition");
+    assert_eq!(told.reason, "SpecRefused");
     it.edit::<APIProduct>(OWNER, "games", |it| it.spec.display_name = "Games!".into());
     it.settle();
-    assert_eq!(raw(&it), Some(Digest::of("two").to_string()));
+    assert_eq!(raw(&it), two);
     refuse(&mut it);
     answer(&mut it, OpenApiState::Fetched, Some("three"), 100);
     assert_eq!(raw(&it), Some(Digest::of("three").to_string()));
@@ -225,7 +251,7 @@ fn a_token_endpoint_is_of_its_issuer_and_of_none_that_begins_like_it() {
             .iter()
             .any(|it| it.type_ == "OIDCDiscovered")
     );
-    let failure = Change::Oidc(ISSUER.into(), Err("timed out".into()));
+    let failure = Change::Oidc(ISSUER.into(), OidcAnswer::Failed("timed out".into()));
     it.dirty.extend(it.world.observe(failure));
     it.settle();
     assert_eq!(status(&it).oidc_discovery, None);

@@ -4,7 +4,7 @@
 //! [`Change`] only of an answer that differs, so that idle is idle.
 
 use devportal_api::condition::OpenApiState;
-use devportal_core::change::OpenApiAnswer;
+use devportal_core::change::{OidcAnswer, OpenApiAnswer};
 use devportal_core::{Change, Need};
 use devportal_mirror::Digest;
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ struct Oidc {
     issuer: String,
     /// The token endpoint.
     good: Option<String>,
-    sent: Option<Result<String, String>>,
+    sent: Option<OidcAnswer>,
 }
 
 /// What came of one attempt.
@@ -309,19 +309,18 @@ fn is_version(value: &str) -> bool {
 
 impl Oidc {
     fn take(&mut self, body: Result<Option<Vec<u8>>, FetchFailure>) -> Outcome {
-        let answer = match body.map(|body| body.as_deref().map(read_token_endpoint)) {
-            Ok(None) => self
-                .good
-                .clone()
-                .ok_or_else(|| FetchFailure::Broken.words()),
-            Ok(Some(Ok(endpoint))) => {
-                self.good = Some(endpoint.clone());
-                Ok(endpoint)
-            }
-            Ok(Some(Err(why))) => Err(why.to_owned()),
-            Err(failure) => Err(failure.words()),
+        let answer = match body.map(|body| body.as_deref().map(read_discovery)) {
+            Ok(None) => match &self.good {
+                Some(endpoint) => OidcAnswer::Endpoint(endpoint.clone()),
+                None => OidcAnswer::Failed(FetchFailure::Broken.words()),
+            },
+            Ok(Some(answer)) => answer,
+            Err(failure) => OidcAnswer::Failed(failure.words()),
         };
-        let is_good = answer.is_ok();
+        if let OidcAnswer::Endpoint(endpoint) = &answer {
+            self.good = Some(endpoint.clone());
+        }
+        let is_good = matches!(answer, OidcAnswer::Endpoint(_));
         let news = (self.sent.as_ref() != Some(&answer)).then(|| {
             self.sent = Some(answer.clone());
             Change::Oidc(self.issuer.clone(), answer)
@@ -330,17 +329,24 @@ impl Oidc {
     }
 }
 
-/// OpenID Connect Discovery 1.0, section 3: `token_endpoint`.
-fn read_token_endpoint(body: &[u8]) -> Result<String, &'static str> {
-    let document: serde_json::Value =
-        serde_json::from_slice(body).map_err(|_| "the document is not JSON")?;
-    let endpoint = document
-        .get("token_endpoint")
-        .and_then(serde_json::Value::as_str)
-        .ok_or("the document has no token_endpoint")?;
+/// OpenID Connect Discovery 1.0, section 3: `token_endpoint`, and `issuer`, without which it
+/// is another document.
+fn read_discovery(body: &[u8]) -> OidcAnswer {
+    let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return OidcAnswer::Failed("the document is not JSON".into());
+    };
+    let text = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
+    let Some(endpoint) = text("token_endpoint") else {
+        let why = "the document has no token_endpoint".into();
+        return match text("issuer") {
+            Some(_) => OidcAnswer::NoEndpoint(why),
+            None => OidcAnswer::Failed(why),
+        };
+    };
     let url = Url::parse(endpoint).ok();
     if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-        return Err("the document's token_endpoint is not an http or https URL");
+        let why = "the document's token_endpoint is not an http or https URL";
+        return OidcAnswer::NoEndpoint(why.into());
     }
-    Ok(endpoint.to_owned())
+    OidcAnswer::Endpoint(endpoint.to_owned())
 }

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::Resource;
 
 use crate::brake::Hindrance;
-use crate::change::OpenApiAnswer;
+use crate::change::{OidcAnswer, OpenApiAnswer};
 use crate::decision::{Decision, Group, Id, Need, Write};
 use crate::discover::{self, Discovery};
 use crate::world::{Doubt, Overlap, World, find_alive};
@@ -64,9 +64,8 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         decision.needs.insert(Need::OpenApi(url.clone()));
         let last = last_document(product, &previous, &url);
         let wanted = openapi(answer, last, &url);
-        let is_new = |it: &&OpenApiStatus| last.is_none_or(|last| last.raw != it.raw);
-        let new = wanted.as_ref().filter(is_new);
-        let refusal = new.and_then(|it| world.refusal_of(id, &it.raw));
+        let refusal_of = |it: &OpenApiStatus| world.refusal_of(id, &it.raw);
+        let refusal = wanted.as_ref().and_then(refusal_of);
         let condition: Option<Condition> = match answer {
             Some(answer) => renew(&[told(&answer.state, refusal).fact()]).pop(),
             None => keep(kind::OPENAPI_SPEC_READY).filter(|_| {
@@ -77,7 +76,10 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
         conditions.extend(condition);
         document = match refusal {
             None => wanted,
-            Some(_) => last.map(|last| at(last, &url)),
+            Some(_) => {
+                let last = last.filter(|last| refusal_of(last).is_none());
+                last.map(|last| at(last, &url))
+            }
         };
     }
 
@@ -201,7 +203,7 @@ fn refused(id: &ProductId, world: &World) -> Option<Fact> {
     Some(first.of_product(failures.count() + 1))
 }
 
-/// The state and the token endpoint; a failed refresh keeps the last endpoint of the same
+/// The state and the token endpoint; what cannot be read keeps the last endpoint of the same
 /// issuer.
 fn oidc(
     issuer: &str,
@@ -222,8 +224,14 @@ fn oidc(
     let url = issuer.to_owned();
     match world.find_oidc(issuer) {
         None => (None, last),
-        Some(Ok(endpoint)) => (Some(OidcState::Discovered(url)), Some(endpoint.clone())),
-        Some(Err(why)) => {
+        Some(OidcAnswer::Endpoint(endpoint)) => {
+            (Some(OidcState::Discovered(url)), Some(endpoint.clone()))
+        }
+        Some(OidcAnswer::NoEndpoint(why)) => {
+            let why = why.clone();
+            (Some(OidcState::Failed { url, why }), None)
+        }
+        Some(OidcAnswer::Failed(why)) => {
             let why = why.clone();
             (Some(OidcState::Failed { url, why }), last)
         }

@@ -7,7 +7,7 @@ use devportal_api::id::{ProductId, RouteId};
 use devportal_mirror::{Difference, Told};
 
 use super::{Dirty, World, gateways_of};
-use crate::change::OpenApiAnswer;
+use crate::change::{OidcAnswer, OpenApiAnswer};
 use crate::decision::Id;
 use crate::discover;
 use crate::surroundings::Target;
@@ -54,9 +54,8 @@ impl World {
         (refused == digest).then_some(why)
     }
 
-    /// An issuer's token endpoint, or why there is none; `None` before the
-    /// first answer.
-    pub fn find_oidc(&self, issuer: &str) -> Option<&Result<String, String>> {
+    /// What an issuer's discovery document says; `None` before the first answer.
+    pub fn find_oidc(&self, issuer: &str) -> Option<&OidcAnswer> {
         self.oidc.get(issuer)
     }
 
@@ -84,12 +83,7 @@ impl World {
         self.openapi.insert(url, answer);
     }
 
-    pub(super) fn oidc_changed(
-        &mut self,
-        issuer: String,
-        answer: Result<String, String>,
-        dirty: &mut Dirty,
-    ) {
+    pub(super) fn oidc_changed(&mut self, issuer: String, answer: OidcAnswer, dirty: &mut Dirty) {
         dirty.extend(
             self.products_by_issuer
                 .referrers(&issuer)
@@ -133,6 +127,11 @@ impl World {
             .map(|product| discover::discover(product, self.before(id), &self.around));
         if self.discovered.get(id) == new.as_ref() {
             return;
+        }
+        let before = self.discovered.get(id).map(|it| &it.plan.plans);
+        if before != new.as_ref().map(|it| &it.plan.plans) {
+            // There may be room now for a document that was too large beside them.
+            self.unshown.remove(id);
         }
         let issuer = new
             .as_ref()

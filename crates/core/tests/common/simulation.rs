@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use devportal_api::condition::OpenApiState;
 use devportal_api::id::SecretId;
 use devportal_core::brake::{Cause, Failure, Hindrance};
-use devportal_core::change::{OpenApiAnswer, Source};
+use devportal_core::change::{OidcAnswer, OpenApiAnswer, Source};
 use devportal_core::decision::Decision;
 use devportal_core::{Change, Group, Id, Need, Settings, World, Write, decide};
 use devportal_mirror::{Digest, Trouble};
@@ -334,7 +334,7 @@ impl Simulation {
                 }
                 Need::Oidc(issuer) => {
                     if self.world.find_oidc(&issuer).is_none() {
-                        let answer = Ok(format!("{issuer}/token"));
+                        let answer = OidcAnswer::Endpoint(format!("{issuer}/token"));
                         self.dirty
                             .extend(self.world.observe(Change::Oidc(issuer, answer)));
                     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use devportal_api::condition::OpenApiState;
 use devportal_api::id::SecretId;
 use devportal_core::Need;
+use devportal_core::change::OidcAnswer;
 
 use super::server::{Reply, Server};
 use super::{Bench, Names, discover, failed, fetch, fetch_with, impatient, once};
@@ -173,7 +174,7 @@ async fn an_issuer_gives_its_token_endpoint() {
     for issuer in [server.url("/realms/a"), server.url("/realms/a/")] {
         assert_eq!(
             discover(&issuer).await,
-            Ok("https://login.example.com/token".to_owned())
+            OidcAnswer::Endpoint("https://login.example.com/token".into())
         );
     }
     for head in server.asked() {
@@ -185,22 +186,24 @@ async fn an_issuer_gives_its_token_endpoint() {
 async fn an_issuer_without_a_usable_token_endpoint_is_not_discovered() {
     let none = "the document has no token_endpoint";
     let no_url = "the document's token_endpoint is not an http or https URL";
+    let failed = |why: &str| OidcAnswer::Failed(why.to_owned());
+    let without = |why: &str| OidcAnswer::NoEndpoint(why.to_owned());
     let cases = [
-        ("not json", "the document is not JSON"),
-        ("[]", none),
-        (r#"{"issuer": "x"}"#, none),
-        (r#"{"token_endpoint": 7}"#, none),
-        (r#"{"token_endpoint": ""}"#, no_url),
-        (r#"{"token_endpoint": "/token"}"#, no_url),
-        (r#"{"token_endpoint": "javascript:alert(1)"}"#, no_url),
+        ("not json", failed("the document is not JSON")),
+        ("[]", failed(none)),
+        (r#"{"error": "maintenance"}"#, failed(none)),
+        (r#"{"issuer": "x"}"#, without(none)),
+        (r#"{"issuer": "x", "token_endpoint": 7}"#, without(none)),
+        (r#"{"token_endpoint": ""}"#, without(no_url)),
+        (r#"{"token_endpoint": "/token"}"#, without(no_url)),
+        (
+            r#"{"token_endpoint": "javascript:alert(1)"}"#,
+            without(no_url),
+        ),
     ];
-    for (body, why) in cases {
+    for (body, answer) in cases {
         let server = Server::always(Reply::ok(body)).await;
-        assert_eq!(
-            discover(&server.url("")).await,
-            Err(why.to_owned()),
-            "{body}"
-        );
+        assert_eq!(discover(&server.url("")).await, answer, "{body}");
     }
 }
 
@@ -208,7 +211,8 @@ async fn an_issuer_without_a_usable_token_endpoint_is_not_discovered() {
 async fn an_issuer_may_not_talk_for_ever() {
     let server = Server::always(Reply::ok(vec![b' '; 64 * 1024 + 1])).await;
     let why = "the document is larger than the limit of 65536 bytes";
-    assert_eq!(discover(&server.url("")).await, Err(why.to_owned()));
+    let answer = OidcAnswer::Failed(why.to_owned());
+    assert_eq!(discover(&server.url("")).await, answer);
 }
 
 #[tokio::test]

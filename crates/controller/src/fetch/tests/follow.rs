@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use devportal_api::condition::OpenApiState;
+use devportal_core::change::OidcAnswer;
 use devportal_core::{Change, Need};
 use tokio::time::sleep;
 
@@ -151,8 +152,9 @@ async fn an_issuer_that_fails_and_returns_is_news_twice() {
     let issuer = server.url("/");
     let mut bench = Bench::new(impatient(), Names::default());
     bench.fetcher.follow(Need::Oidc(issuer.clone()));
-    for expected in [Ok(endpoint), Err("the server answered 500"), Ok(endpoint)] {
-        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+    let found = OidcAnswer::Endpoint(endpoint.to_owned());
+    let failed = OidcAnswer::Failed("the server answered 500".to_owned());
+    for expected in [found.clone(), failed, found] {
         match bench.next().await {
             Change::Oidc(of, answer) => assert_eq!((of, answer), (issuer.clone(), expected)),
             other => panic!("{other:?}"),

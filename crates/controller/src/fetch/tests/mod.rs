@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use devportal_api::condition::OpenApiState;
-use devportal_core::change::OpenApiAnswer;
+use devportal_core::change::{OidcAnswer, OpenApiAnswer};
 use devportal_core::{Change, Need};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -130,7 +130,7 @@ async fn fetch(url: &str) -> OpenApiAnswer {
 }
 
 /// The first answer about an issuer.
-async fn discover(issuer: &str) -> Result<String, String> {
+async fn discover(issuer: &str) -> OidcAnswer {
     let mut bench = Bench::new(once(), Names::default());
     bench.fetcher.follow(Need::Oidc(issuer.to_owned()));
     match bench.next().await {

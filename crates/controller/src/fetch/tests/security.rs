@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use devportal_api::condition::OpenApiState;
+use devportal_core::change::OidcAnswer;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::net::TcpListener;
@@ -74,7 +75,8 @@ async fn user_names_in_urls_are_refused() {
     let url = format!("http://me:secret@{}/", server.at);
     let why = "the address contains a user name or a password";
     assert_eq!(fetch(&url).await.state, failed(why));
-    assert_eq!(discover(&url).await, Err(why.to_owned()));
+    let answer = OidcAnswer::Failed(why.to_owned());
+    assert_eq!(discover(&url).await, answer);
     assert_eq!(server.asked(), [""; 0]);
 }
 

@@ -28,13 +28,14 @@ use crate::stage::{self, Stage};
 use crate::stories::install::helm;
 use crate::stories::replicas::holder;
 use crate::stories::stories;
-use crate::wait::until;
+use crate::wait::{PATIENCE, until, within};
 
 stories![
     where node_permitted();
     what_the_chart_installs_issues_keys_and_outlives_a_pod,
     an_update_loses_no_key_and_no_revocation,
     an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation,
+    a_certificate_of_the_api_server_that_is_replaced_is_trusted_without_a_restart,
     what_is_uninstalled_opens_nothing_until_it_is_back,
     only_labelled_namespaces_are_open_to_consumers_as_it_is_installed,
 ];
@@ -171,6 +172,52 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
     let after = credentials(&quiet).await?;
     ensure!(after["kept"] == before["kept"], "a key was issued anew");
     quiet.end().await
+}
+
+/// By another authority, which the pods find in a file after a while.
+async fn a_certificate_of_the_api_server_that_is_replaced_is_trusted_without_a_restart(
+    _: Arc<Stage>,
+) -> Result<()> {
+    let _turn = turn().await?;
+    let mut quiet = installed().await?;
+    quiet.request_key("withdrawn").await?;
+    opens(&quiet, &["kept", "withdrawn"]).await?;
+    let before = credentials(&quiet).await?;
+    let pods = containers(&quiet).await?;
+    ensure!(pods.len() == 4, "{pods:?}");
+    let old = quiet.admin.clone();
+
+    quiet.stack.replace_certificate().await?;
+    ensure!(
+        old.apiserver_version().await.is_err(),
+        "the old authority is good"
+    );
+    quiet.admin = quiet.stack.client(Persona::ClusterAdmin).await?;
+    quiet.delete_key("withdrawn").await?;
+    quiet.request_key("later").await?;
+    // The kubelet brings the file within its minute, and whoever reads it does within another.
+    within(PATIENCE * 3, "the new authority is trusted", async || {
+        let found = credentials(&quiet).await?;
+        let is_so = found.keys().eq(["kept", "later"]);
+        Ok(if is_so { Ok(()) } else { Err(found) })
+    })
+    .await?;
+    are_ready(&quiet).await?;
+    ensure!(containers(&quiet).await? == pods, "they were started anew");
+    let after = credentials(&quiet).await?;
+    ensure!(after["kept"] == before["kept"], "a key was issued anew");
+    quiet.end().await
+}
+
+/// The containers of the portal's pods: another one is there after each start.
+async fn containers(quiet: &Quiet) -> Result<BTreeSet<String>> {
+    let pods: Api<Pod> = Api::namespaced(quiet.admin.clone(), NAMESPACE);
+    let all = pods.list(&ListParams::default()).await?.items.into_iter();
+    let statuses = all.filter_map(|it| it.status?.container_statuses);
+    Ok(statuses
+        .flatten()
+        .filter_map(|it| it.container_id)
+        .collect())
 }
 
 /// What the chart takes away.
