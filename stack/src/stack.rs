@@ -230,7 +230,7 @@ impl Stack {
 
     /// Gives the API server a certificate by another authority, as where those of a cluster
     /// are replaced. What has the old one from a kubeconfig is started anew; pods are told by
-    /// the files of their ServiceAccounts, and clients that are there trust it no longer.
+    /// the files of their accounts, and clients that are there trust it no longer.
     pub async fn replace_certificate(&self) -> Result<()> {
         control_plane::replace_certificate(&self.core).await?;
         for name in [

@@ -43,6 +43,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 pub use devportal_core::Settings;
 pub use devportal_core::decide::{Explanation, Held};
+pub use devportal_core::discover::oldest_kuadrant;
 use devportal_metrics::Registry;
 use devportal_mirror::Lens;
 pub use devportal_watch::connect;

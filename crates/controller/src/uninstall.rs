@@ -13,6 +13,7 @@ use devportal_api::APIKey;
 use devportal_api::foreign::Kuadrant;
 use devportal_api::id::{KeyId, ObjectId, SecretId};
 use devportal_api::name::LEGACY_FINALIZER;
+use devportal_core::discover::oldest_kuadrant;
 use devportal_mirror::{Credential, Kind};
 use devportal_watch::brief;
 use futures::{StreamExt, stream};
@@ -31,6 +32,8 @@ use crate::lead;
 
 /// The Deployment that the chart makes.
 const DEPLOYMENT: &str = "devportal-controller";
+/// How many objects are listed at a time.
+const PAGE: u32 = 500;
 /// How many Secrets are deleted at a time.
 const AT_ONCE: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -97,17 +100,13 @@ pub async fn uninstall(options: &Options) -> Result<Gone> {
 /// false where that may not be seen, or where there is none.
 async fn is_there(client: &Client, namespace: &str) -> Result<bool> {
     let kuadrants: Api<Kuadrant> = Api::all(client.clone());
-    let mut found = match kuadrants.list_metadata(&ListParams::default()).await {
+    let found = match kuadrants.list_metadata(&ListParams::default()).await {
         Ok(found) => found.items,
         Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => return Ok(false),
         Err(error) => bail!("cannot list the Kuadrant resources: {}", brief(&error)),
     };
-    found.retain(|it| it.metadata.deletion_timestamp.is_none());
-    let oldest = found.iter().min_by_key(|it| {
-        let created = it.metadata.creation_timestamp.as_ref().map(|at| at.0);
-        (created, it.namespace(), it.name_any())
-    });
-    let Some(place) = oldest.and_then(ResourceExt::namespace) else {
+    let oldest = oldest_kuadrant(found.iter().map(|it| &it.metadata));
+    let Some(place) = oldest.and_then(|it| it.namespace.as_deref()) else {
         return Ok(false);
     };
     ensure!(
@@ -124,25 +123,24 @@ async fn revoke(client: &Client, options: &Options, gone: &mut Gone) -> Result<(
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     for _ in 0..ROUNDS {
         gone.held.clear();
-        let (mut is_clean, mut pages) = (true, Pages::of(Credential::SELECTOR));
-        loop {
-            let page = match pages.next(&secrets).await {
-                Ok(Some(page)) => page,
-                Ok(None) => break,
-                Err(error) if is_outdated(&error) => {
-                    is_clean = false;
-                    break;
-                }
-                Err(error) => bail!("cannot list Secrets in {namespace}: {}", brief(&error)),
-            };
+        let mut is_clean = true;
+        let listed = list(&secrets, Credential::SELECTOR, async |page| {
             let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
             let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
             let (held, there): (Vec<_>, Vec<_>) = page.into_iter().partition(is_held);
             gone.held.extend(held.iter().map(id));
             gone.secrets.extend(there.iter().map(id));
             is_clean &= there.is_empty();
-            if !options.dry_run {
-                delete(&secrets, there).await?;
+            if options.dry_run {
+                return Ok(());
+            }
+            delete(&secrets, there).await
+        });
+        match listed.await? {
+            Listed::Whole => {}
+            Listed::BrokenOff => is_clean = false,
+            Listed::Failed(error) => {
+                bail!("cannot list Secrets in {namespace}: {}", brief(&error))
             }
         }
         if is_clean || options.dry_run {
@@ -162,26 +160,7 @@ async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<(
     let all: Api<APIKey> = Api::all(client.clone());
     for _ in 0..ROUNDS {
         gone.kept.clear();
-        let (mut is_whole, mut pages) = (true, Pages::of(""));
-        loop {
-            let page = match pages.next(&all).await {
-                Ok(Some(page)) => page,
-                Ok(None) => break,
-                Err(error) if is_outdated(&error) => {
-                    is_whole = false;
-                    break;
-                }
-                // There is no such kind, and so no key; or nobody may see them.
-                Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => {
-                    gone.is_certain &= status.code == 404;
-                    return Ok(());
-                }
-                Err(error) => bail!(
-                    "every Secret is deleted, but APIKeys cannot be listed, of which a \
-                     pre-release of 0.1 may hold some: {}",
-                    brief(&error)
-                ),
-            };
+        let listed = list(&all, "", async |page| {
             for key in page.iter().filter(|it| holds(it)) {
                 let id = KeyId::new(key.namespace().unwrap_or_default(), key.name_any());
                 let released = if is_dry_run {
@@ -194,9 +173,21 @@ async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<(
                     Err(error) => drop(gone.kept.insert(id, brief(&error))),
                 }
             }
-        }
-        if is_whole && gone.kept.is_empty() {
-            return Ok(());
+            Ok(())
+        });
+        match listed.await? {
+            Listed::Whole if gone.kept.is_empty() => return Ok(()),
+            Listed::Whole | Listed::BrokenOff => {}
+            // There is no such kind, and so no key; or nobody may see them.
+            Listed::Failed(kube::Error::Api(status)) if [403, 404].contains(&status.code) => {
+                gone.is_certain &= status.code == 404;
+                return Ok(());
+            }
+            Listed::Failed(error) => bail!(
+                "every Secret is deleted, but APIKeys cannot be listed, of which a pre-release of \
+                 0.1 may hold some: {}",
+                brief(&error)
+            ),
         }
         sleep(PAUSE).await;
     }
@@ -221,38 +212,36 @@ async fn let_go(client: &Client, id: &KeyId, key: &PartialObjectMeta<APIKey>) ->
     }
 }
 
-/// Whether a list cannot go on where it was: it is begun anew.
-fn is_outdated(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 410)
+/// What came of a list.
+enum Listed {
+    /// All of it was seen.
+    Whole,
+    /// It cannot go on where it was, and is to be begun anew.
+    BrokenOff,
+    Failed(kube::Error),
 }
 
-/// A list, so many at a time: there may be more than fit into memory.
-struct Pages {
-    params: ListParams,
-    is_over: bool,
-}
-
-impl Pages {
-    const SIZE: u32 = 500;
-
-    fn of(labels: &str) -> Self {
-        Self {
-            params: ListParams::default().labels(labels).limit(Self::SIZE),
-            is_over: false,
+/// Does something about each page of a list: there may be more than fit into memory.
+async fn list<K>(
+    api: &Api<K>,
+    labels: &str,
+    mut act: impl AsyncFnMut(Vec<PartialObjectMeta<K>>) -> Result<()>,
+) -> Result<Listed>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned + Resource<DynamicType = ()>,
+{
+    let mut params = ListParams::default().labels(labels).limit(PAGE);
+    loop {
+        let page = match api.list_metadata(&params).await {
+            Ok(page) => page,
+            Err(kube::Error::Api(status)) if status.code == 410 => return Ok(Listed::BrokenOff),
+            Err(error) => return Ok(Listed::Failed(error)),
+        };
+        act(page.items).await?;
+        params.continue_token = page.metadata.continue_.filter(|it| !it.is_empty());
+        if params.continue_token.is_none() {
+            return Ok(Listed::Whole);
         }
-    }
-
-    async fn next<K>(&mut self, api: &Api<K>) -> kube::Result<Option<Vec<PartialObjectMeta<K>>>>
-    where
-        K: Clone + std::fmt::Debug + DeserializeOwned + Resource<DynamicType = ()>,
-    {
-        if self.is_over {
-            return Ok(None);
-        }
-        let page = api.list_metadata(&self.params).await?;
-        self.params.continue_token = page.metadata.continue_.filter(|it| !it.is_empty());
-        self.is_over = self.params.continue_token.is_none();
-        Ok(Some(page.items))
     }
 }
 

@@ -74,12 +74,10 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
             }),
         };
         conditions.extend(condition);
+        let last = last.filter(|it| refusal_of(it).is_none());
         document = match refusal {
             None => wanted,
-            Some(_) => {
-                let last = last.filter(|last| refusal_of(last).is_none());
-                last.map(|last| at(last, &url))
-            }
+            Some(_) => last.map(|it| at(it, &url)),
         };
     }
 

@@ -21,7 +21,7 @@ use devportal_api::scheme::{
     ApiKeyAuthentication, AuthenticationRule, DiscoveredAuthScheme, Limits,
 };
 use devportal_mirror::Table;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::Resource;
 
 use crate::surroundings::{Surroundings, whole};
@@ -158,17 +158,23 @@ fn look(id: &RouteId, rule: Prefer<'_>, around: &Surroundings) -> Discovery {
     }
 }
 
-/// Where enforcement Secrets belong: the namespace of the oldest Kuadrant resource that
-/// is not being deleted.
+/// The Kuadrant resource that counts, in whose namespace enforcement Secrets belong: the
+/// oldest of these that is not being deleted.
+pub fn oldest_kuadrant<'a>(
+    kuadrants: impl IntoIterator<Item = &'a ObjectMeta>,
+) -> Option<&'a ObjectMeta> {
+    let all = kuadrants.into_iter();
+    let alive = all.filter(|it| it.deletion_timestamp.is_none());
+    alive.min_by_key(|it| {
+        let created = it.creation_timestamp.as_ref().map(|at| at.0);
+        (created, &it.namespace, &it.name)
+    })
+}
+
+/// The namespace of the one that counts.
 pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
-    kuadrants
-        .iter()
-        .filter(|(_, kuadrant)| kuadrant.meta().deletion_timestamp.is_none())
-        .min_by_key(|(id, kuadrant)| {
-            let created = kuadrant.meta().creation_timestamp.as_ref();
-            (created.map(|at| at.0), *id)
-        })
-        .map(|(id, _)| &*id.namespace)
+    let all = kuadrants.iter().map(|(_, kuadrant)| kuadrant.meta());
+    oldest_kuadrant(all)?.namespace.as_deref()
 }
 
 /// Whether any Gateway controller accepted the route for any of its parents. What is said

@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 use devportal_api::condition::{is_problem, kind};
+use devportal_api::id::KuadrantId;
 use devportal_api::{GROUP, VERSION, crd};
-use devportal_controller::LEASE;
+use devportal_controller::{LEASE, oldest_kuadrant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::Client;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Finding, Level};
@@ -260,7 +262,11 @@ async fn at_kuadrant(client: &Client) -> Finding {
                 "there are {} Kuadrant resources; the oldest counts",
                 several.len()
             );
-            let counts = find_oldest(several).map_or_else(String::new, id);
+            let oldest = find_oldest(several).unwrap_or_default();
+            let counts = KuadrantId::new(
+                oldest.namespace.unwrap_or_default(),
+                oldest.name.unwrap_or_default(),
+            );
             Finding::new("kuadrant", Level::Warning, text).then(format!(
                 "keep {counts}: credentials move to another namespace with it"
             ))
@@ -272,18 +278,16 @@ async fn at_kuadrant(client: &Client) -> Finding {
 pub(super) async fn find_kuadrant_namespace(client: &Client) -> Option<String> {
     let list = get(client, "/apis/kuadrant.io/v1beta1/kuadrants").await;
     let items = items(list.ok()?);
-    let namespace = find_oldest(&items)?["metadata"]["namespace"].as_str();
-    namespace.map(str::to_owned)
+    find_oldest(&items)?.namespace
 }
 
-/// As the controller chooses: one that is being deleted does not count.
-fn find_oldest(kuadrants: &[Value]) -> Option<&Value> {
-    let age = |it: &&Value| {
-        let created = it["metadata"]["creationTimestamp"].as_str();
-        (created.unwrap_or_default().to_owned(), id(it))
-    };
-    let stays = |it: &&Value| it["metadata"]["deletionTimestamp"].is_null();
-    kuadrants.iter().filter(stays).min_by_key(age)
+/// The one that the controller chooses.
+fn find_oldest(kuadrants: &[Value]) -> Option<ObjectMeta> {
+    let all = kuadrants.iter().map(|it| &it["metadata"]);
+    let all: Vec<_> = all
+        .filter_map(|it| ObjectMeta::deserialize(it).ok())
+        .collect();
+    oldest_kuadrant(&all).cloned()
 }
 
 /// Whether the policies refuse what is written by whom they do not know.
