@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIKey;
 use devportal_stack::{
-    NAMESPACE, Options, Part, Persona, Progress, Stack, apply_objects, build_release, repository,
+    NAMESPACE, Options, Part, Persona, Progress, Stack, apply_objects, build_shipped, repository,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     let program = if let Some(program) = &arguments.devportal {
         program.clone()
     } else {
-        let build = build_release("devportal");
+        let build = build_shipped("devportal");
         progress.step("build devportal for release", build).await?
     };
     let bench = Bench { program, progress };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use devportal_stack::{
-    Options, Part, Persona, Progress, Stack, build_release, repository, seconds,
+    Options, Part, Persona, Progress, Stack, build_shipped, repository, seconds,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         "--sizes go up, for example --sizes 10,1000"
     );
     let progress = Progress::detect();
-    let build = build_release("devportal");
+    let build = build_shipped("devportal");
     let binary = progress.step("build devportal for release", build).await?;
     let dir = tempfile::tempdir()?;
     let mut options = Options::control_plane(dir.path()).with(&[

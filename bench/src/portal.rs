@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use devportal_stack::{
-    ForeignCrds, Options, Part, Persona, Progress, Stack, apply_objects, build_release, seconds,
+    ForeignCrds, Options, Part, Persona, Progress, Stack, apply_objects, build_shipped, seconds,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, PostParams};
@@ -54,7 +54,7 @@ struct Question {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     let progress = Progress::detect();
-    let build = build_release("devportal");
+    let build = build_shipped("devportal");
     let binary = progress.step("build devportal for release", build).await?;
     let dir = tempfile::tempdir()?;
     let mut options = Options::control_plane(dir.path()).with(&[Part::Portal]);

@@ -67,7 +67,7 @@ pub use leftovers::{end as end_leftovers, find as find_leftovers};
 pub use node::Workspace;
 pub use obtain::{all as obtain, program as obtain_program};
 pub use options::{ForeignCrds, Options};
-pub use ours::{build_release, cargo, repository};
+pub use ours::{build_shipped, cargo, repository};
 pub use part::Part;
 pub use persona::Persona;
 pub use pin::Program;

@@ -170,9 +170,11 @@ pub(crate) async fn build(package: &str) -> Result<PathBuf> {
     build_with(package, &[]).await
 }
 
-/// The same as it would be deployed.
-pub async fn build_release(package: &str) -> Result<PathBuf> {
-    build_with(package, &["--release"]).await
+/// The same with the profile of what is shipped, which takes minutes more.
+pub async fn build_shipped(package: &str) -> Result<PathBuf> {
+    // The profile's folder in the usual place is that of the images.
+    let arguments = ["--profile", "image", "--target-dir", "target/shipped"];
+    build_with(package, &arguments).await
 }
 
 async fn build_with(package: &str, arguments: &[&str]) -> Result<PathBuf> {

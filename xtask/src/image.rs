@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// The name of the image in it.
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     tag: String,
-    /// Cargo's profile; `dev` is built in a third of the time, and is slow and large.
+    /// Cargo's profile; `dev` is built in a fraction of the time, and is slow and large.
     #[arg(long, default_value = "image")]
     profile: String,
     /// Also unpack it with umoci and run it with runc, as root.
