@@ -229,8 +229,9 @@ impl Stack {
     }
 
     /// Gives the API server a certificate by another authority, as where those of a cluster
-    /// are replaced. What has the old one from a kubeconfig is started anew; pods are told by
-    /// the files of their accounts, and clients that are there trust it no longer.
+    /// are replaced. What of the control plane and the node has the old one from a kubeconfig is
+    /// started anew; pods are told by the files of their accounts, and whoever else is there
+    /// trusts it no longer.
     pub async fn replace_certificate(&self) -> Result<()> {
         control_plane::replace_certificate(&self.core).await?;
         for name in [

@@ -187,8 +187,9 @@ impl Writer {
         }
     }
 
-    /// Whether it is for the document in it that a product's status is refused, be that too
-    /// large beside the rest: the API server is asked what it would say without.
+    /// Whether it is for the document in it that a product's status is refused: the API server
+    /// is asked what it would say without. One that is there already was let pass before: it can
+    /// only have become too large beside the rest.
     async fn blame_document(
         &self,
         id: &ProductId,
@@ -200,7 +201,9 @@ impl Writer {
         let document = &status.openapi.as_ref()?.raw;
         // In the place of a text that is there already is its digest.
         let digest = match before {
-            Some(digest) if digest == document => digest.to_owned(),
+            Some(digest) if digest == document => {
+                failure::is_of_size(failure).then(|| digest.to_owned())?
+            }
             _ => Digest::of(document).to_string(),
         };
         let mut patch = part_patch("status", seen, status).ok()?;

@@ -123,7 +123,7 @@ pub struct OpenApiAnswer {
 pub enum OidcAnswer {
     /// The token endpoint.
     Endpoint(String),
-    /// It was read, and has no token endpoint that is one.
+    /// It was read, and names no usable token endpoint.
     NoEndpoint(String),
     /// It was not read.
     Failed(String),

@@ -28,6 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, to_value};
 
+pub(crate) use self::secrets::Holder;
 pub use self::sharing::Overlap;
 use self::sharing::Sharing;
 pub(crate) use self::sight::find_alive;
@@ -59,8 +60,9 @@ pub struct World {
     /// The texts of those that a product's status lacks yet, and of others while there
     /// is room.
     texts: Texts,
-    /// The document that a product's status cannot have, by its digest, and why.
-    unshown: HashMap<ProductId, (String, String)>,
+    /// The documents that a product's status cannot have, by their digests, and why: the one
+    /// that was read, and the one that is there.
+    unshown: HashMap<ProductId, BTreeMap<String, String>>,
     oidc: HashMap<String, OidcAnswer>,
     brakes: Brakes,
     review_is_due: bool,
@@ -229,8 +231,8 @@ impl World {
                 self.review_is_due |= self.unkept.insert((kind, field));
             }
             Change::Unshown(id, digest, why) => {
-                dirty.insert(Id::Product(id.clone()));
-                self.unshown.insert(id, (digest, why));
+                self.document_refused(&id, digest, why);
+                dirty.insert(Id::Product(id));
             }
             Change::OpenApi(url, answer) => self.openapi_changed(url, answer, &mut dirty),
             Change::Oidc(issuer, answer) => self.oidc_changed(issuer, answer, &mut dirty),
@@ -432,8 +434,8 @@ impl World {
         }
         self.forget_marks(&id);
         self.rediscover(&id, dirty);
-        let generation = |product: &APIProduct| product.meta().generation;
-        if old.as_deref().map(generation) != new.as_deref().map(generation) {
+        let spec = |product: &APIProduct| (product.uid(), product.meta().generation);
+        if old.as_deref().map(spec) != new.as_deref().map(spec) {
             self.unshown.remove(&id);
         }
         let facts = |product: &APIProduct| {

@@ -48,6 +48,11 @@ fn documented() -> APIProduct {
 
 /// Tells the World what came of fetching the document, and settles.
 fn answer(it: &mut Simulation, state: OpenApiState, text: Option<&str>, seconds: i64) {
+    hear(it, state, text, seconds);
+    it.settle();
+}
+
+fn hear(it: &mut Simulation, state: OpenApiState, text: Option<&str>, seconds: i64) {
     let answer = OpenApiAnswer {
         state,
         digest: text.map(Digest::of),
@@ -57,7 +62,6 @@ fn answer(it: &mut Simulation, state: OpenApiState, text: Option<&str>, seconds:
     };
     it.dirty
         .extend(it.world.observe(Change::OpenApi(URL.into(), answer)));
-    it.settle();
 }
 
 #[test]
@@ -143,13 +147,13 @@ fn a_document_is_shown_once_it_was_read_and_kept_when_a_refresh_fails() {
 fn a_document_that_the_api_server_refuses_holds_up_nothing_else_of_the_status() {
     let mut it = Simulation::ready(documented());
     answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
-    let refuse = |it: &mut Simulation| {
+    let refuse = |it: &mut Simulation, text: &str| {
         let id = ProductId::new(OWNER, "games");
         let why = "etcdserver: request is too large".to_owned();
-        let change = Change::Unshown(id, Digest::of("two").to_string(), why);
+        let change = Change::Unshown(id, Digest::of(text).to_string(), why);
         it.dirty.extend(it.world.observe(change));
     };
-    refuse(&mut it);
+    refuse(&mut it, "two");
     answer(&mut it, OpenApiState::Fetched, Some("two"), 9);
     let raw = |it: &Simulation| status(it).openapi.map(|it| it.raw);
     assert_eq!(raw(&it), Some(Digest::of("one").to_string()));
@@ -181,18 +185,23 @@ fn a_document_that_the_api_server_refuses_holds_up_nothing_else_of_the_status() 
     assert_eq!(status(&it).discovered_plans, [plan("gold", 1000)]);
     assert_eq!(raw(&it), two);
 
-    // There is no room any more for what was there.
-    refuse(&mut it);
+    // There is no room any more for what was there, nor for what is read then.
+    hear(&mut it, OpenApiState::Fetched, Some("three"), 100);
+    refuse(&mut it, "three");
+    refuse(&mut it, "two");
     it.settle();
     assert_eq!(raw(&it), None);
+    it.wrote();
+    answer(&mut it, OpenApiState::Fetched, Some("three"), 101);
+    assert_eq!(it.wrote(), Vec::<&str>::new(), "neither is tried again");
     let told = status(&it).conditions.pop().expect("a condition");
     assert_eq!(told.reason, "SpecRefused");
     it.edit::<APIProduct>(OWNER, "games", |it| it.spec.display_name = "Games!".into());
     it.settle();
-    assert_eq!(raw(&it), two);
-    refuse(&mut it);
-    answer(&mut it, OpenApiState::Fetched, Some("three"), 100);
     assert_eq!(raw(&it), Some(Digest::of("three").to_string()));
+    refuse(&mut it, "three");
+    answer(&mut it, OpenApiState::Fetched, Some("four"), 102);
+    assert_eq!(raw(&it), Some(Digest::of("four").to_string()));
     assert!(says(&it).contains(&("OpenAPISpecReady=True".into(), "SpecFetched".into())));
 }
 

@@ -246,6 +246,87 @@ fn a_key_that_a_rule_beside_the_used_one_takes_has_no_value_in_common_with_one_o
 }
 
 #[test]
+fn a_value_stays_with_its_key_while_what_that_rests_on_is_replaced() {
+    type Step = fn(&mut Simulation);
+    let replaced: [(&str, Step, Step); 2] = [
+        (
+            "its policy",
+            |it| it.delete::<AuthPolicy>(OWNER, "games"),
+            |it| it.create(auth("games").with(rules([("keys", api_key(&[("api", "games")]))]))),
+        ),
+        (
+            "its product",
+            |it| it.delete::<APIProduct>(OWNER, "games"),
+            |it| it.create(product().automatic()),
+        ),
+    ];
+    for (what, delete, create) in replaced {
+        let mut it = two(&[("api", "games")], &[("api", "games")]);
+        ask_for_both(&mut it);
+        delete(&mut it);
+        it.settle();
+        it.pass(minutes(1));
+        assert_eq!(it.accepted("bob"), [""; 0], "{what}");
+        create(&mut it);
+        it.settle();
+        assert_eq!(it.accepted("alice"), ["one value"], "{what}");
+        assert_eq!(it.accepted("bob"), [""; 0], "{what}");
+        oracle::check(&it);
+
+        // Once it has nothing and does not come back for it, the other has the value.
+        delete(&mut it);
+        it.settle();
+        for _ in 0..3 {
+            it.pass(minutes(4));
+        }
+        assert_eq!(it.accepted("alice"), [""; 0], "{what}");
+        assert_eq!(it.accepted("bob"), ["one value"], "{what}");
+    }
+}
+
+#[test]
+fn a_value_is_in_use_as_long_as_a_secret_that_opens_the_api_has_it() {
+    type Change = fn(&mut Simulation);
+    let changes: [(&str, Change); 2] = [
+        ("its product asks for what no key can carry", |it| {
+            it.edit::<AuthPolicy>(OWNER, "games", |it| {
+                let never = api_key(&[(label::PRODUCT, "misspelt")]);
+                it.spec.rules = Some(rules([("keys", never)]));
+            });
+        }),
+        ("the policy of its product is not accepted", |it| {
+            it.edit::<AuthPolicy>(OWNER, "games", |it| it.status = None);
+        }),
+    ];
+    for (what, change) in changes {
+        let mut it = two(&[("api", "games")], &[("api", "games")]);
+        ask_for_both(&mut it);
+        change(&mut it);
+        it.settle();
+        it.restart();
+        it.settle();
+        assert_eq!(it.accepted("alice"), ["one value"], "{what}");
+        assert_eq!(it.accepted("bob"), [""; 0], "{what}");
+    }
+}
+
+/// Keys of both products with one value, of which the first works.
+fn ask_for_both(it: &mut Simulation) {
+    for namespace in [OWNER, ELSEWHERE] {
+        it.edit::<APIProduct>(namespace, "games", |it| *it = it.clone().automatic());
+    }
+    for (name, product) in [("alice", OWNER), ("bob", ELSEWHERE)] {
+        it.bring(name, Some("one value"));
+        let mut key = key(name).brought(name);
+        key.spec.api_product_ref.namespace = Some(product.into());
+        it.create(key);
+        it.settle();
+    }
+    assert_eq!(it.accepted("alice"), ["one value"]);
+    assert_eq!(it.accepted("bob"), [""; 0]);
+}
+
+#[test]
 fn products_of_one_namespace_that_share_their_keys_say_so() {
     let mut it = two(&[("api", "games")], &[("api", "maps")]);
     it.create(route("maps"));

@@ -33,11 +33,16 @@ pub(super) fn refused(reason: &str, message: &str) -> Failure {
     }
 }
 
-/// Whether something in what was sent may be the reason: etcd's and the API server's own
-/// limits read like a failure that passes.
+/// Whether something in what was sent may be the reason.
 pub(super) fn may_be_the_document(failure: &Failure) -> bool {
+    failure.cause == Cause::Refused || is_of_size(failure)
+}
+
+/// Whether what was sent is too large: etcd's and the API server's own limits read like a
+/// failure that passes.
+pub(super) fn is_of_size(failure: &Failure) -> bool {
     let words = ["too large", "larger than max"];
-    failure.cause == Cause::Refused || words.iter().any(|it| failure.message.contains(it))
+    failure.reason == "RequestEntityTooLarge" || words.iter().any(|it| failure.message.contains(it))
 }
 
 /// Asking the same again brings the same answer.

@@ -329,24 +329,26 @@ impl Oidc {
     }
 }
 
-/// OpenID Connect Discovery 1.0, section 3: `token_endpoint`, and `issuer`, without which it
-/// is another document.
+/// OpenID Connect Discovery 1.0, section 3: `token_endpoint`. That there is none is said only by
+/// a document that has the `issuer`, which is required of it.
 fn read_discovery(body: &[u8]) -> OidcAnswer {
     let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else {
         return OidcAnswer::Failed("the document is not JSON".into());
     };
     let text = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
-    let Some(endpoint) = text("token_endpoint") else {
-        let why = "the document has no token_endpoint".into();
-        return match text("issuer") {
-            Some(_) => OidcAnswer::NoEndpoint(why),
-            None => OidcAnswer::Failed(why),
-        };
+    let is_usable = |endpoint: &str| {
+        let url = Url::parse(endpoint).ok();
+        url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
     };
-    let url = Url::parse(endpoint).ok();
-    if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-        let why = "the document's token_endpoint is not an http or https URL";
-        return OidcAnswer::NoEndpoint(why.into());
+    let why = match text("token_endpoint") {
+        Some(endpoint) if is_usable(endpoint) => {
+            return OidcAnswer::Endpoint(endpoint.to_owned());
+        }
+        Some(_) => "the document's token_endpoint is not an http or https URL",
+        None => "the document has no token_endpoint",
+    };
+    match text("issuer") {
+        Some(_) => OidcAnswer::NoEndpoint(why.to_owned()),
+        None => OidcAnswer::Failed(why.to_owned()),
     }
-    OidcAnswer::Endpoint(endpoint.to_owned())
 }

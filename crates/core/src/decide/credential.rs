@@ -35,7 +35,7 @@ use super::ruling;
 use crate::change::Source;
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::selector;
-use crate::world::{World, claims};
+use crate::world::{Holder, World, claims};
 
 pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{
@@ -175,15 +175,22 @@ impl Recipe<'_> {
         }
     }
 
-    /// Whether other keys that open the same API have the value. The gateway goes by the
-    /// Secret that it saw last, and forgets the value with that one: so the key that was
-    /// there first makes its Secret anew, and only then the others' go.
+    /// Whether other keys that open the same API have the value, by their products or by what
+    /// their Secrets still carry. The gateway goes by the Secret that it saw last, and forgets
+    /// the value with that one: so the key that was there first makes its Secret anew, and only
+    /// then the others' go.
     fn contest(&self, value: Fingerprint, existing: &[(&SecretId, &SecretFacts)]) -> Contest {
         let product = self.product();
-        let others: Vec<_> = self
-            .world
-            .credentials_with(&value)
-            .filter(|it| it.key != *self.id && self.world.share_keys(&product, &it.product))
+        let found = self.world.find_discovery(&product);
+        let is_taken = |labels: &Marks| {
+            let mut rules = found.into_iter().flat_map(|it| it.auth.key_rules());
+            rules.any(|(_, rule)| selector::takes(rule, labels))
+        };
+        let opens =
+            |it: &Holder| self.world.share_keys(&product, &it.product) || is_taken(&it.labels);
+        let holders = self.world.credentials_with(&value);
+        let others: Vec<_> = holders
+            .filter(|it| it.key != *self.id && opens(it))
             .collect();
         let Some(newest) = others.iter().map(|it| it.version).max() else {
             return match self.yields_until(&value) {

@@ -50,8 +50,22 @@ impl World {
     /// Why the API server takes no status of a product that has the document of this digest
     /// in it.
     pub(crate) fn refusal_of(&self, id: &ProductId, digest: &str) -> Option<&str> {
-        let (refused, why) = self.unshown.get(id)?;
-        (refused == digest).then_some(why)
+        self.unshown.get(id)?.get(digest).map(String::as_str)
+    }
+
+    /// Notes that the status of a product cannot have a document.
+    pub(super) fn document_refused(&mut self, id: &ProductId, digest: String, why: String) {
+        let Some(product) = self.products.find(id) else {
+            return;
+        };
+        let there = product.status.as_ref().and_then(|it| it.openapi.as_ref());
+        let read = discover::openapi_url(product).and_then(|url| self.openapi.get(&url)?.digest);
+        let read = read.map(|it| it.to_string());
+        let matters =
+            |it: &String| there.is_some_and(|there| there.raw == *it) || read.as_ref() == Some(it);
+        let refused = self.unshown.entry(id.clone()).or_default();
+        refused.retain(|it, _| matters(it));
+        refused.insert(digest, why);
     }
 
     /// What an issuer's discovery document says; `None` before the first answer.
@@ -128,9 +142,11 @@ impl World {
         if self.discovered.get(id) == new.as_ref() {
             return;
         }
-        let before = self.discovered.get(id).map(|it| &it.plan.plans);
-        if before != new.as_ref().map(|it| &it.plan.plans) {
-            // There may be room now for a document that was too large beside them.
+        let old = self.discovered.get(id);
+        let plans = old.map(|it| &it.plan.plans) != new.as_ref().map(|it| &it.plan.plans);
+        let scheme = old.map(|it| &it.auth.scheme) != new.as_ref().map(|it| &it.auth.scheme);
+        if plans || scheme {
+            // There may be room now for a document that was too large beside what is told.
             self.unshown.remove(id);
         }
         let issuer = new
@@ -139,6 +155,7 @@ impl World {
         self.products_by_issuer.set(id, issuer);
         let before = self.sharing.of(id);
         self.sharing.set(id, new.as_ref().map(|found| &found.auth));
+        self.forget_sharing(id);
         let after = self.sharing.of(id);
         if before != after {
             // What their keys carry, and whose values they share, may matter now.

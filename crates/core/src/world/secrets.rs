@@ -93,6 +93,14 @@ impl World {
             self.marked.remove(product);
             self.former_rules.remove(product);
         }
+        self.forget_sharing(product);
+    }
+
+    /// Of a product without keys nobody needs to know with whom it had some in common.
+    pub(super) fn forget_sharing(&mut self, product: &ProductId) {
+        if self.keys_by_product.referrers(product).next().is_none() {
+            self.sharing.forget(product);
+        }
     }
 
     /// Notes who had a value that nobody has any more.
@@ -142,6 +150,7 @@ impl World {
                 key: key_of(facts)?,
                 product: product_of(facts)?,
                 version: facts.version,
+                labels: labels_of(facts),
             })
         })
     }
@@ -221,6 +230,7 @@ pub(crate) struct Holder {
     /// The product that it was made for.
     pub(crate) product: ProductId,
     pub(crate) version: Version,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// The product that an enforcement Secret was made for: by annotation, or by the published

@@ -22,6 +22,9 @@ type Demand = (String, Option<String>);
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     sides: HashMap<ProductId, Side>,
+    /// The last side of products that have none now and still have keys: while a policy or a
+    /// product is replaced, the values of its keys stay theirs.
+    former: HashMap<ProductId, Side>,
     /// By what its keys carry.
     carriers: Index<ProductId, Demand>,
     /// By one demand of each of its selectors: what is selected meets it.
@@ -70,10 +73,17 @@ impl Sharing {
         self.carriers.set(id, labels.iter().flatten().flat_map(met));
         self.selectors.set(id, selectors.iter().flat_map(asked));
         if selectors.is_empty() {
-            self.sides.remove(id);
+            let side = self.sides.remove(id);
+            self.former.extend(side.map(|it| (id.clone(), it)));
         } else {
+            self.former.remove(id);
             self.sides.insert(id.clone(), Side { selectors, labels });
         }
+    }
+
+    /// There is no key of it any more.
+    pub(super) fn forget(&mut self, id: &ProductId) {
+        self.former.remove(id);
     }
 
     pub(super) fn of(&self, id: &ProductId) -> Overlap {
@@ -145,11 +155,12 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
 }
 
 impl World {
-    /// Whether a key of the one product opens the other, or the other way round.
+    /// Whether a key of the one product opens the other, or the other way round; of a product
+    /// that has no policy now, whether it did before.
     pub(crate) fn share_keys(&self, a: &ProductId, b: &ProductId) -> bool {
-        let sides = &self.sharing.sides;
-        a == b
-            || matches!((sides.get(a), sides.get(b)), (Some(a), Some(b)) if fits(a, b) || fits(b, a))
+        let Sharing { sides, former, .. } = &self.sharing;
+        let side = |id| sides.get(id).or_else(|| former.get(id));
+        a == b || matches!((side(a), side(b)), (Some(a), Some(b)) if fits(a, b) || fits(b, a))
     }
 
     /// The products whose keys open this one, or that its keys open.

@@ -194,10 +194,10 @@ async fn an_issuer_without_a_usable_token_endpoint_is_not_discovered() {
         (r#"{"error": "maintenance"}"#, failed(none)),
         (r#"{"issuer": "x"}"#, without(none)),
         (r#"{"issuer": "x", "token_endpoint": 7}"#, without(none)),
-        (r#"{"token_endpoint": ""}"#, without(no_url)),
-        (r#"{"token_endpoint": "/token"}"#, without(no_url)),
+        (r#"{"token_endpoint": ""}"#, failed(no_url)),
+        (r#"{"token_endpoint": "/token"}"#, failed(no_url)),
         (
-            r#"{"token_endpoint": "javascript:alert(1)"}"#,
+            r#"{"issuer": "x", "token_endpoint": "javascript:alert(1)"}"#,
             without(no_url),
         ),
     ];
