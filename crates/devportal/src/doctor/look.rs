@@ -262,7 +262,9 @@ async fn at_kuadrant(client: &Client) -> Finding {
                 "there are {} Kuadrant resources; the oldest counts",
                 several.len()
             );
-            let oldest = find_oldest(several).unwrap_or_default();
+            let Some(oldest) = find_oldest(several) else {
+                return Finding::new("kuadrant", Level::Warning, text);
+            };
             let counts = KuadrantId::new(
                 oldest.namespace.unwrap_or_default(),
                 oldest.name.unwrap_or_default(),

@@ -18,7 +18,7 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams};
 use kube::config::Kubeconfig;
 use kube::{Api, Client, Config, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{bring_image, is_ready, run, turn};
@@ -188,25 +188,43 @@ async fn a_certificate_of_the_api_server_that_is_replaced_is_trusted_without_a_r
     let old = quiet.admin.clone();
 
     quiet.stack.replace_certificate().await?;
-    ensure!(
-        old.apiserver_version().await.is_err(),
-        "the old authority is good"
-    );
+    let heard = std::fs::metadata(quiet.stack.audit_log())?.len();
+    let refusal = old.apiserver_version().await.err();
+    let refusal = format!("{:?}", refusal.context("the old authority is good")?);
+    ensure!(refusal.contains("UnknownIssuer"), "{refusal}");
     quiet.admin = quiet.stack.client(Persona::ClusterAdmin).await?;
     quiet.delete_key("withdrawn").await?;
     quiet.request_key("later").await?;
     // The kubelet brings the file within its minute, and whoever reads it does within another.
-    within(PATIENCE * 3, "the new authority is trusted", async || {
-        let found = credentials(&quiet).await?;
-        let is_so = found.keys().eq(["kept", "later"]);
-        Ok(if is_so { Ok(()) } else { Err(found) })
-    })
+    within(
+        PATIENCE * 4,
+        "all pods trust the new authority",
+        async || {
+            let pods = pods_heard_since(&quiet, heard)?;
+            Ok(if pods.len() == 4 { Ok(()) } else { Err(pods) })
+        },
+    )
     .await?;
+    opens(&quiet, &["kept", "later"]).await?;
     are_ready(&quiet).await?;
     ensure!(containers(&quiet).await? == pods, "they were started anew");
     let after = credentials(&quiet).await?;
     ensure!(after["kept"] == before["kept"], "a key was issued anew");
     quiet.end().await
+}
+
+/// The pods that the API server has answered since its audit log was this long.
+fn pods_heard_since(quiet: &Quiet, length: u64) -> Result<BTreeSet<String>> {
+    let log = std::fs::read(quiet.stack.audit_log())?;
+    let new = String::from_utf8_lossy(&log[usize::try_from(length)?..]).into_owned();
+    let entries = new
+        .lines()
+        .filter_map(|it| serde_json::from_str::<Value>(it).ok());
+    let pods = entries.filter_map(|it| {
+        let pod = &it["user"]["extra"]["authentication.kubernetes.io/pod-name"][0];
+        Some(pod.as_str()?.to_owned())
+    });
+    Ok(pods.collect())
 }
 
 /// The containers of the portal's pods: another one is there after each start.
