@@ -307,7 +307,8 @@ fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, lines: &[Line<'
         .y_label_area_size(48)
         .build_cartesian_2d(
             (smallest.min(largest) * 0.8..largest * 1.25).log_scale(),
-            0.0..highest * 1.15 + 0.01,
+            // With room for the names above the highest.
+            0.0..highest * 1.5 + 0.01,
         )
         .map_err(failed)?;
     chart
