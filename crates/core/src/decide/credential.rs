@@ -187,12 +187,12 @@ impl Recipe<'_> {
             rules.any(|(_, rule)| selector::takes(rule, labels))
         };
         let opens =
-            |it: &Holder| self.world.share_keys(&product, &it.product) || is_taken(&it.labels);
+            |it: &Holder| self.world.share_keys(&product, &it.product) || is_taken(&it.labels());
         let holders = self.world.credentials_with(&value);
         let others: Vec<_> = holders
             .filter(|it| it.key != *self.id && opens(it))
             .collect();
-        let Some(newest) = others.iter().map(|it| it.version).max() else {
+        let Some(newest) = others.iter().map(Holder::version).max() else {
             return match self.yields_until(&value) {
                 Some(until) => Contest::Open(until),
                 None => Contest::None,

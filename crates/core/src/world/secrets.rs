@@ -142,15 +142,14 @@ impl World {
     }
 
     /// The Secrets that the gateway reads with a value.
-    pub(crate) fn credentials_with(&self, value: &Fingerprint) -> impl Iterator<Item = Holder> {
+    pub(crate) fn credentials_with(&self, value: &Fingerprint) -> impl Iterator<Item = Holder<'_>> {
         let credentials = self.credentials_by_value.referrers(value);
         credentials.filter_map(|id| {
             let facts = self.credentials.find(id)?;
             Some(Holder {
                 key: key_of(facts)?,
                 product: product_of(facts)?,
-                version: facts.version,
-                labels: labels_of(facts),
+                facts,
             })
         })
     }
@@ -225,12 +224,21 @@ impl World {
 }
 
 /// Whose a Secret that the gateway reads is.
-pub(crate) struct Holder {
+pub(crate) struct Holder<'a> {
     pub(crate) key: KeyId,
     /// The product that it was made for.
     pub(crate) product: ProductId,
-    pub(crate) version: Version,
-    pub(crate) labels: BTreeMap<String, String>,
+    facts: &'a SecretFacts,
+}
+
+impl Holder<'_> {
+    pub(crate) fn version(&self) -> Version {
+        self.facts.version
+    }
+
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        labels_of(self.facts)
+    }
 }
 
 /// The product that an enforcement Secret was made for: by annotation, or by the published
