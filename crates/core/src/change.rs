@@ -125,6 +125,6 @@ pub enum OidcAnswer {
     Endpoint(String),
     /// It was read, and names no usable token endpoint.
     NoEndpoint(String),
-    /// It was not read.
+    /// It was not read, or is another document.
     Failed(String),
 }
