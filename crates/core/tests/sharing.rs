@@ -226,18 +226,7 @@ fn a_key_that_a_rule_beside_the_used_one_takes_has_no_value_in_common_with_one_o
     it.edit::<AuthPolicy>(OWNER, "games", |it| {
         it.spec.rules = Some(beside(&[("api", "elsewhere")], false));
     });
-    for namespace in [OWNER, ELSEWHERE] {
-        it.edit::<APIProduct>(namespace, "games", |it| *it = it.clone().automatic());
-    }
-    for name in ["alice", "bob"] {
-        it.bring(name, Some("one value"));
-        let mut key = key(name).brought(name);
-        if name == "bob" {
-            key.spec.api_product_ref.namespace = Some(ELSEWHERE.into());
-        }
-        it.create(key);
-        it.settle();
-    }
+    ask_for_both(&mut it);
     oracle::check(&it);
     assert_eq!(
         it.says("bob"),
