@@ -20,9 +20,9 @@ use devportal_mirror::{Credential, Digest, FIELD_MANAGER, Kind, Lens, Read, Stra
 use devportal_traces::TARGET;
 use devportal_watch::{Guarded, told};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::core::Request as Path;
+use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::field::Empty;
@@ -322,26 +322,30 @@ impl Writer {
     /// else: the watch will tell.
     async fn create<K>(&self, new: K) -> Answer
     where
-        K: Kind<Object = K>
-            + Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + Serialize,
+        K: Kind<Object = K> + Resource + Serialize,
         Change: From<Told<K>>,
     {
-        let namespace = new.meta().namespace.clone().unwrap_or_default();
-        let name = new.meta().name.clone().unwrap_or_default();
-        let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+        let namespace = new.meta().namespace.as_deref().unwrap_or_default();
+        let made = self.post::<K>(namespace, &new).await;
+        let made = made.map_err(|error| classify(&error))?;
+        self.answered(&to_value(&new)?, made)
+    }
+
+    /// Asks for a new object. The answer may be one that not all of can be read.
+    async fn post<K: Kind>(
+        &self,
+        namespace: &str,
+        new: &impl Serialize,
+    ) -> kube::Result<Guarded<K>> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let made = api.create(&params, &new).await;
-        let made = made.map_err(|error| classify(&error))?;
-        let id = K::Id::named(&namespace, &name);
-        let mut changes = self.unkept::<K, _>(&to_value(&new)?, &made)?;
-        changes.push(Told::<K>::Answered(id, K::keep(made, &self.lens)).into());
-        Ok(changes)
+        let body = serde_json::to_vec(new).map_err(kube::Error::SerdeError)?;
+        let path = Path::new(K::Object::url_path(&(), Some(namespace)));
+        let request = path.create(&params, body);
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
     }
 
     /// Writes a status, of the version that was seen: of a status the API server does not
@@ -377,9 +381,19 @@ impl Writer {
             Err(error) if is_absence(&error, id.name()) => return Ok(vec![gone::<K>(id, seen)]),
             Err(error) => return Err(classify(&error)),
         };
+        self.answered(&patch, object)
+    }
+
+    /// What an answer to a write tells: of the object, and of fields that were not kept.
+    fn answered<K>(&self, sent: &Value, object: Guarded<K>) -> Answer
+    where
+        K: Kind,
+        K::Object: Serialize,
+        Change: From<Told<K>>,
+    {
         let mut changes = Vec::new();
         if let Read::Whole(kept) = &object.read {
-            changes.extend(self.unkept::<K, _>(&patch, kept)?);
+            changes.extend(self.unkept::<K, _>(sent, kept)?);
         }
         changes.push(told(object, &self.lens).answered().into());
         Ok(changes)

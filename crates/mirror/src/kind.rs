@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fold::Fold;
-use crate::read::{Flaw, Read, read};
+use crate::read::{Flaw, Read, read_value};
 use crate::secret::{Lens, SecretFacts};
 use crate::text::Digest;
 
@@ -136,7 +136,7 @@ where
 {
     let mut raw = flaw.raw.clone();
     raw["spec"] = serde_json::to_value(&**last).ok()?["spec"].take();
-    match read::<K>(raw, |_| None).ok()?.1 {
+    match read_value::<K>(raw, |_| None).ok()?.1 {
         Read::Whole(object) => Some(Arc::new(slim(*object))),
         Read::Flawed(object, _) => object.map(|it| Arc::new(slim(*it))),
     }

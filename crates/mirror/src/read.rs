@@ -3,6 +3,7 @@
 //! Its status is read field by field, so that one bad field costs no other. A spec
 //! is read whole or not at all: half a wish is another wish.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -70,24 +71,80 @@ impl Flaw {
 
 const SPEC: &str = "spec";
 
-/// Reads an object; `mend` is [`Kind::mend`](crate::Kind::mend). The metadata come apart
-/// where not all of it can be read.
+/// Reads an object's text as the API server writes it; `mend` is
+/// [`Kind::mend`](crate::Kind::mend). The metadata come apart where not all of it can be read.
 ///
 /// # Errors
 ///
-/// When it has no metadata: what the API server serves always has.
+/// When it is no JSON or has no metadata: what the API server serves always has.
 pub fn read<K: DeserializeOwned>(
-    mut raw: Value,
+    text: &str,
     mend: impl FnOnce(&mut Value) -> Option<&'static str>,
 ) -> Result<(Option<ObjectMeta>, Read<K>), serde_json::Error> {
-    // Who wrote an object when is read; which fields that were is not, and is half of it.
-    let writes = raw.pointer_mut("/metadata/managedFields");
-    let writes = writes.and_then(Value::as_array_mut).into_iter().flatten();
-    for write in writes.filter_map(Value::as_object_mut) {
-        write.remove("fieldsV1");
+    let text = without_managed_fields(text);
+    match serde_json::from_str(&text) {
+        Ok(object) => Ok((None, Read::Whole(Box::new(object)))),
+        Err(_) => read_value(serde_json::from_str(&text)?, mend),
     }
+}
+
+/// Which fields each writer manages is half of an object, and read by nobody here. Who wrote
+/// when stays.
+fn without_managed_fields(text: &str) -> Cow<'_, str> {
+    /// As the API server writes them, without white space. In a string its quotes are escaped,
+    /// and of the parts of an object the metadata come first.
+    const WRITES: &str = "\"managedFields\":[";
+    const FIELDS: &str = ",\"fieldsV1\":{";
+    let begin = text.find(WRITES).map(|at| at + WRITES.len() - 1);
+    let Some((begin, length)) = begin.and_then(|at| Some((at, value_length(&text[at..])?))) else {
+        return text.into();
+    };
+    let end = begin + length;
+    let mut kept = text[..begin].to_owned();
+    let mut rest = &text[begin..end];
+    while let Some(at) = rest.find(FIELDS) {
+        let fields = at + FIELDS.len() - 1;
+        let Some(length) = value_length(&rest[fields..]) else {
+            break;
+        };
+        kept.push_str(&rest[..at]);
+        rest = &rest[fields + length..];
+    }
+    kept.push_str(rest);
+    kept.push_str(&text[end..]);
+    kept.into()
+}
+
+/// How long the list or object at the beginning of a text is, in bytes; `None` where it does
+/// not end.
+fn value_length(text: &str) -> Option<usize> {
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The same of an object that is no text any more.
+pub(crate) fn read_value<K: DeserializeOwned>(
+    raw: Value,
+    mend: impl FnOnce(&mut Value) -> Option<&'static str>,
+) -> Result<(Option<ObjectMeta>, Read<K>), serde_json::Error> {
     let why = match K::deserialize(&raw) {
         Ok(object) => return Ok((None, Read::Whole(Box::new(object)))),
+        // In words that do not say where in the text: that is elsewhere after each write.
         Err(why) => why.to_string(),
     };
     let meta = ObjectMeta::deserialize(raw.get("metadata").unwrap_or(&Value::Null))?;
@@ -158,20 +215,59 @@ mod tests {
         })
     }
 
-    fn read_key(raw: Value) -> Read<APIKey> {
-        read(raw, |_| None).unwrap().1
+    fn read_key(raw: &Value) -> Read<APIKey> {
+        read(&raw.to_string(), |_| None).unwrap().1
     }
 
     #[test]
     fn what_parses_is_read_whole() {
-        assert!(matches!(read_key(key()), Read::Whole(_)));
+        assert!(matches!(read_key(&key()), Read::Whole(_)));
+    }
+
+    #[test]
+    fn of_managed_fields_it_is_read_who_wrote_when_and_of_all_else_every_word() {
+        let words = "a \\ and ,\"fieldsV1\":{ and }";
+        let mut raw = key();
+        raw["spec"]["useCase"] = json!(words);
+        raw["spec"]["others"] = json!({"a": {}, "fieldsV1": {"b": 1}});
+        raw["metadata"]["annotations"] = json!({"fieldsV1": words});
+        raw["metadata"]["managedFields"] = json!([
+            {"manager": "alice", "apiVersion": "v1", "fieldsV1": {"f:spec": {words: {}}, "f": {}}},
+            {"manager": "devportal", "apiVersion": "v1", "fieldsV1": {}},
+        ]);
+        let Read::Whole(key) = read_key(&raw) else {
+            panic!("all of it can be read")
+        };
+        assert_eq!(key.spec.use_case.as_deref(), Some(words));
+        assert_eq!(key.metadata.annotations.unwrap()["fieldsV1"], words);
+        let writes = key.metadata.managed_fields.unwrap();
+        let managers = writes.iter().map(|it| it.manager.as_deref());
+        assert_eq!(
+            managers.collect::<Vec<_>>(),
+            [Some("alice"), Some("devportal")]
+        );
+        assert!(writes.iter().all(|it| it.fields_v1.is_none()));
+    }
+
+    #[test]
+    fn why_an_object_cannot_be_read_is_told_in_the_same_words_wherever_in_the_text_it_is() {
+        let why = |name: &str| {
+            let mut raw = key();
+            raw["metadata"]["name"] = json!(name);
+            raw["spec"]["expiresAt"] = json!("never");
+            match read_key(&raw) {
+                Read::Flawed(_, flaw) => flaw.words(),
+                Read::Whole(_) => panic!("it cannot be read"),
+            }
+        };
+        assert_eq!(why("a"), why("a-longer-name"));
     }
 
     #[test]
     fn one_bad_field_of_a_status_costs_no_other() {
         let mut raw = key();
         raw["status"]["reviewedAt"] = json!("2030-01-01T00:00:00+99:99");
-        let Read::Flawed(Some(kept), flaw) = read_key(raw) else {
+        let Read::Flawed(Some(kept), flaw) = read_key(&raw) else {
             panic!("a part of it can be read")
         };
         let status = kept.status.unwrap();
@@ -186,7 +282,7 @@ mod tests {
     fn of_a_spec_all_is_read_or_nothing() {
         let mut raw = key();
         raw["spec"]["expiresAt"] = json!("2030-01-01T00:00:00+99:99");
-        let Read::Flawed(None, flaw) = read_key(raw) else {
+        let Read::Flawed(None, flaw) = read_key(&raw) else {
             panic!("half a wish is another wish")
         };
         assert_eq!(flaw.holes, ["spec"]);
@@ -200,7 +296,7 @@ mod tests {
             "spec": {"apiKeyRequestRef": {"name": "r"}, "approved": false, "reviewedBy": "olivia",
                 "reviewedAt": "2030-01-01T00:00:00+99:99"},
         });
-        let (_, read) = read::<APIKeyApproval>(raw, APIKeyApproval::mend).unwrap();
+        let (_, read) = read::<APIKeyApproval>(&raw.to_string(), APIKeyApproval::mend).unwrap();
         let Read::Flawed(Some(kept), flaw) = read else {
             panic!("it can be read but for when")
         };

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// An object and what reading it came to. Unlike kube's own guard it reads a status
 /// field by field.
@@ -37,8 +37,8 @@ impl<K: Kind> Clone for Guarded<K> {
 
 impl<'de, K: Kind> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Value::deserialize(deserializer)?;
-        let (meta, read) = read(raw, K::mend).map_err(D::Error::custom)?;
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let (meta, read) = read(raw.get(), K::mend).map_err(D::Error::custom)?;
         Ok(Self {
             meta: meta.map(Box::new),
             read,

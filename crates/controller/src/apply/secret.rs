@@ -8,12 +8,11 @@ use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_core::{Change, Id};
 use devportal_mirror::secret::{copied_from, digest, value_of};
-use devportal_mirror::{Credential, FIELD_MANAGER, SecretFacts, Told};
+use devportal_mirror::{Credential, Read, SecretFacts, Told};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::PostParams;
 use zeroize::Zeroizing;
 
 use super::failure::{classify, passing, refused};
@@ -77,16 +76,14 @@ impl Writer {
             data: Some([(API_KEY_ENTRY.to_owned(), ByteString(value.to_vec()))].into()),
             ..Secret::default()
         };
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &new.id.namespace);
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        match api.create(&params, &secret).await {
-            Ok(made) => {
+        let made = self.post::<Credential>(&new.id.namespace, &secret).await;
+        match made.map(|it| it.read) {
+            Ok(Read::Whole(made)) => {
                 let is_source = new.owner.is_some();
                 Ok(vec![self.seen(new.id, &made, is_source)])
             }
+            // A watch will tell.
+            Ok(Read::Flawed(..)) => Ok(vec![]),
             Err(error) => {
                 if let Some(ours) = self.find_ours(&error, &new.id, &secret).await {
                     return Ok(vec![ours]);
