@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use devportal_api::APIKey;
 use devportal_core::brake::{Failure, Hindrance};
+use devportal_core::change::Source;
 use devportal_core::world::Followed;
 use devportal_core::{Change, Decision, Group, Id, Need, Settings, World, Write, decide};
 use devportal_mirror::{Scope, Trouble};
@@ -400,6 +401,9 @@ impl Engine {
                      the definitions, then restart: helm upgrade, or devportal crds | kubectl apply \
                      --server-side --force-conflicts -f -"
                 );
+            }
+            if let Change::Source(id, Source::Is(facts)) = &answer {
+                self.follower.answered(id, facts.version);
             }
             dirty.extend(self.observe(answer));
         }

@@ -53,6 +53,8 @@ struct Wanted {
     copied: Option<Copied>,
     /// Whether anything was told of it since it is wanted.
     is_told: bool,
+    /// The version that a write of our own answered with: all of that one is known.
+    answered: Option<Version>,
 }
 
 struct Namespace {
@@ -105,7 +107,7 @@ impl Follower {
             .unwrap_or_else(PoisonError::into_inner);
         let wanted = Wanted {
             copied,
-            is_told: false,
+            ..Wanted::default()
         };
         names.insert(id.name.clone(), wanted);
         // The receiver lives as long as the task, which ends with the entry.
@@ -143,6 +145,18 @@ impl Follower {
                 self.vital
                     .spawn("keys of consumers", follow.run(asked, told)),
             ],
+        }
+    }
+
+    /// A write of our own answered with this version of a Secret.
+    pub(crate) fn answered(&self, id: &SecretId, version: Version) {
+        let Some(namespace) = self.namespaces.get(&id.namespace) else {
+            return;
+        };
+        let names = namespace.names.lock();
+        let mut names = names.unwrap_or_else(PoisonError::into_inner);
+        if let Some(wanted) = names.get_mut(&id.name) {
+            wanted.answered = Some(version);
         }
     }
 
@@ -273,6 +287,12 @@ impl Follow {
 
     async fn read_if_changed(&mut self, name: &Shared, facts: &SecretFacts, unread: &mut Unread) {
         if self.versions.get(name) == Some(&facts.version) {
+            return;
+        }
+        let answered = self.wanted(name, |it| it.answered).flatten();
+        if answered == Some(facts.version) {
+            unread.succeeded(name);
+            self.versions.insert(name.clone(), facts.version);
             return;
         }
         let copied = self.wanted(name, |it| it.copied.take()).flatten();

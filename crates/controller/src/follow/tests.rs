@@ -115,10 +115,15 @@ impl Room {
     fn want(&self, name: &str, copied: Option<Copied>) {
         let wanted = Wanted {
             copied,
-            is_told: false,
+            ..Wanted::default()
         };
         self.names.lock().unwrap().insert(Shared::of(name), wanted);
         self.wanted.send(Shared::of(name)).unwrap();
+    }
+
+    fn answered(&self, name: &str, version: u64) {
+        let mut names = self.names.lock().unwrap();
+        names.get_mut(name).unwrap().answered = Some(Version(version));
     }
 
     fn forget(&self, name: &str) {
@@ -258,4 +263,23 @@ async fn what_could_not_be_read_is_not_absent_and_is_read_again() {
     assert!(matches!(source, Source::Forbidden), "{source:?}");
     room.server.lock().unwrap().refuses = None;
     room.hears_value("mine", "the value").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_write_of_our_own_answered_is_not_read_again_and_what_came_after_it_is() {
+    let mut room = Room::new();
+    room.want("mine", None);
+    assert!(matches!(room.hears("mine").await, Source::Gone(_)));
+    room.list_begins().await;
+    room.list_ends(4).await;
+    room.hears("mine").await;
+    let made = room.put("mine", 5, "the value");
+    let reads = room.reads().len();
+    room.answered("mine", 5);
+    room.shows(&made).await;
+    room.is_quiet().await;
+    assert_eq!(room.reads().len(), reads);
+    let changed = room.put("mine", 6, "another value");
+    room.shows(&changed).await;
+    room.hears_value("mine", "another value").await;
 }
