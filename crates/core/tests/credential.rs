@@ -267,6 +267,25 @@ fn a_kuadrant_that_moves_takes_the_credentials_with_it() {
     assert_eq!(it.accepted("alice"), [value], "nothing is lost meanwhile");
 }
 
+/// Nobody watches where Kuadrant was before, and what is there opens nothing.
+#[test]
+fn a_secret_that_is_held_where_kuadrant_was_before_holds_up_and_opens_nothing() {
+    let mut it = generated();
+    let (before, _) = enforced_name(&it);
+    let held = enforced_name(&it);
+    it.cluster.put_secret(&held, |it| it.held = true);
+    it.create(kuadrant_in("elsewhere"));
+    it.delete::<Kuadrant>(&before, "kuadrant");
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    assert!(it.cluster.secrets[&held].deleting);
+    it.pass(minutes(1));
+    it.create(approval("no", "alice", false, it.cluster.now));
+    it.settle();
+    assert_eq!(it.says("alice"), ["Denied/Denied"]);
+    assert_eq!(it.key("alice").status.clone().unwrap().credentials, []);
+}
+
 #[test]
 fn a_changed_selector_reaches_the_gateway_and_an_impossible_one_is_said() {
     let mut it = brought();

@@ -280,6 +280,37 @@ fn a_key_that_is_approved_again_while_its_secret_is_held_gets_another() {
     assert_eq!(it.says("alice"), WORKING);
 }
 
+/// The gateway keeps one Secret of a value, the one that it saw last, and forgets the value with
+/// that one.
+#[test]
+fn a_key_whose_terms_change_while_its_secret_is_held_has_one_that_the_gateway_saw_after_that() {
+    let (mut it, name) = held();
+    let plan_seen_last = |it: &Simulation| {
+        let all = it.cluster.secrets.values().filter(|it| it.is_enforcement());
+        let last = all.max_by_key(|it| it.version).unwrap();
+        last.annotations[annotation::PLAN].clone()
+    };
+    it.pass(minutes(1));
+    let mut less = approval("less", "alice", true, it.cluster.now);
+    less.spec.plan_tier = Some("silver".into());
+    it.create(less);
+    it.settle();
+    assert!(it.cluster.secrets[&name].deleting);
+    assert_eq!(plan_seen_last(&it), "silver");
+    it.cluster.put_secret(&name, |it| {
+        it.annotations
+            .insert("example.com/held-by".into(), "one less".into());
+    });
+    it.settle();
+    assert_eq!(plan_seen_last(&it), "silver");
+    assert_eq!(it.enforced("alice").len(), 2);
+    it.cluster.delete_held(&name);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(it.enforced("alice").len(), 1);
+}
+
 #[test]
 fn a_brought_secret_that_a_finalizer_holds_is_a_key_until_it_is_gone() {
     let mut it = brought();

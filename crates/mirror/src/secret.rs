@@ -63,6 +63,12 @@ impl SecretFacts {
         }
     }
 
+    /// Whether both are known to have one value.
+    pub fn has_value_of(&self, other: &Self) -> bool {
+        let mine = self.fingerprint();
+        mine.is_some() && mine == other.fingerprint()
+    }
+
     /// What the metadata alone tell: nothing of the value.
     pub fn of_metadata(meta: &ObjectMeta) -> Self {
         let owners = meta.owner_references.as_deref().unwrap_or_default();

@@ -125,8 +125,15 @@ impl Recipe<'_> {
             Contest::Open(until) => return Step::Yield(until),
         };
         let wanted = self.wanted(source, fingerprint, &existing);
+        // Each change of one that is held puts it in the place of another of its value.
+        let held: Vec<_> = held_secrets(self.id, self.world).collect();
+        let is_in_place = |facts: &SecretFacts| {
+            let mut twins = held.iter().filter(|(_, it)| it.has_value_of(facts));
+            twins.all(|(_, it)| it.version < facts.version)
+        };
         let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
             id.namespace == self.namespace
+                && is_in_place(facts)
                 && (wanted.value != fingerprint
                     || newest_of_others.is_none_or(|newest| facts.version > newest))
                 && facts.fingerprint() == Some(wanted.value)
@@ -300,13 +307,14 @@ impl Recipe<'_> {
         mut annotations: Marks,
     ) -> Step {
         let revision = self.key.revision();
-        let of_revision = self.world.enforcement_of(self.id).filter(|(_, facts)| {
+        let is_of_revision = |(_, facts): &(&SecretId, &SecretFacts)| {
             rotation::revision_of(facts) == revision && self.is_of_this_key(facts)
-        });
-        let of_revision: Vec<_> = of_revision.collect();
-        if let Some((id, _)) = of_revision.iter().find(|(_, facts)| facts.deleting) {
+        };
+        let mut held_ones = held_secrets(self.id, self.world);
+        if let Some((id, _)) = held_ones.find(is_of_revision) {
             return Step::Stuck(held(id));
         }
+        let of_revision: Vec<_> = existing.iter().copied().filter(is_of_revision).collect();
         if !of_revision.is_empty() {
             return Step::Write(of_revision.into_iter().map(delete).collect());
         }
@@ -516,9 +524,20 @@ pub(super) fn find_held<'a>(id: &KeyId, world: &'a World) -> Option<&'a SecretId
         let mut staying = world.credentials_of(id);
         staying.all(|(_, other)| other.fingerprint() != facts.fingerprint())
     };
-    let mut all = world.enforcement_of(id);
-    let held = all.find(|(_, facts)| facts.deleting && is_alone(facts));
+    let mut all = held_secrets(id, world);
+    let held = all.find(|(_, facts)| is_alone(facts));
     held.map(|(id, _)| id)
+}
+
+/// The Secrets of a key that are to go, and that finalizers hold. Where Kuadrant was before
+/// they open nothing, and nobody sees them go.
+fn held_secrets<'a>(
+    id: &KeyId,
+    world: &'a World,
+) -> impl Iterator<Item = (&'a SecretId, &'a SecretFacts)> {
+    let namespace = world.kuadrant_namespace();
+    let all = world.enforcement_of(id);
+    all.filter(move |(id, facts)| facts.deleting && Some(&*id.namespace) == namespace)
 }
 
 /// How it reads that a Secret is to go and the gateway reads it still.
