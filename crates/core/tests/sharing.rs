@@ -96,6 +96,21 @@ fn a_selector_that_takes_every_key_is_told_too() {
 }
 
 #[test]
+fn a_selector_by_whose_a_key_is_takes_those_of_other_products_too() {
+    for by_key in [(label::KEY_NAMESPACE, CONSUMER), (label::KEY, "alice")] {
+        let it = two(&[by_key], &[("own", "label")]);
+        let told = says(&it, OWNER).unwrap();
+        assert!(told.starts_with("Keys for elsewhere/games open this API too. "));
+        assert!(says(&it, ELSEWHERE).is_some());
+    }
+    let it = two(
+        &[(label::KEY_NAMESPACE, "team-a")],
+        &[(label::KEY_NAMESPACE, "team-b")],
+    );
+    assert_eq!(says(&it, OWNER), None, "each takes its own team's");
+}
+
+#[test]
 fn a_selector_by_product_and_namespace_cannot_be_borrowed() {
     let own = [(label::PRODUCT, "games"), (label::PRODUCT_NAMESPACE, OWNER)];
     let it = two(&own, &own);

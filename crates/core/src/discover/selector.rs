@@ -77,6 +77,18 @@ pub fn satisfy(
         .try_for_each(|expression| check(expression, labels.get(&expression.key)))
 }
 
+/// A value for a label with which the selector takes its Secret, where there is one; any where
+/// it asks for none.
+pub fn value_for(selector: &LabelSelector, key: &str) -> String {
+    let mut exact = selector.match_labels.iter().flatten();
+    let exact = exact.find(|(label, _)| *label == key);
+    let expressions = selector.match_expressions.as_deref().unwrap_or_default();
+    let value = exact.map(|(_, value)| value.clone());
+    value
+        .or_else(|| choose(key, expressions))
+        .unwrap_or_else(|| "any".to_owned())
+}
+
 /// A value for a label that is asked for: one that meets every demand on it,
 /// where there is one.
 fn choose(key: &str, expressions: &[LabelSelectorRequirement]) -> Option<String> {

@@ -110,11 +110,21 @@ impl Sharing {
     }
 }
 
-/// Whether the keys of one open the other.
+/// The labels that every key carries with values of its own.
+const OF_KEY: [&str; 2] = [label::KEY, label::KEY_NAMESPACE];
+
+/// Whether keys of one may open the other: for some, their name or namespace may matter.
 fn fits(keys: &Side, api: &Side) -> bool {
     keys.labels.as_ref().is_some_and(|labels| {
         let mut selectors = api.selectors.iter();
-        selectors.any(|it| selector::selects(it, labels))
+        selectors.any(|selector| {
+            let mut labels = labels.clone();
+            for label in OF_KEY {
+                let entry = labels.entry(label.to_owned());
+                entry.or_insert_with(|| selector::value_for(selector, label));
+            }
+            selector::selects(selector, &labels)
+        })
     })
 }
 
@@ -123,12 +133,15 @@ fn met((label, value): (&String, &String)) -> [Demand; 2] {
     [(label.clone(), Some(value.clone())), (label.clone(), None)]
 }
 
-/// One demand that everything a selector selects meets, as the values it may
-/// have; rather one that not every key meets.
+/// One demand on a product's keys that everything a selector selects meets, as the values it
+/// may have; rather one that not every key meets.
 fn asked(selector: &LabelSelector) -> Vec<Demand> {
+    let is_of_all = |label: &String| !OF_KEY.contains(&label.as_str());
     let exact = selector.match_labels.iter().flatten();
+    let exact = exact.filter(|(label, _)| is_of_all(label));
     let exact = exact.map(|(label, value)| vec![(label.clone(), Some(value.clone()))]);
     let expressions = selector.match_expressions.iter().flatten();
+    let expressions = expressions.filter(|it| is_of_all(&it.key));
     let listed = expressions.filter_map(|it| match it.operator.as_str() {
         "In" => {
             let values = it.values.iter().flatten();
