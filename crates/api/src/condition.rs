@@ -806,7 +806,7 @@ pub enum OpenApiState {
 }
 
 impl OpenApiState {
-    /// Whether it is too large to be shown, also the last one.
+    /// Whether it is too large to be shown.
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::TooLarge(_) | Self::Unkeepable(..))
     }

@@ -53,11 +53,24 @@ fn answer(it: &mut Simulation, state: OpenApiState, text: Option<&str>, seconds:
 }
 
 fn hear(it: &mut Simulation, state: OpenApiState, text: Option<&str>, seconds: i64) {
+    hear_under(CAP, it, state, text, seconds);
+}
+
+/// The size limit that there usually is.
+const CAP: u64 = 512_000;
+
+fn hear_under(
+    cap: u64,
+    it: &mut Simulation,
+    state: OpenApiState,
+    text: Option<&str>,
+    seconds: i64,
+) {
     let answer = OpenApiAnswer {
         state,
         digest: text.map(Digest::of),
         text: text.map(Arc::from),
-        cap: 512_000,
+        cap,
         synced_at: at(seconds),
     };
     it.dirty
@@ -228,6 +241,20 @@ fn a_document_is_of_its_address_whatever_else_is_edited() {
         _ => None,
     });
     assert_eq!(shown.collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn a_document_that_grew_too_large_leaves_the_last_one_also_after_a_restart_but_not_a_lower_limit() {
+    for (cap, stays) in [(CAP, true), (CAP + 1, true), (CAP - 1, false)] {
+        let mut it = Simulation::ready(documented());
+        answer(&mut it, OpenApiState::Fetched, Some("one"), 5);
+        let before = status(&it).openapi;
+        it.restart();
+        hear_under(cap, &mut it, OpenApiState::TooLarge(cap), None, 9);
+        it.settle();
+        let after = status(&it).openapi;
+        assert_eq!(after, before.filter(|_| stays), "{cap}");
+    }
 }
 
 #[test]

@@ -284,8 +284,11 @@ fn openapi(
         return last.map(noted);
     };
     let Some(digest) = answer.digest else {
+        // One of a higher limit than there is now goes with it.
+        let cap = i64::try_from(answer.cap).unwrap_or(i64::MAX);
+        let fits = |last: &&OpenApiStatus| last.max_size_used.is_some_and(|used| used <= cap);
         let is_too_large = answer.state.is_too_large();
-        return last.filter(|_| !is_too_large).map(noted);
+        return last.filter(|it| !is_too_large || fits(it)).map(noted);
     };
     // The mirror keeps the digest in the text's place, and so do decisions.
     let raw = digest.to_string();

@@ -198,6 +198,17 @@ async fn find(app: &App, me: &Me, id: &RequestId) -> Result<Arc<APIKeyRequest>, 
         .ok_or_else(|| Problem::not_found(format!("APIKeyRequest {id}")))
 }
 
+/// When a decision is taken that is made now: after the newest that there is, which may be by a
+/// clock that is ahead, and not before the request was made, where ours is behind.
+fn moment(now: Timestamp, made: Option<Timestamp>, newest: Option<Timestamp>) -> Timestamp {
+    let after = |it: Timestamp| {
+        it.saturating_add(SignedDuration::from_secs(1))
+            .unwrap_or(it)
+    };
+    let moments = [made, newest.map(after)].into_iter().flatten();
+    moments.fold(now, Timestamp::max)
+}
+
 /// Decides: as the person, in their name. To take access away is to deny what was
 /// approved.
 pub(crate) async fn decide(
@@ -235,14 +246,8 @@ pub(crate) async fn decide(
             "this request is your own: somebody else has to approve it",
         ));
     }
-    // The newest decision counts, also where another's clock is ahead.
-    let now = Timestamp::now();
-    let after = |it: Timestamp| {
-        it.saturating_add(SignedDuration::from_secs(1))
-            .unwrap_or(it)
-    };
-    let reviewed_at = decisions.newest.map_or(now, |it| now.max(after(it)));
-    let reviewed_at = reviewed_at.to_string();
+    let made = request.metadata.creation_timestamp.as_ref().map(|at| at.0);
+    let reviewed_at = moment(Timestamp::now(), made, decisions.newest).to_string();
     let approval = decisions.next;
     let mut spec = json!({
         "apiKeyRequestRef": {"name": id.name},
@@ -315,5 +320,18 @@ fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
         message: told.map(|it| it.message.clone()),
         enforced: enforced(conditions).map(Finding::from),
         created: super::created(request),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_the_newest_and_none_is_older_than_its_request_whosever_clock_is_off() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(moment(at(10), Some(at(5)), None), at(10));
+        assert_eq!(moment(at(10), Some(at(12)), None), at(12));
+        assert_eq!(moment(at(10), Some(at(5)), Some(at(30))), at(31));
     }
 }

@@ -28,10 +28,13 @@ export function windowInWords(window: string): string {
 export function limitsInWords(limits: Limits | null | undefined, t: Words) {
   const { daily, weekly, monthly, yearly, custom } = limits ?? {};
   const words: string[] = [];
-  if (daily) words.push(t('shown.limits.day', { count: daily }));
-  if (weekly) words.push(t('shown.limits.week', { count: weekly }));
-  if (monthly) words.push(t('shown.limits.month', { count: monthly }));
-  if (yearly) words.push(t('shown.limits.year', { count: yearly }));
+  const periods = { day: daily, week: weekly, month: monthly, year: yearly };
+  for (const [period, count] of Object.entries(periods)) {
+    // None at all is a limit, too.
+    if (typeof count === 'number') {
+      words.push(t(`shown.limits.${period as keyof typeof periods}`, { count }));
+    }
+  }
   for (const { limit, window } of custom ?? []) {
     words.push(
       t('shown.limits.window', { count: limit, window: windowInWords(window) }),
