@@ -56,6 +56,39 @@ fn only_value(it: &Simulation) -> String {
 }
 
 #[test]
+fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_value() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice").shown_once());
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+    let value = only_value(&it);
+    it.pass(jiff::SignedDuration::from_mins(1));
+    it.delete::<APIKeyApproval>(OWNER, "yes");
+    it.create(approval("yes", "alice", true, at(0)));
+    it.restart();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(only_value(&it), value);
+}
+
+#[test]
+fn a_replaced_approval_that_cannot_be_tied_gives_no_access() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice").shown_once());
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    it.pass(jiff::SignedDuration::from_mins(1));
+    it.delete::<APIKeyApproval>(OWNER, "yes");
+    it.create(approval("yes", "alice", true, at(0)));
+    it.cluster.refused.insert("APIKeyApproval");
+    it.restart();
+    it.settle();
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+#[test]
 fn the_value_is_in_one_secret_from_the_start_and_nobody_reads_another() {
     let mut it = shown_once();
     assert_eq!(it.cluster.secrets.len(), 1);

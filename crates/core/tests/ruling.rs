@@ -656,6 +656,66 @@ fn a_denial_that_has_the_name_of_an_automatic_approval_keeps_nobody_else_out() {
 }
 
 #[test]
+fn an_automatic_approval_beside_a_denial_is_renewed_when_the_denial_is_lifted() {
+    let mut it = withdrawn();
+    let mut bobs = key("alice");
+    bobs.spec.requested_by.user_id = "bob".into();
+    it.make_anew(bobs);
+    it.delete::<APIKeyApproval>(OWNER, &auto());
+    it.settle();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(it.cluster.approvals.len(), 1);
+}
+
+#[test]
+fn an_automatic_approval_that_a_finalizer_holds_on_its_way_out_keeps_no_key_waiting() {
+    let mut it = Simulation::ready(product().automatic());
+    it.create(key("alice"));
+    it.settle();
+    it.edit::<APIKeyApproval>(OWNER, &auto(), |it| {
+        it.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+    });
+    it.delete::<APIKeyApproval>(OWNER, &auto());
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED, "a change, too");
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED, "and the next key of the name");
+}
+
+#[test]
+fn a_key_whose_request_cannot_be_made_for_one_that_a_finalizer_holds_says_so() {
+    let mut it = asked();
+    let held = request_id("alice").name;
+    it.edit::<APIKeyRequest>(OWNER, &held, |it| {
+        it.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+    });
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.create(key("alice"));
+    it.settle();
+    let refused = it.key("alice").status.clone().unwrap().conditions;
+    let refused = refused.iter().find(|it| it.message.contains("finalizer"));
+    let message = &refused.expect("a word").message;
+    assert!(
+        message.contains(&format!("APIKeyRequest owner/{held}")),
+        "{message}"
+    );
+    it.edit::<APIKeyRequest>(OWNER, &held, |it| it.metadata.finalizers = None);
+    it.delete::<APIKeyRequest>(OWNER, &held);
+    it.settle();
+    assert_eq!(it.says("alice"), PENDING);
+}
+
+#[test]
 fn an_edited_denial_that_is_decided_against_later_is_not_told_to_be_overruled() {
     let mut it = asked();
     it.create(approval("first", "alice", true, at(10)));
@@ -684,6 +744,25 @@ fn an_approval_that_loses_its_owner_reference_goes_on_and_is_tied_again() {
     oracle::check(&it);
     assert_eq!(it.says("alice"), APPROVED);
     assert_eq!(it.wrote(), ["adopt approval"]);
+}
+
+#[test]
+fn an_approval_that_lost_its_owner_reference_is_not_that_of_anothers_key_of_the_name() {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(10)));
+    it.settle();
+    // While the controller is away.
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.metadata.owner_references = None);
+    it.delete::<APIKey>(CONSUMER, "alice");
+    let mut anothers = key("alice");
+    anothers.spec.requested_by.user_id = "bob".into();
+    it.create(anothers);
+    it.restart();
+    it.settle();
+    it.pass(minutes(1));
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
 }
 
 #[test]

@@ -39,10 +39,9 @@ pub(super) fn find<'a>(
         .into_iter()
         .filter(|approval| !is_denied || !is_automatic(approval))
         .max_by_key(|approval| {
-            let created = approval.meta().creation_timestamp.as_ref().map(|at| at.0);
             (
                 taken(approval, world, now),
-                created,
+                created(approval),
                 !approval.spec.approved,
                 approval.name_any(),
             )
@@ -69,7 +68,7 @@ pub(super) fn find<'a>(
 }
 
 /// Whether an approval is of our own making.
-fn is_automatic(approval: &APIKeyApproval) -> bool {
+pub(super) fn is_automatic(approval: &APIKeyApproval) -> bool {
     let spec = &approval.spec;
     spec.approved
         && spec.reviewed_by == auto::REVIEWER
@@ -95,18 +94,21 @@ fn taken(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp 
     }
 }
 
+fn created(approval: &APIKeyApproval) -> Option<Timestamp> {
+    let at = approval.meta().creation_timestamp.as_ref();
+    at.map(|at| at.0)
+}
+
 /// When a decision was made as it is: when it was created, or for one that was edited, when
 /// the controller saw that.
 fn made(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
-    let meta = approval.meta();
-    let created = meta.creation_timestamp.as_ref().map(|at| at.0);
     let edited = match noted(approval) {
         Some(at) => Some(at),
         None if world.keeps::<APIKeyApproval>("status.countsFrom") => Some(now),
         None => None,
     };
     let edited = edited.filter(|_| is_edited(approval));
-    edited.or(created).unwrap_or(now)
+    edited.or(created(approval)).unwrap_or(now)
 }
 
 fn is_edited(approval: &APIKeyApproval) -> bool {
@@ -138,7 +140,6 @@ pub(super) fn overruler<'a>(
     now: Timestamp,
 ) -> Option<&'a APIKeyApproval> {
     let winner = find(request, world, now).ok().flatten()?;
-    let created = |it: &APIKeyApproval| it.meta().creation_timestamp.as_ref().map(|at| at.0);
     let is_later = is_edited_beside(approval) || created(approval) >= created(winner);
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
@@ -195,12 +196,12 @@ pub(super) fn stands(
 /// request was denied after it was made.
 fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -> Option<Doubt> {
     let approvals = world.approvals();
-    let denied = denied.and_then(|it| it.meta().creation_timestamp.as_ref());
+    let denied = denied.and_then(created);
     let is_about = |id: &ApprovalId, flaw: &Flaw| {
         let named = flaw.raw.pointer("/spec/apiKeyRequestRef/name");
         id.namespace == request.namespace
             && named.is_some_and(|it| *it == *request.name)
-            && denied.is_none_or(|at| flaw.created > Some(at.0))
+            && denied.is_none_or(|at| flaw.created > Some(at))
     };
     let (id, flaw) = approvals
         .flawed()
@@ -240,19 +241,26 @@ fn was_tied(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -
 }
 
 /// Why an approval does not count for a request that it names. Once it is noted on the
-/// approval what it covers, it counts, whatever is asked for or chosen later.
+/// approval what it covers, it counts, whatever is asked for or chosen later: but not for the
+/// request of somebody else, or for another product, once nothing ties it any more.
 pub(super) fn objection(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
     world: &World,
 ) -> Option<Validity> {
+    if !approval.spec.approved {
+        return None;
+    }
     let id = RequestId::of(request);
+    let recorded = terms::recorded(approval);
     let owner = owning_request(approval);
+    let is_its = |it| terms::are_of(it, request) || was_tied(approval, request, world);
+    if owner.is_none() && !recorded.is_none_or(is_its) {
+        return Some(Validity::TermsChanged(id));
+    }
     let is_tied = owner.is_none() || owner == request.meta().uid.as_deref();
-    let is_noted = is_tied
-        && (terms::recorded(approval).is_some()
-            || terms::is_unreadable(&ApprovalId::of(approval), world));
-    if !approval.spec.approved || is_noted {
+    let is_noted = recorded.is_some() || terms::is_unreadable(&ApprovalId::of(approval), world);
+    if is_tied && is_noted {
         return None;
     }
     let shown = approval.spec.terms.as_ref();
@@ -326,18 +334,18 @@ pub(super) fn is_kept_for_another(id: &ApprovalId, request: &APIKeyRequest, worl
     denies.is_some_and(|it| !is_about(it, request))
 }
 
-/// When a decision of ours is taken, so that it counts before the last one,
-/// also within one second.
+/// When a decision of ours about a key is taken, so that it counts before the last one, also
+/// within one second, and is never older than the key, also where our clock is behind.
 pub(super) fn moment_after(
     last: Option<&APIKeyApproval>,
+    key: &APIKey,
     world: &World,
     now: Timestamp,
 ) -> Timestamp {
-    let second = whole_second(now);
-    last.map_or(second, |last| {
-        let after_it = after(taken(last, world, now), SignedDuration::from_secs(1));
-        whole_second(now.max(after_it))
-    })
+    let created = key.meta().creation_timestamp.as_ref().map(|at| at.0);
+    let after_last = last.map(|it| after(taken(it, world, now), SignedDuration::from_secs(1)));
+    let moments = [Some(now), created, after_last].into_iter().flatten();
+    whole_second(moments.max().unwrap_or(now))
 }
 
 /// The UID of the request that owns an approval.

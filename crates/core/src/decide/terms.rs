@@ -82,6 +82,12 @@ pub(super) fn recorded(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
     (terms.approval == ruling::mark(approval)).then_some(terms)
 }
 
+/// Whether terms are those of whoever asks by this request, for its product.
+pub(super) fn are_of(terms: &ApprovedTerms, request: &APIKeyRequest) -> bool {
+    terms.requested_by.user_id == request.spec.requested_by.user_id
+        && terms.api_product_ref.name == request.spec.api_product_ref.name
+}
+
 /// Whether an approval is there that is yet to be tied to the request, or whose
 /// terms are yet to be recorded: until then the request stays as whoever decided saw it.
 pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {

@@ -118,8 +118,8 @@ impl World {
         denials.find_map(|id| self.find_approval(id))
     }
 
-    /// A product tells of the keys whose requests are refused: their owner sees them
-    /// nowhere else.
+    /// A key tells what of its records is refused, and a product of the keys whose requests are:
+    /// their owner sees them nowhere else.
     pub(super) fn records_tried(
         &mut self,
         id: &Id,
@@ -127,8 +127,15 @@ impl World {
         is_failure: bool,
         dirty: &mut Dirty,
     ) {
-        let (Id::Key(key), Group::Record) = (id, group) else {
-            return;
+        let key = match (id, group) {
+            (Id::Key(key), Group::Record) => key,
+            (Id::Approval(id), Group::Record) if is_failure => {
+                let approval = self.find_approval(id);
+                let request = approval.and_then(|it| self.find_request(&it.request_id()));
+                dirty.extend(request.map(|it| Id::Key(it.key_id())));
+                return;
+            }
+            _ => return,
         };
         let before = self.refused_by_product.targets(key).next().cloned();
         let product = self.find_key(key).filter(|_| is_failure);

@@ -128,6 +128,14 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         let is_refused = is_own && simulation.world.settings().refuses_own;
         is_noted || (!is_refused && terms.is_none_or(|terms| *terms == request.terms()))
     });
+    approvals.retain(|it| it.meta().deletion_timestamp.is_none());
+    // What nothing ties is about whom it was noted for.
+    approvals.retain(|it| {
+        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
+        let covered = simulation.cluster.covered.get(&mark);
+        let is_tied = !it.owner_references().is_empty();
+        is_tied || covered.is_none_or(|it| it.requested_by == key.spec.requested_by)
+    });
     // A denial that stands is about a requester and a product.
     approvals.retain(|it| {
         let denies = it.status.as_ref().and_then(|it| it.denies.as_ref());

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Case, GRACE, Standing};
 use crate::brake::{Cause, Hindrance};
-use crate::decide::{after, credential, instant, ruling};
+use crate::decide::{after, credential, instant, ruling, terms};
 use crate::decision::{Decision, Group, Presence, Write};
 use crate::discover::{self, Discovery};
 use crate::world::{Doubt, World};
@@ -68,6 +68,7 @@ impl Case<'_> {
             Lifecycle::Approved(_) => Course::Issue,
             Lifecycle::Denied(_) | Lifecycle::Expired(_) => Course::Withdraw,
             // That nobody decided is no denial.
+            Lifecycle::Pending if self.is_to_be_tied() => Course::Hold(None),
             Lifecycle::Pending => Course::Suspend(self.unless_decided()),
             Lifecycle::Failed(_) if self.ruling().is_some() && !self.is_granted() => {
                 Course::Withdraw
@@ -104,6 +105,15 @@ impl Case<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the decision about a key that opens the API was replaced while nobody looked, and
+    /// the one that is there waits for nothing but to be tied to the request.
+    fn is_to_be_tied(&self) -> bool {
+        let is_awaited = |it| terms::is_awaited(it, self.world);
+        self.has_credentials()
+            && self.request.is_some_and(is_awaited)
+            && self.refused_record().is_none()
     }
 
     /// The look for a decision that is taken for gone: none where it was seen to end.
@@ -166,6 +176,9 @@ impl Case<'_> {
                 Access::Settled(self.held()),
                 self.withdrawal(unless.as_ref(), false),
             ),
+            Course::Hold(_) if *standing == Standing::Known(Lifecycle::Pending) => {
+                (Access::Waiting, vec![])
+            }
             Course::Hold(until) => {
                 decision.wake(*until);
                 self.hold(standing, decision)

@@ -128,9 +128,14 @@ impl Case<'_> {
         // The product that is asked for, which may not be the approved one.
         let product_id = self.key.product_id();
         let product = self.world.find_product(&product_id)?;
-        let id = self.approval_named(name::auto_approval)?;
+        // One that a person edited is theirs.
         let outgrown = self.ruling().filter(|_| self.terms.exceeded);
-        let is_ours = outgrown.is_some_and(|ruling| id.name == ruling.name_any());
+        let ours = outgrown.filter(|it| ruling::is_automatic(it));
+        let id = match ours.map(ApprovalId::of) {
+            Some(ours) if self.names_of(name::auto_approval)?.contains(&ours) => ours,
+            _ => self.approval_named(name::auto_approval)?,
+        };
+        let is_ours = ours.is_some_and(|it| ApprovalId::of(it) == id);
         let is_due = (self.is_undecided() || is_ours)
             && self.inheritance() != Some(false)
             && self.standing_denial().is_none()
@@ -144,7 +149,7 @@ impl Case<'_> {
             Verdict {
                 approved: true,
                 reviewed_by: auto::REVIEWER.to_owned(),
-                reviewed_at: ruling::moment_after(self.ruling(), self.world, self.now),
+                reviewed_at: ruling::moment_after(self.ruling(), self.key, self.world, self.now),
                 reason: auto::REASON,
                 message: Some(auto::MESSAGE),
             },
@@ -165,16 +170,21 @@ impl Case<'_> {
     }
 
     /// The name of an approval of ours. The usual one may be held by a denial that stands
-    /// about whoever had the key's name before.
+    /// about whoever had the key's name before, or by a finalizer.
     pub(super) fn approval_named(&self, named: fn(&RequestId) -> ApprovalId) -> Option<ApprovalId> {
+        let [usual, beside] = self.names_of(named)?;
+        let there = self.world.find_approval(&usual);
+        let is_going = there.is_some_and(|it| it.meta().deletion_timestamp.is_some());
+        let is_taken = is_going || ruling::is_kept_for_another(&usual, self.request?, self.world);
+        Some(if is_taken { beside } else { usual })
+    }
+
+    /// The names that an approval of ours may have, the usual one first.
+    fn names_of(&self, named: fn(&RequestId) -> ApprovalId) -> Option<[ApprovalId; 2]> {
         let request = self.request?;
         let id = RequestId::of(request);
-        let usual = named(&id);
-        if !ruling::is_kept_for_another(&usual, request, self.world) {
-            return Some(usual);
-        }
         let uid = request.meta().uid.as_deref()?;
-        Some(named(&name::beside(&id, uid)))
+        Some([named(&id), named(&name::beside(&id, uid))])
     }
 
     /// An approval of ours about the request as it is to be.
@@ -228,7 +238,15 @@ impl Case<'_> {
                 message: "what is written does not stay".to_owned(),
             }),
         };
-        of(&self.queue_id()).or_else(|| {
+        // An earlier one has its name, and a finalizer holds it.
+        let held = self.foreign_request();
+        let held = held.filter(|it| it.meta().deletion_timestamp.is_some());
+        let is_held = held.map(|_| Refused {
+            target: format!("APIKeyRequest {}", self.home),
+            reason: "NameTaken".to_owned(),
+            message: "an earlier one is being deleted, and a finalizer holds it".to_owned(),
+        });
+        of(&self.queue_id()).or(is_held).or_else(|| {
             let request = RequestId::of(self.request?);
             let approvals = self.world.approvals_of(&request);
             approvals

@@ -29,6 +29,8 @@ pub(super) const NAMESPACE_CONTROLLER: Person =
     person("system:serviceaccount:kube-system:namespace-controller");
 const GARBAGE_COLLECTOR: Person =
     person("system:serviceaccount:kube-system:generic-garbage-collector");
+/// Both, where a cluster's controllers have no accounts of their own.
+const CONTROLLER_MANAGER: Person = person("system:kube-controller-manager");
 
 const DECIDES_OWN: &str = "devportal.kuadrant.io/decides-own";
 const OWN: &str = "nobody approves their own request: somebody else has to decide";
@@ -307,6 +309,12 @@ fn requests(open: &Open) -> Vec<Attempt> {
             NAMESPACE_CONTROLLER,
             "empties a namespace",
             delete_all,
+            Allowed,
+        ),
+        (
+            CONTROLLER_MANAGER,
+            "deletes a request",
+            delete_one.clone(),
             Allowed,
         ),
         (GARBAGE_COLLECTOR, "deletes a request", delete_one, Allowed),
