@@ -19,6 +19,7 @@ stories![
     of_two_keys_of_one_value_one_works_and_the_other_takes_it_nowhere,
     a_value_with_a_line_break_at_its_end_is_told_and_opens_nothing,
     a_secret_that_a_finalizer_holds_is_told_for_as_long_as_it_opens_the_api,
+    a_key_whose_plan_changes_while_a_finalizer_holds_its_secret_is_held_to_the_new_one,
     another_rule_of_the_policy_moves_no_working_key,
     a_secret_of_a_secret_store_that_is_replaced_again_and_again_is_followed,
 ];
@@ -172,6 +173,42 @@ async fn a_secret_that_a_finalizer_holds_is_told_for_as_long_as_it_opens_the_api
         Ok(if is_over { Ok(()) } else { Err(key.status) })
     })
     .await
+}
+
+async fn a_key_whose_plan_changes_while_a_finalizer_holds_its_secret_is_held_to_the_new_one(
+    stage: Arc<Stage>,
+) -> Result<()> {
+    let plans = [
+        ("gold", json!({"daily": DAILY})),
+        ("tin", json!({"daily": 1})),
+    ];
+    let shop = Shop::open_with(stage, "field-held-plan", "automatic", &plans).await?;
+    let value = shop.working_key("mine").await?;
+    let name = shop.enforcement_name("mine");
+    let secrets = shop.secrets(KUADRANT);
+    let change = async |metadata| {
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        anyhow::Ok(
+            secrets
+                .patch(&name, &PatchParams::default(), &patch)
+                .await?,
+        )
+    };
+    change(json!({"finalizers": ["example.com/hold"]})).await?;
+    shop.patch_key("mine", &json!({"spec": {"planTier": "tin"}}))
+        .await?;
+    shop.gateway_answers(&value, 429).await?;
+    stays(&shop, &value, 429).await?;
+    // Whatever changes it puts it in the place of the other again, until that is made anew.
+    change(json!({"annotations": {"example.com/holds": "still"}})).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stays(&shop, &value, 429).await?;
+    change(json!({"finalizers": null})).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stays(&shop, &value, 429).await?;
+    shop.key_says("mine", "Enforced", "Enforced").await?;
+    ensure!(shop.enforcement("mine").await?.len() == 1);
+    Ok(())
 }
 
 async fn another_rule_of_the_policy_moves_no_working_key(stage: Arc<Stage>) -> Result<()> {
