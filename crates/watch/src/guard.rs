@@ -89,3 +89,26 @@ impl<K: Kind> Resource for Guarded<K> {
 }
 
 static NOTHING: LazyLock<ObjectMeta> = LazyLock::new(ObjectMeta::default);
+
+#[cfg(test)]
+mod tests {
+    use devportal_api::APIKey;
+    use kube::core::WatchEvent;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_as_the_api_server_writes_it() {
+        let event = r#"{"type":"ADDED","object":{
+            "apiVersion":"devportal.kuadrant.io/v1alpha1","kind":"APIKey",
+            "metadata":{"name":"mine","uid":"u","managedFields":[{"manager":"kubectl"}]},
+            "spec":{"apiProductRef":{"name":"toys"},"planTier":"gold",
+                "requestedBy":{"userId":"alice","email":"a@example.com"}}}}"#;
+        let event = serde_json::from_str::<WatchEvent<Guarded<APIKey>>>(event).unwrap();
+        let WatchEvent::Added(object) = event else {
+            panic!("it was added")
+        };
+        assert!(matches!(object.read, Read::Whole(_)));
+        assert_eq!(object.meta().uid.as_deref(), Some("u"));
+    }
+}
