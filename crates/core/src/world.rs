@@ -469,6 +469,7 @@ impl World {
             .set(&id, new.iter().flat_map(|key| products_of(key)));
         for product in old.iter().flat_map(|key| products_of(key)) {
             self.forget_marks(&product);
+            self.forget_sharing(&product);
         }
         self.keys_by_source
             .set(&id, new.as_ref().map(|key| key.source_secret()));

@@ -93,7 +93,6 @@ impl World {
             self.marked.remove(product);
             self.former_rules.remove(product);
         }
-        self.forget_sharing(product);
     }
 
     /// Of a product without keys nobody needs to know with whom it had some in common.
