@@ -55,8 +55,8 @@ fn only_value(it: &Simulation) -> String {
     value.to_owned()
 }
 
-#[test]
-fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_value() {
+/// A key whose approval was replaced while the controller was away, and its value.
+fn replaced() -> (Simulation, String) {
     let mut it = Simulation::ready(product());
     it.create(key("alice").shown_once());
     it.create(approval("yes", "alice", true, at(0)));
@@ -67,6 +67,12 @@ fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_
     it.delete::<APIKeyApproval>(OWNER, "yes");
     it.create(approval("yes", "alice", true, at(0)));
     it.restart();
+    (it, value)
+}
+
+#[test]
+fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_value() {
+    let (mut it, value) = replaced();
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
@@ -75,15 +81,8 @@ fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_
 
 #[test]
 fn a_replaced_approval_that_cannot_be_tied_gives_no_access() {
-    let mut it = Simulation::ready(product());
-    it.create(key("alice").shown_once());
-    it.create(approval("yes", "alice", true, at(0)));
-    it.settle();
-    it.pass(jiff::SignedDuration::from_mins(1));
-    it.delete::<APIKeyApproval>(OWNER, "yes");
-    it.create(approval("yes", "alice", true, at(0)));
+    let (mut it, _) = replaced();
     it.cluster.refused.insert("APIKeyApproval");
-    it.restart();
     it.settle();
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
 }

@@ -5,7 +5,7 @@ use devportal_api::key::Rotation;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 
-use crate::common::cluster::{Name, Secret};
+use crate::common::cluster::{Admission, Name, Secret};
 use crate::common::hands::pair;
 use crate::common::*;
 use crate::credential::{WORKING, brought, copy, enforced_name, generated};
@@ -309,6 +309,30 @@ fn a_key_whose_terms_change_while_its_secret_is_held_has_one_that_the_gateway_sa
     oracle::check(&it);
     assert_eq!(it.says("alice"), WORKING);
     assert_eq!(it.enforced("alice").len(), 1);
+}
+
+#[test]
+fn whoever_holds_each_secret_that_is_to_go_fills_no_namespace() {
+    for wanted in [key("alice"), key("alice").shown_once()] {
+        let mut it = Simulation::ready(product().automatic());
+        it.cluster.admission = Admission::Holds;
+        it.create(wanted);
+        it.settle();
+        assert_eq!(it.says("alice"), WORKING);
+        let mut counts = Vec::new();
+        for change in 1..=8 {
+            it.edit::<APIKey>(CONSUMER, "alice", |it| {
+                *it = it.clone().expiring(at(1_000_000 - change));
+            });
+            it.settle();
+            it.pass(minutes(30));
+            counts.push(it.enforced("alice").len());
+        }
+        let most = counts.iter().max().copied().unwrap_or_default();
+        assert!(most <= 6, "{counts:?}");
+        let told = it.says("alice");
+        assert_eq!(told, ["Approved/Approved", STILL_OPEN], "{counts:?}");
+    }
 }
 
 #[test]

@@ -73,6 +73,9 @@ pub(super) struct Recipe<'a> {
     pub(super) is_restored: bool,
 }
 
+/// How many Secrets of a key may be held on their way out before no other is made.
+const MOST_HELD: usize = 4;
+
 /// Who else has the value.
 enum Contest {
     /// Nobody.
@@ -126,9 +129,9 @@ impl Recipe<'_> {
         };
         let wanted = self.wanted(source, fingerprint, &existing);
         // Each change of one that is held puts it in the place of another of its value.
-        let held: Vec<_> = held_secrets(self.id, self.world).collect();
+        let held_ones: Vec<_> = held_secrets(self.id, self.world).collect();
         let is_in_place = |facts: &SecretFacts| {
-            let mut twins = held.iter().filter(|(_, it)| it.has_value_of(facts));
+            let mut twins = held_ones.iter().filter(|(_, it)| it.has_value_of(facts));
             twins.all(|(_, it)| it.version < facts.version)
         };
         let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
@@ -155,14 +158,21 @@ impl Recipe<'_> {
             .filter(|(id, _)| !kept.contains(id))
             .collect();
         if !missing.is_empty() {
+            // Whoever holds each that is to go is not fed for ever.
+            if let [.., (id, _)] = held_ones[..]
+                && held_ones.len() >= MOST_HELD
+            {
+                return Step::Stuck(held(id));
+            }
             // A Secret goes before its successor is there only where another holds the
-            // same value: whatever alters what is written fills no namespace. Of two the
-            // gateway goes by the newer.
+            // same value, and it is not copied: whatever alters what is written, or holds
+            // what is to go, fills no namespace. Of two the gateway goes by the newer.
             others.sort_by_key(|(_, facts)| Reverse(facts.version));
             let mut held = Vec::new();
-            let is_surplus = |(_, facts): &&&(&SecretId, &SecretFacts)| {
+            let is_surplus = |(id, facts): &&&(&SecretId, &SecretFacts)| {
                 let value = intact_fingerprint(facts);
-                let is_held = held.contains(&value);
+                let is_copied = missing.iter().any(|it| it.from == **id);
+                let is_held = held.contains(&value) || !is_in_place(facts) && !is_copied;
                 held.push(value);
                 is_held
             };

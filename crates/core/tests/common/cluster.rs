@@ -160,6 +160,8 @@ pub enum Admission {
     Passes,
     AddsALabel,
     Changes(&'static str),
+    /// Puts a finalizer on each, and takes none off.
+    Holds,
     Refuses,
 }
 

@@ -508,7 +508,7 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
     }
     let mut labels = new.labels.clone();
     match cluster.admission {
-        Admission::Passes | Admission::Refuses => {}
+        Admission::Passes | Admission::Holds | Admission::Refuses => {}
         Admission::AddsALabel => drop(labels.insert("team".into(), "payments".into())),
         Admission::Changes(label) => {
             if let Some(value) = labels.get_mut(label) {
@@ -532,9 +532,11 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
             "{name:?} is made although nobody decided about its key"
         );
     }
+    let is_held = cluster.admission == Admission::Holds;
     cluster.put_secret(&name, |it| {
         it.labels = labels;
         it.annotations = annotations;
+        it.held = is_held;
         it.owner_uid = new.owner.as_ref().map(|owner| owner.uid.clone());
         it.value = Some(value);
         it.ours = true;
