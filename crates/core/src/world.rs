@@ -223,7 +223,9 @@ impl World {
             Change::Source(id, source) => self.source_changed(&id, source, &mut dirty),
             Change::Tried(id, group, failure, at, jitter) => {
                 let is_failure = failure.is_some();
+                let before = self.approval_hindrance(&id);
                 self.brakes.tried(&id, group, failure, at, jitter);
+                self.approval_tried(&id, before.as_deref(), &mut dirty);
                 self.records_tried(&id, group, is_failure, &mut dirty);
                 dirty.insert(id);
             }
@@ -284,7 +286,9 @@ impl World {
     pub fn settle(&mut self, id: &Id, unsettled: &BTreeSet<Group>) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
         self.trim();
+        let before = self.approval_hindrance(id);
         self.brakes.settle(id, unsettled);
+        self.approval_tried(id, before.as_deref(), &mut dirty);
         if !unsettled.contains(&Group::Record) {
             self.records_tried(id, Group::Record, false, &mut dirty);
         }

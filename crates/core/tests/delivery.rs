@@ -5,6 +5,7 @@ use devportal_api::key::Rotation;
 use devportal_api::name::annotation;
 use devportal_api::{APIKey, APIKeyApproval};
 use devportal_core::Need;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::common::chance::Fault;
 use crate::common::cluster::digest;
@@ -80,11 +81,43 @@ fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_
 }
 
 #[test]
-fn a_replaced_approval_that_cannot_be_tied_gives_no_access() {
+fn a_replaced_approval_costs_no_key_its_value_while_something_else_is_missing_too() {
+    let (mut it, value) = replaced();
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    it.create(auth("games"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(only_value(&it), value);
+}
+
+#[test]
+fn a_replaced_approval_that_cannot_be_tied_gives_no_access_and_says_so_until_somebody_ties_it() {
     let (mut it, _) = replaced();
     it.cluster.refused.insert("APIKeyApproval");
     it.settle();
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    let says_it = |it: &Simulation| {
+        let conditions = it.key("alice").status.clone().unwrap().conditions;
+        conditions.iter().any(|it| it.reason == "WriteRefused")
+    };
+    assert!(says_it(&it));
+    let request = it.request("alice").unwrap();
+    let owner = OwnerReference {
+        kind: "APIKeyRequest".into(),
+        name: request.metadata.name.clone().unwrap(),
+        uid: request.metadata.uid.clone().unwrap(),
+        ..OwnerReference::default()
+    };
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| {
+        it.metadata.owner_references = Some(vec![owner]);
+    });
+    it.cluster.refused.clear();
+    it.settle();
+    it.pass(jiff::SignedDuration::from_mins(2));
+    assert_eq!(it.says("alice"), WORKING);
+    assert!(!says_it(&it));
 }
 
 #[test]

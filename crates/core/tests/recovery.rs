@@ -336,6 +336,26 @@ fn whoever_holds_each_secret_that_is_to_go_fills_no_namespace() {
 }
 
 #[test]
+fn secrets_of_other_values_that_are_held_keep_no_key_from_a_new_one() {
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster.admission = Admission::Holds;
+    it.create(key("alice"));
+    it.settle();
+    for revision in 1..=6 {
+        it.edit::<APIKey>(CONSUMER, "alice", |it| {
+            it.spec.rotation = Some(Rotation {
+                revision,
+                overlap: Some("0s".into()),
+            });
+        });
+        it.settle();
+        it.pass(minutes(1));
+        let newest = format!("generated-{}", it.cluster.generated);
+        assert!(it.accepted("alice").contains(&&*newest), "{revision}");
+    }
+}
+
+#[test]
 fn a_brought_secret_that_a_finalizer_holds_is_a_key_until_it_is_gone() {
     let mut it = brought();
     let value = it.accepted("alice")[0].to_owned();

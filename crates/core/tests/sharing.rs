@@ -3,6 +3,7 @@
 use devportal_api::APIProduct;
 use devportal_api::foreign::{AuthPolicy, AuthRules, HTTPRoute};
 use devportal_api::name::label;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use kube::Resource;
 
 use crate::common::*;
@@ -108,6 +109,27 @@ fn a_selector_by_whose_a_key_is_takes_those_of_other_products_too() {
         &[(label::KEY_NAMESPACE, "team-b")],
     );
     assert_eq!(says(&it, OWNER), None, "each takes its own team's");
+    // Keys of either team open the first, and those of one of them the second.
+    for (operator, values) in [("Exists", vec![]), ("In", vec!["team-a", "team-b"])] {
+        let mut it = two(&[("api", "games")], &[(label::KEY_NAMESPACE, "team-b")]);
+        let expression = LabelSelectorRequirement {
+            key: label::KEY_NAMESPACE.into(),
+            operator: operator.into(),
+            values: Some(values.into_iter().map(str::to_owned).collect()),
+        };
+        let mut rule = api_key(&[]);
+        let selector = rule.api_key.as_mut().unwrap().selector.as_mut().unwrap();
+        selector.match_expressions = Some(vec![expression]);
+        it.edit::<AuthPolicy>(OWNER, "games", |it| {
+            it.spec.rules = Some(rules([("keys", rule)]));
+        });
+        it.settle();
+        let told = says(&it, OWNER).unwrap();
+        assert!(
+            told.contains("Keys for this API open elsewhere/games too."),
+            "{told}"
+        );
+    }
 }
 
 #[test]

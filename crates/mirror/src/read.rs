@@ -229,7 +229,6 @@ mod tests {
         let words = "a \\ and ,\"fieldsV1\":{ and }";
         let mut raw = key();
         raw["spec"]["useCase"] = json!(words);
-        raw["spec"]["others"] = json!({"a": {}, "fieldsV1": {"b": 1}});
         raw["metadata"]["annotations"] = json!({"fieldsV1": words});
         raw["metadata"]["managedFields"] = json!([
             {"manager": "alice", "apiVersion": "v1", "fieldsV1": {"f:spec": {words: {}}, "f": {}}},
@@ -247,6 +246,11 @@ mod tests {
             [Some("alice"), Some("devportal")]
         );
         assert!(writes.iter().all(|it| it.fields_v1.is_none()));
+        // As the name of a rule of an AuthPolicy, for example.
+        raw["spec"]["rules"] = json!({"a": {}, "fieldsV1": {"b": 1}});
+        let text = raw.to_string();
+        let kept: Value = serde_json::from_str(&without_managed_fields(&text)).unwrap();
+        assert_eq!(kept["spec"], raw["spec"]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) struct Recipe<'a> {
     pub(super) is_restored: bool,
 }
 
-/// How many Secrets of a key may be held on their way out before no other is made.
+/// How many Secrets of one value may be held on their way out before no other is made.
 const MOST_HELD: usize = 4;
 
 /// Who else has the value.
@@ -159,9 +159,13 @@ impl Recipe<'_> {
             .collect();
         if !missing.is_empty() {
             // Whoever holds each that is to go is not fed for ever.
-            if let [.., (id, _)] = held_ones[..]
-                && held_ones.len() >= MOST_HELD
-            {
+            let is_missing = |facts: &SecretFacts| {
+                missing
+                    .iter()
+                    .any(|it| facts.fingerprint() == Some(it.value))
+            };
+            let mut twins = held_ones.iter().filter(|(_, facts)| is_missing(facts));
+            if let Some((id, _)) = twins.nth(MOST_HELD - 1) {
                 return Step::Stuck(held(id));
             }
             // A Secret goes before its successor is there only where another holds the
@@ -539,8 +543,8 @@ pub(super) fn find_held<'a>(id: &KeyId, world: &'a World) -> Option<&'a SecretId
     held.map(|(id, _)| id)
 }
 
-/// The Secrets of a key that are to go, and that finalizers hold. Where Kuadrant was before
-/// they open nothing, and nobody sees them go.
+/// The Secrets of a key that are to go, and that finalizers hold. Not those where Kuadrant was
+/// before: nobody sees them go, and only a rule with `allNamespaces` takes them still.
 fn held_secrets<'a>(
     id: &KeyId,
     world: &'a World,

@@ -88,19 +88,21 @@ pub(super) fn are_of(terms: &ApprovedTerms, request: &APIKeyRequest) -> bool {
         && terms.api_product_ref.name == request.spec.api_product_ref.name
 }
 
-/// Whether an approval is there that is yet to be tied to the request, or whose
-/// terms are yet to be recorded: until then the request stays as whoever decided saw it.
-pub(super) fn is_awaited(request: &APIKeyRequest, world: &World) -> bool {
+/// The approvals that are yet to be tied to the request, or whose terms are yet to be recorded:
+/// until then the request stays as whoever decided saw it.
+pub(super) fn awaited<'a>(request: &APIKeyRequest, world: &'a World) -> Vec<&'a APIKeyApproval> {
     let may_be_recorded = world.keeps::<APIKeyApproval>("status.terms");
+    let id = RequestId::of(request);
     world
-        .approvals_of(&RequestId::of(request))
+        .approvals_of(&id)
         .filter(|approval| approval.meta().deletion_timestamp.is_none())
         .filter(|approval| approval.spec.approved)
         .filter(|approval| ruling::objection(approval, request, world).is_none())
-        .any(|approval| {
+        .filter(|approval| {
             let is_recorded = recorded(approval).is_some() || !may_be_recorded;
             ruling::owning_request(approval).is_none() || !is_recorded
         })
+        .collect()
 }
 
 /// Whether it is yet to be noted what restored approvals of a request cover: until then the

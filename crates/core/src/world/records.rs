@@ -6,6 +6,7 @@ use devportal_mirror::Difference;
 use kube::{Resource, ResourceExt};
 
 use super::{Dirty, World};
+use crate::brake::Hindrance;
 use crate::decision::{Group, Id};
 
 impl World {
@@ -118,8 +119,31 @@ impl World {
         denials.find_map(|id| self.find_approval(id))
     }
 
-    /// A key tells what of its records is refused, and a product of the keys whose requests are:
-    /// their owner sees them nowhere else.
+    /// Why an approval is not tied, nor anything else of it written, in words.
+    pub(super) fn approval_hindrance(&self, id: &Id) -> Option<String> {
+        let Id::Approval(_) = id else {
+            return None;
+        };
+        Some(match self.brakes.hindrance(id, Group::Record)? {
+            Hindrance::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
+            Hindrance::DoesNotStay => "it does not stay".to_owned(),
+        })
+    }
+
+    /// The key of an approval tells why that is not written, and goes by it.
+    pub(super) fn approval_tried(&self, id: &Id, before: Option<&str>, dirty: &mut Dirty) {
+        let Id::Approval(approval) = id else {
+            return;
+        };
+        if self.approval_hindrance(id).as_deref() != before {
+            let approval = self.find_approval(approval);
+            let request = approval.and_then(|it| self.find_request(&it.request_id()));
+            dirty.extend(request.map(|it| Id::Key(it.key_id())));
+        }
+    }
+
+    /// A product tells of the keys whose requests are refused: their owner sees them
+    /// nowhere else.
     pub(super) fn records_tried(
         &mut self,
         id: &Id,
@@ -127,15 +151,8 @@ impl World {
         is_failure: bool,
         dirty: &mut Dirty,
     ) {
-        let key = match (id, group) {
-            (Id::Key(key), Group::Record) => key,
-            (Id::Approval(id), Group::Record) if is_failure => {
-                let approval = self.find_approval(id);
-                let request = approval.and_then(|it| self.find_request(&it.request_id()));
-                dirty.extend(request.map(|it| Id::Key(it.key_id())));
-                return;
-            }
-            _ => return,
+        let (Id::Key(key), Group::Record) = (id, group) else {
+            return;
         };
         let before = self.refused_by_product.targets(key).next().cloned();
         let product = self.find_key(key).filter(|_| is_failure);

@@ -68,6 +68,9 @@ impl Sharing {
             let mut labels = selector::labels_for(id);
             let selector = used.selector.clone().unwrap_or_default();
             let is_met = selector::satisfy(&selector, &mut labels).is_ok();
+            // Each key has its own, unless they are to be of one.
+            let fixed = selector.match_labels.unwrap_or_default();
+            labels.retain(|label, _| !OF_KEY.contains(&&**label) || fixed.contains_key(label));
             is_met.then_some(labels)
         });
         self.carriers.set(id, labels.iter().flatten().flat_map(met));

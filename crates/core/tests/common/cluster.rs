@@ -160,7 +160,7 @@ pub enum Admission {
     Passes,
     AddsALabel,
     Changes(&'static str),
-    /// Puts a finalizer on each, and takes none off.
+    /// Puts a finalizer on each that the gateway reads, and takes none off.
     Holds,
     Refuses,
 }

@@ -532,7 +532,7 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
             "{name:?} is made although nobody decided about its key"
         );
     }
-    let is_held = cluster.admission == Admission::Holds;
+    let is_held = cluster.admission == Admission::Holds && new.owner.is_none();
     cluster.put_secret(&name, |it| {
         it.labels = labels;
         it.annotations = annotations;

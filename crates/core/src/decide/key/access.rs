@@ -1,19 +1,19 @@
 //! What is to become of a key's Secrets? A fault takes nothing away; denial, expiry
 //! and real removal do.
 
-use devportal_api::APIKey;
 use devportal_api::condition::{
     AuthPolicyState, Blocker, Enforcement, Lifecycle, kind, whole_second,
 };
-use devportal_api::id::{ProductId, RequestId, SecretId};
+use devportal_api::id::{ApprovalId, ProductId, RequestId, SecretId};
 use devportal_api::scheme::Limits;
+use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
 use devportal_mirror::{Found, Scope};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Case, GRACE, Standing};
 use crate::brake::{Cause, Hindrance};
 use crate::decide::{after, credential, instant, ruling, terms};
-use crate::decision::{Decision, Group, Presence, Write};
+use crate::decision::{Decision, Group, Id, Presence, Write};
 use crate::discover::{self, Discovery};
 use crate::world::{Doubt, World};
 
@@ -92,7 +92,9 @@ impl Case<'_> {
                 let is_seen = matches!(self.world.products().look(product), Found::Ended);
                 Course::Suspend((!is_seen).then(|| Presence::Product(product.clone())))
             }
-            _ if self.is_undecided() => Course::Suspend(self.unless_decided()),
+            _ if self.is_undecided() && !self.is_to_be_tied() => {
+                Course::Suspend(self.unless_decided())
+            }
             Blocker::KuadrantNotFound => Course::Hold(None),
             Blocker::AuthSchemeNotFound(product) | Blocker::ApiKeyAuthSchemeNotFound(product) => {
                 let until = self.grace_until();
@@ -110,10 +112,20 @@ impl Case<'_> {
     /// Whether the decision about a key that opens the API was replaced while nobody looked, and
     /// the one that is there waits for nothing but to be tied to the request.
     fn is_to_be_tied(&self) -> bool {
-        let is_awaited = |it| terms::is_awaited(it, self.world);
-        self.has_credentials()
-            && self.request.is_some_and(is_awaited)
-            && self.refused_record().is_none()
+        let is_alive = |it: &&APIKeyRequest| it.metadata.deletion_timestamp.is_none();
+        let Some(request) = self.request.filter(is_alive) else {
+            return false;
+        };
+        let is_refused = |approval: &APIKeyApproval| {
+            let id = Id::Approval(ApprovalId::of(approval));
+            match self.world.hindrance(&id, Group::Record) {
+                Some(Hindrance::Failed(failure)) => failure.cause != Cause::Passing,
+                Some(Hindrance::DoesNotStay) => true,
+                None => false,
+            }
+        };
+        let awaited = terms::awaited(request, self.world);
+        self.has_credentials() && awaited.into_iter().any(|it| !is_refused(it))
     }
 
     /// The look for a decision that is taken for gone: none where it was seen to end.

@@ -75,8 +75,8 @@ impl Case<'_> {
         let flaw = self.world.requests().flaw(&self.home);
         let is_stale = flaw.is_some_and(|it| !it.has_spec())
             || self.request.is_none_or(|request| request.spec != spec);
-        let is_awaited =
-            (self.request).is_some_and(|request| terms::is_awaited(request, self.world));
+        let awaited = self.request.map(|it| terms::awaited(it, self.world));
+        let is_awaited = awaited.is_some_and(|it| !it.is_empty());
         if self.foreign_request().is_none() && is_stale && !is_awaited {
             writes.push(Write::ApplyRequest {
                 id: self.home.clone(),
