@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devportal_api::APIKey;
+use devportal_api::{APIKey, name};
 use devportal_core::brake::{Failure, Hindrance};
 use devportal_core::change::Source;
 use devportal_core::world::Followed;
@@ -402,8 +402,12 @@ impl Engine {
                      --server-side --force-conflicts -f -"
                 );
             }
-            if let Change::Source(id, Source::Is(facts)) = &answer {
-                self.follower.answered(id, facts.version);
+            // One that we made, and not what was read of a consumer's own: of that, other news
+            // may be under way.
+            if let (Id::Key(key), Change::Source(secret, Source::Is(facts))) = (&id, &answer)
+                && *secret == name::generated_source(key)
+            {
+                self.follower.answered(secret, facts.version);
             }
             dirty.extend(self.observe(answer));
         }
