@@ -32,7 +32,9 @@ export function limitsInWords(limits: Limits | null | undefined, t: Words) {
   for (const [period, count] of Object.entries(periods)) {
     // None at all is a limit, too.
     if (typeof count === 'number') {
-      words.push(t(`shown.limits.${period as keyof typeof periods}`, { count }));
+      words.push(
+        t(`shown.limits.${period as keyof typeof periods}`, { count }),
+      );
     }
   }
   for (const { limit, window } of custom ?? []) {
