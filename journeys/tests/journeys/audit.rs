@@ -89,7 +89,7 @@ pub(crate) fn look(stack: &Stack, taken: &BTreeSet<String>) -> Result<()> {
 }
 
 /// The log, and what was put aside of it when it had grown long.
-fn logs(stack: &Stack) -> Result<Vec<PathBuf>> {
+pub(crate) fn logs(stack: &Stack) -> Result<Vec<PathBuf>> {
     let now = stack.audit_log();
     let folder = now.parent().context("the log is in no folder")?;
     let mut all = Vec::new();

@@ -322,8 +322,12 @@ async fn only_labelled_namespaces_are_open_to_consumers_as_it_is_installed(
     kuadrants
         .patch_status("kuadrant", &PatchParams::default(), &Patch::Merge(is_ready))
         .await?;
-    // What is installed is enough, in each namespace by itself.
-    audit::look(&quiet.stack, &BTreeSet::new())?;
+    // What is installed is enough, in each namespace by itself, once what was refused there is
+    // tried again.
+    until("each right is there", async || {
+        Ok(audit::look(&quiet.stack, &BTreeSet::new()).map_err(|it| it.to_string()))
+    })
+    .await?;
     // Doctor asks for more than the pod may, to tell what it does not see.
     quiet.takes("*");
     let kubectl = obtain_program(Program::Kubectl, Progress::OnlyLong).await?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::super::stories;
+use crate::audit;
 use crate::portal::{Visitor, bind};
 use crate::shop::Shop;
 use crate::stage::Stage;
@@ -339,9 +340,12 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
 /// The API server's audit log names the person for each write that the portal's accounts
 /// made here.
 fn everyone_is_named(town: &Town) -> Result<()> {
-    let log = std::fs::read_to_string(town.shop.stage.stack.audit_log())?;
-    let entries = log
-        .lines()
+    let logs = audit::logs(&town.shop.stage.stack)?.into_iter();
+    let logs = logs.map(std::fs::read_to_string);
+    let logs: Vec<_> = logs.collect::<std::io::Result<_>>()?;
+    let entries = logs
+        .iter()
+        .flat_map(|log| log.lines())
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let namespaces = [&town.shop.name, &town.shop.dev];
     let (mut people, mut reveals) = (std::collections::BTreeSet::new(), 0);
