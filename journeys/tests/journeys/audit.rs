@@ -88,8 +88,14 @@ pub(crate) fn look(stack: &Stack, taken: &BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// The log, and what was put aside of it when it had grown long.
-pub(crate) fn logs(stack: &Stack) -> Result<Vec<PathBuf>> {
+/// The API server's audit log as one text, with what was put aside of it, in order.
+pub(crate) fn text(stack: &Stack) -> Result<String> {
+    let parts = logs(stack)?.into_iter().map(fs::read_to_string);
+    Ok(parts.collect::<std::io::Result<_>>()?)
+}
+
+/// The log, after what was put aside of it when it had grown long.
+fn logs(stack: &Stack) -> Result<Vec<PathBuf>> {
     let now = stack.audit_log();
     let folder = now.parent().context("the log is in no folder")?;
     let mut all = Vec::new();
@@ -99,6 +105,8 @@ pub(crate) fn logs(stack: &Stack) -> Result<Vec<PathBuf>> {
             all.push(file.path());
         }
     }
+    // Each part is named after when it was put aside, as audit-TIME.log.
+    all.sort();
     Ok(all)
 }
 

@@ -306,7 +306,7 @@ impl Quiet {
 }
 
 fn requests(stack: &Stack) -> Result<Vec<Asked>> {
-    let log = std::fs::read_to_string(stack.audit_log())?;
+    let log = audit::text(stack)?;
     let entries = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());

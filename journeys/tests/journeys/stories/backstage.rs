@@ -107,7 +107,7 @@ async fn script(stack: &Stack, name: &str) -> Result<Command> {
 /// The API server's audit log names each person for each of their writes, and Backstage's
 /// account for none.
 fn everyone_wrote_as_themselves(stack: &Stack) -> Result<()> {
-    let log = std::fs::read_to_string(stack.audit_log())?;
+    let log = audit::text(stack)?;
     let mut wrote = BTreeSet::new();
     for line in log.lines() {
         let Ok(entry) = serde_json::from_str::<Value>(line) else {

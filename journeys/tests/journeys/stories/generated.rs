@@ -11,6 +11,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::stories;
+use crate::audit;
 use crate::shop::{KUADRANT, Shop};
 use crate::stage::Stage;
 use crate::wait::{throughout, until, within};
@@ -292,7 +293,7 @@ async fn the_value_of_a_key_is_nowhere_but_in_secrets(stage: Arc<Stage>) -> Resu
     shop.key_is("brought", "Approved").await?;
 
     let mut everything = shop.stage.controller_log()?;
-    everything += &std::fs::read_to_string(shop.stage.stack.audit_log())?;
+    everything += &audit::text(&shop.stage.stack)?;
     everything += &serde_json::to_string(&shop.keys().list(&ListParams::default()).await?)?;
     everything += &serde_json::to_string(&shop.requests().list(&ListParams::default()).await?)?;
     everything += &serde_json::to_string(&shop.approvals().list(&ListParams::default()).await?)?;

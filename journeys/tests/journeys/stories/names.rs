@@ -9,6 +9,7 @@ use devportal_api::name;
 use serde_json::{Value, json};
 
 use super::stories;
+use crate::audit;
 use crate::person::{Answer, Ask, Person, person};
 use crate::portal::binding;
 use crate::stage::Stage;
@@ -281,7 +282,7 @@ async fn a_namespace_with_keys_requests_and_approvals_can_be_deleted(
         .await?;
     }
     // And not with the rights of an administrator, whom no policy keeps from anything.
-    let log = std::fs::read_to_string(open.stage.stack.audit_log())?;
+    let log = audit::text(&open.stage.stack)?;
     let cleaned = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

@@ -17,6 +17,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::{bring_image, is_ready, turn};
+use crate::audit;
 use crate::stage::{self, Stage};
 use crate::stories::stories;
 use crate::wait::until;
@@ -164,7 +165,7 @@ async fn pod(admin: &Client) -> Result<Pod> {
 /// It cannot take the finalizer off, tells that once, and is refused nothing else.
 async fn says_once_what_it_may_not(stack: &Stack, admin: &Client) -> Result<()> {
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let audit = std::fs::read_to_string(stack.audit_log())?;
+    let audit = audit::text(stack)?;
     let refused: BTreeSet<String> = audit
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

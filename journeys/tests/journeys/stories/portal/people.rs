@@ -340,12 +340,9 @@ async fn four_people_share_an_api_and_each_sees_and_does_what_is_theirs(
 /// The API server's audit log names the person for each write that the portal's accounts
 /// made here.
 fn everyone_is_named(town: &Town) -> Result<()> {
-    let logs = audit::logs(&town.shop.stage.stack)?.into_iter();
-    let logs = logs.map(std::fs::read_to_string);
-    let logs: Vec<_> = logs.collect::<std::io::Result<_>>()?;
-    let entries = logs
-        .iter()
-        .flat_map(|log| log.lines())
+    let log = audit::text(&town.shop.stage.stack)?;
+    let entries = log
+        .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let namespaces = [&town.shop.name, &town.shop.dev];
     let (mut people, mut reveals) = (std::collections::BTreeSet::new(), 0);
