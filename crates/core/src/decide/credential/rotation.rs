@@ -107,14 +107,12 @@ pub(in crate::decide) fn retire(
 /// deleted and held come first. Without a Kuadrant none does, and nobody watches what becomes
 /// of them.
 pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
+    if world.kuadrant_namespace().is_none() {
+        return vec![];
+    }
     let existing: Vec<_> = world.credentials_of(id).collect();
-    let held = super::held_secrets(id, world);
-    let all = existing
-        .iter()
-        .copied()
-        .filter(|_| world.kuadrant_namespace().is_some());
-    let mut live: Vec<_> = all
-        .chain(held)
+    let mut live: Vec<_> = super::held_secrets(id, world)
+        .chain(existing.iter().copied())
         .map(|(id, facts)| {
             let told = LiveCredential {
                 id: id.name.to_string(),

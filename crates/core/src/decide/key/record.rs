@@ -130,13 +130,12 @@ impl Case<'_> {
         let product = self.world.find_product(&product_id)?;
         // One that a person edited is theirs.
         let outgrown = self.ruling().filter(|_| self.terms.exceeded);
-        let ours = outgrown.filter(|it| ruling::is_automatic(it));
-        let id = match ours.map(ApprovalId::of) {
-            Some(ours) if self.names_of(name::auto_approval)?.contains(&ours) => ours,
-            _ => self.approval_named(name::auto_approval)?,
-        };
-        let is_ours = ours.is_some_and(|it| ApprovalId::of(it) == id);
-        let is_due = (self.is_undecided() || is_ours)
+        let names = self.names_of(name::auto_approval)?;
+        let ours = outgrown
+            .filter(|it| ruling::is_automatic(it))
+            .map(ApprovalId::of)
+            .filter(|it| names.contains(it));
+        let is_due = (self.is_undecided() || ours.is_some())
             && self.inheritance() != Some(false)
             && self.standing_denial().is_none()
             && !self.is_refused_draft(product)
@@ -144,6 +143,7 @@ impl Case<'_> {
             && !self.is_source_unread()
             && self.blocker(product_id).is_none();
         is_due.then_some(())?;
+        let id = ours.or_else(|| self.approval_named(name::auto_approval))?;
         self.decide_as(
             id,
             Verdict {
