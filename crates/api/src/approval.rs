@@ -5,6 +5,7 @@ use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::kind;
 use crate::id::RequestId;
 use crate::key::ApprovedTerms;
 
@@ -84,10 +85,14 @@ pub struct APIKeyApprovalStatus {
     /// request that asks for something else later is not approved by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<ApprovedTerms>,
-    /// Whom a denial keeps from what the product would approve by itself, also when the
-    /// request is gone.
+    /// Whom a denial is about, as it was first seen: another product that the request asks
+    /// for later, or another requester who has its name, is not denied by it. With the
+    /// condition `Stands` it holds whatever becomes of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denies: Option<DeniedRequester>,
+    /// Whom it denied so before it was edited to be about another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied_before: Vec<DeniedRequester>,
     /// From when a decision counts that was edited and is dated ahead: when that was seen.
     #[serde(
         default,
@@ -105,13 +110,34 @@ pub struct DeniedRequester {
     pub api_product: String,
     /// The requester, as in `spec.requestedBy.userId`.
     pub user_id: String,
+    /// The name of the request that was denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
 impl APIKeyApproval {
-    /// Whom the approval, where it is a denial, is noted to keep out, and from what.
-    pub fn noted_denial(&self) -> Option<&DeniedRequester> {
+    /// Whom a denial was noted to be about, and what it keeps them from.
+    pub fn denied(&self) -> Option<&DeniedRequester> {
         let denies = self.status.as_ref()?.denies.as_ref();
         denies.filter(|_| !self.spec.approved)
+    }
+
+    /// Whether it is told to be a denial that stands, whatever becomes of its request: also
+    /// once it is edited to approve.
+    pub fn is_standing(&self) -> bool {
+        let mut conditions = self.status.iter().flat_map(|it| &it.conditions);
+        conditions.any(|it| it.type_ == kind::STANDS)
+    }
+
+    /// Whom it was noted to deny before it was edited to be about another.
+    pub fn denied_before(&self) -> &[DeniedRequester] {
+        self.status.as_ref().map_or(&[], |it| &it.denied_before)
+    }
+
+    /// Everybody whom it keeps from what a product would approve by itself.
+    pub fn kept_out(&self) -> impl Iterator<Item = &DeniedRequester> {
+        let standing = self.denied().filter(|_| self.is_standing());
+        standing.into_iter().chain(self.denied_before())
     }
 
     /// The request this approval decides: always of its own namespace.

@@ -22,6 +22,9 @@ pub mod kind {
     pub const PLANS_IN_FORCE: &str = "PlansInForce";
     /// APIProduct: an AuthPolicy applies.
     pub const AUTH_POLICY_DISCOVERED: &str = "AuthPolicyDiscovered";
+    /// APIProduct, ours: whether the rule that `spec.authRule` names is there. Absent where it
+    /// is, and where none is named.
+    pub const AUTH_RULE_FOUND: &str = "AuthRuleFound";
     /// APIProduct, ours: keys are good for other products, too. Absent where they are not.
     pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
@@ -620,10 +623,13 @@ pub enum PlanFault {
 }
 
 impl PlanFault {
+    /// The reason that is told while plans are not enforced, before whatever else is wrong.
+    pub const NOT_ENFORCED: &str = "PlanPolicyNotEnforced";
+
     fn text(&self) -> (&'static str, String) {
         match self {
             Self::NotEnforced(id) => (
-                "PlanPolicyNotEnforced",
+                Self::NOT_ENFORCED,
                 format!("PlanPolicy {id} is not accepted or not enforced: see its conditions"),
             ),
             Self::Several(shown, others) => (
@@ -698,6 +704,19 @@ pub fn selector_open(rules: &[String]) -> Fact {
         few(rules)
     );
     Fact::new(kind::SELECTOR_OPEN, true, "AllNamespaces", message)
+}
+
+/// How it reads that the AuthPolicy has no API key rule of the name that the product chose, but
+/// these.
+pub fn auth_rule_missing(chosen: &str, there: &[&str]) -> Fact {
+    let there = match there {
+        [] => "no apiKey rule at all".to_owned(),
+        there => format!("these apiKey rules: {}", few(there)),
+    };
+    let message = format!(
+        "spec.authRule is {chosen:?}, and the AuthPolicy has {there}. Keys fail until they agree"
+    );
+    Fact::new(kind::AUTH_RULE_FOUND, false, "AuthRuleNotFound", message)
 }
 
 /// The first of many: a status is no list of all products.
@@ -867,6 +886,8 @@ pub enum Validity {
     TermsChanged(RequestId),
     /// It is by whoever asks.
     OwnRequest(RequestId),
+    /// It was a denial that stands, of somebody else, and would go with the request.
+    DenialStands(RequestId),
 }
 
 impl Validity {
@@ -905,6 +926,15 @@ impl Validity {
                     "APIKeyRequest {id} is the reviewer's own: somebody else has to approve it"
                 ),
             ),
+            Self::DenialStands(id) => Fact::new(
+                kind::VALID,
+                false,
+                "DenialStands",
+                format!(
+                    "This was a denial that stands and would go with APIKeyRequest {id}: approve \
+                     that by an APIKeyApproval of another name"
+                ),
+            ),
         }
     }
 }
@@ -918,11 +948,16 @@ pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
     Fact::new(kind::OVERRULED, true, "NewerDecision", message)
 }
 
-/// How it reads on a denial that it holds for whatever the requester asks for.
-pub fn denial_stands(user: &str, product: &ProductId) -> Fact {
+/// How it reads on a denial that it holds whatever becomes of the request: whom it keeps from
+/// what.
+pub fn denial_stands<'a>(denied: impl IntoIterator<Item = (&'a str, ProductId)>) -> Fact {
+    let each = denied.into_iter().map(|(user, product)| {
+        format!("APIProduct {product} approves nothing by itself for {user}")
+    });
+    let each: Vec<_> = each.collect();
     let message = format!(
-        "APIProduct {product} approves nothing by itself for {user} until this denial is deleted \
-         or overruled: a person decides"
+        "{} until this denial is deleted or overruled: a person decides",
+        each.join(", ")
     );
     Fact::new(kind::STANDS, true, "RequesterDenied", message)
 }

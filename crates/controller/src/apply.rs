@@ -269,8 +269,8 @@ impl Writer {
                     .await
             }
             Write::AdoptApproval { id, owner } => {
-                let others = seen["metadata"]["ownerReferences"].as_array();
-                let mut owners = others.cloned().unwrap_or_default();
+                // Of a request that it named before it is not.
+                let mut owners = owners_but_requests(seen);
                 let mut ours = reference(&owner);
                 // There can be one only, and the API server insists.
                 let is_controlled = owners.iter().any(|it| it["controller"] == true);
@@ -281,10 +281,8 @@ impl Writer {
                     .await
             }
             Write::ReleaseApproval(id) => {
-                let owners = seen["metadata"]["ownerReferences"].as_array();
-                let others = owners.into_iter().flatten();
-                let others: Vec<_> = others.filter(|it| it["kind"] != "APIKeyRequest").collect();
-                let patch = json!({"metadata": {"ownerReferences": others}});
+                let owners = owners_but_requests(seen);
+                let patch = json!({"metadata": {"ownerReferences": owners}});
                 self.patch::<APIKeyApproval>(Part::Spec, &id, seen, patch)
                     .await
             }
@@ -479,6 +477,15 @@ impl Writer {
         };
         Ok(held.filter(|it| it.meta().deletion_timestamp.is_some()))
     }
+}
+
+fn owners_but_requests(seen: &Value) -> Vec<Value> {
+    let owners = seen["metadata"]["ownerReferences"].as_array();
+    let owners = owners.into_iter().flatten();
+    owners
+        .filter(|it| it["kind"] != "APIKeyRequest")
+        .cloned()
+        .collect()
 }
 
 fn is_conflict(error: &kube::Error) -> bool {

@@ -378,6 +378,7 @@ fn a_denial_is_lifted() {
         it.denies = Some(DeniedRequester {
             api_product: "games".into(),
             user_id: "bob".into(),
+            request: None,
         });
     });
     it.create(key("bob"));

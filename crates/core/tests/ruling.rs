@@ -496,6 +496,180 @@ fn a_denial_that_stands_is_about_its_requester_and_its_product_whoever_has_the_n
     }
 }
 
+/// Another product, which approves by itself or not, beside the usual one.
+fn beside(it: &mut Simulation, is_automatic: bool) {
+    let maps = product_named("maps");
+    it.create(if is_automatic { maps.automatic() } else { maps });
+    it.create(route("maps"));
+    it.create(auth("maps"));
+    it.create(plans("maps"));
+    it.settle();
+}
+
+fn ask_for(it: &mut Simulation, product: &'static str) {
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().asking_for(product));
+    it.settle();
+    oracle::check(it);
+}
+
+#[test]
+fn what_was_denied_is_not_had_by_asking_for_another_product() {
+    let mut suspended = asked();
+    suspended.create(approval("yes", "alice", true, at(20)));
+    suspended.settle();
+    suspended.create(approval("no", "alice", false, at(30)));
+    suspended.settle();
+    let mut stops = [("automatic", denied()), ("manual", suspended)];
+    for (mode, it) in &mut stops {
+        assert_eq!(it.says("alice"), DENIED, "{mode}");
+        beside(it, false);
+        ask_for(it, "maps");
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new(), "{mode}");
+        assert_eq!(it.says("alice"), PENDING, "{mode}");
+        // The owner may give them that, and it is not what they are denied.
+        it.pass(minutes(1));
+        it.create(approval("maps", "alice", true, it.cluster.now));
+        it.settle();
+        oracle::check(it);
+        assert_eq!(it.says("alice"), APPROVED, "{mode}");
+        ask_for(it, "games");
+        assert_eq!(
+            it.says("alice")[1],
+            "!Enforced/AwaitingReapproval",
+            "{mode}"
+        );
+        let terms = it.key("alice").status.clone().unwrap().approved_terms;
+        assert_eq!(terms.unwrap().api_product_ref.name, "maps", "{mode}");
+        let is_kept_out = it
+            .says("alice")
+            .contains(&"!AutomaticApproval/RequesterDenied".into());
+        assert_eq!(is_kept_out, *mode == "automatic");
+    }
+}
+
+#[test]
+fn a_denial_becomes_none_of_another_product_that_is_asked_for_meanwhile() {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(20)));
+    it.settle();
+    it.create(approval("no", "alice", false, at(30)));
+    it.settle();
+    beside(&mut it, true);
+    ask_for(&mut it, "maps");
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(told(&it, "no", "Stands"), None);
+    assert!(told(&it, "no", "Valid").is_some_and(|it| it.contains("has changed")));
+    ask_for(&mut it, "games");
+    assert_eq!(it.says("alice"), DENIED);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+}
+
+#[test]
+fn what_was_denied_is_not_had_in_the_name_of_a_colleague() {
+    let mut it = denied();
+    set_mode(&mut it, ApprovalMode::Manual);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.requested_by.user_id = "bob".into();
+    });
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    assert_eq!(it.says("alice"), PENDING);
+}
+
+/// As a console does, which has one approval for each request and edits it.
+fn decide_anew(it: &mut Simulation, approval: &str, approved: bool) {
+    it.pass(minutes(1));
+    let now = it.cluster.now;
+    it.edit::<APIKeyApproval>(OWNER, approval, |it| {
+        it.spec.approved = approved;
+        it.spec.reviewed_at = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+    });
+    it.settle();
+    oracle::check(it);
+}
+
+#[test]
+fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_it_did() {
+    let mut it = denied();
+    it.pass(minutes(1));
+    let mut bobs = key("alice");
+    bobs.spec.requested_by.user_id = "bob".into();
+    it.make_anew(bobs);
+    assert_eq!(it.says("alice"), APPROVED);
+    // Its words are mended: that is no decision about Bob.
+    it.edit::<APIKeyApproval>(OWNER, "no", |it| it.spec.message = Some("sorry".into()));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    decide_anew(&mut it, "no", false);
+    assert_eq!(it.says("alice"), DENIED);
+    let stands = told(&it, "no", "Stands").unwrap_or_default();
+    assert!(
+        stands.contains("for alice") && stands.contains("for bob"),
+        "{stands}"
+    );
+    it.make_anew(key("alice"));
+    let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
+    assert_eq!(it.says("alice"), waits);
+    // Bob's is taken back: Alice's stands.
+    let mut bobs = key("alice");
+    bobs.spec.requested_by.user_id = "bob".into();
+    it.make_anew(bobs);
+    decide_anew(&mut it, "no", true);
+    assert_eq!(it.says("alice"), APPROVED);
+    it.make_anew(key("alice"));
+    assert_eq!(it.says("alice"), waits);
+    it.delete::<APIKeyApproval>(OWNER, "no");
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+}
+
+#[test]
+fn an_approval_of_another_in_the_place_of_a_denial_that_stands_loses_it_not_and_says_so() {
+    let mut it = denied();
+    set_mode(&mut it, ApprovalMode::Manual);
+    let mut bobs = key("alice");
+    bobs.spec.requested_by.user_id = "bob".into();
+    it.make_anew(bobs);
+    decide_anew(&mut it, "no", true);
+    assert_eq!(it.says("alice"), PENDING);
+    assert!(told(&it, "no", "Valid").is_some_and(|it| it.contains("of another name")));
+    it.create(approval("yes", "alice", true, it.cluster.now));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    set_mode(&mut it, ApprovalMode::Automatic);
+    it.make_anew(key("alice"));
+    assert_eq!(it.says("alice")[0], PENDING[0]);
+}
+
+#[test]
+fn a_decision_that_is_edited_to_be_about_another_request_is_about_that() {
+    for approved in [false, true] {
+        let mut it = asked();
+        it.create(key("bob"));
+        it.settle();
+        it.create(approval("it", "alice", approved, at(20)));
+        it.settle();
+        let bobs = request_id("bob").name.to_string();
+        it.edit::<APIKeyApproval>(OWNER, "it", move |it| {
+            it.spec.api_key_request_ref.name = bobs;
+        });
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        oracle::check(&it);
+        let decided = if approved { &APPROVED[..] } else { &DENIED[..] };
+        assert_eq!(it.says("bob"), decided);
+        assert_eq!(it.says("alice"), PENDING);
+        // It goes with the request that it names.
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        assert_eq!(it.says("bob"), decided);
+    }
+}
+
 #[test]
 fn a_denial_stands_while_products_cannot_be_seen() {
     let mut it = denied();

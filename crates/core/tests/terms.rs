@@ -150,17 +150,19 @@ fn an_automatic_product_renews_its_approval() {
 
 #[test]
 fn an_automatic_approval_that_a_person_edited_is_theirs_and_no_change_of_the_key_is_let_past_it() {
-    let mut it = working(product().automatic());
-    let auto = devportal_api::name::auto_approval(&request_id("alice")).name;
-    it.edit::<APIKeyApproval>(OWNER, &auto, |it| {
-        it.spec.reviewed_by = "olivia".into();
-        it.spec.plan_tier = Some("silver".into());
-    });
-    it.settle();
-    assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
-    change(&mut it, |key| key.spec.plan_tier = "platinum".into());
-    assert_eq!(it.says("alice"), WAITING);
-    assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    for reviewer in ["olivia", "system"] {
+        let mut it = working(product().automatic());
+        let auto = devportal_api::name::auto_approval(&request_id("alice")).name;
+        it.edit::<APIKeyApproval>(OWNER, &auto, |it| {
+            it.spec.reviewed_by = reviewer.into();
+            it.spec.plan_tier = Some("silver".into());
+        });
+        it.settle();
+        assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+        change(&mut it, |key| key.spec.plan_tier = "platinum".into());
+        assert_eq!(it.says("alice"), WAITING, "{reviewer}");
+        assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    }
 }
 
 #[test]

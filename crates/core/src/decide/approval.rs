@@ -3,7 +3,7 @@
 use devportal_api::approval::DeniedRequester;
 use devportal_api::condition::{Validity, denial_stands, overruled, render};
 use devportal_api::id::{ApprovalId, ProductId};
-use devportal_api::{APIKeyApproval, APIKeyApprovalStatus};
+use devportal_api::{APIKeyApproval, APIKeyApprovalStatus, APIKeyRequest};
 use devportal_mirror::Found;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
@@ -39,10 +39,10 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         return decision;
     }
 
-    // A denial that stands is about whom it denied, whoever has the request's name by now.
-    let kept_out = approval.noted_denial();
-    let request = request.filter(|it| kept_out.is_none_or(|whom| ruling::is_about(whom, it)));
-    let mut stands = false;
+    // A denial is about whom it denied, whoever has the request's name by now.
+    let there = request;
+    let request = request.filter(|it| ruling::is_about(approval, it));
+    let mut stands = approval.is_standing();
     let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
     let owner = ruling::owning_request(approval);
     if owner.is_none() && !is_home {
@@ -50,6 +50,7 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         return note_restored(id, approval, world);
     }
     let validity = match request {
+        None if there.is_some() => Validity::TermsChanged(request_id),
         None if matches!(found, Found::Flawed(..)) => return decision,
         None => Validity::RequestNotFound(request_id),
         Some(request) if request.meta().deletion_timestamp.is_some() => {
@@ -92,24 +93,21 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let overruler = request.filter(|_| is_valid);
     let overruler = overruler.and_then(|it| ruling::overruler(approval, it, world, now));
     facts.extend(overruler.map(|it| overruled(&ApprovalId::of(it), &ruling::review(it))));
-    // What it denied stays noted when its request is gone.
-    let denies = match request {
-        Some(request) if stands => Some(DeniedRequester {
-            api_product: request.spec.api_product_ref.name.clone(),
-            user_id: request.spec.requested_by.user_id.clone(),
-        }),
-        Some(_) => None,
-        None => kept_out.cloned(),
-    };
-    facts.extend(denies.as_ref().map(|it| {
-        let product = ProductId::new(&id.namespace, &it.api_product);
-        denial_stands(&it.user_id, &product)
-    }));
+    let (denies, denied_before) = whom(approval, request);
+    let standing = denies.iter().filter(|_| stands);
+    let kept_out: Vec<_> = standing
+        .chain(&denied_before)
+        .map(|it| (&*it.user_id, ProductId::new(&id.namespace, &it.api_product)))
+        .collect();
+    if !kept_out.is_empty() {
+        facts.push(denial_stands(kept_out));
+    }
     let status = APIKeyApprovalStatus {
         observed_generation: generation,
         conditions: render(&facts, &previous.conditions, generation, now),
         terms: recorded,
         denies,
+        denied_before,
         counts_from: ruling::note(approval, world, now),
     };
     let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
@@ -120,6 +118,28 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         decision.writes.insert(0, write);
     }
     decision
+}
+
+/// Whom a decision denies, which stays noted when the request is gone or is another's, and whom
+/// it denied before it was about this request.
+fn whom(
+    approval: &APIKeyApproval,
+    request: Option<&APIKeyRequest>,
+) -> (Option<DeniedRequester>, Vec<DeniedRequester>) {
+    let denies = match request {
+        _ if approval.spec.approved => None,
+        Some(request) => Some(DeniedRequester {
+            api_product: request.spec.api_product_ref.name.clone(),
+            user_id: request.spec.requested_by.user_id.clone(),
+            request: Some(request.name_any()),
+        }),
+        None => approval.denied().cloned(),
+    };
+    let before = match request {
+        Some(request) => ruling::denied_before(approval, request),
+        None => approval.denied_before().to_vec(),
+    };
+    (denies, before)
 }
 
 /// Of a restored approval it is noted what it covers while the request tells that.

@@ -33,19 +33,17 @@ pub(super) fn find<'a>(
 ) -> Result<Option<&'a APIKeyApproval>, Doubt> {
     let id = RequestId::of(request);
     let all = world.approvals_of(&id);
-    let counting: Vec<_> = all.filter(|it| counts(it, request, world)).collect();
+    let its: Vec<_> = all.filter(|it| may_count(it, request, world)).collect();
+    let counting: Vec<_> = its
+        .iter()
+        .filter(|it| is_about(it, request) && !is_withdrawn(it, request, &its, world, now))
+        .collect();
     let is_denied = counting.iter().any(|approval| !approval.spec.approved);
     let newest = counting
         .into_iter()
+        .copied()
         .filter(|approval| !is_denied || !is_automatic(approval))
-        .max_by_key(|approval| {
-            (
-                taken(approval, world, now),
-                created(approval),
-                !approval.spec.approved,
-                approval.name_any(),
-            )
-        });
+        .max_by_key(|approval| rank(approval, world, now));
     if let Some(approval) = newest.filter(|it| it.spec.approved) {
         let id = ApprovalId::of(approval);
         let flaw = world.approvals().flaw(&id);
@@ -67,12 +65,55 @@ pub(super) fn find<'a>(
     }
 }
 
-/// Whether an approval is of our own making.
+/// Which of two decisions counts: the greater.
+fn rank(
+    approval: &APIKeyApproval,
+    world: &World,
+    now: Timestamp,
+) -> (Timestamp, Option<Timestamp>, bool, String) {
+    (
+        taken(approval, world, now),
+        created(approval),
+        !approval.spec.approved,
+        approval.name_any(),
+    )
+}
+
+/// Whether an approval is of our own making, and granted all that was asked for: one that a
+/// person edited to grant less is theirs.
 pub(super) fn is_automatic(approval: &APIKeyApproval) -> bool {
     let spec = &approval.spec;
     spec.approved
         && spec.reviewed_by == auto::REVIEWER
         && spec.reason.as_deref() == Some(auto::REASON)
+        && spec.plan_tier.is_none()
+        && spec.expires_at.is_none()
+        && spec.terms.is_none()
+}
+
+/// Whether what an approval covers was denied after it: whatever the request asks for by now,
+/// and whether or not it is denied that as well.
+fn is_withdrawn(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    its: &[&APIKeyApproval],
+    world: &World,
+    now: Timestamp,
+) -> bool {
+    if !approval.spec.approved || its.iter().all(|it| it.spec.approved) {
+        return false;
+    }
+    let key = world.find_key(&request.key_id());
+    let covered = terms::covered(approval, request, key);
+    let denies = |denial: &&&APIKeyApproval| {
+        let mut denied = denial.denied().into_iter().chain(denial.denied_before());
+        denied.any(|it| {
+            it.user_id == covered.requested_by.user_id
+                && it.api_product == covered.api_product_ref.name
+        })
+    };
+    let mut denials = its.iter().filter(|it| !it.spec.approved).filter(denies);
+    denials.any(|it| is_automatic(approval) || rank(it, world, now) > rank(approval, world, now))
 }
 
 /// How far a clock may be ahead unnoticed: the API server tells creations in whole
@@ -156,11 +197,48 @@ fn is_edited_beside(approval: &APIKeyApproval) -> bool {
     is_edited(approval) && (!is_seen || is_told)
 }
 
-/// Whether a denial is about this request, and not about another that has its name by now:
-/// of another requester, or for another product.
-pub(super) fn is_about(denied: &DeniedRequester, request: &APIKeyRequest) -> bool {
+/// Whether a decision is about this request: a denial is not about another that has its name by
+/// now, of another requester, nor about another product that it asks for by now. It is once a
+/// person decides anew, about the request that has the name by then.
+pub(super) fn is_about(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+    let denied = approval.denied();
+    denied.is_none_or(|it| is_whom(it, request)) || is_decided_anew(approval, request)
+}
+
+/// Whether who was denied asks by this request, for that product.
+pub(super) fn is_whom(denied: &DeniedRequester, request: &APIKeyRequest) -> bool {
     let spec = &request.spec;
     denied.user_id == spec.requested_by.user_id && denied.api_product == spec.api_product_ref.name
+}
+
+/// Whether a decision was edited since it was last looked at, to name another request or to be
+/// taken when this one was there: who only mends the words of an old one leaves its time.
+fn is_decided_anew(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+    let seen = approval
+        .status
+        .as_ref()
+        .and_then(|it| it.observed_generation);
+    let named = approval.denied().and_then(|it| it.request.as_deref());
+    let asked = request.meta().creation_timestamp.as_ref();
+    seen != approval.meta().generation
+        && (named.is_some_and(|it| it != approval.spec.api_key_request_ref.name)
+            || asked.is_some_and(|at| at.0 <= approval.spec.reviewed_at.0))
+}
+
+/// Whom a decision that is about the request denied before. Who is among them is not any more
+/// once it is decided anew about them.
+pub(super) fn denied_before(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+) -> Vec<DeniedRequester> {
+    let status = approval.status.as_ref();
+    let mut before = approval.denied_before().to_vec();
+    before.retain(|it| !is_whom(it, request) || !is_decided_anew(approval, request));
+    let last = status.and_then(|it| it.denies.as_ref());
+    let last = last.filter(|it| approval.is_standing() && !is_whom(it, request));
+    before.extend(last.cloned());
+    before.dedup_by(|a, b| (&a.user_id, &a.api_product) == (&b.user_id, &b.api_product));
+    before
 }
 
 /// Whether a denial keeps the requester from what the product would approve by itself:
@@ -177,7 +255,7 @@ pub(super) fn stands(
     if approval.spec.approved || !world.keeps::<APIKeyApproval>("status.denies") {
         return Some(false);
     }
-    let has_stood = approval.noted_denial().is_some();
+    let has_stood = approval.is_standing();
     let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
     let is_kept_out = match world.products().look(&product) {
         _ if has_stood => true,
@@ -188,7 +266,15 @@ pub(super) fn stands(
         }
     };
     let ruling = find(request, world, now).ok()?;
-    let counts = ruling.is_some_and(|it| it.meta().uid == approval.meta().uid);
+    let counts = ruling.is_some_and(|it| {
+        let is_other = it.meta().uid != approval.meta().uid;
+        // What lifts it is an approval of what it denied.
+        let is_of_another = || {
+            let key = world.find_key(&request.key_id());
+            has_stood && !terms::are_of(&terms::covered(it, request, key), request)
+        };
+        !is_other || (it.spec.approved && is_of_another())
+    });
     Some(is_kept_out && counts)
 }
 
@@ -215,13 +301,12 @@ fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -
 /// A decision counts for the request it was made about, not for a later one of
 /// the same name: nothing is granted before the approval is tied to its
 /// request. A denial need not wait.
-fn counts(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
+fn may_count(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
     let is_tied = match owning_request(approval) {
         Some(owner) => request.meta().uid.as_deref() == Some(owner),
         // Somebody took the reference away.
         None if approval.spec.approved => was_tied(approval, request, world),
-        // One that stands is of whom it denied.
-        None => (approval.noted_denial()).is_none_or(|it| is_about(it, request)),
+        None => true,
     };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
@@ -252,6 +337,9 @@ pub(super) fn objection(
         return None;
     }
     let id = RequestId::of(request);
+    if !denied_before(approval, request).is_empty() {
+        return Some(Validity::DenialStands(id));
+    }
     let recorded = terms::recorded(approval);
     let owner = owning_request(approval);
     let is_its = |it| terms::are_of(it, request) || was_tied(approval, request, world);
@@ -314,7 +402,7 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
     let is_ours = |approval: &APIKeyApproval| {
         let is_tied = match owning_request(approval) {
             Some(owner) => request.meta().uid.as_deref() == Some(owner),
-            None => (approval.noted_denial()).is_some_and(|it| is_about(it, request)),
+            None => approval.denied().is_some() && is_about(approval, request),
         };
         approval.meta().deletion_timestamp.is_none() && is_tied
     };
@@ -326,12 +414,12 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
     request.meta().deletion_timestamp.is_none() && is_free
 }
 
-/// Whether an approval is a denial that stands and is about another request.
+/// Whether an approval is a denial of somebody else, or was and keeps them out.
 pub(super) fn is_kept_for_another(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
-    let denies = world
-        .find_approval(id)
-        .and_then(APIKeyApproval::noted_denial);
-    denies.is_some_and(|it| !is_about(it, request))
+    let there = world.find_approval(id);
+    there.is_some_and(|it| {
+        !is_about(it, request) || it.kept_out().any(|whom| !is_whom(whom, request))
+    })
 }
 
 /// When a decision of ours about a key is taken, so that it counts before the last one, also
@@ -348,12 +436,13 @@ pub(super) fn moment_after(
     whole_second(moments.max().unwrap_or(now))
 }
 
-/// The UID of the request that owns an approval.
+/// The UID of the request that owns an approval. What ties it to another than it names by now
+/// is of no meaning.
 pub(super) fn owning_request(approval: &APIKeyApproval) -> Option<&str> {
-    approval
-        .owner_references()
-        .iter()
-        .find(|owner| owner.kind == APIKeyRequest::kind(&()))
+    let named = &approval.spec.api_key_request_ref.name;
+    let mut owners = approval.owner_references().iter();
+    owners
+        .find(|owner| owner.kind == APIKeyRequest::kind(&()) && owner.name == *named)
         .map(|owner| owner.uid.as_str())
 }
 

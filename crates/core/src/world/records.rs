@@ -1,5 +1,7 @@
 //! What depends on requests and on the decisions about them?
 
+use std::collections::BTreeSet;
+
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
 use devportal_api::{APIKeyApproval, APIKeyRequest};
 use devportal_mirror::Difference;
@@ -48,8 +50,11 @@ impl World {
             .flatten()
             .map(|request| Id::Key(request.key_id()));
         dirty.extend(keys);
-        self.requests_by_key
-            .set(&id, new.as_ref().map(|request| request.key_id()));
+        // The key is to hear of decisions that go after it.
+        if new.is_some() || !self.is_decided(&id) {
+            let key = new.as_ref().map(|request| request.key_id());
+            self.requests_by_key.set(&id, key);
+        }
         let facts = |request: &APIKeyRequest| {
             let is_leaving = request.meta().deletion_timestamp.is_some();
             (request.uid(), is_leaving, request.terms())
@@ -65,19 +70,28 @@ impl World {
         dirty: &mut Dirty,
     ) {
         let Difference { id, old, new } = difference;
-        for approval in [&old, &new].into_iter().flatten() {
-            if let Some(request) = self.requests.find(&approval.request_id()) {
-                dirty.insert(Id::Key(request.key_id()));
-            }
-        }
         self.approvals_by_request
             .set(&id, new.as_ref().map(|approval| approval.request_id()));
-        // Which of them counts may be another now.
         for approval in [&old, &new].into_iter().flatten() {
-            self.dirty_approvals_of(&approval.request_id(), dirty);
+            let request = approval.request_id();
+            let keys = self.requests_by_key.targets(&request);
+            dirty.extend(keys.cloned().map(Id::Key));
+            // Which of them counts may be another now.
+            self.dirty_approvals_of(&request, dirty);
+            if !self.requests.has(&request) && !self.is_decided(&request) {
+                self.requests_by_key.set(&request, []);
+            }
         }
         self.denial_changed(&id, new.as_deref(), dirty);
         dirty.insert(Id::Approval(id));
+    }
+
+    /// Whether there is a decision that names a request.
+    fn is_decided(&self, request: &RequestId) -> bool {
+        self.approvals_by_request
+            .referrers(request)
+            .next()
+            .is_some()
     }
 
     pub(super) fn dirty_approvals_of(&self, request: &RequestId, dirty: &mut Dirty) {
@@ -87,13 +101,15 @@ impl World {
 
     /// Whoever was denied, or is no more, asks for what approves by itself.
     fn denial_changed(&mut self, id: &ApprovalId, new: Option<&APIKeyApproval>, dirty: &mut Dirty) {
-        let before = self.denials.targets(id).next().cloned();
-        let after = new.and_then(|it| {
-            let is_alive = it.meta().deletion_timestamp.is_none();
-            let denies = it.noted_denial().filter(|_| is_alive)?;
-            let product = ProductId::new(&id.namespace, &denies.api_product);
-            Some((product, denies.user_id.clone()))
-        });
+        let before: BTreeSet<_> = self.denials.targets(id).cloned().collect();
+        let alive = new.filter(|it| it.meta().deletion_timestamp.is_none());
+        let kept_out = alive.into_iter().flat_map(APIKeyApproval::kept_out);
+        let after: BTreeSet<_> = kept_out
+            .map(|it| {
+                let product = ProductId::new(&id.namespace, &it.api_product);
+                (product, it.user_id.clone())
+            })
+            .collect();
         if before == after {
             return;
         }

@@ -178,6 +178,12 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
             let known = world.find_approval(id).and_then(ResourceExt::uid);
             let name = pair(&id.namespace, &id.name);
             refuse_second_owner(cluster, &name, owner)?;
+            let there = cluster.approvals.get(&name);
+            let mut owners = there.iter().flat_map(|it| it.owner_references());
+            if owners.any(|it| it.name != owner.name) {
+                // It names another request by now.
+                cluster.bound.retain(|uid, _| Some(uid) != known.as_ref());
+            }
             let answer =
                 edit::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| tie(it, owner));
             if answer.is_ok() {
@@ -363,7 +369,8 @@ fn tie(approval: &mut APIKeyApproval, owner: &Owner) {
 fn refuse_second_owner(cluster: &Cluster, approval: &Name, owner: &Owner) -> Result<(), Failure> {
     let have = cluster.approvals.get(approval);
     let mut owners = have.iter().flat_map(|it| it.owner_references());
-    if owners.any(|it| it.uid != owner.uid) {
+    // What ties it to another than it names is dropped.
+    if owners.any(|it| it.uid != owner.uid && it.name == owner.name) {
         return Err(passing("another owner"));
     }
     Ok(())

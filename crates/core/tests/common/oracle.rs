@@ -134,9 +134,38 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
         let covered = simulation.cluster.covered.get(&mark);
         let is_tied = !it.owner_references().is_empty();
-        is_tied || covered.is_none_or(|it| it.requested_by == key.spec.requested_by)
+        let is_its = |it: &ApprovedTerms| {
+            it.requested_by == key.spec.requested_by
+                && it.api_product_ref.name == request.spec.api_product_ref.name
+        };
+        is_tied || covered.is_none_or(is_its)
     });
-    // A denial that stands is about a requester and a product.
+    // Nobody has what was denied to them since, whatever they ask for by now.
+    let now = simulation.cluster.now;
+    let all = approvals.clone();
+    approvals.retain(|it| {
+        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
+        let covered = simulation.cluster.covered.get(&mark);
+        let denials = all.iter().filter(|denial| !denial.spec.approved);
+        let of_it = denials.filter(|denial| {
+            let denies = denial.status.as_ref().and_then(|it| it.denies.as_ref());
+            denies.is_some_and(|whom| {
+                covered.is_some_and(|it| {
+                    it.requested_by.user_id == whom.user_id
+                        && it.api_product_ref.name == whom.api_product
+                })
+            })
+        });
+        let mut after =
+            of_it.filter(|denial| is_machine_s(it) || order(denial, now) > order(it, now));
+        !it.spec.approved || after.next().is_none()
+    });
+    // Nor is what was a denial of another an approval.
+    approvals.retain(|it| {
+        let status = it.status.as_ref();
+        !it.spec.approved || status.is_none_or(|it| it.denied_before.is_empty())
+    });
+    // A denial is about a requester and a product.
     approvals.retain(|it| {
         let denies = it.status.as_ref().and_then(|it| it.denies.as_ref());
         let spec = &request.spec;
@@ -165,18 +194,27 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     }
     // A machine overrules nobody.
     if approvals.iter().any(|it| !it.spec.approved) {
-        approvals.retain(|it| it.spec.reviewed_by != "system");
+        approvals.retain(|it| !is_machine_s(it));
     }
-    approvals.sort_by_key(|it| {
-        let created = it.meta().creation_timestamp.as_ref().unwrap().0;
-        (
-            taken(it, simulation.cluster.now),
-            created,
-            !it.spec.approved,
-            it.name_any(),
-        )
-    });
+    approvals.sort_by_key(|it| order(it, now));
     approvals.pop()
+}
+
+/// Whether the controller decided, and nobody took anything off that.
+fn is_machine_s(approval: &APIKeyApproval) -> bool {
+    let spec = &approval.spec;
+    spec.reviewed_by == "system" && spec.plan_tier.is_none() && spec.expires_at.is_none()
+}
+
+fn order(approval: &APIKeyApproval, now: Timestamp) -> (Timestamp, Timestamp, bool, String) {
+    let created = approval.meta().creation_timestamp.as_ref().unwrap().0;
+    let is_denial = !approval.spec.approved;
+    (
+        taken(approval, now),
+        created,
+        is_denial,
+        approval.name_any(),
+    )
 }
 
 /// When a decision counts as taken: not after it was made.
@@ -196,8 +234,8 @@ fn taken(approval: &APIKeyApproval, now: Timestamp) -> Timestamp {
 
 /// Whether a denial says that it holds whatever becomes of its request.
 fn stands(approval: &APIKeyApproval) -> bool {
-    let denies = approval.status.as_ref().and_then(|it| it.denies.as_ref());
-    !approval.spec.approved && denies.is_some()
+    let mut told = approval.status.iter().flat_map(|it| &it.conditions);
+    !approval.spec.approved && told.any(|it| it.type_ == "Stands")
 }
 
 fn terms<'a>(simulation: &Simulation, key: &'a APIKey) -> Option<&'a ApprovedTerms> {
