@@ -48,5 +48,7 @@ export async function signIn(
     .or(page.locator('nav'))
     .first()
     .waitFor();
+  // The first page leads on to another: a click before it has is lost.
+  await page.waitForURL(at => at.pathname !== '/');
   return page;
 }
