@@ -2,7 +2,7 @@
 //!
 //! One task takes news in, decides, and hands decisions to writers. Deciding is
 //! cheap and happens at once, to know which lane an id belongs in; it happens
-//! again when a slot is free, if anything else is known by then.
+//! again when a slot is free, if anything that it rests on is not as it was.
 
 mod seen;
 
@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use devportal_api::id::{KeyId, SecretId};
 use devportal_api::{APIKey, name};
 use devportal_core::brake::{Failure, Hindrance};
 use devportal_core::change::Source;
@@ -45,7 +46,7 @@ const REVIEW: Duration = Duration::from_millis(100);
 
 /// How many are looked at before what has happened meanwhile is heard.
 const REVIEWED: usize = 50;
-/// Decisions that are kept until they are carried out or something else is known.
+/// Decisions that are kept until they are carried out, or are to be made again.
 const DECIDED: usize = 64;
 /// How long lists that fail are waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,8 +74,8 @@ pub(crate) struct Engine {
     review_at: Option<Instant>,
     /// What is yet to be looked at again of everything.
     review: BTreeSet<Id>,
-    /// What was just decided, on what is known now.
-    decided: HashMap<Id, Vec<Write>>,
+    /// What was decided and stands: [`World::observe`] tells what does not any more.
+    decided: HashMap<Id, Decided>,
     vital: Vital,
     leads: Leads,
     ready: watch::Sender<Readiness>,
@@ -82,6 +83,13 @@ pub(crate) struct Engine {
     done: mpsc::UnboundedSender<Done>,
     metrics: Metrics,
     delays: Delays,
+}
+
+/// A decision that is to be carried out.
+struct Decided {
+    writes: Vec<Write>,
+    /// Until when it stands if nothing happens.
+    until: Option<Timestamp>,
 }
 
 /// What an engine is made of.
@@ -153,8 +161,7 @@ pub(crate) async fn run(
             Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
         }
         engine.start_writers();
-        // It is another time, soon, and something else is known.
-        engine.decided.clear();
+        engine.decided.retain(|_, it| !it.writes.is_empty());
     }
 }
 
@@ -186,13 +193,27 @@ impl Engine {
     }
 
     fn observe(&mut self, news: Change) -> BTreeSet<Id> {
-        self.decided.clear();
-        self.world.observe(news)
+        let dirty = self.world.observe(news);
+        self.outdate(&dirty);
+        dirty
+    }
+
+    fn outdate(&mut self, dirty: &BTreeSet<Id>) {
+        // Mostly one of them has few.
+        if dirty.len() < self.decided.len() {
+            for id in dirty {
+                self.decided.remove(id);
+            }
+        } else {
+            self.decided.retain(|id, _| !dirty.contains(id));
+        }
     }
 
     /// Of some kind more or less is seen than before.
     fn notice_sight(&mut self) {
         if self.world.take_sight_news() {
+            // What is not seen any more may bear on anything.
+            self.decided.clear();
             let followed = self.world.followed();
             let readiness = Readiness::of(&followed);
             let is_passing =
@@ -215,6 +236,7 @@ impl Engine {
             });
         }
         if self.world.take_review() && self.has_begun {
+            self.decided.clear();
             let at = Instant::now() + REVIEW;
             self.review_at.get_or_insert(at);
         }
@@ -233,6 +255,7 @@ impl Engine {
 
     fn look_at_everything(&mut self) {
         self.review_at = None;
+        self.decided.clear();
         let mut all = self.world.everything();
         // What ended meanwhile needs nothing any more.
         all.extend(self.needs.ids().cloned());
@@ -250,6 +273,7 @@ impl Engine {
     fn ring(&mut self) {
         if self.has_begun {
             for id in self.queue.due(Timestamp::now()) {
+                self.decided.remove(&id);
                 self.consider(id, Turn::Last);
             }
         }
@@ -275,29 +299,37 @@ impl Engine {
         if self.queue.is_running(&id) || self.decided.contains_key(&id) {
             return;
         }
-        let writes = self.decide(&id);
-        if !writes.is_empty() && self.leads.now() {
+        let decided = self.decide(&id);
+        if !decided.writes.is_empty() && self.leads.now() {
             self.delays.begin(&id);
-            self.queue.push(id.clone(), Lane::of(&writes), turn);
+            let lane = Lane::of(&decided.writes);
+            self.queue.push(id.clone(), lane, turn);
         }
         if self.decided.len() < DECIDED {
-            self.decided.insert(id, writes);
+            self.decided.insert(id, decided);
         }
     }
 
     /// Decides, follows what the decision needs, and sets its alarm.
-    fn decide(&mut self, id: &Id) -> Vec<Write> {
+    fn decide(&mut self, id: &Id) -> Decided {
         let now = Timestamp::now();
         loop {
             let Some(decision) = survive(id, || decide(id, &self.world, now)) else {
-                self.queue.wake(id, Some(now + AFTER_A_PANIC));
-                return Vec::new();
+                let until = Some(now + AFTER_A_PANIC);
+                self.queue.wake(id, until);
+                return Decided {
+                    writes: Vec::new(),
+                    until,
+                };
             };
             let is_outdated = self.follow(id, &decision.needs);
             if !is_outdated {
                 self.settle(id, &decision);
                 self.queue.wake(id, decision.wake_at);
-                return decision.writes;
+                return Decided {
+                    writes: decision.writes,
+                    until: decision.wake_at,
+                };
             }
         }
     }
@@ -314,7 +346,7 @@ impl Engine {
             self.delays.forget(id);
         }
         let dirty = self.world.settle(id, &decision.unsettled);
-        self.decided.retain(|id, _| !dirty.contains(id));
+        self.outdate(&dirty);
         self.consider_all(dirty);
     }
 
@@ -349,9 +381,10 @@ impl Engine {
             return;
         }
         while let Some(id) = self.queue.pop() {
-            let decided = self.decided.remove(&id);
-            let writes = decided.unwrap_or_else(|| self.decide(&id));
-            let writes = self.with_seen(writes);
+            let stands = |it: &Decided| it.until.is_none_or(|at| Timestamp::now() < at);
+            let decided = self.decided.remove(&id).filter(stands);
+            let decided = decided.unwrap_or_else(|| self.decide(&id));
+            let writes = self.with_seen(decided.writes);
             if writes.is_empty() {
                 self.queue.done(&id);
                 continue;
@@ -402,12 +435,15 @@ impl Engine {
                      --server-side --force-conflicts -f -"
                 );
             }
-            // One that we made, and not what was read of a consumer's own: of that, other news
-            // may be under way.
-            if let (Id::Key(key), Change::Source(secret, Source::Is(facts))) = (&id, &answer)
-                && *secret == name::generated_source(key)
-            {
-                self.follower.answered(secret, facts.version);
+            if let (Id::Key(key), Change::Source(secret, source)) = (&id, &answer) {
+                if *secret != name::generated_source(key) || self.is_brought(key) {
+                    // A consumer's own: of that, other news may be under way.
+                    self.read_anew(secret);
+                    continue;
+                }
+                if let Source::Is(facts) = source {
+                    self.follower.answered(secret, facts.version);
+                }
             }
             dirty.extend(self.observe(answer));
         }
@@ -437,6 +473,22 @@ impl Engine {
             self.consider(id, Turn::Next);
         }
         self.consider_all(dirty);
+    }
+
+    /// Has a Secret told by whoever follows it, in order with its other news.
+    fn read_anew(&mut self, secret: &SecretId) {
+        let need = Need::Secret(secret.clone());
+        if self.needs.has(&need) {
+            // What rests on it waits for it.
+            self.decided.clear();
+            self.world.forget(&need);
+            self.follower.follow(secret, None);
+        }
+    }
+
+    fn is_brought(&self, key: &KeyId) -> bool {
+        let key = self.world.find_key(key);
+        key.is_some_and(|it| !it.is_generated())
     }
 
     fn key_of(&self, id: &Id) -> Option<Arc<APIKey>> {
@@ -505,7 +557,6 @@ fn survive<T>(id: &Id, decide: impl FnOnce() -> T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use devportal_api::id::KeyId;
 
     #[test]
     fn a_decision_that_panics_harms_no_other() {

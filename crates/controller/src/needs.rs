@@ -25,6 +25,11 @@ impl Needs {
         self.of.keys()
     }
 
+    /// Whether any id needs this.
+    pub(crate) fn has(&self, need: &Need) -> bool {
+        self.count.contains_key(need)
+    }
+
     /// Replaces the needs of an id.
     pub(crate) fn set(&mut self, id: &Id, needs: &BTreeSet<Need>) -> Difference {
         let mut difference = Difference::default();

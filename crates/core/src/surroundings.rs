@@ -1,6 +1,8 @@
 //! What is known around routes: the routes, the policies, and what they are attached
 //! to. All that discovery reads.
 
+use std::collections::BTreeMap;
+
 use devportal_api::foreign::{
     AuthPolicy, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy, PolicyTarget,
 };
@@ -88,6 +90,15 @@ impl Policy for PlanPolicy {
     }
 }
 
+/// What a change of a policy bears on.
+#[derive(Debug)]
+pub enum Bearing {
+    /// What it was attached to, or is.
+    On(Vec<Target>),
+    /// Every route: of some policy it is not known, or was not, what it is attached to.
+    OnAll,
+}
+
 /// The policies of a kind, by what they are attached to.
 #[derive(Debug)]
 pub struct Policies<P: Policy> {
@@ -105,8 +116,9 @@ impl<P: Policy> Default for Policies<P> {
 }
 
 impl<P: Policy> Policies<P> {
-    /// Takes an observation in. The targets it bears on, and what became of the sight.
-    pub fn take(&mut self, told: Told<P>) -> (Vec<Target>, Taken<P>) {
+    /// Takes an observation in. What it bears on, and what became of the sight.
+    pub fn take(&mut self, told: Told<P>) -> (Bearing, Taken<P>) {
+        let before = self.unread();
         let mut taken = self.table.take(told);
         let differences = std::mem::take(&mut taken.differences);
         let mut targets = Vec::new();
@@ -116,7 +128,21 @@ impl<P: Policy> Policies<P> {
             self.by_target.set(&id, new.clone());
             targets.extend(old.into_iter().chain(new));
         }
-        (targets, taken)
+        let bearing = if self.unread() == before {
+            Bearing::On(targets)
+        } else {
+            Bearing::OnAll
+        };
+        (bearing, taken)
+    }
+
+    /// Those that were never read: each may be at any route.
+    fn unread(&self) -> BTreeMap<PolicyId, String> {
+        let flawed = self.table.flawed();
+        let unread = flawed.filter(|(id, _)| !self.table.has(id));
+        unread
+            .map(|(id, flaw)| (id.clone(), flaw.words().clone()))
+            .collect()
     }
 
     /// The policies attached to a target.

@@ -202,13 +202,13 @@ impl World {
                 self.follow(taken, Self::route_changed, &mut dirty);
             }
             Change::AuthPolicy(told) => {
-                let (targets, taken) = self.around.auth_policies.take(told);
-                self.policies_changed(&targets, &mut dirty);
+                let (bearing, taken) = self.around.auth_policies.take(told);
+                self.policies_changed(&bearing, &mut dirty);
                 self.notice(&taken);
             }
             Change::PlanPolicy(told) => {
-                let (targets, taken) = self.around.plan_policies.take(told);
-                self.policies_changed(&targets, &mut dirty);
+                let (bearing, taken) = self.around.plan_policies.take(told);
+                self.policies_changed(&bearing, &mut dirty);
                 self.notice(&taken);
             }
             Change::Kuadrant(told) => self.kuadrant_told(told, &mut dirty),
@@ -477,6 +477,9 @@ impl World {
         }
         self.keys_by_source
             .set(&id, new.as_ref().map(|key| key.source_secret()));
+        if let Some(key) = new.as_ref().filter(|it| !it.is_generated()) {
+            self.note_value(&key.source_secret());
+        }
         // A decision counts for the key that is there.
         let uid = |key: &Arc<APIKey>| key.uid();
         if old.as_ref().map(uid) != new.as_ref().map(uid) {

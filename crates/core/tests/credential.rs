@@ -355,6 +355,25 @@ fn a_brought_key_that_becomes_a_generated_one_gets_a_value_of_its_own() {
 }
 
 #[test]
+fn a_key_that_was_brought_for_a_while_does_not_get_back_the_value_it_had_before() {
+    let mut it = generated();
+    let first = it.accepted("alice")[0].to_owned();
+    it.bring("own", Some("better"));
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().brought("own"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.accepted("alice"), ["better"]);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.secret_ref = None);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    let accepted = it.accepted("alice");
+    assert_eq!(accepted.len(), 1);
+    assert_ne!(accepted, ["better"]);
+    assert_ne!(accepted, [first]);
+}
+
+#[test]
 fn a_kuadrant_that_moves_away_and_back_knows_what_happened_meanwhile() {
     let mut it = generated();
     let value = it.accepted("alice")[0].to_owned();
@@ -793,6 +812,17 @@ fn another_rule_of_the_policy_moves_no_key_unless_the_product_names_it() {
     it.edit::<APIProduct>(OWNER, "games", |it| it.spec.auth_rule = Some("none".into()));
     it.settle();
     assert_eq!(it.says("alice"), ["Failed/APIKeyAuthSchemeNotFound"]);
+    let told = |it: &Simulation| {
+        let status = it.cluster.products[&pair(OWNER, "games")].status.clone();
+        let mut all = status.unwrap().conditions.into_iter();
+        all.find(|it| it.type_ == "AuthRuleFound")
+            .map(|it| it.message)
+    };
+    let message = told(&it).expect("a word");
+    assert!(
+        message.contains("\"none\"") && message.contains("a-new-one, keys"),
+        "{message}"
+    );
     it.edit::<APIProduct>(OWNER, "games", |it| it.spec.auth_rule = None);
     it.settle();
     assert_eq!(
@@ -828,4 +858,35 @@ fn a_key_works_as_soon_as_the_other_opens_another_api_only() {
     it.settle();
     assert_eq!(it.says("bob"), WORKING);
     assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_tier_or_a_requester_of_any_characters_is_written_once() {
+    let mut it = Simulation::ready(product().automatic());
+    let mut odd = key("alice").on_tier("gold\0: \u{7}");
+    odd.spec.requested_by.user_id = "alice\0".into();
+    it.create(odd);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.accepted("alice").len(), 1);
+    it.wrote();
+    it.pass(minutes(10));
+    it.restart();
+    it.settle();
+    assert_eq!(it.wrote(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_key_that_brings_the_value_of_a_generated_one_has_it_once_that_gives_way() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.create(key("bob").brought("alice-apikey-secret"));
+    it.settle();
+    assert_eq!(it.says("bob"), IN_USE);
+    it.bring("own", Some("another value"));
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().brought("own"));
+    it.settle();
+    assert_eq!(it.accepted("alice"), ["another value"]);
+    assert_eq!(it.accepted("bob"), [value]);
+    assert_eq!(it.overlooked(), vec![]);
 }

@@ -448,6 +448,33 @@ fn that_the_plans_are_not_enforced_is_told_before_whatever_else_is_wrong_with_th
 }
 
 #[test]
+fn that_plans_are_not_enforced_for_a_moment_is_told_on_no_key_whatever_was_wrong_with_them() {
+    let mut it = Simulation::ready(product().automatic());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| {
+        it.spec.plans.extend([plan("silver", 7), plan("silver", 8)]);
+    });
+    it.create(key("alice"));
+    it.settle();
+    it.pass(minutes(5));
+    let says = |it: &mut Simulation, holds| {
+        it.edit::<PlanPolicy>(OWNER, "games", move |it| {
+            it.status = Some(PolicyStatus {
+                conditions: vec![condition("Enforced", holds)],
+            });
+        });
+        it.settle();
+    };
+    it.wrote();
+    says(&mut it, false);
+    assert_eq!(it.wrote(), ["product status"]);
+    says(&mut it, true);
+    assert_eq!(it.wrote(), ["product status"]);
+    says(&mut it, false);
+    it.pass(minutes(2));
+    assert_eq!(it.says("alice")[1], "!Enforced/PlansNotEnforced");
+}
+
+#[test]
 fn what_is_wrong_with_plans_stays_told_while_nobody_sees_them() {
     let mut it = Simulation::ready(product());
     it.edit::<PlanPolicy>(OWNER, "games", |it| {

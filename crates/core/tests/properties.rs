@@ -51,6 +51,28 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_decided_stands_until_something_says_that_it_is_to_be_decided_again(
+        actions in prop::collection::vec(any_action(), 1..40),
+        seed in any::<u64>(),
+    ) {
+        let mut simulation = usual();
+        let mut dice = Dice::new(seed);
+        // For what is not seen any more nothing is written, until it bears on something.
+        let is_loss = |it: &&Action| matches!(it, Action::Fault(Fault::Lose(..)));
+        for action in actions.iter().filter(|it| !is_loss(it)) {
+            act(&mut simulation, action);
+            for _ in 0..dice.roll(12) {
+                simulation.step();
+                prop_assert_eq!(simulation.overlooked(), vec![], "{:?}", action);
+            }
+        }
+    }
+}
+
 /// The objects of a cluster at rest, without what depends on the moment: UIDs,
 /// versions and times.
 fn outcome(simulation: &Simulation) -> Vec<String> {

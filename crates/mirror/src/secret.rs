@@ -365,12 +365,10 @@ pub fn digest(value: &[u8]) -> String {
     hex::encode(Sha256::digest(value))
 }
 
-/// Labels or annotations in one allocation, where a map of strings takes two for each.
+/// Labels or annotations in one allocation, where a map of strings takes two for each: every
+/// name and every value after its length in bytes and a colon.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairs(Box<str>);
-
-/// Between names and values. What contains it is none of ours and is left out.
-const END: char = '\0';
 
 impl Pairs {
     /// The value of a name.
@@ -385,8 +383,14 @@ impl Pairs {
 
     /// Names and values, in the order they came in.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut parts = self.0.split_terminator(END);
-        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+        let mut rest = &*self.0;
+        let mut part = move || {
+            let (length, after) = rest.split_once(':')?;
+            let (part, after) = after.split_at_checked(length.parse().ok()?)?;
+            rest = after;
+            Some(part)
+        };
+        std::iter::from_fn(move || Some((part()?, part()?)))
     }
 
     /// How many there are.
@@ -404,12 +408,10 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Pairs {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(pairs: T) -> Self {
         let mut text = String::new();
         for (name, value) in pairs {
-            let (name, value) = (name.as_ref(), value.as_ref());
-            if !name.contains(END) && !value.contains(END) {
-                for part in [name, value] {
-                    text.push_str(part);
-                    text.push(END);
-                }
+            for part in [name.as_ref(), value.as_ref()] {
+                text.push_str(&part.len().to_string());
+                text.push(':');
+                text.push_str(part);
             }
         }
         Self(text.into())
@@ -534,11 +536,12 @@ mod tests {
 
     #[test]
     fn pairs_are_what_was_put_in() {
-        let pairs: Pairs = [("a", "1"), ("b", ""), ("c", "x\0y")].into_iter().collect();
-        assert_eq!(pairs.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "")]);
-        assert_eq!(pairs.get("b"), Some(""));
-        assert!(!pairs.has("c"), "it would read as two");
-        assert_eq!(pairs.len(), 2);
+        let pairs = [("plan", "gold\0"), ("3:a", ""), ("", "1:x"), ("ü", "ß:\n")];
+        let kept: Pairs = pairs.into_iter().collect();
+        assert_eq!(kept.iter().collect::<Vec<_>>(), pairs);
+        assert_eq!(kept.get("plan"), Some("gold\0"));
+        assert_eq!(kept.len(), 4);
+        assert!(!Pairs::default().has(""));
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub struct Taken<K: Kind> {
     pub differences: Vec<Difference<K>>,
     /// Whether it is another [`Sight`] than before.
     pub sight_changed: bool,
-    /// Whether what waited for it may go on: a kind is seen that was not, or is known
-    /// not to be.
+    /// Whether what waited for it may go on: a kind is seen that was not, or it is known why
+    /// it cannot be.
     pub is_gain: bool,
 }
 
@@ -273,9 +273,9 @@ impl<K: Kind> Table<K> {
     pub fn take(&mut self, told: Told<K>) -> Taken<K> {
         let mut differences = Vec::new();
         let mut sight_changed = false;
-        let is_loss = matches!(told, Told::Lost(..) | Told::Left(_));
-        let is_first =
-            matches!(&told, Told::Lost(scope, ..) if *self.sight(scope) == Sight::Unlisted);
+        let was_current =
+            matches!(&told, Told::Lost(scope, ..) if *self.sight(scope) == Sight::Current);
+        let is_departure = matches!(told, Told::Left(_));
         match told {
             Told::Is(id, kept) => {
                 self.advance(id.namespace(), kept.version());
@@ -332,7 +332,7 @@ impl<K: Kind> Table<K> {
         Taken {
             differences,
             sight_changed,
-            is_gain: sight_changed && (!is_loss || is_first),
+            is_gain: sight_changed && !was_current && !is_departure,
         }
     }
 

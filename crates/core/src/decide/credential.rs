@@ -389,6 +389,8 @@ impl Recipe<'_> {
         match (intact, enforced) {
             // One of version 0.1 is itself a credential: made anew it is not.
             (Some(value), Some(enforced)) if value == enforced && opens(facts) => replace(),
+            // What was made before the key was brought one of its own is over with that.
+            (Some(value), None) if self.was_brought_since(facts, value) => replace(),
             (Some(value), None) if !facts.deleting => Ok((id, value)),
             (Some(value), Some(enforced)) if value == enforced => Ok((id, value)),
             // What the gateway accepts is the truth about a generated key: the
@@ -401,6 +403,17 @@ impl Recipe<'_> {
     fn enforced(&self) -> Option<(&SecretId, Fingerprint)> {
         self.of_current()
             .find_map(|(id, facts)| Some((id, intact_fingerprint(facts)?)))
+    }
+
+    /// Whether the gateway accepts another value for the key, which was not generated, and has
+    /// since its source was made.
+    fn was_brought_since(&self, source: &SecretFacts, value: Fingerprint) -> bool {
+        let mut all = self.world.credentials_of(self.id);
+        all.any(|(_, facts)| {
+            !facts.annotations.has(annotation::DIGEST)
+                && facts.version > source.version
+                && facts.fingerprint().is_some_and(|it| it != value)
+        })
     }
 
     /// Where the value of a key that is shown once is: of several copies the newest stays.

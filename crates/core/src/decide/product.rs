@@ -3,8 +3,8 @@
 //! It waits for no document: what was not answered yet keeps its last word.
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, kind, not_readable, not_seen, render, selector_open,
-    selector_shared, whole_second,
+    Fact, OidcState, OpenApiState, PlanFault, auth_rule_missing, kind, not_readable, not_seen,
+    render, selector_open, selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -31,7 +31,13 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     let blind = Blind::of(world);
     let (facts, kept) = around(id, product, found, &blind, world);
     let generation = product.meta().generation;
-    let renew = |facts: &[Fact]| render(facts, &previous.conditions, generation, now);
+    // Since when plans are not enforced is told also where they were wrong otherwise before.
+    let is_doubt = |it: &Condition| it.reason == PlanFault::NOT_ENFORCED;
+    let mut before = previous.conditions.clone();
+    before.retain(|it| {
+        it.type_ != kind::PLANS_IN_FORCE || is_doubt(it) == found.plan.is_not_enforced()
+    });
+    let renew = |facts: &[Fact]| render(facts, &before, generation, now);
     let keep = |kind: &str| {
         previous
             .conditions
@@ -142,14 +148,18 @@ fn around(
     let flaw = world.products().flaw(id);
     if let Some(flaw) = flaw.filter(|it| !it.has_spec()) {
         facts.push(not_readable(&format!("APIProduct {id}: {}", flaw.words())));
-    } else if let Some(what) = world.around().unreadable(&discover::route_of(product)) {
-        facts.push(not_readable(&what));
+    } else if let Some(what) = &found.unreadable {
+        facts.push(not_readable(what));
     } else if let Some(doubt) = doubt {
         facts.push(not_seen(&doubt.what, &doubt.why));
     }
     match blind.plans {
         None => facts.extend(PlanFault::fact(&found.plan.faults)),
         Some(_) => kept.push(kind::PLANS_IN_FORCE),
+    }
+    match blind.policies {
+        None => facts.extend(missing_rule(product, found)),
+        Some(_) => kept.push(kind::AUTH_RULE_FOUND),
     }
     facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);
@@ -163,6 +173,14 @@ fn around(
         facts.push(selector_open(&open));
     }
     (facts, kept)
+}
+
+/// That the rule which the product chose is not there.
+fn missing_rule(product: &APIProduct, found: &Discovery) -> Option<Fact> {
+    let chosen = product.spec.auth_rule.as_deref()?;
+    let is_missing = found.auth.scheme.is_some() && found.auth.key_rule.is_none();
+    let there: Vec<_> = found.auth.key_rules().map(|(name, _)| name).collect();
+    is_missing.then(|| auth_rule_missing(chosen, &there))
 }
 
 /// Which kinds around routes are not seen. One that is not installed has no objects.

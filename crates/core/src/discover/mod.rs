@@ -37,6 +37,8 @@ pub struct Discovery {
     pub auth: AuthFindings,
     /// Which PlanPolicy applies.
     pub plan: PlanFindings,
+    /// What of it all cannot be read: what stands above is what was known before.
+    pub unreadable: Option<String>,
 }
 
 /// What the AuthPolicies around a route amount to.
@@ -149,6 +151,7 @@ fn look(id: &RouteId, rule: Prefer<'_>, around: &Surroundings) -> Discovery {
     Discovery {
         auth: auth::discover(around, id, route, rule),
         plan: plan::discover(around, id, route),
+        unreadable: around.unreadable(id),
         hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),
         route: match route {
             None => RouteState::NotFound(id.clone()),

@@ -10,7 +10,7 @@ use super::{Dirty, World, gateways_of};
 use crate::change::{OidcAnswer, OpenApiAnswer};
 use crate::decision::Id;
 use crate::discover;
-use crate::surroundings::Target;
+use crate::surroundings::{Bearing, Target};
 
 impl World {
     pub(super) fn route_changed(&mut self, difference: Difference<HTTPRoute>, dirty: &mut Dirty) {
@@ -20,9 +20,19 @@ impl World {
         self.rediscover_route(&id, dirty);
     }
 
-    pub(super) fn policies_changed(&mut self, targets: &[Target], dirty: &mut Dirty) {
-        for target in targets {
-            self.rediscover_target(target, dirty);
+    pub(super) fn policies_changed(&mut self, bearing: &Bearing, dirty: &mut Dirty) {
+        match bearing {
+            Bearing::On(targets) => {
+                for target in targets {
+                    self.rediscover_target(target, dirty);
+                }
+            }
+            Bearing::OnAll => {
+                let products: Vec<ProductId> = self.products.ids().cloned().collect();
+                for product in products {
+                    self.rediscover(&product, dirty);
+                }
+            }
         }
     }
 

@@ -157,6 +157,21 @@ impl World {
         self.strays.find(id).filter(|it| is_stray(it))
     }
 
+    /// Notes which value a source has, for whoever waits for it. That a generated value is in
+    /// use elsewhere is the other's concern, unless somebody brings it.
+    pub(super) fn note_value(&mut self, id: &SecretId) {
+        let is_brought = |key: &KeyId| self.find_key(key).is_some_and(|it| !it.is_generated());
+        let value = match self.find_source(id) {
+            Some(Source::Is(facts)) => {
+                let is_generated = facts.annotations.has(annotation::DIGEST);
+                let value = facts.fingerprint();
+                value.filter(|_| !is_generated || self.keys_by_source.referrers(id).any(is_brought))
+            }
+            _ => None,
+        };
+        self.sources_by_value.set(id, value);
+    }
+
     pub(super) fn source_changed(&mut self, id: &SecretId, new: Source, dirty: &mut Dirty) {
         let old = self.find_source(id);
         let is_news = match (old, &new) {
@@ -170,15 +185,8 @@ impl World {
             _ => true,
         };
         if is_news {
-            // That a generated value is in use elsewhere is the other's concern.
-            let value = match &new {
-                Source::Is(facts) if !facts.annotations.has(annotation::DIGEST) => {
-                    facts.fingerprint()
-                }
-                _ => None,
-            };
-            self.sources_by_value.set(id, value);
             self.sources.insert(id.clone(), Arc::new(new));
+            self.note_value(id);
             let keys: Vec<_> = self.keys_by_source.referrers(id).cloned().collect();
             for key in &keys {
                 let found = self.keys.find(key).cloned();

@@ -36,6 +36,8 @@ pub struct Simulation {
     pub fault_at: Option<(usize, Fault)>,
     pub(super) queues: BTreeMap<(&'static str, Name), VecDeque<Seen>>,
     wakes: BTreeMap<Id, Timestamp>,
+    /// What was last decided on each id.
+    decided: BTreeMap<Id, Decision>,
     needs: BTreeMap<Id, BTreeSet<Need>>,
     followed: BTreeSet<SecretId>,
     /// The namespace whose enforcement Secrets are watched.
@@ -70,6 +72,7 @@ impl Simulation {
             fault_at: None,
             queues: BTreeMap::new(),
             wakes: BTreeMap::new(),
+            decided: BTreeMap::new(),
             needs: BTreeMap::new(),
             followed: BTreeSet::new(),
             watched: None,
@@ -100,6 +103,7 @@ impl Simulation {
         self.cluster.events.clear();
         self.queues.clear();
         self.wakes.clear();
+        self.decided.clear();
         self.needs.clear();
         self.followed.clear();
         self.watched = None;
@@ -233,6 +237,7 @@ impl Simulation {
     fn decide(&mut self, id: &Id) {
         self.dirty.remove(id);
         let decision = decide(id, &self.world, self.cluster.now);
+        self.decided.insert(id.clone(), decision.clone());
         match decision.wake_at {
             Some(at) => self.wakes.insert(id.clone(), at),
             None => self.wakes.remove(id),
@@ -441,6 +446,24 @@ impl Simulation {
             self.step();
         }
         self.dice = None;
+    }
+
+    /// What would be decided otherwise by now, though nothing said that it is to be decided
+    /// again: the id, what was decided, and what would be.
+    pub fn overlooked(&self) -> Vec<(Id, Decision, Decision)> {
+        let now = self.cluster.now;
+        let at_rest = self.decided.iter().filter(|(id, decision)| {
+            !self.dirty.contains(id) && decision.wake_at.is_none_or(|at| now < at)
+        });
+        let again = at_rest.map(|(id, before)| {
+            let after = decide(id, &self.world, now);
+            (id.clone(), before.clone(), after)
+        });
+        // When to look again may be told from the moment of looking.
+        let same = |a: &Decision, b: &Decision| {
+            (&a.writes, &a.unsettled, &a.needs) == (&b.writes, &b.unsettled, &b.needs)
+        };
+        again.filter(|(_, a, b)| !same(a, b)).collect()
     }
 
     /// What would be decided on everything, now.

@@ -2,7 +2,7 @@
 //! and real removal do.
 
 use devportal_api::condition::{
-    AuthPolicyState, Blocker, Enforcement, Lifecycle, kind, whole_second,
+    AuthPolicyState, Blocker, Enforcement, Lifecycle, PlanFault, kind, whole_second,
 };
 use devportal_api::id::{ApprovalId, ProductId, RequestId, SecretId};
 use devportal_api::scheme::Limits;
@@ -331,9 +331,8 @@ impl Case<'_> {
         self.found.filter(|it| it.plan.is_not_enforced())?;
         let product = self.world.find_product(&self.terms.product_id());
         let conditions = product?.status.iter().flat_map(|it| &it.conditions);
-        // True is said of plans that hold.
-        let mut told =
-            conditions.filter(|it| it.type_ == kind::PLANS_IN_FORCE && it.status == "False");
+        let mut told = conditions
+            .filter(|it| it.type_ == kind::PLANS_IN_FORCE && it.reason == PlanFault::NOT_ENFORCED);
         let since = told.next().map_or(self.now, |it| it.last_transition_time.0);
         Some(after(since, PLANS_TAKE))
     }

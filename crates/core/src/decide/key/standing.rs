@@ -10,7 +10,7 @@ use kube::Resource;
 use super::{Case, ruling};
 use crate::change::Source;
 use crate::decide::credential;
-use crate::discover::{self, selector};
+use crate::discover::selector;
 use crate::world::{Doubt, World};
 
 /// How a key stands.
@@ -120,19 +120,16 @@ impl Case<'_> {
 
     /// Where no rule for keys is found it may be for not seeing it.
     fn doubt_around(&self, product: &ProductId) -> Option<Doubt> {
-        let around = self.world.around();
-        if self
-            .found
-            .is_some_and(|found| found.auth.key_rule.is_some())
-        {
+        let found = self.world.find_discovery(product)?;
+        if found.auth.key_rule.is_some() {
             return None;
         }
-        let product = self.world.find_product(product)?;
-        if let Some(what) = around.unreadable(&discover::route_of(product)) {
+        if let Some(what) = &found.unreadable {
             // The words may quote a policy, which is the owner's.
-            let (what, _) = what.split_once(": ").unwrap_or((&what, ""));
+            let (what, _) = what.split_once(": ").unwrap_or((what, ""));
             return Some(Doubt::unreadable(what, "the APIProduct tells why"));
         }
+        let around = self.world.around();
         World::unseen(&around.routes).or_else(|| World::unseen(around.auth_policies.table()))
     }
 
