@@ -85,14 +85,11 @@ pub struct APIKeyApprovalStatus {
     /// request that asks for something else later is not approved by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<ApprovedTerms>,
-    /// Whom a denial is about, as it was first seen: another product that the request asks
-    /// for later, or another requester who has its name, is not denied by it. With the
-    /// condition `Stands` it holds whatever becomes of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub denies: Option<DeniedRequester>,
-    /// Whom it denied so before it was edited to be about another.
+    /// What a denial denies, as it was first seen and as it was taken anew: what was asked for,
+    /// and what was approved until then. With the condition `Stands` it holds whatever becomes of
+    /// the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub denied_before: Vec<DeniedRequester>,
+    pub denies: Vec<Denied>,
     /// From when a decision counts that was edited and is dated ahead: when that was seen.
     #[serde(
         default,
@@ -102,42 +99,45 @@ pub struct APIKeyApprovalStatus {
     pub counts_from: Option<Time>,
 }
 
-/// Whom a denial is about, whatever becomes of the request.
+/// What is denied, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DeniedRequester {
+pub struct Denied {
     /// The APIProduct, of the denial's own namespace.
     pub api_product: String,
     /// The requester, as in `spec.requestedBy.userId`.
     pub user_id: String,
-    /// The name of the request that was denied.
+    /// The request that the denial named when it was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// The `reviewedAt` that it had then, in whole seconds: with another it is taken anew.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reviewed_at: Option<Time>,
 }
 
 impl APIKeyApproval {
-    /// Whom a denial was noted to be about, and what it keeps them from.
-    pub fn denied(&self) -> Option<&DeniedRequester> {
-        let denies = self.status.as_ref()?.denies.as_ref();
-        denies.filter(|_| !self.spec.approved)
+    /// What it is noted to deny, also once it is edited to approve.
+    pub fn denied(&self) -> &[Denied] {
+        self.status.as_ref().map_or(&[], |it| &it.denies)
     }
 
-    /// Whether it is told to be a denial that stands, whatever becomes of its request: also
-    /// once it is edited to approve.
+    /// Whether it is told to be a denial that stands, whatever becomes of its request.
     pub fn is_standing(&self) -> bool {
         let mut conditions = self.status.iter().flat_map(|it| &it.conditions);
         conditions.any(|it| it.type_ == kind::STANDS)
     }
 
-    /// Whom it was noted to deny before it was edited to be about another.
-    pub fn denied_before(&self) -> &[DeniedRequester] {
-        self.status.as_ref().map_or(&[], |it| &it.denied_before)
-    }
-
-    /// Everybody whom it keeps from what a product would approve by itself.
-    pub fn kept_out(&self) -> impl Iterator<Item = &DeniedRequester> {
-        let standing = self.denied().filter(|_| self.is_standing());
-        standing.into_iter().chain(self.denied_before())
+    /// What it keeps a product from approving by itself, and for whom.
+    pub fn kept_out(&self) -> &[Denied] {
+        if self.is_standing() {
+            self.denied()
+        } else {
+            &[]
+        }
     }
 
     /// The request this approval decides: always of its own namespace.

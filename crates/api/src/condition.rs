@@ -886,7 +886,9 @@ pub enum Validity {
     TermsChanged(RequestId),
     /// It is by whoever asks.
     OwnRequest(RequestId),
-    /// It was a denial that stands, of somebody else, and would go with the request.
+    /// It is a denial, of something else than its request asks for.
+    NotDenied(RequestId),
+    /// It was a denial that stands, of something else, and would go with the request.
     DenialStands(RequestId),
 }
 
@@ -924,6 +926,14 @@ impl Validity {
                 "OwnRequest",
                 format!(
                     "APIKeyRequest {id} is the reviewer's own: somebody else has to approve it"
+                ),
+            ),
+            Self::NotDenied(id) => Fact::new(
+                kind::VALID,
+                false,
+                "NotDenied",
+                format!(
+                    "APIKeyRequest {id} asks for something else than this denies: see status.denies"
                 ),
             ),
             Self::DenialStands(id) => Fact::new(

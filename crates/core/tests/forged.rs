@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use devportal_api::approval::DeniedRequester;
+use devportal_api::approval::Denied;
 use devportal_api::condition::{Lifecycle, Review, render};
 use devportal_api::foreign::{AuthPolicy, PlanPolicy, PolicyStatus};
 use devportal_api::key::{ApprovedTerms, Phase};
@@ -358,14 +358,14 @@ fn a_denial_is_lifted() {
     };
     // A denial of a request that is there is noted anew.
     let mut it = denied();
-    forge_approval(&mut it, "no", |it| it.denies = None);
+    forge_approval(&mut it, "no", |it| it.denies = vec![]);
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice"), ["Denied/Denied"]);
     let mut it = denied();
     it.delete::<APIKey>(CONSUMER, "alice");
     it.settle();
-    forge_approval(&mut it, "no", |it| it.denies = None);
+    forge_approval(&mut it, "no", |it| it.denies = vec![]);
     it.settle();
     let mut again = key("again");
     again.spec.requested_by.user_id = "alice".into();
@@ -375,11 +375,12 @@ fn a_denial_is_lifted() {
     // One that names another is about them: a person decides, and the other is let in.
     let mut it = denied();
     forge_approval(&mut it, "no", |it| {
-        it.denies = Some(DeniedRequester {
+        it.denies = vec![Denied {
             api_product: "games".into(),
             user_id: "bob".into(),
             request: None,
-        });
+            reviewed_at: None,
+        }];
     });
     it.create(key("bob"));
     it.settle();

@@ -514,12 +514,7 @@ fn ask_for(it: &mut Simulation, product: &'static str) {
 
 #[test]
 fn what_was_denied_is_not_had_by_asking_for_another_product() {
-    let mut suspended = asked();
-    suspended.create(approval("yes", "alice", true, at(20)));
-    suspended.settle();
-    suspended.create(approval("no", "alice", false, at(30)));
-    suspended.settle();
-    let mut stops = [("automatic", denied()), ("manual", suspended)];
+    let mut stops = [("automatic", denied()), ("manual", suspended())];
     for (mode, it) in &mut stops {
         assert_eq!(it.says("alice"), DENIED, "{mode}");
         beside(it, false);
@@ -549,16 +544,12 @@ fn what_was_denied_is_not_had_by_asking_for_another_product() {
 
 #[test]
 fn a_denial_becomes_none_of_another_product_that_is_asked_for_meanwhile() {
-    let mut it = asked();
-    it.create(approval("yes", "alice", true, at(20)));
-    it.settle();
-    it.create(approval("no", "alice", false, at(30)));
-    it.settle();
+    let mut it = suspended();
     beside(&mut it, true);
     ask_for(&mut it, "maps");
     assert_eq!(it.says("alice"), APPROVED);
     assert_eq!(told(&it, "no", "Stands"), None);
-    assert!(told(&it, "no", "Valid").is_some_and(|it| it.contains("has changed")));
+    assert!(told(&it, "no", "Valid").is_some_and(|it| it.contains("something else")));
     ask_for(&mut it, "games");
     assert_eq!(it.says("alice"), DENIED);
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
@@ -575,6 +566,85 @@ fn what_was_denied_is_not_had_in_the_name_of_a_colleague() {
     oracle::check(&it);
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
     assert_eq!(it.says("alice"), PENDING);
+}
+
+#[test]
+fn a_denial_while_a_change_waits_is_of_what_is_asked_for_and_of_what_was_approved() {
+    for is_automatic in [false, true] {
+        let mut it = asked();
+        if is_automatic {
+            set_mode(&mut it, ApprovalMode::Automatic);
+        } else {
+            it.create(approval("yes", "alice", true, at(20)));
+            it.settle();
+        }
+        beside(&mut it, false);
+        ask_for(&mut it, "maps");
+        assert_eq!(it.says("alice")[1], "!Enforced/AwaitingReapproval");
+        it.pass(minutes(1));
+        it.create(approval("no", "alice", false, it.cluster.now));
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), DENIED);
+        ask_for(&mut it, "games");
+        assert_eq!(it.says("alice"), DENIED, "automatic: {is_automatic}");
+        it.create(product_named("atlas"));
+        ask_for(&mut it, "atlas");
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn a_denial_that_is_taken_anew_goes_on_denying_what_it_did() {
+    let mut it = suspended();
+    beside(&mut it, true);
+    ask_for(&mut it, "maps");
+    assert_eq!(it.says("alice"), APPROVED);
+    // Its words are mended: that is no decision about the other.
+    it.edit::<APIKeyApproval>(OWNER, "no", |it| it.spec.message = Some("sorry".into()));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    decide_anew(&mut it, "no", false);
+    assert_eq!(it.says("alice"), DENIED);
+    ask_for(&mut it, "games");
+    assert_eq!(it.says("alice"), DENIED);
+    ask_for(&mut it, "maps");
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+#[test]
+fn what_stands_keeps_out_while_it_is_edited_to_approve_something_else() {
+    let mut it = denied();
+    let mut other = key("alice");
+    other.metadata.name = Some("other".into());
+    it.create(other);
+    beside(&mut it, false);
+    ask_for(&mut it, "maps");
+    let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
+    assert_eq!(it.says("other"), waits);
+    decide_anew(&mut it, "no", true);
+    assert_eq!(it.says("alice"), PENDING);
+    assert_eq!(it.says("other"), waits);
+    ask_for(&mut it, "games");
+    assert_eq!(it.says("alice"), waits);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    // Once it approves that, it is lifted.
+    decide_anew(&mut it, "no", true);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert_eq!(it.says("other"), APPROVED);
+}
+
+/// A product that a person decides about, of which Alice had a key until she was denied it.
+fn suspended() -> Simulation {
+    let mut it = asked();
+    it.create(approval("yes", "alice", true, at(20)));
+    it.settle();
+    it.create(approval("no", "alice", false, at(30)));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), DENIED);
+    it
 }
 
 /// As a console does, which has one approval for each request and edits it.
@@ -609,8 +679,7 @@ fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_
         "{stands}"
     );
     it.make_anew(key("alice"));
-    let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
-    assert_eq!(it.says("alice"), waits);
+    assert_eq!(it.says("alice"), DENIED);
     // Bob's is taken back: Alice's stands.
     let mut bobs = key("alice");
     bobs.spec.requested_by.user_id = "bob".into();
@@ -618,6 +687,7 @@ fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_
     decide_anew(&mut it, "no", true);
     assert_eq!(it.says("alice"), APPROVED);
     it.make_anew(key("alice"));
+    let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
     assert_eq!(it.says("alice"), waits);
     it.delete::<APIKeyApproval>(OWNER, "no");
     it.settle();

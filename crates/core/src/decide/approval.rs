@@ -1,6 +1,5 @@
 //! Does a decision count, what does it cover, and is it tied to its request?
 
-use devportal_api::approval::DeniedRequester;
 use devportal_api::condition::{Validity, denial_stands, overruled, render};
 use devportal_api::id::{ApprovalId, ProductId};
 use devportal_api::{APIKeyApproval, APIKeyApprovalStatus, APIKeyRequest};
@@ -42,7 +41,12 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     // A denial is about whom it denied, whoever has the request's name by now.
     let there = request;
     let request = request.filter(|it| ruling::is_about(approval, it));
-    let mut stands = approval.is_standing();
+    let mut denies = ruling::denies(approval, request, world, now);
+    let mut standing = if approval.is_standing() {
+        denies.clone()
+    } else {
+        vec![]
+    };
     let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
     let owner = ruling::owning_request(approval);
     if owner.is_none() && !is_home {
@@ -50,7 +54,7 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         return note_restored(id, approval, world);
     }
     let validity = match request {
-        None if there.is_some() => Validity::TermsChanged(request_id),
+        None if there.is_some() => Validity::NotDenied(request_id),
         None if matches!(found, Found::Flawed(..)) => return decision,
         None => Validity::RequestNotFound(request_id),
         Some(request) if request.meta().deletion_timestamp.is_some() => {
@@ -58,20 +62,21 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         }
         Some(request) => {
             let objection = ruling::objection(approval, request, world);
-            let Some(it_stands) = ruling::stands(approval, request, world, now) else {
-                return decision;
-            };
-            stands = it_stands;
-            match owner {
-                None if objection.is_none() && !stands => {
-                    decision.writes.push(Write::AdoptApproval {
-                        id: id.clone(),
-                        owner: ruling::owner_reference(request),
-                    });
+            if !approval.spec.approved {
+                let it_stands = ruling::standing(approval, request, &denies, world, now);
+                let Some(it_stands) = it_stands else {
+                    return decision;
+                };
+                standing = it_stands;
+                if !standing.is_empty() {
+                    denies.clone_from(&standing);
                 }
-                Some(_) if stands => decision.writes.push(Write::ReleaseApproval(id.clone())),
-                _ => {}
             }
+            let is_free = !standing.is_empty();
+            let is_its = objection.is_none() && !is_free;
+            decision
+                .writes
+                .extend(tie(id, approval, request, is_its, is_free));
             objection.unwrap_or(Validity::Valid(request_id))
         }
     };
@@ -93,10 +98,8 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let overruler = request.filter(|_| is_valid);
     let overruler = overruler.and_then(|it| ruling::overruler(approval, it, world, now));
     facts.extend(overruler.map(|it| overruled(&ApprovalId::of(it), &ruling::review(it))));
-    let (denies, denied_before) = whom(approval, request);
-    let standing = denies.iter().filter(|_| stands);
-    let kept_out: Vec<_> = standing
-        .chain(&denied_before)
+    let kept_out = standing.iter();
+    let kept_out: Vec<_> = kept_out
         .map(|it| (&*it.user_id, ProductId::new(&id.namespace, &it.api_product)))
         .collect();
     if !kept_out.is_empty() {
@@ -107,7 +110,6 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         conditions: render(&facts, &previous.conditions, generation, now),
         terms: recorded,
         denies,
-        denied_before,
         counts_from: ruling::note(approval, world, now),
     };
     let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
@@ -120,26 +122,22 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     decision
 }
 
-/// Whom a decision denies, which stays noted when the request is gone or is another's, and whom
-/// it denied before it was about this request.
-fn whom(
+/// Ties a decision that is of its request to that, and lets go one that is of none.
+fn tie(
+    id: &ApprovalId,
     approval: &APIKeyApproval,
-    request: Option<&APIKeyRequest>,
-) -> (Option<DeniedRequester>, Vec<DeniedRequester>) {
-    let denies = match request {
-        _ if approval.spec.approved => None,
-        Some(request) => Some(DeniedRequester {
-            api_product: request.spec.api_product_ref.name.clone(),
-            user_id: request.spec.requested_by.user_id.clone(),
-            request: Some(request.name_any()),
+    request: &APIKeyRequest,
+    is_its: bool,
+    is_free: bool,
+) -> Option<Write> {
+    match ruling::owning_request(approval) {
+        None if is_its => Some(Write::AdoptApproval {
+            id: id.clone(),
+            owner: ruling::owner_reference(request),
         }),
-        None => approval.denied().cloned(),
-    };
-    let before = match request {
-        Some(request) => ruling::denied_before(approval, request),
-        None => approval.denied_before().to_vec(),
-    };
-    (denies, before)
+        Some(_) if is_free => Some(Write::ReleaseApproval(id.clone())),
+        _ => None,
+    }
 }
 
 /// Of a restored approval it is noted what it covers while the request tells that.

@@ -4,9 +4,12 @@
 //! a tie. Nobody decides ahead of time ([`taken`]), and an automatic approval overrules no
 //! person's denial, whatever their clocks say.
 
-use devportal_api::approval::DeniedRequester;
+use std::collections::BTreeSet;
+
+use devportal_api::approval::Denied;
 use devportal_api::condition::{Review, Validity, auto, kind, whole_second};
 use devportal_api::id::{ApprovalId, ProductId, RequestId};
+use devportal_api::key::ApprovedTerms;
 use devportal_api::name::annotation;
 use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest};
@@ -32,16 +35,17 @@ pub(super) fn find<'a>(
     now: Timestamp,
 ) -> Result<Option<&'a APIKeyApproval>, Doubt> {
     let id = RequestId::of(request);
-    let all = world.approvals_of(&id);
-    let its: Vec<_> = all.filter(|it| may_count(it, request, world)).collect();
-    let counting: Vec<_> = its
-        .iter()
-        .filter(|it| is_about(it, request) && !is_withdrawn(it, request, &its, world, now))
-        .collect();
+    let its = decisions(request, world);
+    let counting = its.iter().copied().filter(|it| {
+        let is_withdrawn = || withdrawer(it, request, &its, world, now).is_some();
+        objection(it, request, world).is_none()
+            && is_about(it, request)
+            && !(it.spec.approved && is_withdrawn())
+    });
+    let counting: Vec<_> = counting.collect();
     let is_denied = counting.iter().any(|approval| !approval.spec.approved);
     let newest = counting
         .into_iter()
-        .copied()
         .filter(|approval| !is_denied || !is_automatic(approval))
         .max_by_key(|approval| rank(approval, world, now));
     if let Some(approval) = newest.filter(|it| it.spec.approved) {
@@ -91,29 +95,32 @@ pub(super) fn is_automatic(approval: &APIKeyApproval) -> bool {
         && spec.terms.is_none()
 }
 
-/// Whether what an approval covers was denied after it: whatever the request asks for by now,
-/// and whether or not it is denied that as well.
-fn is_withdrawn(
+/// The denial that withdraws an approval, also while the request asks for something else: one
+/// that was taken after it, or for one of our own making any of what it covers.
+fn withdrawer<'a>(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
-    its: &[&APIKeyApproval],
+    its: &[&'a APIKeyApproval],
     world: &World,
     now: Timestamp,
-) -> bool {
-    if !approval.spec.approved || its.iter().all(|it| it.spec.approved) {
-        return false;
-    }
+) -> Option<&'a APIKeyApproval> {
+    let is_denial = |it: &&APIKeyApproval| !it.spec.approved || holds_denial(it, request);
+    let mut denials = its.iter().copied().filter(is_denial).peekable();
+    denials.peek()?;
     let key = world.find_key(&request.key_id());
     let covered = terms::covered(approval, request, key);
-    let denies = |denial: &&&APIKeyApproval| {
-        let mut denied = denial.denied().into_iter().chain(denial.denied_before());
-        denied.any(|it| {
-            it.user_id == covered.requested_by.user_id
-                && it.api_product == covered.api_product_ref.name
-        })
-    };
-    let mut denials = its.iter().filter(|it| !it.spec.approved).filter(denies);
-    denials.any(|it| is_automatic(approval) || rank(it, world, now) > rank(approval, world, now))
+    let is_automatic = is_automatic(approval);
+    let rank_of_it = rank(approval, world, now);
+    denials.find(|it| {
+        let is_other = it.meta().uid != approval.meta().uid;
+        let denies = || it.denied().iter().any(|it| is_of(it, &covered));
+        is_other && (rank(it, world, now) > rank_of_it || (is_automatic && denies()))
+    })
+}
+
+/// Whether terms are what was denied.
+fn is_of(denied: &Denied, terms: &ApprovedTerms) -> bool {
+    denied.user_id == terms.requested_by.user_id && denied.api_product == terms.api_product_ref.name
 }
 
 /// How far a clock may be ahead unnoticed: the API server tells creations in whole
@@ -180,7 +187,10 @@ pub(super) fn overruler<'a>(
     world: &'a World,
     now: Timestamp,
 ) -> Option<&'a APIKeyApproval> {
-    let winner = find(request, world, now).ok().flatten()?;
+    let its = decisions(request, world);
+    let withdrawer = || withdrawer(approval, request, &its, world, now);
+    let ruling = find(request, world, now).ok()?;
+    let winner = ruling.or_else(|| withdrawer().filter(|_| approval.spec.approved))?;
     let is_later = is_edited_beside(approval) || created(approval) >= created(winner);
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
@@ -190,92 +200,176 @@ pub(super) fn overruler<'a>(
 /// Whether a decision was edited after the other was there: when it was edited is not told,
 /// but whether that was seen before.
 fn is_edited_beside(approval: &APIKeyApproval) -> bool {
-    let status = approval.status.as_ref();
-    let is_seen = status.is_some_and(|it| it.observed_generation == approval.meta().generation);
-    let mut conditions = status.into_iter().flat_map(|it| &it.conditions);
+    let mut conditions = approval.status.iter().flat_map(|it| &it.conditions);
     let is_told = conditions.any(|it| it.type_ == kind::OVERRULED && it.status == "True");
-    is_edited(approval) && (!is_seen || is_told)
+    is_edited(approval) && (is_edited_since(approval) || is_told)
 }
 
-/// Whether a decision is about this request: a denial is not about another that has its name by
-/// now, of another requester, nor about another product that it asks for by now. It is once a
-/// person decides anew, about the request that has the name by then.
+/// Whether a decision is about this request. A denial is not about that of another requester who
+/// has its name by now, nor about another product that it asks for by now, unless it is taken
+/// anew.
 pub(super) fn is_about(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
     let denied = approval.denied();
-    denied.is_none_or(|it| is_whom(it, request)) || is_decided_anew(approval, request)
+    approval.spec.approved
+        || denied.is_empty()
+        || denied.iter().any(|it| is_whom(it, request))
+        || is_taken_anew(approval, request)
 }
 
-/// Whether who was denied asks by this request, for that product.
-pub(super) fn is_whom(denied: &DeniedRequester, request: &APIKeyRequest) -> bool {
+/// Whether what was denied is asked for by this request.
+fn is_whom(denied: &Denied, request: &APIKeyRequest) -> bool {
     let spec = &request.spec;
     denied.user_id == spec.requested_by.user_id && denied.api_product == spec.api_product_ref.name
 }
 
-/// Whether a decision was edited since it was last looked at, to name another request or to be
-/// taken when this one was there: who only mends the words of an old one leaves its time.
-fn is_decided_anew(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+/// Whether what is noted to be denied is not all: the decision names another request since, or
+/// was taken again, when this one was there. Who only mends its words leaves its time.
+fn is_taken_anew(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+    let Some(noted) = approval.denied().first() else {
+        return false;
+    };
+    let spec = &approval.spec;
+    let named = &spec.api_key_request_ref.name;
+    let taken = whole_second(spec.reviewed_at.0);
+    let asked = request.meta().creation_timestamp.as_ref();
+    noted.request.as_ref().is_some_and(|it| it != named)
+        || (noted.reviewed_at.as_ref().is_some_and(|at| at.0 != taken)
+            && asked.is_some_and(|at| at.0 <= spec.reviewed_at.0))
+}
+
+/// Whether an approval was a denial that stands, of something else than this request asks for:
+/// or of that, and was not edited since it was told to hold it.
+fn holds_denial(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
+    let held = || still_denied(approval, request).next().is_some();
+    approval.spec.approved && held()
+}
+
+/// What an approval that was a denial that stands goes on denying.
+fn still_denied<'a>(
+    approval: &'a APIKeyApproval,
+    request: &'a APIKeyRequest,
+) -> impl Iterator<Item = &'a Denied> {
+    let is_news = is_edited_since(approval) || is_taken_anew(approval, request);
+    let denied = approval.kept_out().iter();
+    denied.filter(move |it| !(is_news && is_whom(it, request)))
+}
+
+/// Whether a decision was edited since its status was written.
+fn is_edited_since(approval: &APIKeyApproval) -> bool {
     let seen = approval
         .status
         .as_ref()
         .and_then(|it| it.observed_generation);
-    let named = approval.denied().and_then(|it| it.request.as_deref());
-    let asked = request.meta().creation_timestamp.as_ref();
     seen != approval.meta().generation
-        && (named.is_some_and(|it| it != approval.spec.api_key_request_ref.name)
-            || asked.is_some_and(|at| at.0 <= approval.spec.reviewed_at.0))
 }
 
-/// Whom a decision that is about the request denied before. Who is among them is not any more
-/// once it is decided anew about them.
-pub(super) fn denied_before(
+/// What a decision denies, to be noted.
+pub(super) fn denies(
     approval: &APIKeyApproval,
-    request: &APIKeyRequest,
-) -> Vec<DeniedRequester> {
-    let status = approval.status.as_ref();
-    let mut before = approval.denied_before().to_vec();
-    before.retain(|it| !is_whom(it, request) || !is_decided_anew(approval, request));
-    let last = status.and_then(|it| it.denies.as_ref());
-    let last = last.filter(|it| approval.is_standing() && !is_whom(it, request));
-    before.extend(last.cloned());
-    before.dedup_by(|a, b| (&a.user_id, &a.api_product) == (&b.user_id, &b.api_product));
-    before
+    request: Option<&APIKeyRequest>,
+    world: &World,
+    now: Timestamp,
+) -> Vec<Denied> {
+    let named = &approval.spec.api_key_request_ref.name;
+    let noted = approval.denied();
+    let mut all: Vec<Denied> = match request {
+        None if !approval.spec.approved => noted.to_vec(),
+        // Who approves it while nobody asks lifts it.
+        None if is_edited_since(approval) => vec![],
+        None => approval.kept_out().to_vec(),
+        Some(request) if approval.spec.approved => {
+            still_denied(approval, request).cloned().collect()
+        }
+        Some(request) => {
+            let mut all = noted.to_vec();
+            if noted.is_empty() || is_taken_anew(approval, request) {
+                all.extend(asked_and_approved(approval, request, world, now));
+            }
+            all
+        }
+    };
+    let mut seen = BTreeSet::new();
+    all.retain(|it| seen.insert((it.user_id.clone(), it.api_product.clone())));
+    for it in &mut all {
+        it.reviewed_at = Some(Time(whole_second(approval.spec.reviewed_at.0)));
+        // One that names a request that is not there is about that once it is.
+        if request.is_some() || it.request.is_none() {
+            it.request = Some(named.clone());
+        }
+    }
+    all
 }
 
-/// Whether a denial keeps the requester from what the product would approve by itself:
-/// whatever becomes of the request, it stands. All are a person's, for the controller denies
-/// nothing. What stands goes on standing while a person decides about the product, or while
-/// the product is gone: both may pass. `None` where that is not known.
-pub(super) fn stands(
-    approval: &APIKeyApproval,
+/// What a request asks for, and what it was approved for when it was denied.
+fn asked_and_approved(
+    denial: &APIKeyApproval,
     request: &APIKeyRequest,
     world: &World,
     now: Timestamp,
-) -> Option<bool> {
-    let id = RequestId::of(request);
+) -> impl Iterator<Item = Denied> {
+    let denied = |product: &str, user: &str| Denied {
+        api_product: product.to_owned(),
+        user_id: user.to_owned(),
+        request: None,
+        reviewed_at: None,
+    };
+    let spec = &request.spec;
+    let asked = denied(&spec.api_product_ref.name, &spec.requested_by.user_id);
+    let of_denial = rank(denial, world, now);
+    let before = decisions(request, world).into_iter().filter(|it| {
+        it.spec.approved
+            && objection(it, request, world).is_none()
+            && (rank(it, world, now) < of_denial || is_automatic(it))
+    });
+    let approved = before.max_by_key(|it| rank(it, world, now)).map(|it| {
+        let key = world.find_key(&request.key_id());
+        let terms = terms::covered(it, request, key);
+        denied(&terms.api_product_ref.name, &terms.requested_by.user_id)
+    });
+    [asked].into_iter().chain(approved)
+}
+
+/// What of that which a denial denies it keeps the requester from, whatever becomes of the
+/// request: where a product would approve by itself. All are a person's, for the controller denies
+/// nothing. What stands goes on standing while a person decides about the product, or while the
+/// product is gone: both may pass. Nothing where it does not stand, `None` where that is not known.
+pub(super) fn standing(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    denies: &[Denied],
+    world: &World,
+    now: Timestamp,
+) -> Option<Vec<Denied>> {
     if approval.spec.approved || !world.keeps::<APIKeyApproval>("status.denies") {
-        return Some(false);
+        return Some(vec![]);
     }
     let has_stood = approval.is_standing();
-    let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
-    let is_kept_out = match world.products().look(&product) {
-        _ if has_stood => true,
-        Found::Unknown | Found::Flawed(None, _) => return None,
-        Found::Ended | Found::Absent => false,
-        Found::Present(it) | Found::Flawed(Some(it), _) => {
-            it.spec.approval_mode == ApprovalMode::Automatic
-        }
-    };
-    let ruling = find(request, world, now).ok()?;
-    let counts = ruling.is_some_and(|it| {
-        let is_other = it.meta().uid != approval.meta().uid;
-        // What lifts it is an approval of what it denied.
-        let is_of_another = || {
-            let key = world.find_key(&request.key_id());
-            has_stood && !terms::are_of(&terms::covered(it, request, key), request)
+    let mut is_kept_out = has_stood;
+    for denied in denies {
+        let product = ProductId::new(&*RequestId::of(request).namespace, &denied.api_product);
+        is_kept_out |= match world.products().look(&product) {
+            _ if has_stood => true,
+            Found::Unknown | Found::Flawed(None, _) => return None,
+            Found::Ended | Found::Absent => false,
+            Found::Present(it) | Found::Flawed(Some(it), _) => {
+                it.spec.approval_mode == ApprovalMode::Automatic
+            }
         };
-        !is_other || (it.spec.approved && is_of_another())
-    });
-    Some(is_kept_out && counts)
+    }
+    let Some(ruling) = find(request, world, now).ok()?.filter(|_| is_kept_out) else {
+        return Some(vec![]);
+    };
+    if ruling.meta().uid == approval.meta().uid {
+        return Some(denies.to_vec());
+    }
+    if !ruling.spec.approved || !has_stood {
+        return Some(vec![]);
+    }
+    // An approval of what was denied lifts that.
+    let key = world.find_key(&request.key_id());
+    let covered = terms::covered(ruling, request, key);
+    let others = denies.iter().filter(|it| !is_of(it, &covered));
+    Some(others.cloned().collect())
 }
 
 /// A decision about the request of which no more can be read than that, unless the
@@ -301,17 +395,25 @@ fn unread(request: &RequestId, denied: Option<&APIKeyApproval>, world: &World) -
 /// A decision counts for the request it was made about, not for a later one of
 /// the same name: nothing is granted before the approval is tied to its
 /// request. A denial need not wait.
-fn may_count(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
+fn is_its(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
     let is_tied = match owning_request(approval) {
         Some(owner) => request.meta().uid.as_deref() == Some(owner),
         // Somebody took the reference away.
-        None if approval.spec.approved => was_tied(approval, request, world),
+        None if approval.spec.approved => {
+            was_tied(approval, request, world) || holds_denial(approval, request)
+        }
         None => true,
     };
     approval.meta().deletion_timestamp.is_none()
         && request.meta().deletion_timestamp.is_none()
         && is_tied
-        && objection(approval, request, world).is_none()
+}
+
+/// All of these about a request.
+fn decisions<'a>(request: &APIKeyRequest, world: &'a World) -> Vec<&'a APIKeyApproval> {
+    let id = RequestId::of(request);
+    let all = world.approvals_of(&id);
+    all.filter(|it| is_its(it, request, world)).collect()
 }
 
 /// Whether the request's key is told to be approved by this very decision.
@@ -337,7 +439,7 @@ pub(super) fn objection(
         return None;
     }
     let id = RequestId::of(request);
-    if !denied_before(approval, request).is_empty() {
+    if holds_denial(approval, request) {
         return Some(Validity::DenialStands(id));
     }
     let recorded = terms::recorded(approval);
@@ -400,9 +502,10 @@ pub(super) fn is_older(approval: &APIKeyApproval, key: &APIKey) -> bool {
 /// earlier request goes first. A denial that stands is of whom it denied.
 pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
     let is_ours = |approval: &APIKeyApproval| {
+        let is_standing = !approval.spec.approved && !approval.denied().is_empty();
         let is_tied = match owning_request(approval) {
             Some(owner) => request.meta().uid.as_deref() == Some(owner),
-            None => approval.denied().is_some() && is_about(approval, request),
+            None => is_standing && is_about(approval, request),
         };
         approval.meta().deletion_timestamp.is_none() && is_tied
     };
@@ -414,22 +517,24 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
     request.meta().deletion_timestamp.is_none() && is_free
 }
 
-/// Whether an approval is a denial of somebody else, or was and keeps them out.
+/// Whether an approval denies something else than the request asks for, and has to stay for that.
 pub(super) fn is_kept_for_another(id: &ApprovalId, request: &APIKeyRequest, world: &World) -> bool {
     let there = world.find_approval(id);
     there.is_some_and(|it| {
-        !is_about(it, request) || it.kept_out().any(|whom| !is_whom(whom, request))
+        !is_about(it, request) || it.kept_out().iter().any(|whom| !is_whom(whom, request))
     })
 }
 
-/// When a decision of ours about a key is taken, so that it counts before the last one, also
-/// within one second, and is never older than the key, also where our clock is behind.
+/// When a decision of ours about a key is taken, so that it counts before all others of the
+/// request, also within one second, and is never older than the key, also where our clock is behind.
 pub(super) fn moment_after(
-    last: Option<&APIKeyApproval>,
+    request: Option<&APIKeyRequest>,
     key: &APIKey,
     world: &World,
     now: Timestamp,
 ) -> Timestamp {
+    let its = request.into_iter().flat_map(|it| decisions(it, world));
+    let last = its.max_by_key(|it| rank(it, world, now));
     let created = key.meta().creation_timestamp.as_ref().map(|at| at.0);
     let after_last = last.map(|it| after(taken(it, world, now), SignedDuration::from_secs(1)));
     let moments = [Some(now), created, after_last].into_iter().flatten();

@@ -103,8 +103,8 @@ impl World {
     fn denial_changed(&mut self, id: &ApprovalId, new: Option<&APIKeyApproval>, dirty: &mut Dirty) {
         let before: BTreeSet<_> = self.denials.targets(id).cloned().collect();
         let alive = new.filter(|it| it.meta().deletion_timestamp.is_none());
-        let kept_out = alive.into_iter().flat_map(APIKeyApproval::kept_out);
-        let after: BTreeSet<_> = kept_out
+        let after: BTreeSet<_> = (alive.iter())
+            .flat_map(|it| it.kept_out())
             .map(|it| {
                 let product = ProductId::new(&id.namespace, &it.api_product);
                 (product, it.user_id.clone())

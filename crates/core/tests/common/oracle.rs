@@ -140,40 +140,27 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         };
         is_tied || covered.is_none_or(is_its)
     });
-    // Nobody has what was denied to them since, whatever they ask for by now.
+    // No approval counts that a denial came after, whatever is asked for by now; nor one that was
+    // a denial which stands, of something else.
     let now = simulation.cluster.now;
-    let all = approvals.clone();
+    let denied = |it: &APIKeyApproval| it.status.clone().unwrap_or_default().denies;
+    let is_denial = |it: &&APIKeyApproval| !it.spec.approved || !denied(it).is_empty();
+    let denials = approvals.iter().copied().filter(is_denial);
+    let last = denials.map(|it| order(it, now)).max();
     approvals.retain(|it| {
-        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
-        let covered = simulation.cluster.covered.get(&mark);
-        let denials = all.iter().filter(|denial| !denial.spec.approved);
-        let of_it = denials.filter(|denial| {
-            let denies = denial.status.as_ref().and_then(|it| it.denies.as_ref());
-            denies.is_some_and(|whom| {
-                covered.is_some_and(|it| {
-                    it.requested_by.user_id == whom.user_id
-                        && it.api_product_ref.name == whom.api_product
-                })
-            })
-        });
-        let mut after =
-            of_it.filter(|denial| is_machine_s(it) || order(denial, now) > order(it, now));
-        !it.spec.approved || after.next().is_none()
+        let is_after = last.as_ref().is_none_or(|at| *at < order(it, now));
+        !it.spec.approved || (is_after && denied(it).is_empty())
     });
-    // Nor is what was a denial of another an approval.
+    // A denial is about requesters and products.
     approvals.retain(|it| {
-        let status = it.status.as_ref();
-        !it.spec.approved || status.is_none_or(|it| it.denied_before.is_empty())
-    });
-    // A denial is about a requester and a product.
-    approvals.retain(|it| {
-        let denies = it.status.as_ref().and_then(|it| it.denies.as_ref());
+        let denied = denied(it);
         let spec = &request.spec;
-        denies.is_none_or(|denies| {
-            it.spec.approved
-                || (denies.user_id == spec.requested_by.user_id
-                    && denies.api_product == spec.api_product_ref.name)
-        })
+        let mut denied = denied.iter();
+        it.spec.approved
+            || denied.any(|it| {
+                it.user_id == spec.requested_by.user_id
+                    && it.api_product == spec.api_product_ref.name
+            })
     });
     for approval in &approvals {
         let owner = approval.owner_references().first().map(|it| it.uid.clone());

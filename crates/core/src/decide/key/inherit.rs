@@ -31,7 +31,7 @@ impl Case<'_> {
         if is_mirror || is_known {
             return None;
         }
-        let at = ruling::moment_after(self.ruling(), self.key, self.world, self.now);
+        let at = ruling::moment_after(self.request, self.key, self.world, self.now);
         self.write_phase(approved, at, by_phase::REASON)
     }
 

@@ -149,7 +149,7 @@ impl Case<'_> {
             Verdict {
                 approved: true,
                 reviewed_by: auto::REVIEWER.to_owned(),
-                reviewed_at: ruling::moment_after(self.ruling(), self.key, self.world, self.now),
+                reviewed_at: ruling::moment_after(self.request, self.key, self.world, self.now),
                 reason: auto::REASON,
                 message: Some(auto::MESSAGE),
             },
