@@ -119,6 +119,13 @@ pub struct Denied {
     pub reviewed_at: Option<Time>,
 }
 
+impl Denied {
+    /// Whether the same is denied to the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.api_product, &self.user_id) == (&other.api_product, &other.user_id)
+    }
+}
+
 impl APIKeyApproval {
     /// What it is noted to deny, also once it is edited to approve.
     pub fn denied(&self) -> &[Denied] {

@@ -80,6 +80,7 @@ pub struct World {
     approvals_by_request: Index<ApprovalId, RequestId>,
     /// Denials that stand, by product and requester.
     denials: Index<ApprovalId, (ProductId, String)>,
+    denied_products: Index<ApprovalId, ProductId>,
     secrets_by_key: Index<SecretId, KeyId>,
     credentials_by_value: Index<SecretId, Fingerprint>,
     /// Of brought keys.
@@ -155,6 +156,7 @@ impl World {
             requests_by_key: Index::default(),
             approvals_by_request: Index::default(),
             denials: Index::default(),
+            denied_products: Index::default(),
             secrets_by_key: Index::default(),
             credentials_by_value: Index::default(),
             sources_by_value: Index::default(),
@@ -455,6 +457,8 @@ impl World {
         // Denials stand where a product approves by itself.
         let mode = |product: &APIProduct| product.spec.approval_mode;
         if old.as_deref().map(mode) != new.as_deref().map(mode) {
+            let denials = self.denied_products.referrers(&id);
+            dirty.extend(denials.cloned().map(Id::Approval));
             let keys = self.keys_by_product.referrers(&id);
             for request in keys.flat_map(|key| self.requests_of(key)) {
                 self.dirty_approvals_of(&RequestId::of(request), dirty);

@@ -635,6 +635,117 @@ fn what_stands_keeps_out_while_it_is_edited_to_approve_something_else() {
     assert_eq!(it.says("other"), APPROVED);
 }
 
+#[test]
+fn two_denials_of_a_request_hold_what_each_denies() {
+    let mut it = denied();
+    beside(&mut it, true);
+    ask_for(&mut it, "maps");
+    assert_eq!(it.says("alice"), APPROVED);
+    decide_anew(&mut it, "no", false);
+    it.pass(minutes(1));
+    it.create(approval("too", "alice", false, it.cluster.now));
+    it.settle();
+    oracle::check(&it);
+    let other = |it: &mut Simulation, name: &'static str, product: &'static str| {
+        let mut other = key("alice").asking_for(product);
+        other.metadata.name = Some(name.into());
+        it.create(other);
+        it.settle();
+        oracle::check(it);
+        assert_eq!(it.says(name)[0], PENDING[0], "{product}");
+    };
+    other(&mut it, "other-game", "games");
+    other(&mut it, "other-map", "maps");
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    other(&mut it, "third-game", "games");
+    other(&mut it, "third-map", "maps");
+}
+
+#[test]
+fn a_denial_that_stands_is_not_lifted_by_an_approval_that_does_not_count() {
+    let mut it = denied();
+    it.edit::<APIKeyApproval>(OWNER, "no", |it| {
+        it.spec.approved = true;
+        it.spec.terms = Some("sha256:of something else".into());
+    });
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    assert!(told(&it, "no", "Stands").is_some());
+}
+
+/// While a decision is yet to be noted the request stays what it was about.
+#[test]
+fn a_change_of_the_key_that_overtakes_a_decision_changes_not_what_that_is_about() {
+    let mut it = denied();
+    beside(&mut it, false);
+    ask_for(&mut it, "maps");
+    let now = it.cluster.now;
+    it.edit::<APIKeyApproval>(OWNER, "no", |it| it.spec.approved = true);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().asking_for("games"));
+    it.restart();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+    assert!(told(&it, "no", "Stands").is_some());
+
+    let mut it = asked();
+    beside(&mut it, false);
+    it.create(approval("no", "alice", false, now));
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().asking_for("maps"));
+    it.restart();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), PENDING);
+    ask_for(&mut it, "games");
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+#[test]
+fn a_denial_that_nobody_saw_before_the_key_went_stands_all_the_same() {
+    for is_made_anew in [false, true] {
+        let mut it = Simulation::ready(product().automatic());
+        it.create(key("alice"));
+        it.settle();
+        it.pass(minutes(1));
+        it.create(approval("no", "alice", false, it.cluster.now));
+        it.delete::<APIKey>(CONSUMER, "alice");
+        if is_made_anew {
+            it.create(key("alice"));
+        }
+        let mut other = key("alice");
+        other.metadata.name = Some("other".into());
+        it.create(other);
+        it.restart();
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("other")[0], PENDING[0]);
+        if is_made_anew {
+            assert_eq!(it.says("alice"), DENIED);
+        }
+    }
+}
+
+#[test]
+fn a_denial_comes_to_stand_when_what_it_denies_approves_by_itself_whatever_is_asked_for_by_then() {
+    let mut it = suspended();
+    beside(&mut it, false);
+    ask_for(&mut it, "maps");
+    set_mode(&mut it, ApprovalMode::Automatic);
+    assert!(told(&it, "no", "Stands").is_some());
+    let mut other = key("alice");
+    other.metadata.name = Some("other".into());
+    it.create(other);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("other")[0], PENDING[0]);
+}
+
 /// A product that a person decides about, of which Alice had a key until she was denied it.
 fn suspended() -> Simulation {
     let mut it = asked();
@@ -680,14 +791,14 @@ fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_
     );
     it.make_anew(key("alice"));
     assert_eq!(it.says("alice"), DENIED);
-    // Bob's is taken back: Alice's stands.
+    // It cannot be both: what it denies goes on.
     let mut bobs = key("alice");
     bobs.spec.requested_by.user_id = "bob".into();
     it.make_anew(bobs);
     decide_anew(&mut it, "no", true);
-    assert_eq!(it.says("alice"), APPROVED);
-    it.make_anew(key("alice"));
     let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
+    assert_eq!(it.says("alice"), waits);
+    it.make_anew(key("alice"));
     assert_eq!(it.says("alice"), waits);
     it.delete::<APIKeyApproval>(OWNER, "no");
     it.settle();

@@ -1,5 +1,7 @@
 //! Does a decision count, what does it cover, and is it tied to its request?
 
+use std::sync::Arc;
+
 use devportal_api::condition::{Validity, denial_stands, overruled, render};
 use devportal_api::id::{ApprovalId, ProductId};
 use devportal_api::{APIKeyApproval, APIKeyApprovalStatus, APIKeyRequest};
@@ -23,18 +25,8 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     }
     let request = world.find_request(&request_id);
 
-    // Collected here as well as by the cluster's garbage collector, which not
-    // every API server has.
-    if let Some(owner) = ruling::owning_request(approval)
-        && Some(owner) != request.and_then(|request| request.meta().uid.as_deref())
-        && !matches!(found, Found::Flawed(None, flaw) if flaw.uid == owner)
-    {
-        let is_seen = world.requests().has_ended(owner);
-        decision.writes.push(Write::DeleteApproval {
-            id: id.clone(),
-            uid: approval.uid().unwrap_or_default(),
-            unless: (!is_seen).then(|| Presence::Request(request_id, Some(owner.to_owned()))),
-        });
+    if let Some(write) = collect(id, approval, &found, world) {
+        decision.writes.push(write);
         return decision;
     }
 
@@ -42,17 +34,27 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let there = request;
     let request = request.filter(|it| ruling::is_about(approval, it));
     let mut denies = ruling::denies(approval, request, world, now);
-    let mut standing = if approval.is_standing() {
-        denies.clone()
-    } else {
-        vec![]
-    };
     let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
+    let is_unnoted = !approval.spec.approved && approval.denied().is_empty();
     let owner = ruling::owning_request(approval);
-    if owner.is_none() && !is_home {
+    if owner.is_none() && !is_home && !is_unnoted {
         // The request is made anew for the key that is there.
         return note_restored(id, approval, world);
     }
+    let standing = match there {
+        Some(there) if !approval.spec.approved => {
+            let left = ruling::standing(approval, there, &denies, world, now);
+            let Some(left) = left else {
+                return decision;
+            };
+            if !left.is_empty() {
+                denies.clone_from(&left);
+            }
+            left
+        }
+        _ if approval.is_standing() => denies.clone(),
+        _ => vec![],
+    };
     let validity = match request {
         None if there.is_some() => Validity::NotDenied(request_id),
         None if matches!(found, Found::Flawed(..)) => return decision,
@@ -62,24 +64,18 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         }
         Some(request) => {
             let objection = ruling::objection(approval, request, world);
-            if !approval.spec.approved {
-                let it_stands = ruling::standing(approval, request, &denies, world, now);
-                let Some(it_stands) = it_stands else {
-                    return decision;
-                };
-                standing = it_stands;
-                if !standing.is_empty() {
-                    denies.clone_from(&standing);
-                }
+            if owner.is_none() && objection.is_none() && standing.is_empty() && is_home {
+                decision.writes.push(Write::AdoptApproval {
+                    id: id.clone(),
+                    owner: ruling::owner_reference(request),
+                });
             }
-            let is_free = !standing.is_empty();
-            let is_its = objection.is_none() && !is_free;
-            decision
-                .writes
-                .extend(tie(id, approval, request, is_its, is_free));
             objection.unwrap_or(Validity::Valid(request_id))
         }
     };
+    if !standing.is_empty() && owner.is_some() {
+        decision.writes.push(Write::ReleaseApproval(id.clone()));
+    }
 
     // What it covers is recorded once; what was recorded and cannot be read is left alone.
     if terms::is_unreadable(id, world) {
@@ -122,22 +118,30 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     decision
 }
 
-/// Ties a decision that is of its request to that, and lets go one that is of none.
-fn tie(
+/// What goes with its request: collected here as well as by the cluster's garbage collector, which
+/// not every API server has.
+fn collect(
     id: &ApprovalId,
     approval: &APIKeyApproval,
-    request: &APIKeyRequest,
-    is_its: bool,
-    is_free: bool,
+    found: &Found<'_, Arc<APIKeyRequest>>,
+    world: &World,
 ) -> Option<Write> {
-    match ruling::owning_request(approval) {
-        None if is_its => Some(Write::AdoptApproval {
-            id: id.clone(),
-            owner: ruling::owner_reference(request),
-        }),
-        Some(_) if is_free => Some(Write::ReleaseApproval(id.clone())),
-        _ => None,
+    let owner = ruling::owning_request(approval)?;
+    let there = match found {
+        Found::Flawed(None, flaw) => Some(&*flaw.uid),
+        Found::Present(it) | Found::Flawed(Some(it), _) => it.meta().uid.as_deref(),
+        Found::Ended | Found::Absent | Found::Unknown => None,
+    };
+    if there == Some(owner) {
+        return None;
     }
+    let is_seen = world.requests().has_ended(owner);
+    let request = || Presence::Request(approval.request_id(), Some(owner.to_owned()));
+    Some(Write::DeleteApproval {
+        id: id.clone(),
+        uid: approval.uid().unwrap_or_default(),
+        unless: (!is_seen).then(request),
+    })
 }
 
 /// Of a restored approval it is noted what it covers while the request tells that.

@@ -66,7 +66,9 @@ fn forget(id: &KeyId, world: &World) -> Decision {
     let mut writes = credential::withdraw(id, world, |facts| {
         credential::presence_of(id, uid_of(facts), world)
     });
-    writes.extend(world.requests_of(id).filter_map(|request| {
+    let requests = world.requests_of(id);
+    let requests = requests.filter(|it| !ruling::is_unnoted(it, world));
+    writes.extend(requests.filter_map(|request| {
         let uid = request.key_uid().map(str::to_owned);
         delete_request(request, credential::presence_of(id, uid, world))
     }));
@@ -83,6 +85,7 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World, now: Timestamp) -> Dec
         ..Decision::default()
     };
     let requests = world.requests_of(id);
+    let requests = requests.filter(|it| !ruling::is_unnoted(it, world));
     decision
         .writes
         .extend(requests.filter_map(|request| delete_request(request, None)));

@@ -104,7 +104,7 @@ fn withdrawer<'a>(
     world: &World,
     now: Timestamp,
 ) -> Option<&'a APIKeyApproval> {
-    let is_denial = |it: &&APIKeyApproval| !it.spec.approved || holds_denial(it, request);
+    let is_denial = |it: &&APIKeyApproval| !it.spec.approved || holds_denial(it, request, world);
     let mut denials = its.iter().copied().filter(is_denial).peekable();
     denials.peek()?;
     let key = world.find_key(&request.key_id());
@@ -237,21 +237,44 @@ fn is_taken_anew(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
             && asked.is_some_and(|at| at.0 <= spec.reviewed_at.0))
 }
 
-/// Whether an approval was a denial that stands, of something else than this request asks for:
-/// or of that, and was not edited since it was told to hold it.
-fn holds_denial(approval: &APIKeyApproval, request: &APIKeyRequest) -> bool {
-    let held = || still_denied(approval, request).next().is_some();
-    approval.spec.approved && held()
+/// Whether an approval was a denial that stands and is not lifted by it.
+fn holds_denial(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> bool {
+    approval.spec.approved && !still_denied(approval, request, world).is_empty()
 }
 
-/// What an approval that was a denial that stands goes on denying.
+/// What an approval that was a denial that stands goes on denying: all of it, unless it was edited
+/// to approve just that and nothing speaks against it.
 fn still_denied<'a>(
     approval: &'a APIKeyApproval,
-    request: &'a APIKeyRequest,
-) -> impl Iterator<Item = &'a Denied> {
+    request: &APIKeyRequest,
+    world: &World,
+) -> &'a [Denied] {
+    let denied = approval.kept_out();
     let is_news = is_edited_since(approval) || is_taken_anew(approval, request);
-    let denied = approval.kept_out().iter();
-    denied.filter(move |it| !(is_news && is_whom(it, request)))
+    let is_lifted = is_news
+        && denied.iter().all(|it| is_whom(it, request))
+        && refusal(approval, request, world).is_none();
+    if is_lifted { &[] } else { denied }
+}
+
+/// Whether of some decision it is yet to be noted what it denies: until then the request stays,
+/// and as it is, which is all that tells.
+pub(super) fn is_unnoted(request: &APIKeyRequest, world: &World) -> bool {
+    let id = RequestId::of(request);
+    let may_be_noted = world.keeps::<APIKeyApproval>("status.denies");
+    let is_alive = |it: &&APIKeyApproval| {
+        let owner = owning_request(it);
+        let is_its = owner.is_none() || owner == request.meta().uid.as_deref();
+        is_its && it.meta().deletion_timestamp.is_none()
+    };
+    let is_news = |it: &APIKeyApproval| {
+        if it.spec.approved {
+            is_edited_since(it) && !it.kept_out().is_empty()
+        } else {
+            it.denied().is_empty() || is_taken_anew(it, request)
+        }
+    };
+    may_be_noted && world.approvals_of(&id).filter(is_alive).any(is_news)
 }
 
 /// Whether a decision was edited since its status was written.
@@ -273,13 +296,9 @@ pub(super) fn denies(
     let named = &approval.spec.api_key_request_ref.name;
     let noted = approval.denied();
     let mut all: Vec<Denied> = match request {
-        None if !approval.spec.approved => noted.to_vec(),
-        // Who approves it while nobody asks lifts it.
-        None if is_edited_since(approval) => vec![],
-        None => approval.kept_out().to_vec(),
-        Some(request) if approval.spec.approved => {
-            still_denied(approval, request).cloned().collect()
-        }
+        None if approval.spec.approved => approval.kept_out().to_vec(),
+        None => noted.to_vec(),
+        Some(request) if approval.spec.approved => still_denied(approval, request, world).to_vec(),
         Some(request) => {
             let mut all = noted.to_vec();
             if noted.is_empty() || is_taken_anew(approval, request) {
@@ -316,9 +335,12 @@ fn asked_and_approved(
     let spec = &request.spec;
     let asked = denied(&spec.api_product_ref.name, &spec.requested_by.user_id);
     let of_denial = rank(denial, world, now);
-    let before = decisions(request, world).into_iter().filter(|it| {
+    let mut others = decisions(request, world);
+    others.retain(|it| it.meta().uid != denial.meta().uid);
+    let before = others.iter().filter(|it| {
         it.spec.approved
             && objection(it, request, world).is_none()
+            && withdrawer(it, request, &others, world, now).is_none()
             && (rank(it, world, now) < of_denial || is_automatic(it))
     });
     let approved = before.max_by_key(|it| rank(it, world, now)).map(|it| {
@@ -326,13 +348,14 @@ fn asked_and_approved(
         let terms = terms::covered(it, request, key);
         denied(&terms.api_product_ref.name, &terms.requested_by.user_id)
     });
-    [asked].into_iter().chain(approved)
+    [Some(asked), approved].into_iter().flatten()
 }
 
 /// What of that which a denial denies it keeps the requester from, whatever becomes of the
-/// request: where a product would approve by itself. All are a person's, for the controller denies
-/// nothing. What stands goes on standing while a person decides about the product, or while the
-/// product is gone: both may pass. Nothing where it does not stand, `None` where that is not known.
+/// request: where a product would approve by itself, and no person decided about it later. All are
+/// a person's, for the controller denies nothing. What stands goes on standing while a person
+/// decides about the product, or while the product is gone: both may pass. Nothing where it does
+/// not stand, `None` where that is not known.
 pub(super) fn standing(
     approval: &APIKeyApproval,
     request: &APIKeyRequest,
@@ -356,20 +379,27 @@ pub(super) fn standing(
             }
         };
     }
-    let Some(ruling) = find(request, world, now).ok()?.filter(|_| is_kept_out) else {
-        return Some(vec![]);
-    };
-    if ruling.meta().uid == approval.meta().uid {
-        return Some(denies.to_vec());
-    }
-    if !ruling.spec.approved || !has_stood {
+    if !is_kept_out {
         return Some(vec![]);
     }
-    // An approval of what was denied lifts that.
+    find(request, world, now).ok()?;
     let key = world.find_key(&request.key_id());
-    let covered = terms::covered(ruling, request, key);
-    let others = denies.iter().filter(|it| !is_of(it, &covered));
-    Some(others.cloned().collect())
+    let of_it = rank(approval, world, now);
+    let mut later = decisions(request, world);
+    later.retain(|it| {
+        rank(it, world, now) > of_it && objection(it, request, world).is_none() && !is_automatic(it)
+    });
+    let is_superseded = |denied: &Denied| {
+        later.iter().any(|it| {
+            if it.spec.approved {
+                is_of(denied, &terms::covered(it, request, key))
+            } else {
+                it.denied().iter().any(|it| it.is_same(denied))
+            }
+        })
+    };
+    let left = denies.iter().filter(|it| !is_superseded(it));
+    Some(left.cloned().collect())
 }
 
 /// A decision about the request of which no more can be read than that, unless the
@@ -400,7 +430,7 @@ fn is_its(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> 
         Some(owner) => request.meta().uid.as_deref() == Some(owner),
         // Somebody took the reference away.
         None if approval.spec.approved => {
-            was_tied(approval, request, world) || holds_denial(approval, request)
+            was_tied(approval, request, world) || holds_denial(approval, request, world)
         }
         None => true,
     };
@@ -438,10 +468,15 @@ pub(super) fn objection(
     if !approval.spec.approved {
         return None;
     }
+    refusal(approval, request, world).or_else(|| {
+        let id = RequestId::of(request);
+        holds_denial(approval, request, world).then_some(Validity::DenialStands(id))
+    })
+}
+
+/// Why an approval does not count by itself, whatever it was before.
+fn refusal(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -> Option<Validity> {
     let id = RequestId::of(request);
-    if holds_denial(approval, request) {
-        return Some(Validity::DenialStands(id));
-    }
     let recorded = terms::recorded(approval);
     let owner = owning_request(approval);
     let is_its = |it| terms::are_of(it, request) || was_tied(approval, request, world);
@@ -505,9 +540,10 @@ pub(super) fn is_writable(id: &ApprovalId, request: &APIKeyRequest, world: &Worl
         let is_standing = !approval.spec.approved && !approval.denied().is_empty();
         let is_tied = match owning_request(approval) {
             Some(owner) => request.meta().uid.as_deref() == Some(owner),
-            None => is_standing && is_about(approval, request),
+            None => is_standing,
         };
-        approval.meta().deletion_timestamp.is_none() && is_tied
+        // A denial of something else is not to be written over.
+        approval.meta().deletion_timestamp.is_none() && is_tied && is_about(approval, request)
     };
     let is_free = match world.approvals().look(id) {
         Found::Present(approval) | Found::Flawed(Some(approval), _) => is_ours(approval),

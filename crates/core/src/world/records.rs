@@ -61,6 +61,11 @@ impl World {
         };
         if old.as_deref().map(facts) != new.as_deref().map(facts) {
             self.dirty_approvals_of(&id, dirty);
+            let approvals = self.approvals_by_request.referrers(&id);
+            for approval in approvals.cloned().collect::<Vec<_>>() {
+                let decision = self.approvals.find(&approval).cloned();
+                self.denial_changed(&approval, decision.as_deref(), dirty);
+            }
         }
     }
 
@@ -103,13 +108,24 @@ impl World {
     fn denial_changed(&mut self, id: &ApprovalId, new: Option<&APIKeyApproval>, dirty: &mut Dirty) {
         let before: BTreeSet<_> = self.denials.targets(id).cloned().collect();
         let alive = new.filter(|it| it.meta().deletion_timestamp.is_none());
-        let after: BTreeSet<_> = (alive.iter())
-            .flat_map(|it| it.kept_out())
-            .map(|it| {
-                let product = ProductId::new(&id.namespace, &it.api_product);
-                (product, it.user_id.clone())
-            })
+        let pair = |product: &str, user: &str| {
+            let product = ProductId::new(&id.namespace, product);
+            (product, user.to_owned())
+        };
+        let kept_out = alive.iter().flat_map(|it| it.kept_out());
+        let mut after: BTreeSet<_> = kept_out
+            .map(|it| pair(&it.api_product, &it.user_id))
             .collect();
+        // Until it is noted what it denies that is what is asked for.
+        let unnoted = alive.filter(|it| !it.spec.approved && it.denied().is_empty());
+        let request = unnoted.and_then(|it| self.find_request(&it.request_id()));
+        after.extend(request.map(|it| {
+            let spec = &it.spec;
+            pair(&spec.api_product_ref.name, &spec.requested_by.user_id)
+        }));
+        let denied = alive.iter().flat_map(|it| it.denied());
+        let products = denied.map(|it| ProductId::new(&id.namespace, &it.api_product));
+        self.denied_products.set(id, products);
         if before == after {
             return;
         }
@@ -130,6 +146,9 @@ impl World {
         product: &ProductId,
         user: &str,
     ) -> Option<&APIKeyApproval> {
+        if !self.keeps::<APIKeyApproval>("status.denies") {
+            return None;
+        }
         let whom = (product.clone(), user.to_owned());
         let mut denials = self.denials.referrers(&whom);
         denials.find_map(|id| self.find_approval(id))

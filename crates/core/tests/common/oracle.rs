@@ -115,6 +115,18 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
         .filter(|it| it.request_id().namespace == request.namespace().unwrap())
         .filter(|it| it.request_id().name == request.name_any())
         .collect();
+    // No approval counts that a denial came after, whatever is asked for by now; nor one that was
+    // a denial which stands, of something else.
+    let now = simulation.cluster.now;
+    let denied = |it: &APIKeyApproval| it.status.clone().unwrap_or_default().denies;
+    let is_denial = |it: &&APIKeyApproval| !it.spec.approved || !denied(it).is_empty();
+    let alive = |it: &&APIKeyApproval| it.meta().deletion_timestamp.is_none();
+    let denials = approvals.iter().copied().filter(alive).filter(is_denial);
+    let last = denials.map(|it| order(it, now)).max();
+    approvals.retain(|it| {
+        let is_after = last.as_ref().is_none_or(|at| *at < order(it, now));
+        !it.spec.approved || (is_after && denied(it).is_empty())
+    });
     // An approval of other terms than are asked for is no decision, unless it was noted
     // what it covers when they were asked for.
     approvals.retain(|it| {
@@ -139,17 +151,6 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
                 && it.api_product_ref.name == request.spec.api_product_ref.name
         };
         is_tied || covered.is_none_or(is_its)
-    });
-    // No approval counts that a denial came after, whatever is asked for by now; nor one that was
-    // a denial which stands, of something else.
-    let now = simulation.cluster.now;
-    let denied = |it: &APIKeyApproval| it.status.clone().unwrap_or_default().denies;
-    let is_denial = |it: &&APIKeyApproval| !it.spec.approved || !denied(it).is_empty();
-    let denials = approvals.iter().copied().filter(is_denial);
-    let last = denials.map(|it| order(it, now)).max();
-    approvals.retain(|it| {
-        let is_after = last.as_ref().is_none_or(|at| *at < order(it, now));
-        !it.spec.approved || (is_after && denied(it).is_empty())
     });
     // A denial is about requesters and products.
     approvals.retain(|it| {

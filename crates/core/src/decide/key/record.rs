@@ -59,6 +59,7 @@ impl Case<'_> {
         });
         let mut writes: Vec<Write> = others
             .filter(|request| !terms::is_to_be_noted(request, self.world))
+            .filter(|request| !ruling::is_unnoted(request, self.world))
             .filter_map(|request| delete_request(request, self.elsewhere(request)))
             .collect();
         let product = self.world.products().look(&self.key.product_id());
@@ -76,7 +77,8 @@ impl Case<'_> {
         let is_stale = flaw.is_some_and(|it| !it.has_spec())
             || self.request.is_none_or(|request| request.spec != spec);
         let awaited = self.request.map(|it| terms::awaited(it, self.world));
-        let is_awaited = awaited.is_some_and(|it| !it.is_empty());
+        let is_awaited = awaited.is_some_and(|it| !it.is_empty())
+            || (self.request).is_some_and(|it| ruling::is_unnoted(it, self.world));
         if self.foreign_request().is_none() && is_stale && !is_awaited {
             writes.push(Write::ApplyRequest {
                 id: self.home.clone(),
