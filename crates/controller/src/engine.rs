@@ -116,26 +116,7 @@ pub(crate) async fn run(
     mut scrapes: mpsc::Receiver<Scrape>,
 ) {
     let (done, mut reports) = mpsc::unbounded_channel();
-    let mut engine = Engine {
-        world: World::new(parts.settings),
-        queue: Queue::new(SLOTS),
-        needs: Needs::default(),
-        writer: Arc::new(parts.writer),
-        follower: parts.follower,
-        fetcher: parts.fetcher,
-        has_begun: false,
-        started: Instant::now(),
-        review_at: None,
-        review: BTreeSet::new(),
-        decided: HashMap::new(),
-        vital: parts.vital,
-        leads: parts.leads,
-        ready: parts.ready,
-        kuadrant: parts.kuadrant,
-        done,
-        metrics: parts.metrics,
-        delays: Delays::default(),
-    };
+    let mut engine = Engine::new(parts, done);
     loop {
         let alarm = engine.until_alarm();
         let review_at = engine.review_at;
@@ -173,6 +154,29 @@ async fn until(at: Option<Instant>) {
 }
 
 impl Engine {
+    fn new(parts: Parts, done: mpsc::UnboundedSender<Done>) -> Self {
+        Self {
+            world: World::new(parts.settings),
+            queue: Queue::new(SLOTS),
+            needs: Needs::default(),
+            writer: Arc::new(parts.writer),
+            follower: parts.follower,
+            fetcher: parts.fetcher,
+            has_begun: false,
+            started: Instant::now(),
+            review_at: None,
+            review: BTreeSet::new(),
+            decided: HashMap::new(),
+            vital: parts.vital,
+            leads: parts.leads,
+            ready: parts.ready,
+            kuadrant: parts.kuadrant,
+            done,
+            metrics: parts.metrics,
+            delays: Delays::default(),
+        }
+    }
+
     fn until_alarm(&self) -> Duration {
         /// A far alarm is looked at again now and then: clocks are set.
         const FAR: Duration = Duration::from_secs(30);
@@ -555,13 +559,4 @@ fn survive<T>(id: &Id, decide: impl FnOnce() -> T) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_decision_that_panics_harms_no_other() {
-        let id = Id::Key(KeyId::new("ns", "poison"));
-        assert_eq!(survive(&id, || panic!("on purpose")), None::<()>);
-        assert_eq!(survive(&id, || 1), Some(1));
-    }
-}
+mod tests;
