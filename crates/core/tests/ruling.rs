@@ -732,6 +732,70 @@ fn a_denial_that_nobody_saw_before_the_key_went_stands_all_the_same() {
 }
 
 #[test]
+fn a_decision_that_is_edited_while_its_key_goes_keeps_no_request() {
+    for approved in [false, true] {
+        let mut it = denied();
+        it.pass(minutes(1));
+        let now = it.cluster.now;
+        it.edit::<APIKeyApproval>(OWNER, "no", |it| {
+            it.spec.approved = approved;
+            it.spec.reviewed_at = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+        });
+        it.delete::<APIKey>(CONSUMER, "alice");
+        it.restart();
+        it.settle();
+        it.cluster.collect();
+        it.settle();
+        assert!(it.cluster.requests.is_empty(), "{approved}");
+        it.pass(minutes(1));
+        it.create(key("alice"));
+        it.settle();
+        oracle::check(&it);
+        let says = if approved { &APPROVED[..] } else { &DENIED };
+        assert_eq!(it.says("alice"), says);
+    }
+}
+
+#[test]
+fn a_second_denial_that_goes_with_its_request_takes_the_first_not_along() {
+    let mut it = denied();
+    set_mode(&mut it, ApprovalMode::Manual);
+    it.pass(minutes(1));
+    it.create(approval("too", "alice", false, it.cluster.now));
+    it.settle();
+    it.make_anew(key("alice"));
+    set_mode(&mut it, ApprovalMode::Automatic);
+    assert_eq!(it.says("alice"), DENIED);
+}
+
+#[test]
+fn a_denial_that_stands_is_lifted_by_approving_while_nobody_asks_once_that_is_asked_for() {
+    let mut it = denied();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    decide_anew(&mut it, "no", true);
+    let mut bobs = key("alice");
+    bobs.spec.requested_by.user_id = "bob".into();
+    it.create(bobs);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+    assert!(told(&it, "no", "Stands").is_some());
+    let mut it = denied();
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    it.cluster.collect();
+    it.settle();
+    decide_anew(&mut it, "no", true);
+    it.create(key("alice"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), APPROVED);
+}
+
+#[test]
 fn a_denial_comes_to_stand_when_what_it_denies_approves_by_itself_whatever_is_asked_for_by_then() {
     let mut it = suspended();
     beside(&mut it, false);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use devportal_api::approval::Denied;
 use devportal_api::condition::{Validity, denial_stands, overruled, render};
 use devportal_api::id::{ApprovalId, ProductId};
 use devportal_api::{APIKeyApproval, APIKeyApprovalStatus, APIKeyRequest};
@@ -35,25 +36,34 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
     let request = request.filter(|it| ruling::is_about(approval, it));
     let mut denies = ruling::denies(approval, request, world, now);
     let is_home = request.is_none_or(|request| ruling::is_of_living_key(request, world));
-    let is_unnoted = !approval.spec.approved && approval.denied().is_empty();
+    let is_unnoted = there.is_some_and(|it| ruling::is_unnoted(approval, it, world));
     let owner = ruling::owning_request(approval);
     if owner.is_none() && !is_home && !is_unnoted {
         // The request is made anew for the key that is there.
         return note_restored(id, approval, world);
     }
-    let standing = match there {
-        Some(there) if !approval.spec.approved => {
-            let left = ruling::standing(approval, there, &denies, world, now);
-            let Some(left) = left else {
-                return decision;
-            };
+    if there.is_none() && approval.spec.approved && !approval.kept_out().is_empty() {
+        // Whether it lifts what it denied tells the request that it is of.
+        return decision;
+    }
+    let is_denial = !approval.spec.approved;
+    let left = match there.filter(|_| is_denial) {
+        Some(there) => ruling::standing(approval, there, &denies, world, now),
+        None => None,
+    };
+    let is_sure = left.is_some() || there.is_none() || !is_denial;
+    if !is_sure && !is_unnoted {
+        return decision;
+    }
+    let standing = match left {
+        Some(left) => {
             if !left.is_empty() {
                 denies.clone_from(&left);
             }
             left
         }
-        _ if approval.is_standing() => denies.clone(),
-        _ => vec![],
+        None if approval.is_standing() => denies.clone(),
+        None => vec![],
     };
     let validity = match request {
         None if there.is_some() => Validity::NotDenied(request_id),
@@ -64,7 +74,8 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         }
         Some(request) => {
             let objection = ruling::objection(approval, request, world);
-            if owner.is_none() && objection.is_none() && standing.is_empty() && is_home {
+            let is_bound = is_sure && standing.is_empty() && is_home;
+            if owner.is_none() && objection.is_none() && is_bound {
                 decision.writes.push(Write::AdoptApproval {
                     id: id.clone(),
                     owner: ruling::owner_reference(request),
@@ -77,45 +88,71 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         decision.writes.push(Write::ReleaseApproval(id.clone()));
     }
 
-    // What it covers is recorded once; what was recorded and cannot be read is left alone.
-    if terms::is_unreadable(id, world) {
-        return decision;
-    }
-    let is_valid = matches!(validity, Validity::Valid(_));
-    let covered = request.filter(|_| is_valid && approval.spec.approved);
-    let covered = covered.map(|request| {
-        let key = world.find_key(&request.key_id());
-        terms::covered(approval, request, key)
-    });
-    let previous = approval.status.clone().unwrap_or_default();
-    let generation = approval.meta().generation;
-    let recorded = covered.or_else(|| terms::recorded(approval).cloned());
-    let mut facts = vec![validity.fact()];
-    let overruler = request.filter(|_| is_valid);
-    let overruler = overruler.and_then(|it| ruling::overruler(approval, it, world, now));
-    facts.extend(overruler.map(|it| overruled(&ApprovalId::of(it), &ruling::review(it))));
-    let kept_out = standing.iter();
-    let kept_out: Vec<_> = kept_out
-        .map(|it| (&*it.user_id, ProductId::new(&id.namespace, &it.api_product)))
-        .collect();
-    if !kept_out.is_empty() {
-        facts.push(denial_stands(kept_out));
-    }
-    let status = APIKeyApprovalStatus {
-        observed_generation: generation,
-        conditions: render(&facts, &previous.conditions, generation, now),
-        terms: recorded,
+    let said = Said {
+        validity,
         denies,
-        counts_from: ruling::note(approval, world, now),
+        standing,
     };
-    let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
-    let flaw = world.approvals().flaw(id);
-    if status != previous || flaw.is_some_and(|it| it.has_status_hole()) {
-        // Before its owner reference, which makes another version of it.
-        let write = Write::ApprovalStatus(id.clone(), Box::new(status));
-        decision.writes.insert(0, write);
-    }
+    // Before its owner reference, which makes another version of it.
+    let told = said.status(id, approval, request, world, now);
+    decision.writes.splice(0..0, told);
     decision
+}
+
+/// What an approval says of itself.
+struct Said {
+    validity: Validity,
+    denies: Vec<Denied>,
+    /// What of that stands.
+    standing: Vec<Denied>,
+}
+
+impl Said {
+    /// Its status, where it says something else.
+    fn status(
+        self,
+        id: &ApprovalId,
+        approval: &APIKeyApproval,
+        request: Option<&APIKeyRequest>,
+        world: &World,
+        now: Timestamp,
+    ) -> Option<Write> {
+        // What it covers is recorded once; what was recorded and cannot be read is left alone.
+        if terms::is_unreadable(id, world) {
+            return None;
+        }
+        let is_valid = matches!(self.validity, Validity::Valid(_));
+        let covered = request.filter(|_| is_valid && approval.spec.approved);
+        let covered = covered.map(|request| {
+            let key = world.find_key(&request.key_id());
+            terms::covered(approval, request, key)
+        });
+        let previous = approval.status.clone().unwrap_or_default();
+        let generation = approval.meta().generation;
+        let recorded = covered.or_else(|| terms::recorded(approval).cloned());
+        let mut facts = vec![self.validity.fact()];
+        let overruler = request.filter(|_| is_valid);
+        let overruler = overruler.and_then(|it| ruling::overruler(approval, it, world, now));
+        facts.extend(overruler.map(|it| overruled(&ApprovalId::of(it), &ruling::review(it))));
+        let kept_out = self.standing.iter();
+        let kept_out: Vec<_> = kept_out
+            .map(|it| (&*it.user_id, ProductId::new(&id.namespace, &it.api_product)))
+            .collect();
+        if !kept_out.is_empty() {
+            facts.push(denial_stands(kept_out));
+        }
+        let status = APIKeyApprovalStatus {
+            observed_generation: generation,
+            conditions: render(&facts, &previous.conditions, generation, now),
+            terms: recorded,
+            denies: self.denies,
+            counts_from: ruling::note(approval, world, now),
+        };
+        let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));
+        let flaw = world.approvals().flaw(id);
+        let differs = status != previous || flaw.is_some_and(|it| it.has_status_hole());
+        differs.then(|| Write::ApprovalStatus(id.clone(), Box::new(status)))
+    }
 }
 
 /// What goes with its request: collected here as well as by the cluster's garbage collector, which

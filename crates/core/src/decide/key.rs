@@ -67,7 +67,7 @@ fn forget(id: &KeyId, world: &World) -> Decision {
         credential::presence_of(id, uid_of(facts), world)
     });
     let requests = world.requests_of(id);
-    let requests = requests.filter(|it| !ruling::is_unnoted(it, world));
+    let requests = requests.filter(|it| !ruling::awaits_note(it, world));
     writes.extend(requests.filter_map(|request| {
         let uid = request.key_uid().map(str::to_owned);
         delete_request(request, credential::presence_of(id, uid, world))
@@ -85,7 +85,7 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World, now: Timestamp) -> Dec
         ..Decision::default()
     };
     let requests = world.requests_of(id);
-    let requests = requests.filter(|it| !ruling::is_unnoted(it, world));
+    let requests = requests.filter(|it| !ruling::awaits_note(it, world));
     decision
         .writes
         .extend(requests.filter_map(|request| delete_request(request, None)));

@@ -259,22 +259,31 @@ fn still_denied<'a>(
 
 /// Whether of some decision it is yet to be noted what it denies: until then the request stays,
 /// and as it is, which is all that tells.
-pub(super) fn is_unnoted(request: &APIKeyRequest, world: &World) -> bool {
+pub(super) fn awaits_note(request: &APIKeyRequest, world: &World) -> bool {
     let id = RequestId::of(request);
-    let may_be_noted = world.keeps::<APIKeyApproval>("status.denies");
-    let is_alive = |it: &&APIKeyApproval| {
+    let mut approvals = world.approvals_of(&id);
+    approvals.any(|it| {
         let owner = owning_request(it);
         let is_its = owner.is_none() || owner == request.meta().uid.as_deref();
-        is_its && it.meta().deletion_timestamp.is_none()
+        is_its && it.meta().deletion_timestamp.is_none() && is_unnoted(it, request, world)
+    })
+}
+
+/// Whether it is yet to be noted what a decision about the request denies.
+pub(super) fn is_unnoted(
+    approval: &APIKeyApproval,
+    request: &APIKeyRequest,
+    world: &World,
+) -> bool {
+    let is_news = if approval.spec.approved {
+        is_edited_since(approval) && !approval.kept_out().is_empty()
+    } else {
+        approval.denied().is_empty() || is_taken_anew(approval, request)
     };
-    let is_news = |it: &APIKeyApproval| {
-        if it.spec.approved {
-            is_edited_since(it) && !it.kept_out().is_empty()
-        } else {
-            it.denied().is_empty() || is_taken_anew(it, request)
-        }
-    };
-    may_be_noted && world.approvals_of(&id).filter(is_alive).any(is_news)
+    // What cannot be read of it holds nothing up.
+    is_news
+        && world.keeps::<APIKeyApproval>("status.denies")
+        && !terms::is_unreadable(&ApprovalId::of(approval), world)
 }
 
 /// Whether a decision was edited since its status was written.
@@ -394,7 +403,8 @@ pub(super) fn standing(
             if it.spec.approved {
                 is_of(denied, &terms::covered(it, request, key))
             } else {
-                it.denied().iter().any(|it| it.is_same(denied))
+                // One that does not stand goes with the request.
+                it.kept_out().iter().any(|it| it.is_same(denied))
             }
         })
     };

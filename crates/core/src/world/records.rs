@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
-use devportal_api::{APIKeyApproval, APIKeyRequest};
+use devportal_api::product::ApprovalMode;
+use devportal_api::{APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::Difference;
 use kube::{Resource, ResourceExt};
 
@@ -119,9 +120,15 @@ impl World {
         // Until it is noted what it denies that is what is asked for.
         let unnoted = alive.filter(|it| !it.spec.approved && it.denied().is_empty());
         let request = unnoted.and_then(|it| self.find_request(&it.request_id()));
-        after.extend(request.map(|it| {
+        let asked = request.map(|it| {
             let spec = &it.spec;
             pair(&spec.api_product_ref.name, &spec.requested_by.user_id)
+        });
+        let may_be_noted = self.keeps::<APIKeyApproval>("status.denies");
+        after.extend(asked.filter(|(product, _)| {
+            let product = self.find_product(product);
+            let is_automatic = |it: &APIProduct| it.spec.approval_mode == ApprovalMode::Automatic;
+            may_be_noted && product.is_some_and(is_automatic)
         }));
         let denied = alive.iter().flat_map(|it| it.denied());
         let products = denied.map(|it| ProductId::new(&id.namespace, &it.api_product));

@@ -59,7 +59,7 @@ impl Case<'_> {
         });
         let mut writes: Vec<Write> = others
             .filter(|request| !terms::is_to_be_noted(request, self.world))
-            .filter(|request| !ruling::is_unnoted(request, self.world))
+            .filter(|request| !ruling::awaits_note(request, self.world))
             .filter_map(|request| delete_request(request, self.elsewhere(request)))
             .collect();
         let product = self.world.products().look(&self.key.product_id());
@@ -78,7 +78,7 @@ impl Case<'_> {
             || self.request.is_none_or(|request| request.spec != spec);
         let awaited = self.request.map(|it| terms::awaited(it, self.world));
         let is_awaited = awaited.is_some_and(|it| !it.is_empty())
-            || (self.request).is_some_and(|it| ruling::is_unnoted(it, self.world));
+            || (self.request).is_some_and(|it| ruling::awaits_note(it, self.world));
         if self.foreign_request().is_none() && is_stale && !is_awaited {
             writes.push(Write::ApplyRequest {
                 id: self.home.clone(),
