@@ -150,6 +150,14 @@ impl Writer {
         outcome
     }
 
+    /// Fails once another replica may lead.
+    fn still_leads(&self) -> Result<(), Failure> {
+        if self.leads.now() {
+            return Ok(());
+        }
+        Err(passing("another replica may lead by now"))
+    }
+
     /// Carries out one write, after the live look that it asks for.
     async fn write_unless_found(&self, id: &Id, write: Write, seen: &Value) -> Done {
         let found = match write.unless() {
@@ -160,6 +168,9 @@ impl Writer {
             Ok(found) if !found.is_empty() => return Done::Found(found),
             Ok(_) => {}
             Err(error) => return Done::Failed(classify(&error), vec![]),
+        }
+        if let Err(failure) = self.still_leads() {
+            return Done::Failed(failure, vec![]);
         }
         let is_status = write.group() == Group::Status;
         let written = match write {

@@ -120,27 +120,31 @@ pub(crate) async fn run(
     loop {
         let alarm = engine.until_alarm();
         let review_at = engine.review_at;
+        let patience = engine.patience();
         let is_reviewing = !engine.review.is_empty();
         tokio::select! {
             biased;
             Some(report) = reports.recv() => engine.finish(report),
-            heard = news.recv() => match heard {
-                Some(heard) => engine.hear(heard),
-                None => return,
-            },
-            Some(document) = documents.recv() => engine.hear(document),
+            // Rare, and not to be held up by news that do not end.
             Ok(()) = engine.leads.changed() => {
                 // What another replica has done meanwhile took us no time.
                 engine.delays = Delays::default();
                 engine.look_at_everything();
             }
+            Some(document) = documents.recv() => engine.hear(document),
+            heard = news.recv() => match heard {
+                Some(heard) => engine.hear(heard),
+                None => return,
+            },
+            () = until(patience) => engine.notice_sight(),
             () = until(review_at) => engine.look_at_everything(),
-            () = tokio::time::sleep(alarm) => engine.ring(),
+            () = tokio::time::sleep(alarm) => {}
             // When nothing else has to be done: a revocation does not wait for all keys.
             () = tokio::task::yield_now(), if is_reviewing => engine.review_some(),
             // Last: whoever asks again and again holds nothing up.
             Some(scrape) = scrapes.recv() => engine.tell_metrics(scrape),
         }
+        engine.ring();
         engine.start_writers();
         engine.decided.retain(|_, it| !it.writes.is_empty());
     }
@@ -213,9 +217,15 @@ impl Engine {
         }
     }
 
-    /// Of some kind more or less is seen than before.
+    /// Until when the beginning waits for a kind that cannot be listed at the moment.
+    fn patience(&self) -> Option<Instant> {
+        let at = self.started + PATIENCE;
+        (!self.has_begun && Instant::now() < at).then_some(at)
+    }
+
+    /// Of some kind more or less is seen than before, or nothing has begun yet.
     fn notice_sight(&mut self) {
-        if self.world.take_sight_news() {
+        if self.world.take_sight_news() || !self.has_begun {
             // What is not seen any more may bear on anything.
             self.decided.clear();
             let followed = self.world.followed();
@@ -274,9 +284,11 @@ impl Engine {
         }
     }
 
+    /// Whatever else there is to do: what is due does not wait for news to end.
     fn ring(&mut self) {
-        if self.has_begun {
-            for id in self.queue.due(Timestamp::now()) {
+        let now = Timestamp::now();
+        if self.has_begun && self.queue.next_alarm().is_some_and(|at| at <= now) {
+            for id in self.queue.due(now) {
                 self.decided.remove(&id);
                 self.consider(id, Turn::Last);
             }
@@ -305,7 +317,7 @@ impl Engine {
         }
         let decided = self.decide(&id);
         if !decided.writes.is_empty() && self.leads.now() {
-            self.delays.begin(&id);
+            self.delays.begin(&id, &decided.writes);
             let lane = Lane::of(&decided.writes);
             self.queue.push(id.clone(), lane, turn);
         }

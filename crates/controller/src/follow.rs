@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{
     Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
 };
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::line::{Line, Lines};
@@ -30,6 +30,8 @@ use crate::vital::Vital;
 
 const RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// How long a Secret is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Observations of metadata that may wait.
 const BACKLOG: usize = 256;
 
@@ -338,24 +340,29 @@ impl Follow {
             return;
         }
         let id = SecretId::new(&self.namespace, name);
-        match read(&self.client, &self.lens, &id).await {
-            Ok(source) => {
+        // The connection may be gone without a word, and the others wait.
+        let answer = timeout(PATIENCE, read(&self.client, &self.lens, &id)).await;
+        let failure = match answer {
+            Ok(Ok(source)) => {
                 unread.succeeded(name);
                 match &source {
                     Source::Is(facts) => drop(self.versions.insert(name.clone(), facts.version)),
                     Source::Gone(_) | Source::Forbidden => drop(self.versions.remove(name)),
                 }
                 self.tell(name, source).await;
+                return;
             }
-            Err(failure) => {
-                self.versions.remove(name);
+            Ok(Err(failure)) => {
                 if matches!(&failure, kube::Error::Api(status) if status.code == 403) {
                     self.tell(name, Source::Forbidden).await;
                 }
-                if unread.failed(name) {
-                    warn!(secret = %id, error = brief(&failure), "cannot read the Secret a key refers to; trying again");
-                }
+                brief(&failure)
             }
+            Err(_) => "the API server does not answer".to_owned(),
+        };
+        self.versions.remove(name);
+        if unread.failed(name) {
+            warn!(secret = %id, error = failure, "cannot read the Secret a key refers to; trying again");
         }
     }
 }

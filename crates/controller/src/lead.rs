@@ -199,6 +199,10 @@ impl Campaign {
                 self.standing.written(lease, begun);
             }
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
+                // The watch may have broken off without a word.
+                if let Ok(Ok(lease)) = timeout(PAUSE, self.api.get_opt(LEASE)).await {
+                    self.standing.seen(lease, Instant::now());
+                }
                 self.standing.retry_at(Instant::now() + PAUSE);
             }
             Ok(Err(error)) => {
@@ -223,9 +227,11 @@ impl Campaign {
     fn tell(&self) {
         let now = Instant::now();
         let leads = self.standing.leads(now);
-        let until = self.until.send_replace(Some(self.standing.deadline()));
         // Meanwhile nothing was written, and what was to be may be forgotten.
-        let was_over = until.is_some_and(|it| it <= now);
+        let was_over = self.until.borrow().is_some_and(|it| it <= now);
+        // At no moment may a replica write that does not lead.
+        let deadline = leads.then(|| self.standing.deadline());
+        self.until.send_replace(Some(deadline.unwrap_or(now)));
         let has_changed = self.leads.send_if_modified(|before| {
             let is_news = *before != leads || (leads && was_over);
             *before = leads;
@@ -396,6 +402,11 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, Response};
+    use kube::client::Body as Sent;
+    use serde_json::json;
+
     use super::*;
 
     fn held(by: &str, version: i64, renewed: i64) -> Lease {
@@ -482,6 +493,34 @@ mod tests {
         us.seen(Some(held("them", 6, 6)), now + PAUSE);
         assert!(!us.leads(now + PAUSE));
         assert_eq!(us.surrender(), None);
+    }
+
+    /// The watch has broken off without a word: only a read tells that the holder renewed.
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_conflicts_is_made_on_what_is_there() {
+        let there = held("them", 9, 9);
+        let service = tower::service_fn(move |request: Request<Sent>| {
+            let is_read = request.method() == "GET";
+            let code = if is_read { 200 } else { 409 };
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                "code": 409, "reason": "Conflict", "message": "changed"});
+            let body = if is_read { json!(there) } else { status };
+            let response = Response::builder().status(code);
+            let response = response.body(Body::from(body.to_string())).unwrap();
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        });
+        let (mut us, now) = stand();
+        us.seen(Some(held("them", 7, 7)), now);
+        let mut campaign = Campaign {
+            api: Api::namespaced(Client::new(service, "default"), "default"),
+            standing: us,
+            leads: watch::Sender::new(false),
+            until: watch::Sender::new(None),
+            complaint: None,
+        };
+        campaign.try_for_it().await;
+        let claim = campaign.standing.claim(Timestamp::UNIX_EPOCH);
+        assert_eq!(claim.metadata.resource_version.as_deref(), Some("9"));
     }
 
     #[test]

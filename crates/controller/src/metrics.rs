@@ -317,18 +317,24 @@ pub(crate) struct Delays {
 #[derive(Debug)]
 struct Begun {
     at: Instant,
+    /// Whether it is to take access away.
+    revokes: bool,
     change: Option<&'static str>,
 }
 
 impl Delays {
-    /// An id has something to write.
-    pub(crate) fn begin(&mut self, id: &Id) {
-        if !self.begun.contains_key(id) {
-            let begun = Begun {
-                at: Instant::now(),
-                change: None,
-            };
-            self.begun.insert(id.clone(), begun);
+    /// An id has this to write. What is to take access away begins anew, also where something
+    /// else could not be written for long.
+    pub(crate) fn begin(&mut self, id: &Id, writes: &[Write]) {
+        let revokes = writes.iter().any(Write::revokes);
+        let begun = self.begun.entry(id.clone()).or_insert_with(|| Begun {
+            at: Instant::now(),
+            revokes,
+            change: None,
+        });
+        if revokes && !begun.revokes {
+            begun.at = Instant::now();
+            begun.revokes = true;
         }
     }
 
@@ -367,4 +373,34 @@ impl Delays {
 /// Whether it makes a Secret that the gateway reads: only the consumer's has an owner.
 fn opens(write: &Write) -> bool {
     matches!(write, Write::CreateSecret(new) if new.owner.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use devportal_api::id::{KeyId, SecretId};
+    use devportal_core::Group;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revocation_takes_from_when_it_was_due_whatever_could_not_be_written_before() {
+        let id = Id::Key(KeyId::new("ns", "mine"));
+        let revoke = Write::DeleteCredential {
+            id: SecretId::new("kuadrant-system", "secret"),
+            uid: "u".into(),
+            unless: None,
+        };
+        assert_eq!(revoke.group(), Group::Revoke);
+        let mut delays = Delays::default();
+        delays.begin(&id, &[]);
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        delays.begin(&id, std::slice::from_ref(&revoke));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Looked at again while it waits.
+        delays.begin(&id, std::slice::from_ref(&revoke));
+        let begun = &delays.begun[&id];
+        assert_eq!(begun.at.elapsed(), Duration::from_secs(1));
+    }
 }

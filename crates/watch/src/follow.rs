@@ -285,7 +285,9 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
                     version = object.resource_version().unwrap_or(version);
                     let uid = object.uid().unwrap_or_default();
                     let at = Version::of(Some(&version));
-                    let ended = Told::Ended(id_of::<K>(&object), uid, Some(at));
+                    let id = id_of::<K>(&object);
+                    self.flawed.remove(&id);
+                    let ended = Told::Ended(id, uid, Some(at));
                     self.tell(ended).await?;
                 }
                 Ok(WatchEvent::Bookmark(mark)) => {

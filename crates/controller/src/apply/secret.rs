@@ -76,6 +76,8 @@ impl Writer {
             data: Some([(API_KEY_ENTRY.to_owned(), ByteString(value.to_vec()))].into()),
             ..Secret::default()
         };
+        // The read may have taken as long as another replica takes to lead.
+        self.still_leads()?;
         let made = self.post::<Credential>(&new.id.namespace, &secret).await;
         match made.map(|it| it.read) {
             Ok(Read::Whole(made)) => {

@@ -5,8 +5,10 @@ use std::future::pending;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
+use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::{APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Source;
-use devportal_mirror::{Lens, Told};
+use devportal_mirror::{Kind, Lens, Told, Version};
 use k8s_openapi::api::core::v1::Secret;
 use kube::client::Body as Sent;
 use kube::{Client, Config};
@@ -101,6 +103,38 @@ async fn what_a_writer_read_of_a_consumers_secret_is_no_news_but_a_reason_to_rea
     // Of one that we made it is.
     let gone = after_a_late_answer(None);
     assert!(matches!(gone, Some(Source::Gone(_))), "{gone:?}");
+}
+
+/// All kinds that are followed from the start, listed but for one, which cannot be at the moment.
+fn list_all_but_plans(engine: &mut Engine) {
+    fn list<K: Kind>(engine: &mut Engine)
+    where
+        Change: From<Told<K>>,
+    {
+        engine.hear(Told::<K>::ListBegins(Scope::Cluster).into());
+        engine.hear(Told::<K>::ListEnds(Scope::Cluster, Version(1)).into());
+    }
+    list::<APIProduct>(engine);
+    list::<APIKey>(engine);
+    list::<APIKeyRequest>(engine);
+    list::<APIKeyApproval>(engine);
+    list::<HTTPRoute>(engine);
+    list::<AuthPolicy>(engine);
+    list::<Kuadrant>(engine);
+    let trouble = Trouble::Failing("500".into());
+    engine.hear(Told::<PlanPolicy>::Lost(Scope::Cluster, trouble, Timestamp::now()).into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_goes_on_failing_holds_the_beginning_up_for_a_moment_only() {
+    let mut engine = engine();
+    list_all_but_plans(&mut engine);
+    assert!(!engine.has_begun);
+    let patience = engine.patience().expect("a time");
+    tokio::time::sleep_until(patience).await;
+    engine.notice_sight();
+    assert!(engine.has_begun);
+    assert_eq!(engine.patience(), None);
 }
 
 #[test]

@@ -32,6 +32,8 @@ struct Server {
     secrets: HashMap<String, Value>,
     /// With which it answers each GET, if it is not well.
     refuses: Option<u16>,
+    /// Whether it answers no GET at all.
+    hangs: bool,
     /// What was read, by name.
     reads: Vec<String>,
 }
@@ -58,10 +60,17 @@ impl Room {
         let server = Arc::new(Mutex::new(Server::default()));
         let asked = Arc::clone(&server);
         let service = tower::service_fn(move |request: Request<Sent>| {
-            let (code, answer) = asked.lock().unwrap().answer(request.uri().path());
+            let mut server = asked.lock().unwrap();
+            let (code, answer) = server.answer(request.uri().path());
+            let hangs = server.hangs;
             let response = Response::builder().status(code);
             let response = response.body(Body::from(answer.to_string())).unwrap();
-            async move { Ok::<_, Infallible>(response) }
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let lens = Lens::new([7; 32]);
         let names = Names::default();
@@ -262,6 +271,18 @@ async fn what_could_not_be_read_is_not_absent_and_is_read_again() {
     let source = room.hears("mine").await;
     assert!(matches!(source, Source::Forbidden), "{source:?}");
     room.server.lock().unwrap().refuses = None;
+    room.hears_value("mine", "the value").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_never_answered_is_made_again() {
+    let mut room = Room::new();
+    room.put("mine", 5, "the value");
+    room.server.lock().unwrap().hangs = true;
+    room.want("mine", None);
+    room.is_quiet().await;
+    room.server.lock().unwrap().hangs = false;
+    tokio::time::sleep(PATIENCE).await;
     room.hears_value("mine", "the value").await;
 }
 
