@@ -223,9 +223,10 @@ impl Engine {
         (!self.has_begun && Instant::now() < at).then_some(at)
     }
 
-    /// Of some kind more or less is seen than before, or nothing has begun yet.
+    /// Of some kind more or less is seen than before, or the beginning has waited long enough.
     fn notice_sight(&mut self) {
-        if self.world.take_sight_news() || !self.has_begun {
+        let is_late = !self.has_begun && self.patience().is_none();
+        if self.world.take_sight_news() || is_late {
             // What is not seen any more may bear on anything.
             self.decided.clear();
             let followed = self.world.followed();
