@@ -339,9 +339,8 @@ impl Engine {
                     until,
                 };
             };
-            let is_outdated = self.follow(id, &decision.needs);
+            let is_outdated = self.follow(id, &decision.needs) || self.settle(id, &decision);
             if !is_outdated {
-                self.settle(id, &decision);
                 self.queue.wake(id, decision.wake_at);
                 return Decided {
                     writes: decision.writes,
@@ -351,8 +350,9 @@ impl Engine {
         }
     }
 
-    /// What has nothing left to write is not slowed down the next time.
-    fn settle(&mut self, id: &Id, decision: &Decision) {
+    /// What has nothing left to write is not slowed down the next time. Whether it is to be
+    /// decided again for that.
+    fn settle(&mut self, id: &Id, decision: &Decision) -> bool {
         let is_open = [Group::Revoke, Group::Access]
             .iter()
             .any(|group| decision.unsettled.contains(group));
@@ -362,9 +362,11 @@ impl Engine {
         if decision.unsettled.is_empty() {
             self.delays.forget(id);
         }
-        let dirty = self.world.settle(id, &decision.unsettled);
+        let mut dirty = self.world.settle(id, &decision.unsettled);
+        let is_outdated = dirty.remove(id);
         self.outdate(&dirty);
         self.consider_all(dirty);
+        is_outdated
     }
 
     /// Begins to follow what an id needs from now on, and stops what it does not need

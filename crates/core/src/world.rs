@@ -284,11 +284,17 @@ impl World {
     }
 
     /// Notes which groups of an id have something left to write, and that the others
-    /// have not.
+    /// have not. What is to be decided again for that: also the id, where it was told that such a
+    /// group is held back.
     pub fn settle(&mut self, id: &Id, unsettled: &BTreeSet<Group>) -> BTreeSet<Id> {
         let mut dirty = Dirty::new();
         self.trim();
         let before = self.approval_hindrance(id);
+        let is_over = |group: &Group| !unsettled.contains(group);
+        let mut over = Group::ALL.into_iter().filter(is_over);
+        if over.any(|group| self.brakes.hindrance(id, group).is_some()) {
+            dirty.insert(id.clone());
+        }
         self.brakes.settle(id, unsettled);
         self.approval_tried(id, before.as_deref(), &mut dirty);
         if !unsettled.contains(&Group::Record) {
