@@ -120,9 +120,9 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// Whether the same is denied to the same.
-    pub fn is_same(&self, other: &Self) -> bool {
-        (&self.api_product, &self.user_id) == (&other.api_product, &other.user_id)
+    /// Whether it is this product that is denied, and to this requester.
+    pub fn is_of(&self, api_product: &str, user_id: &str) -> bool {
+        self.api_product == api_product && self.user_id == user_id
     }
 }
 

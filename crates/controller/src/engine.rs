@@ -207,13 +207,8 @@ impl Engine {
     }
 
     fn outdate(&mut self, dirty: &BTreeSet<Id>) {
-        // Mostly one of them has few.
-        if dirty.len() < self.decided.len() {
-            for id in dirty {
-                self.decided.remove(id);
-            }
-        } else {
-            self.decided.retain(|id, _| !dirty.contains(id));
+        for id in dirty {
+            self.decided.remove(id);
         }
     }
 

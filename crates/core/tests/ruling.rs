@@ -7,6 +7,7 @@ use devportal_api::product::ApprovalMode;
 use devportal_api::{APIKey, APIKeyRequest, APIProduct};
 use devportal_core::Settings;
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
 use crate::common::chance::Fault;
@@ -364,9 +365,7 @@ fn denied() -> Simulation {
 fn a_change_that_a_denial_keeps_from_automatic_approval_says_so() {
     let mut it = Simulation::ready(product().automatic());
     it.create(key("alice"));
-    let mut other = key("alice");
-    other.metadata.name = Some("other".into());
-    it.create(other);
+    it.create(another());
     it.settle();
     it.pass(minutes(1));
     it.create(approval("no", "alice", false, it.cluster.now));
@@ -390,19 +389,14 @@ fn a_change_that_a_denial_keeps_from_automatic_approval_says_so() {
 #[test]
 fn a_denial_on_an_automatic_product_is_not_shed_with_the_key() {
     let mut it = denied();
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
+    it.unmake(&key_id("alice"));
     assert!(told(&it, "no", "Stands").is_some_and(|it| it.contains("alice")));
     it.create(key("alice"));
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice"), DENIED);
     // Nor by another name.
-    let mut other = key("alice");
-    other.metadata.name = Some("other".into());
-    it.create(other);
+    it.create(another());
     it.settle();
     oracle::check(&it);
     let waits = [
@@ -494,6 +488,20 @@ fn a_denial_that_stands_is_about_its_requester_and_its_product_whoever_has_the_n
         it.settle();
         assert_eq!(it.says("alice"), DENIED, "{other}");
     }
+}
+
+/// A key of Bob's that has the name of Alice's.
+fn bobs() -> APIKey {
+    let mut it = key("alice");
+    it.spec.requested_by.user_id = "bob".into();
+    it
+}
+
+/// Another key of Alice's.
+fn another() -> APIKey {
+    let mut it = key("alice");
+    it.metadata.name = Some("other".into());
+    it
 }
 
 /// Another product, which approves by itself or not, beside the usual one.
@@ -616,9 +624,7 @@ fn a_denial_that_is_taken_anew_goes_on_denying_what_it_did() {
 #[test]
 fn what_stands_keeps_out_while_it_is_edited_to_approve_something_else() {
     let mut it = denied();
-    let mut other = key("alice");
-    other.metadata.name = Some("other".into());
-    it.create(other);
+    it.create(another());
     beside(&mut it, false);
     ask_for(&mut it, "maps");
     let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
@@ -656,10 +662,7 @@ fn two_denials_of_a_request_hold_what_each_denies() {
     };
     other(&mut it, "other-game", "games");
     other(&mut it, "other-map", "maps");
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
+    it.unmake(&key_id("alice"));
     other(&mut it, "third-game", "games");
     other(&mut it, "third-map", "maps");
 }
@@ -716,9 +719,7 @@ fn a_denial_that_nobody_saw_before_the_key_went_stands_all_the_same() {
         if is_made_anew {
             it.create(key("alice"));
         }
-        let mut other = key("alice");
-        other.metadata.name = Some("other".into());
-        it.create(other);
+        it.create(another());
         it.restart();
         it.settle();
         it.cluster.collect();
@@ -739,7 +740,7 @@ fn a_decision_that_is_edited_while_its_key_goes_keeps_no_request() {
         let now = it.cluster.now;
         it.edit::<APIKeyApproval>(OWNER, "no", |it| {
             it.spec.approved = approved;
-            it.spec.reviewed_at = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+            it.spec.reviewed_at = Time(now);
         });
         it.delete::<APIKey>(CONSUMER, "alice");
         it.restart();
@@ -771,23 +772,15 @@ fn a_second_denial_that_goes_with_its_request_takes_the_first_not_along() {
 #[test]
 fn a_denial_that_stands_is_lifted_by_approving_while_nobody_asks_once_that_is_asked_for() {
     let mut it = denied();
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
+    it.unmake(&key_id("alice"));
     decide_anew(&mut it, "no", true);
-    let mut bobs = key("alice");
-    bobs.spec.requested_by.user_id = "bob".into();
-    it.create(bobs);
+    it.create(bobs());
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice"), APPROVED);
     assert!(told(&it, "no", "Stands").is_some());
     let mut it = denied();
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
+    it.unmake(&key_id("alice"));
     decide_anew(&mut it, "no", true);
     it.create(key("alice"));
     it.settle();
@@ -802,9 +795,7 @@ fn a_denial_comes_to_stand_when_what_it_denies_approves_by_itself_whatever_is_as
     ask_for(&mut it, "maps");
     set_mode(&mut it, ApprovalMode::Automatic);
     assert!(told(&it, "no", "Stands").is_some());
-    let mut other = key("alice");
-    other.metadata.name = Some("other".into());
-    it.create(other);
+    it.create(another());
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("other")[0], PENDING[0]);
@@ -828,7 +819,7 @@ fn decide_anew(it: &mut Simulation, approval: &str, approved: bool) {
     let now = it.cluster.now;
     it.edit::<APIKeyApproval>(OWNER, approval, |it| {
         it.spec.approved = approved;
-        it.spec.reviewed_at = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
+        it.spec.reviewed_at = Time(now);
     });
     it.settle();
     oracle::check(it);
@@ -838,9 +829,7 @@ fn decide_anew(it: &mut Simulation, approval: &str, approved: bool) {
 fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_it_did() {
     let mut it = denied();
     it.pass(minutes(1));
-    let mut bobs = key("alice");
-    bobs.spec.requested_by.user_id = "bob".into();
-    it.make_anew(bobs);
+    it.make_anew(bobs());
     assert_eq!(it.says("alice"), APPROVED);
     // Its words are mended: that is no decision about Bob.
     it.edit::<APIKeyApproval>(OWNER, "no", |it| it.spec.message = Some("sorry".into()));
@@ -856,9 +845,7 @@ fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_
     it.make_anew(key("alice"));
     assert_eq!(it.says("alice"), DENIED);
     // It cannot be both: what it denies goes on.
-    let mut bobs = key("alice");
-    bobs.spec.requested_by.user_id = "bob".into();
-    it.make_anew(bobs);
+    it.make_anew(bobs());
     decide_anew(&mut it, "no", true);
     let waits = [PENDING[0], "!AutomaticApproval/RequesterDenied"];
     assert_eq!(it.says("alice"), waits);
@@ -873,9 +860,7 @@ fn a_denial_that_is_taken_anew_is_about_whoever_asks_by_then_and_keeps_out_whom_
 fn an_approval_of_another_in_the_place_of_a_denial_that_stands_loses_it_not_and_says_so() {
     let mut it = denied();
     set_mode(&mut it, ApprovalMode::Manual);
-    let mut bobs = key("alice");
-    bobs.spec.requested_by.user_id = "bob".into();
-    it.make_anew(bobs);
+    it.make_anew(bobs());
     decide_anew(&mut it, "no", true);
     assert_eq!(it.says("alice"), PENDING);
     assert!(told(&it, "no", "Valid").is_some_and(|it| it.contains("of another name")));
@@ -934,10 +919,7 @@ fn a_denial_that_its_owner_took_back_stands_no_more() {
     oracle::check(&it);
     assert_eq!(it.says("alice"), APPROVED);
     assert_eq!(told(&it, "no", "Stands"), None);
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
+    it.unmake(&key_id("alice"));
     it.create(key("alice"));
     it.settle();
     oracle::check(&it);
@@ -976,10 +958,7 @@ fn a_denial_that_stands_stands_while_its_product_is_replaced() {
     let mut it = denied();
     it.delete::<APIProduct>(OWNER, "games");
     it.settle();
-    it.delete::<APIKey>(CONSUMER, "alice");
-    it.settle();
-    it.cluster.collect();
-    it.settle();
+    it.unmake(&key_id("alice"));
     it.create(product().automatic());
     it.create(key("alice"));
     it.settle();
@@ -1077,9 +1056,7 @@ fn a_denial_that_has_the_name_of_an_automatic_approval_keeps_nobody_else_out() {
 #[test]
 fn an_automatic_approval_beside_a_denial_is_renewed_when_the_denial_is_lifted() {
     let mut it = withdrawn();
-    let mut bobs = key("alice");
-    bobs.spec.requested_by.user_id = "bob".into();
-    it.make_anew(bobs);
+    it.make_anew(bobs());
     it.delete::<APIKeyApproval>(OWNER, &auto());
     it.settle();
     it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());

@@ -37,10 +37,9 @@ pub(super) fn find<'a>(
     let id = RequestId::of(request);
     let its = decisions(request, world);
     let counting = its.iter().copied().filter(|it| {
-        let is_withdrawn = || withdrawer(it, request, &its, world, now).is_some();
         objection(it, request, world).is_none()
             && is_about(it, request)
-            && !(it.spec.approved && is_withdrawn())
+            && withdrawer(it, request, &its, world, now).is_none()
     });
     let counting: Vec<_> = counting.collect();
     let is_denied = counting.iter().any(|approval| !approval.spec.approved);
@@ -106,7 +105,7 @@ fn withdrawer<'a>(
 ) -> Option<&'a APIKeyApproval> {
     let is_denial = |it: &&APIKeyApproval| !it.spec.approved || holds_denial(it, request, world);
     let mut denials = its.iter().copied().filter(is_denial).peekable();
-    denials.peek()?;
+    denials.peek().filter(|_| approval.spec.approved)?;
     let key = world.find_key(&request.key_id());
     let covered = terms::covered(approval, request, key);
     let is_automatic = is_automatic(approval);
@@ -120,7 +119,7 @@ fn withdrawer<'a>(
 
 /// Whether terms are what was denied.
 fn is_of(denied: &Denied, terms: &ApprovedTerms) -> bool {
-    denied.user_id == terms.requested_by.user_id && denied.api_product == terms.api_product_ref.name
+    denied.is_of(&terms.api_product_ref.name, &terms.requested_by.user_id)
 }
 
 /// How far a clock may be ahead unnoticed: the API server tells creations in whole
@@ -165,10 +164,8 @@ fn is_edited(approval: &APIKeyApproval) -> bool {
 
 /// When the controller saw a decision that is dated ahead, as it is now.
 fn noted(approval: &APIKeyApproval) -> Option<Timestamp> {
-    let status = approval.status.as_ref()?;
-    let is_of_this = status.observed_generation == approval.meta().generation;
-    let at = status.counts_from.as_ref().filter(|_| is_of_this);
-    at.map(|at| at.0)
+    let at = approval.status.as_ref()?.counts_from.as_ref()?;
+    (!is_edited_since(approval)).then_some(at.0)
 }
 
 /// What is to be noted of when a decision counts from: of one that was edited and is dated
@@ -188,9 +185,8 @@ pub(super) fn overruler<'a>(
     now: Timestamp,
 ) -> Option<&'a APIKeyApproval> {
     let its = decisions(request, world);
-    let withdrawer = || withdrawer(approval, request, &its, world, now);
     let ruling = find(request, world, now).ok()?;
-    let winner = ruling.or_else(|| withdrawer().filter(|_| approval.spec.approved))?;
+    let winner = ruling.or_else(|| withdrawer(approval, request, &its, world, now))?;
     let is_later = is_edited_beside(approval) || created(approval) >= created(winner);
     let is_other = winner.meta().uid != approval.meta().uid;
     let differs = winner.spec.approved != approval.spec.approved;
@@ -219,7 +215,7 @@ pub(super) fn is_about(approval: &APIKeyApproval, request: &APIKeyRequest) -> bo
 /// Whether what was denied is asked for by this request.
 fn is_whom(denied: &Denied, request: &APIKeyRequest) -> bool {
     let spec = &request.spec;
-    denied.user_id == spec.requested_by.user_id && denied.api_product == spec.api_product_ref.name
+    denied.is_of(&spec.api_product_ref.name, &spec.requested_by.user_id)
 }
 
 /// Whether what is noted to be denied is not all: the decision names another request since, or
@@ -376,9 +372,10 @@ pub(super) fn standing(
         return Some(vec![]);
     }
     let has_stood = approval.is_standing();
+    let namespace = RequestId::of(request).namespace;
     let mut is_kept_out = has_stood;
     for denied in denies {
-        let product = ProductId::new(&*RequestId::of(request).namespace, &denied.api_product);
+        let product = ProductId::new(&*namespace, &denied.api_product);
         is_kept_out |= match world.products().look(&product) {
             _ if has_stood => true,
             Found::Unknown | Found::Flawed(None, _) => return None,
@@ -404,7 +401,9 @@ pub(super) fn standing(
                 is_of(denied, &terms::covered(it, request, key))
             } else {
                 // One that does not stand goes with the request.
-                it.kept_out().iter().any(|it| it.is_same(denied))
+                it.kept_out()
+                    .iter()
+                    .any(|it| it.is_of(&denied.api_product, &denied.user_id))
             }
         })
     };

@@ -99,13 +99,17 @@ impl Simulation {
             .collect()
     }
 
-    /// Deletes a key, and makes one of its name once all of it is collected.
-    pub fn make_anew(&mut self, key: APIKey) {
-        let id = KeyId::of(&key);
+    /// Deletes a key, and collects all of it.
+    pub fn unmake(&mut self, id: &KeyId) {
         self.delete::<APIKey>(&id.namespace, &id.name);
         self.settle();
         self.cluster.collect();
         self.settle();
+    }
+
+    /// Deletes a key, and makes one of its name once all of it is collected.
+    pub fn make_anew(&mut self, key: APIKey) {
+        self.unmake(&KeyId::of(&key));
         self.create(key);
         self.settle();
         self.cluster.collect();
