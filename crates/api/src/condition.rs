@@ -25,6 +25,9 @@ pub mod kind {
     /// APIProduct, ours: whether the rule that `spec.authRule` names is there. Absent where it
     /// is, and where none is named.
     pub const AUTH_RULE_FOUND: &str = "AuthRuleFound";
+    /// APIProduct, ours: whether keys are accepted by every way to the API. Absent where they
+    /// are.
+    pub const ACCEPTED_EVERYWHERE: &str = "AcceptedEverywhere";
     /// APIProduct, ours: keys are good for other products, too. Absent where they are not.
     pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
@@ -126,12 +129,21 @@ pub fn render(
             type_: fact.kind.to_owned(),
             status: status.to_owned(),
             reason: fact.reason.to_owned(),
-            message: fact.message.clone(),
+            message: cut(&fact.message),
             observed_generation: generation,
             last_transition_time: since,
         }
     };
     facts.iter().map(render_one).collect()
+}
+
+/// As much of a message as Kubernetes takes: 32 768 characters, where a definition says so.
+fn cut(message: &str) -> String {
+    const MOST: usize = 32_768;
+    match message.char_indices().nth(MOST) {
+        None => message.to_owned(),
+        Some(_) => message.chars().take(MOST - 1).chain(['…']).collect(),
+    }
 }
 
 /// The API server keeps whole seconds; anything finer would differ for ever
@@ -334,6 +346,10 @@ pub enum Enforcement {
     UnknownTier(String),
     /// The plans may not hold as they are shown.
     PlansNotEnforced,
+    /// Some ways to the API refuse the key.
+    RefusedInPart,
+    /// By some ways to the API other plans hold, or none.
+    PlansDiffer,
     /// The tier's plan has no limits.
     Unlimited(String),
     /// Several plans have the tier, and the last of them holds: whether it has limits.
@@ -438,6 +454,20 @@ impl Enforcement {
                 false,
                 "PlansNotEnforced",
                 "The PlanPolicy is not enforced at the moment: requests may not be limited".into(),
+            ),
+            Self::RefusedInPart => (
+                false,
+                "AuthPoliciesDiffer",
+                "The gateway accepts the key, and refuses it by some ways to the API: see \
+                 AcceptedEverywhere of the product"
+                    .into(),
+            ),
+            Self::PlansDiffer => (
+                false,
+                "PlansDiffer",
+                "The gateway accepts the key; by some ways to the API its limits may not apply: \
+                 see PlansInForce of the product"
+                    .into(),
             ),
             Self::Unlimited(tier) => (
                 true,
@@ -616,6 +646,8 @@ pub enum PlanFault {
     NotEnforced(PolicyId),
     /// Of several PlanPolicies on one target the first is shown.
     Several(PolicyId, Vec<PolicyId>),
+    /// By other ways to the API other policies hold, or none: each way with its policy.
+    InPart(PolicyId, Vec<(String, Option<PolicyId>)>),
     /// Several plans have this tier.
     Twice(String),
     /// This tier has no limits, which holds as it is shown, and may not be meant.
@@ -639,6 +671,20 @@ impl PlanFault {
                     few(others)
                 ),
             ),
+            Self::InPart(shown, others) => {
+                let others = others.iter().map(|(way, policy)| match policy {
+                    Some(policy) => format!("PlanPolicy {policy} by {way}"),
+                    None => format!("none by {way}"),
+                });
+                let others: Vec<_> = others.collect();
+                (
+                    "PlansDiffer",
+                    format!(
+                        "PlanPolicy {shown} is shown and does not apply everywhere: {}",
+                        few(&others)
+                    ),
+                )
+            }
             Self::Twice(tier) => (
                 "DuplicateTier",
                 format!(
@@ -696,8 +742,28 @@ pub fn selector_shared(
     Fact::new(kind::SELECTOR_SHARED, true, reason, message)
 }
 
+/// How it reads on a product that its keys are refused by some ways to the API, each with the
+/// policy that says so; where they are.
+pub fn accepted_elsewhere(refusals: &[(String, PolicyId)]) -> Option<Fact> {
+    let each = refusals
+        .iter()
+        .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));
+    let each: Vec<_> = each.collect();
+    let message = format!(
+        "Keys are refused by {}: let the apiKey rules select and read keys alike",
+        few(&each)
+    );
+    let fact = Fact::new(
+        kind::ACCEPTED_EVERYWHERE,
+        false,
+        "AuthPoliciesDiffer",
+        message,
+    );
+    (!each.is_empty()).then_some(fact)
+}
+
 /// How it reads that Secrets of every namespace are keys of a product, by these rules.
-pub fn selector_open(rules: &[String]) -> Fact {
+pub fn selector_open(rules: &BTreeSet<String>) -> Fact {
     let message = format!(
         "The AuthPolicy accepts Secrets of every namespace (allNamespaces) by rule {}: whoever \
          may create a Secret anywhere makes a key, on any plan. Set allNamespaces to false there",
@@ -708,10 +774,11 @@ pub fn selector_open(rules: &[String]) -> Fact {
 
 /// How it reads that the AuthPolicy has no API key rule of the name that the product chose, but
 /// these.
-pub fn auth_rule_missing(chosen: &str, there: &[&str]) -> Fact {
-    let there = match there {
-        [] => "no apiKey rule at all".to_owned(),
-        there => format!("these apiKey rules: {}", few(there)),
+pub fn auth_rule_missing(chosen: &str, there: &BTreeSet<&str>) -> Fact {
+    let there = if there.is_empty() {
+        "no apiKey rule at all".to_owned()
+    } else {
+        format!("these apiKey rules: {}", few(there))
     };
     let message = format!(
         "spec.authRule is {chosen:?}, and the AuthPolicy has {there}. Keys fail until they agree"

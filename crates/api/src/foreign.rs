@@ -30,6 +30,16 @@ pub struct HttpRouteSpec {
     pub hostnames: Vec<String>,
     /// The Gateways (or other parents) it is attached to.
     pub parent_refs: Vec<ParentRef>,
+    /// Its rules, each of which a policy may be attached to.
+    pub rules: Vec<RouteRule>,
+}
+
+/// A rule of a route: nothing but its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteRule {
+    /// Absent: `rule-1` for the first, and so on, where policies name it.
+    pub name: Option<String>,
 }
 
 /// A parent of a route.
@@ -146,8 +156,8 @@ impl<'de> Deserialize<'de> for Unread {
     }
 }
 
-/// One authentication rule. All methods absent but the two below means a
-/// method that consumers do not get keys for.
+/// One authentication rule. Where none of the methods below is there it has another, which
+/// consumers get no keys for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuthenticationSpec {
@@ -155,6 +165,8 @@ pub struct AuthenticationSpec {
     pub api_key: Option<ApiKeyAuthentication>,
     /// Accepts tokens.
     pub jwt: Option<JwtAuthentication>,
+    /// Accepts whoever asks.
+    pub anonymous: Option<Unread>,
     /// Where the credential goes.
     pub credentials: Option<Credentials>,
     /// Rules of a lower number are tried first.
@@ -177,10 +189,13 @@ pub struct PolicyTarget {
 
 /// The status every Kuadrant policy has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct PolicyStatus {
     /// `Accepted` and `Enforced`.
     pub conditions: Vec<Condition>,
+    /// The generation that they are about: kuadrant-operator notes it here, and not in each
+    /// condition.
+    pub observed_generation: Option<i64>,
 }
 
 /// A PlanPolicy: which tiers there are and what they allow.

@@ -72,6 +72,26 @@ pub struct Credentials {
     pub cookie: Option<Named>,
 }
 
+impl Credentials {
+    /// Where a credential goes, said in full: nothing said means `Authorization: Bearer`.
+    pub fn or_bearer(it: Option<&Self>) -> Self {
+        let mut whole = it.cloned().unwrap_or_default();
+        let Self {
+            authorization_header,
+            custom_header,
+            query_string,
+            cookie,
+        } = &mut whole;
+        if custom_header.is_none() && query_string.is_none() && cookie.is_none() {
+            let header = authorization_header.get_or_insert_default();
+            if header.prefix.is_empty() {
+                "Bearer".clone_into(&mut header.prefix);
+            }
+        }
+        whole
+    }
+}
+
 /// The word before the credential in the Authorization header.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prefixed {

@@ -6,10 +6,10 @@ use devportal_api::condition::{
 };
 use devportal_api::foreign::{
     AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy, PolicyStatus,
-    Strategy,
+    RouteParentStatus, RouteRule, Strategy, Unread,
 };
 use devportal_api::id::{PolicyId, RouteId};
-use devportal_api::scheme::JwtAuthentication;
+use devportal_api::scheme::{Credentials, JwtAuthentication, Named, Prefixed};
 use devportal_core::discover::{AuthFindings, Discovery};
 
 use crate::common::*;
@@ -60,6 +60,24 @@ fn general() -> AuthPolicy {
 
 fn specific() -> AuthPolicy {
     auth("games").with(rules([("specific", api_key(&[("from", "route")]))]))
+}
+
+/// On two Gateways, `gateway` and `second`, which both have accepted it.
+fn on_two_gateways() -> HTTPRoute {
+    let mut route = route("games").on(parent("second"));
+    let parents = &mut route.status.as_mut().unwrap().parents;
+    parents.push(RouteParentStatus {
+        parent_ref: parent("second"),
+        ..parents[0].clone()
+    });
+    route
+}
+
+fn on_listener(section: Option<&str>) -> ParentRef {
+    ParentRef {
+        section_name: section.map(str::to_owned),
+        ..parent("gateway")
+    }
 }
 
 fn named<K: kube::Resource>(mut object: K, name: &str) -> K {
@@ -165,35 +183,180 @@ fn a_gateway_policy_without_rules_leaves_the_routes_rules_alone() {
 }
 
 #[test]
-fn a_policy_on_another_listener_does_not_apply() {
-    let on = |section: Option<&str>| ParentRef {
-        section_name: section.map(str::to_owned),
-        ..parent("gateway")
-    };
-    let attached = |section| route("games").unattached().on(on(section));
+fn a_listeners_policy_applies_to_routes_on_that_listener_or_on_all() {
+    let attached = |section| route("games").unattached().on(on_listener(section));
     let policy = || general().on_section("public");
     let state = |route| auth_of(bare_on(route).with(policy())).state;
-    assert_eq!(
-        state(attached(Some("public"))),
-        found("general", "Gateway", "gateway")
-    );
+    let there = found("general", "Gateway", "gateway");
+    assert_eq!(state(attached(Some("public"))), there);
     assert_eq!(state(attached(Some("private"))), AuthPolicyState::NotFound);
-    assert_eq!(state(attached(None)), AuthPolicyState::NotFound);
+    // A parent without a section is every listener of the Gateway.
+    assert_eq!(state(attached(None)), there);
+}
+
+#[test]
+fn keys_are_for_the_listener_that_takes_keys_where_the_gateway_itself_does_not() {
+    let tokens = general().with(rules([("tokens", jwt("https://b"))]));
+    let listener = general().on_section("public");
+    let listener = named(listener.with(rules([("keys", api_key(&[]))])), "listener");
+    let route = route("games").unattached().on(on_listener(None));
+    let auth = auth_of(bare_on(route).with(tokens).with(listener));
+    assert_eq!(auth.key_rule_name.as_deref(), Some("keys"));
+    let others = "other listeners of Gateway owner/gateway".to_owned();
+    assert_eq!(auth.refusals, [(others, PolicyId::new(OWNER, "general"))]);
+}
+
+#[test]
+fn a_policy_of_a_rule_goes_before_one_of_the_whole_route() {
+    let of_rule = |rule: &str| named(auth("games").on_section(rule), rule);
+    let two_rules = || {
+        let mut route = route("games");
+        route.spec.rules = vec![RouteRule::default(), RouteRule::default()];
+        route
+    };
+    let tokens = || named(auth("games"), "all").with(rules([("tokens", jwt("https://b"))]));
+    // The second rule takes keys, whatever holds on the rest.
+    let second = of_rule("rule-2").with(rules([("keys", api_key(&[]))]));
+    let auth = auth_of(bare_on(two_rules()).with(tokens()).with(second));
+    assert_eq!(auth.key_rule_name.as_deref(), Some("keys"));
+    assert_eq!(auth.state, found("rule-2", "HTTPRoute", "games"));
+    let rest = "Gateway owner/gateway, other rules".to_owned();
+    assert_eq!(auth.refusals, [(rest, PolicyId::new(OWNER, "all"))]);
+
+    // Where all rules have a policy nothing is left for the one of the route.
+    let first = || of_rule("rule-1").with(rules([("keys", api_key(&[]))]));
+    let auth = auth_of(bare().with(tokens()).with(first()));
+    assert_eq!(auth.refusals, []);
+
+    // A name of its own takes the place of the number.
+    let mut named_rule = two_rules();
+    named_rule.spec.rules[0].name = Some("search".into());
+    let auth = auth_of(bare_on(named_rule).with(first()));
+    assert_eq!(auth.state, AuthPolicyState::NotFound);
+}
+
+#[test]
+fn policies_on_one_target_combine_the_newer_as_the_more_specific() {
+    let with = |name: &str, rule: &str| {
+        let rules = rules([(rule, api_key(&[("from", name)]))]);
+        named(auth("games"), name).with(rules)
+    };
+    // Of the older and the newer, and the rules that hold.
+    let cases: [(AuthPolicy, AuthPolicy, &[&str]); 5] = [
+        (with("older", "a"), with("newer", "b"), &["b"]),
+        (
+            with("older", "a").defaulting(Strategy::Merge),
+            with("newer", "b"),
+            &["a", "b"],
+        ),
+        (
+            with("older", "a"),
+            with("newer", "b").defaulting(Strategy::Merge),
+            &["b"],
+        ),
+        (
+            with("older", "a").overriding(Strategy::Atomic),
+            with("newer", "b"),
+            &["a"],
+        ),
+        (
+            with("older", "a").overriding(Strategy::Merge),
+            with("newer", "b"),
+            &["a", "b"],
+        ),
+    ];
+    for (older, newer, expected) in cases {
+        let mut simulation = bare().with(older.clone());
+        simulation.cluster.now = at(1);
+        let names = rule_names(simulation.with(newer.clone()));
+        assert_eq!(names, expected, "{older:?} {newer:?}");
+    }
+    // One that asks for something else than keys takes none away from another's keys.
+    let mut guard = with("guard", "x").defaulting(Strategy::Merge);
+    let rules = guard
+        .spec
+        .defaults
+        .as_mut()
+        .unwrap()
+        .rules
+        .as_mut()
+        .unwrap();
+    rules.authentication.clear();
+    rules.authorization = Some(Unread);
+    let mut simulation = bare().with(guard);
+    simulation.cluster.now = at(1);
+    let auth = auth_of(simulation.with(with("keys", "a")));
+    assert_eq!(auth.key_rule_name.as_deref(), Some("a"));
+    assert_eq!(auth.state, found("keys", "HTTPRoute", "games"));
+}
+
+#[test]
+fn paths_that_refuse_the_keys_of_the_first_are_told() {
+    let second = |rule: AuthenticationSpec| {
+        let policy = named(general().on_gateway("second"), "second");
+        policy.with(rules([("other", rule)]))
+    };
+    let refusals = |rule: AuthenticationSpec| {
+        let simulation = bare_on(on_two_gateways()).with(general());
+        auth_of(simulation.with(second(rule))).refusals
+    };
+    let told = [(
+        "Gateway owner/second".to_owned(),
+        PolicyId::new(OWNER, "second"),
+    )];
+    let same = || api_key(&[("from", "gateway")]);
+    assert_eq!(refusals(api_key(&[("from", "elsewhere")])), told);
+    assert_eq!(refusals(jwt("https://b")), told);
+    assert_eq!(refusals(same()), []);
+    assert_eq!(refusals(api_key(&[])), [], "it takes any");
+    let in_header = |name: &str| AuthenticationSpec {
+        credentials: Some(Credentials {
+            custom_header: Some(Named { name: name.into() }),
+            ..Credentials::default()
+        }),
+        ..same()
+    };
+    assert_eq!(refusals(in_header("x-key")), told);
+    let bearer = Prefixed {
+        prefix: "Bearer".into(),
+    };
+    let said_in_full = AuthenticationSpec {
+        credentials: Some(Credentials {
+            authorization_header: Some(bearer),
+            ..Credentials::default()
+        }),
+        ..same()
+    };
+    assert_eq!(refusals(said_in_full), []);
+    let anonymous = AuthenticationSpec {
+        anonymous: Some(Unread),
+        ..AuthenticationSpec::default()
+    };
+    assert_eq!(refusals(anonymous), [], "it lets anybody in");
+}
+
+#[test]
+fn what_the_rules_of_every_path_select_is_told() {
+    let mut open = api_key(&[]);
+    open.api_key.as_mut().unwrap().all_namespaces = true;
+    let second = named(general().on_gateway("second"), "second").with(rules([("open", open)]));
+    let mut simulation = bare_on(on_two_gateways()).with(general()).with(second);
+    simulation.settle();
+    let product = &simulation.cluster.products[&(OWNER.to_owned(), "games".to_owned())];
+    let conditions = &product.status.as_ref().unwrap().conditions;
+    let is_told = conditions.iter().any(|it| it.type_ == "SelectorOpen");
+    assert!(is_told, "{conditions:?}");
 }
 
 #[test]
 fn a_listeners_policy_is_more_specific_than_its_gateways() {
-    let section = ParentRef {
-        section_name: Some("public".into()),
-        ..parent("gateway")
-    };
     let listener = named(
         general()
             .on_section("public")
             .with(rules([("listener", api_key(&[]))])),
         "listener",
     );
-    let simulation = bare_on(route("games").unattached().on(section));
+    let simulation = bare_on(route("games").unattached().on(on_listener(Some("public"))));
     assert_eq!(
         rule_names(simulation.with(general()).with(listener)),
         ["listener"]
@@ -249,6 +412,8 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         key_rule: None,
         key_rule_name: None,
         issuer: None,
+        key_rules: vec![],
+        refusals: vec![],
     };
     assert_eq!(auth, expected);
 }
@@ -285,21 +450,6 @@ fn a_policy_that_is_being_deleted_does_not_count() {
     simulation.settle();
     simulation.delete::<AuthPolicy>(OWNER, "games");
     assert_eq!(auth_of(simulation).state, AuthPolicyState::NotFound);
-}
-
-#[test]
-fn of_two_policies_on_one_target_the_enforced_one_counts_then_the_older() {
-    let idle = auth("games").saying(&[("Accepted", true)]);
-    let state = auth_of(bare().with(idle).with(named(auth("games"), "works"))).state;
-    assert_eq!(state, found("works", "HTTPRoute", "games"));
-
-    let mut simulation = bare().with(named(auth("games"), "older"));
-    simulation.cluster.now = at(1);
-    simulation.create(named(auth("games"), "a-newer"));
-    assert_eq!(
-        auth_of(simulation).state,
-        found("older", "HTTPRoute", "games")
-    );
 }
 
 #[test]
@@ -384,12 +534,77 @@ fn plans_come_from_the_route_else_from_its_gateways() {
 }
 
 #[test]
+fn plans_that_hold_by_some_paths_only_are_told() {
+    let on_gateway = |name: &str| {
+        let mut policy = named(plans("games"), name);
+        policy.spec.target_ref = target("Gateway", name);
+        policy
+    };
+    let faults = |simulation: Simulation| look(simulation).plan.faults;
+    let in_part = |shown: &str, others: &[(&str, Option<&str>)]| {
+        let others = others.iter().map(|(way, policy)| {
+            let policy = policy.map(|it| PolicyId::new(OWNER, it));
+            ((*way).to_owned(), policy)
+        });
+        vec![PlanFault::InPart(
+            PolicyId::new(OWNER, shown),
+            others.collect(),
+        )]
+    };
+    let two_gateways = || bare_on(on_two_gateways());
+    let second = "Gateway owner/second";
+    assert_eq!(
+        faults(two_gateways().with(on_gateway("gateway"))),
+        in_part("gateway", &[(second, None)])
+    );
+    let both = two_gateways().with(on_gateway("gateway"));
+    assert_eq!(
+        faults(both.with(on_gateway("second"))),
+        in_part("gateway", &[(second, Some("second"))])
+    );
+    assert_eq!(faults(two_gateways().with(plans("games"))), vec![]);
+    // One rule of two, and a listener that the route is not on.
+    let mut of_rule = plans("games");
+    of_rule.spec.target_ref.section_name = Some("rule-1".into());
+    let mut route = route("games");
+    route.spec.rules = vec![RouteRule::default(), RouteRule::default()];
+    assert_eq!(
+        faults(bare_on(route).with(of_rule.clone())),
+        in_part("games", &[("Gateway owner/gateway, other rules", None)])
+    );
+    let mut of_listener = on_gateway("gateway");
+    of_listener.spec.target_ref.section_name = Some("private".into());
+    let public = crate::common::route("games")
+        .unattached()
+        .on(on_listener(Some("public")));
+    let found = look(bare_on(public).with(of_listener));
+    assert_eq!(found.plan.state, PlanPolicyState::NotFound);
+    // A part that is said not to be there is none.
+    of_rule.spec.target_ref.section_name = Some("rule-9".into());
+    assert_eq!(
+        look(bare().with(of_rule)).plan.state,
+        PlanPolicyState::NotFound
+    );
+}
+
+#[test]
+fn what_is_told_is_of_parents_that_accepted_the_route() {
+    let second = named(general().on_gateway("second"), "second");
+    let mut route = route("games").on(parent("second"));
+    route.status.as_mut().unwrap().parents[0].parent_ref = parent("second");
+    let auth = auth_of(bare_on(route).with(general()).with(second));
+    assert_eq!(auth.state, found("second", "Gateway", "second"));
+    assert_eq!(auth.refusals, []);
+}
+
+#[test]
 fn of_two_plan_policies_the_one_that_the_gateway_holds_is_shown_and_the_other_told() {
     let policy = |name: &str, saying: &[(&str, bool)]| -> PlanPolicy {
         let mut policy = named(plans("games"), name);
         let conditions = saying.iter().map(|(kind, holds)| condition(kind, *holds));
         policy.status = Some(PolicyStatus {
             conditions: conditions.collect(),
+            ..PolicyStatus::default()
         });
         policy
     };

@@ -204,6 +204,7 @@ fn a_time_ahead_puts_off_a_word_about_plans() {
     it.edit::<PlanPolicy>(OWNER, "games", |it| {
         it.status = Some(PolicyStatus {
             conditions: vec![condition("Enforced", false)],
+            ..PolicyStatus::default()
         });
     });
     it.settle();

@@ -150,6 +150,7 @@ fn an_unknown_tier_a_missing_plan_and_an_unaccepted_route_do_not_fail_a_key() {
     it.edit::<PlanPolicy>(OWNER, "games", |it| {
         it.status = Some(PolicyStatus {
             conditions: vec![condition("Enforced", false)],
+            ..PolicyStatus::default()
         });
     });
     it.settle();
@@ -282,6 +283,7 @@ fn a_value_that_can_be_guessed_is_told_whatever_else_is() {
             it.edit::<PlanPolicy>(OWNER, "games", |it| {
                 it.status = Some(PolicyStatus {
                     conditions: vec![condition("Enforced", false)],
+                    ..PolicyStatus::default()
                 });
             });
             it.settle();

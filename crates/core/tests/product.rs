@@ -179,6 +179,7 @@ fn a_document_that_the_api_server_refuses_holds_up_nothing_else_of_the_status() 
         it.edit::<PlanPolicy>(OWNER, "games", |it| {
             it.status = Some(PolicyStatus {
                 conditions: vec![condition("Accepted", holds)],
+                ..PolicyStatus::default()
             });
         });
         it.settle();
@@ -307,6 +308,7 @@ fn plans_that_may_not_hold_as_they_are_shown_are_told() {
         it.spec.plans.pop();
         it.status = Some(PolicyStatus {
             conditions: vec![condition("Accepted", false)],
+            ..PolicyStatus::default()
         });
     });
     it.settle();
@@ -428,6 +430,7 @@ fn that_the_plans_are_not_enforced_is_told_before_whatever_else_is_wrong_with_th
     for kind in ["Enforced", "Accepted"] {
         let says = |holds| PolicyStatus {
             conditions: vec![condition(kind, holds)],
+            ..PolicyStatus::default()
         };
         it.edit::<PlanPolicy>(OWNER, "games", |it| it.status = Some(says(false)));
         while it.deliver() {}
@@ -460,6 +463,7 @@ fn that_plans_are_not_enforced_for_a_moment_is_told_on_no_key_whatever_was_wrong
         it.edit::<PlanPolicy>(OWNER, "games", move |it| {
             it.status = Some(PolicyStatus {
                 conditions: vec![condition("Enforced", holds)],
+                ..PolicyStatus::default()
             });
         });
         it.settle();
@@ -480,6 +484,7 @@ fn what_is_wrong_with_plans_stays_told_while_nobody_sees_them() {
     it.edit::<PlanPolicy>(OWNER, "games", |it| {
         it.status = Some(PolicyStatus {
             conditions: vec![condition("Enforced", false)],
+            ..PolicyStatus::default()
         });
     });
     it.settle();

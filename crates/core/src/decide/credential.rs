@@ -204,7 +204,7 @@ impl Recipe<'_> {
         let product = self.product();
         let found = self.world.find_discovery(&product);
         let is_taken = |labels: &Marks| {
-            let mut rules = found.into_iter().flat_map(|it| it.auth.key_rules());
+            let mut rules = found.into_iter().flat_map(|it| &it.auth.key_rules);
             rules.any(|(_, rule)| selector::takes(rule, labels))
         };
         let opens =

@@ -2,9 +2,11 @@
 //!
 //! It waits for no document: what was not answered yet keeps its last word.
 
+use std::collections::BTreeSet;
+
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, auth_rule_missing, kind, not_readable, not_seen,
-    render, selector_open, selector_shared, whole_second,
+    Fact, OidcState, OpenApiState, PlanFault, accepted_elsewhere, auth_rule_missing, kind,
+    not_readable, not_seen, render, selector_open, selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -157,18 +159,20 @@ fn around(
         None => facts.extend(PlanFault::fact(&found.plan.faults)),
         Some(_) => kept.push(kind::PLANS_IN_FORCE),
     }
-    match blind.policies {
-        None => facts.extend(missing_rule(product, found)),
-        Some(_) => kept.push(kind::AUTH_RULE_FOUND),
+    if blind.policies.is_none() {
+        facts.extend(missing_rule(product, found));
+        facts.extend(accepted_elsewhere(&found.auth.refusals));
+    } else {
+        kept.extend([kind::AUTH_RULE_FOUND, kind::ACCEPTED_EVERYWHERE]);
     }
     facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);
     if !opens.is_empty() || !opened_by.is_empty() {
         facts.push(selector_shared(id, &opens, &opened_by));
     }
-    let rules = found.auth.key_rules();
+    let rules = found.auth.key_rules.iter();
     let open = rules.filter(|(_, api_key)| api_key.all_namespaces);
-    let open: Vec<_> = open.map(|(name, _)| name.to_owned()).collect();
+    let open: BTreeSet<_> = open.map(|(name, _)| name.clone()).collect();
     if !open.is_empty() {
         facts.push(selector_open(&open));
     }
@@ -179,7 +183,12 @@ fn around(
 fn missing_rule(product: &APIProduct, found: &Discovery) -> Option<Fact> {
     let chosen = product.spec.auth_rule.as_deref()?;
     let is_missing = found.auth.scheme.is_some() && found.auth.key_rule.is_none();
-    let there: Vec<_> = found.auth.key_rules().map(|(name, _)| name).collect();
+    let there: BTreeSet<_> = found
+        .auth
+        .key_rules
+        .iter()
+        .map(|(name, _)| &**name)
+        .collect();
     is_missing.then(|| auth_rule_missing(chosen, &there))
 }
 

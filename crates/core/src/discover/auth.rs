@@ -1,7 +1,7 @@
 //! Which authentication rules hold on a route? The effective AuthPolicy.
 //!
-//! From the route back to the Gateway, with `S` the less specific policy and
-//! `T` what is accumulated (kuadrant-operator 1.5):
+//! For each [path](super::path), from the route's rule back to the Gateway, with `S` the less
+//! specific policy and `T` what is accumulated (kuadrant-operator 1.5):
 //!
 //! | strategy of `S` | result |
 //! |---|---|
@@ -10,22 +10,25 @@
 //! | defaults/merge | `T`'s rules, plus those of `S` that `T` lacks |
 //! | overrides/merge | `S`'s rules, plus those of `T` that `S` lacks |
 //!
-//! A policy counts when it is accepted and not being deleted. That it is not
+//! Several policies on one target combine in the same way, the newer as the more specific. A
+//! policy counts when it is accepted and not being deleted. That it is not
 //! *enforced* at the moment takes nothing away: the scheme stays, and the state
 //! says so.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use devportal_api::condition::{Attachment, AuthPolicyState};
-use devportal_api::foreign::{
-    AuthPolicy, AuthRules, AuthRulesBlock, AuthenticationSpec, HTTPRoute, ParentRef, Strategy,
+use devportal_api::foreign::{AuthPolicy, AuthRules, AuthRulesBlock, AuthenticationSpec, Strategy};
+use devportal_api::id::{PolicyId, ProductId};
+use devportal_api::scheme::{
+    AuthenticationRule, Credentials, DiscoveredAuthScheme, JwtAuthentication,
 };
-use devportal_api::id::{PolicyId, RouteId};
-use devportal_api::scheme::{AuthenticationRule, DiscoveredAuthScheme, JwtAuthentication};
 use kube::Resource;
 
-use super::{AuthFindings, Prefer, holds_now, selector};
-use crate::surroundings::{Surroundings, Target};
+use super::path::Path;
+use super::{AuthFindings, Keys, Prefer, holds_now, selector};
+use crate::surroundings::Surroundings;
 
 /// A policy with the facts that decide its place.
 #[derive(Clone, Copy)]
@@ -81,101 +84,155 @@ impl<'a> Effective<'a> {
         let main = contributors.iter().find(is_main);
         main.or(contributors.first()).copied()
     }
-}
 
-pub(super) fn discover(
-    around: &Surroundings,
-    id: &RouteId,
-    route: Option<&HTTPRoute>,
-    rule: Prefer<'_>,
-) -> AuthFindings {
-    let Some(route) = route else {
-        return nothing(AuthPolicyState::NotFound);
-    };
-    let mut attached = false;
-    for parent in parents(route) {
-        let path = path(around, id, parent);
-        attached |= !path.is_empty();
-        let accepted: Vec<_> = path.into_iter().filter(|c| c.holds("Accepted")).collect();
-        if !accepted.is_empty() {
-            return findings(&effective(&accepted), rule);
+    /// The rules as they are tried.
+    fn ordered(&self) -> Vec<(&'a str, &'a AuthenticationSpec)> {
+        let rules = self.rules.iter();
+        let mut rules: Vec<_> = rules.map(|(name, (_, rule))| (*name, *rule)).collect();
+        rules.sort_by_key(|(name, rule)| (rule.priority, *name));
+        rules
+    }
+
+    /// Those that take API keys.
+    fn key_rules(&self) -> impl Iterator<Item = (&'a str, &'a AuthenticationSpec)> {
+        let rules = self.ordered().into_iter();
+        rules.filter(|(_, rule)| rule.api_key.is_some())
+    }
+
+    /// The one that is preferred, where it is there.
+    fn preferred(&self, prefer: Prefer<'_>) -> Option<(&'a str, &'a AuthenticationSpec)> {
+        let mut rules = self.key_rules();
+        match prefer {
+            Prefer::None => None,
+            Prefer::Only(wanted) | Prefer::If(wanted) => rules.find(|(name, _)| *name == wanted),
+            Prefer::Selecting(labels) => rules.find(|(_, rule)| {
+                let api_key = rule.api_key.as_ref();
+                api_key.is_some_and(|it| selector::takes(it, labels))
+            }),
         }
     }
-    nothing(if attached {
-        AuthPolicyState::NotReady
-    } else {
-        AuthPolicyState::NotFound
-    })
-}
 
-fn nothing(state: AuthPolicyState) -> AuthFindings {
-    AuthFindings {
-        state,
-        scheme: None,
-        key_rule: None,
-        key_rule_name: None,
-        issuer: None,
+    /// The one that keys are made for.
+    fn key_rule(&self, prefer: Prefer<'_>) -> Option<(&'a str, &'a AuthenticationSpec)> {
+        match (self.preferred(prefer), prefer) {
+            (None, Prefer::Only(_)) => None,
+            (preferred, _) => preferred.or_else(|| self.key_rules().next()),
+        }
+    }
+
+    /// How well it does to make keys for: less is better.
+    fn place(&self, prefer: Prefer<'_>) -> u8 {
+        match self.key_rules().next() {
+            Some(_) if self.preferred(prefer).is_some() => 0,
+            Some(_) => 1,
+            None => 2,
+        }
+    }
+
+    /// Whether somebody is let in by a key that was made for a rule and has these labels.
+    fn takes(&self, made: &AuthenticationRule, labels: &BTreeMap<String, String>) -> bool {
+        let is_taken = |rule: &AuthenticationSpec| {
+            let api_key = rule.api_key.as_ref();
+            api_key.is_some_and(|it| selector::takes(it, labels))
+                && Credentials::or_bearer(rule.credentials.as_ref())
+                    == Credentials::or_bearer(made.credentials.as_ref())
+        };
+        let mut rules = self.rules.values();
+        self.rules.is_empty() || rules.any(|(_, it)| it.anonymous.is_some() || is_taken(it))
     }
 }
 
-/// The route's parents; a route without any still has its own policies.
-fn parents(route: &HTTPRoute) -> Vec<Option<&ParentRef>> {
-    if route.spec.parent_refs.is_empty() {
-        vec![None]
-    } else {
-        route.spec.parent_refs.iter().map(Some).collect()
-    }
+/// What holds on a path.
+struct Way<'a> {
+    path: &'a Path,
+    effective: Effective<'a>,
 }
 
-/// The policies from the route back to one Gateway, most specific first.
-fn path<'a>(
+/// The findings, and by which of the paths they are told.
+pub(super) fn discover<'a>(
     around: &'a Surroundings,
-    id: &RouteId,
-    parent: Option<&ParentRef>,
-) -> Vec<Candidate<'a>> {
-    let mut path = Vec::new();
-    let on_route = at(around, &Target::Route(id.clone()));
-    path.extend(first(&on_route, |section| section.is_none()));
-    if path.is_empty() {
-        // Only single rules of the route are protected.
-        path.extend(first(&on_route, |section| section.is_some()));
+    paths: &'a [Path],
+    keys: Keys<'_>,
+) -> (AuthFindings, Option<&'a Path>) {
+    let mut is_attached = false;
+    let mut ways = Vec::new();
+    for path in paths {
+        let candidates = along(around, path);
+        is_attached |= !candidates.is_empty();
+        let accepted: Vec<_> = candidates
+            .into_iter()
+            .filter(|it| it.holds("Accepted"))
+            .collect();
+        if !accepted.is_empty() {
+            let effective = effective(&accepted);
+            ways.push(Way { path, effective });
+        }
     }
-    let gateway = parent.and_then(|parent| Some((parent, Target::of_parent(id, parent)?)));
-    if let Some((parent, gateway)) = gateway {
-        let on_gateway = at(around, &gateway);
-        let listener = parent.section_name.as_deref();
-        path.extend(first(&on_gateway, |section| {
-            section.is_some() && section == listener
-        }));
-        path.extend(first(&on_gateway, |section| section.is_none()));
+    // The first by which keys of the rule that is preferred are taken, else of any.
+    let told = ways.iter().min_by_key(|it| it.effective.place(keys.prefer));
+    let Some(told) = told else {
+        let state = if is_attached {
+            AuthPolicyState::NotReady
+        } else {
+            AuthPolicyState::NotFound
+        };
+        return (AuthFindings::nothing(state), None);
+    };
+    let mut findings = findings(&told.effective, keys.prefer);
+    let all = ways.iter().flat_map(|it| it.effective.key_rules());
+    for (name, rule) in all.filter_map(|(name, rule)| Some((name, rule.api_key.as_ref()?))) {
+        let entry = (name.to_owned(), rule.clone());
+        if !findings.key_rules.contains(&entry) {
+            findings.key_rules.push(entry);
+        }
     }
-    path
+    findings.refusals = refusals(&findings, &ways, keys.of);
+    (findings, Some(told.path))
 }
 
-fn at<'a>(around: &'a Surroundings, target: &Target) -> Vec<Candidate<'a>> {
-    around
-        .auth_policies
-        .at(target)
-        .map(|(id, policy)| (id, &**policy))
-        .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
-        .map(|(id, policy)| Candidate { id, policy })
+/// The paths by which the keys that are made are refused, and the policy that says so.
+fn refusals(
+    findings: &AuthFindings,
+    ways: &[Way<'_>],
+    product: Option<&ProductId>,
+) -> Vec<(String, PolicyId)> {
+    let labels = |rule: &AuthenticationRule| {
+        let mut labels = selector::labels_for(product?);
+        let selector = rule.api_key.as_ref()?.selector.clone().unwrap_or_default();
+        selector::satisfy(&selector, &mut labels).ok()?;
+        Some(labels)
+    };
+    let made = findings.key_rule.as_ref();
+    let Some((rule, labels)) = made.and_then(|rule| Some((rule, labels(rule)?))) else {
+        return Vec::new();
+    };
+    let open = ways.iter().filter(|it| it.path.is_open);
+    let refusing = open.filter(|it| !it.effective.takes(rule, &labels));
+    refusing
+        .filter_map(|it| Some((it.path.to_string(), it.effective.named()?.id.clone())))
         .collect()
 }
 
-/// Of several policies on one target the operator picks one: the one that is
-/// enforced, else accepted, else the oldest, else the first by name.
-fn first<'a>(
-    candidates: &[Candidate<'a>],
-    section: impl Fn(Option<&str>) -> bool,
-) -> Option<Candidate<'a>> {
-    candidates
-        .iter()
-        .filter(|c| section(c.policy.spec.target_ref.section_name.as_deref()))
-        .min_by_key(|c| {
-            let age = c.policy.meta().creation_timestamp.as_ref().map(|at| at.0);
-            (!c.holds("Enforced"), !c.holds("Accepted"), age, c.id)
-        })
-        .copied()
+/// The policies along a path, the most specific first. Of several on one target the newest is the
+/// most specific, and of those of one second the last by name.
+fn along<'a>(around: &'a Surroundings, path: &Path) -> Vec<Candidate<'a>> {
+    let mut along = Vec::new();
+    for (target, part) in path.levels() {
+        let mut here: Vec<_> = around
+            .auth_policies
+            .at(&target)
+            .map(|(id, policy)| (id, &**policy))
+            .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
+            .filter(|(_, policy)| policy.spec.target_ref.section_name.as_deref() == part)
+            .map(|(id, policy)| Candidate { id, policy })
+            .collect();
+        here.sort_by_key(|it| {
+            let created = it.policy.meta().creation_timestamp.as_ref();
+            Reverse((created.map(|at| at.0), it.id))
+        });
+        along.extend(here);
+    }
+    along
 }
 
 fn effective<'a>(path: &[Candidate<'a>]) -> Effective<'a> {
@@ -264,43 +321,27 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
         Some(main) if enforced => AuthPolicyState::Found(main.attachment()),
         _ => AuthPolicyState::NotReady,
     };
-    let rules = effective.rules.iter();
-    let mut ordered: Vec<_> = rules.map(|(name, (_, rule))| (name, *rule)).collect();
-    ordered.sort_by_key(|(name, rule)| (rule.priority, **name));
-    let mut key_rules = ordered.iter().filter(|(_, rule)| rule.api_key.is_some());
-    let by_name = |wanted: &str| key_rules.clone().find(|(name, _)| **name == wanted);
-    let key_rule = match prefer {
-        Prefer::Only(name) => by_name(name),
-        Prefer::If(name) => by_name(name).or_else(|| key_rules.next()),
-        Prefer::Selecting(labels) => {
-            let takes = |rule: &AuthenticationSpec| {
-                let api_key = rule.api_key.as_ref();
-                api_key.is_some_and(|it| selector::takes(it, labels))
-            };
-            let taking = key_rules.clone().find(|(_, rule)| takes(rule));
-            taking.or_else(|| key_rules.next())
-        }
-        Prefer::None => key_rules.next(),
-    };
-    let issuer = ordered.iter().find_map(|(_, rule)| {
+    let rules = effective.ordered();
+    let key_rule = effective.key_rule(prefer);
+    let issuer = rules.iter().find_map(|(_, rule)| {
         rule.jwt
             .as_ref()?
             .issuer_url
             .clone()
             .filter(|url| !url.is_empty())
     });
-    let shown = ordered
+    let shown = rules
         .iter()
         .filter(|(_, rule)| rule.api_key.is_some() || rule.jwt.is_some());
-    let authentication = shown.map(|(name, rule)| ((**name).to_owned(), published(rule)));
+    let authentication = shown.map(|(name, rule)| ((*name).to_owned(), published(rule)));
     AuthFindings {
-        state,
         key_rule: key_rule.map(|(_, rule)| published(rule)),
-        key_rule_name: key_rule.map(|(name, _)| (**name).to_owned()),
+        key_rule_name: key_rule.map(|(name, _)| name.to_owned()),
         issuer,
         scheme: Some(DiscoveredAuthScheme {
             authentication: authentication.collect(),
         }),
+        ..AuthFindings::nothing(state)
     }
 }
 

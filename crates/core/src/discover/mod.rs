@@ -2,10 +2,11 @@
 //! they mean for a consumer.
 //!
 //! A policy on the route beats one on a Gateway, except where the Gateway's
-//! *overrides* ([`auth`]). Gateways are taken in the order of the route's
-//! `parentRefs`.
+//! *overrides* ([`auth`]). They may differ from one [`path`] of requests to another: what is told
+//! is of one path, and where others differ.
 
 mod auth;
+mod path;
 mod plan;
 pub mod selector;
 
@@ -15,8 +16,8 @@ use std::collections::BTreeMap;
 
 use devportal_api::APIProduct;
 use devportal_api::condition::{AuthPolicyState, RouteState};
-use devportal_api::foreign::{HTTPRoute, Kuadrant};
-use devportal_api::id::{ProductId, RouteId};
+use devportal_api::foreign::{Kuadrant, PolicyStatus};
+use devportal_api::id::{PolicyId, ProductId, RouteId};
 use devportal_api::scheme::{
     ApiKeyAuthentication, AuthenticationRule, DiscoveredAuthScheme, Limits,
 };
@@ -24,7 +25,7 @@ use devportal_mirror::Table;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::Resource;
 
-use crate::surroundings::{Surroundings, whole};
+use crate::surroundings::Surroundings;
 
 /// Everything found around a product's route.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,13 +57,24 @@ pub struct AuthFindings {
     pub key_rule_name: Option<String>,
     /// The issuer tokens come from, chosen in the same way.
     pub issuer: Option<String>,
+    /// Every API key rule of every path, by name: the gateway lets in whom any of them accepts.
+    pub key_rules: Vec<(String, ApiKeyAuthentication)>,
+    /// The paths by which keys that are made for that rule are refused, each with the policy
+    /// that says so.
+    pub refusals: Vec<(String, PolicyId)>,
 }
 
 impl AuthFindings {
-    /// Every API key rule, by name: the gateway lets in whom any of them accepts.
-    pub fn key_rules(&self) -> impl Iterator<Item = (&str, &ApiKeyAuthentication)> {
-        let rules = self.scheme.iter().flat_map(|it| &it.authentication);
-        rules.filter_map(|(name, rule)| Some((name.as_str(), rule.api_key.as_ref()?)))
+    fn nothing(state: AuthPolicyState) -> Self {
+        Self {
+            state,
+            scheme: None,
+            key_rule: None,
+            key_rule_name: None,
+            issuer: None,
+            key_rules: Vec::new(),
+            refusals: Vec::new(),
+        }
     }
 }
 
@@ -120,7 +132,11 @@ pub fn discover(product: &APIProduct, before: Before<'_>, around: &Surroundings)
         (None, None, Some(labels)) => Prefer::Selecting(labels),
         (None, None, None) => Prefer::None,
     };
-    look(&route_of(product), rule, around)
+    let keys = Keys {
+        prefer: rule,
+        of: Some(&ProductId::of(product)),
+    };
+    look(&route_of(product), keys, around)
 }
 
 /// The rule that a product tells its keys are made for.
@@ -130,7 +146,19 @@ pub(crate) fn used_rule(product: &APIProduct) -> Option<&str> {
 
 /// Looks around a route, whether or not a product wraps it.
 pub fn look_around(id: &RouteId, around: &Surroundings) -> Discovery {
-    look(id, Prefer::None, around)
+    let keys = Keys {
+        prefer: Prefer::None,
+        of: None,
+    };
+    look(id, keys, around)
+}
+
+/// The keys that are to be taken.
+#[derive(Clone, Copy, Debug)]
+struct Keys<'a> {
+    prefer: Prefer<'a>,
+    /// Whose they are.
+    of: Option<&'a ProductId>,
 }
 
 /// Which of several API key rules keys are made for, by name.
@@ -146,16 +174,19 @@ enum Prefer<'a> {
     Only(&'a str),
 }
 
-fn look(id: &RouteId, rule: Prefer<'_>, around: &Surroundings) -> Discovery {
+fn look(id: &RouteId, keys: Keys<'_>, around: &Surroundings) -> Discovery {
     let route = around.find_route(id);
+    let paths = route.map(|route| path::paths(around, id, route));
+    let paths = paths.unwrap_or_default();
+    let (auth, told) = auth::discover(around, &paths, keys);
     Discovery {
-        auth: auth::discover(around, id, route, rule),
-        plan: plan::discover(around, id, route),
+        plan: plan::discover(around, told, &paths),
+        auth,
         unreadable: around.unreadable(id),
         hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),
         route: match route {
             None => RouteState::NotFound(id.clone()),
-            Some(route) if is_accepted(id, route) => RouteState::Accepted(id.clone()),
+            Some(route) if path::is_accepted(id, route) => RouteState::Accepted(id.clone()),
             Some(_) => RouteState::NotAccepted(id.clone()),
         },
     }
@@ -180,16 +211,10 @@ pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
     oldest_kuadrant(all)?.namespace.as_deref()
 }
 
-/// Whether any Gateway controller accepted the route for any of its parents. What is said
-/// of one that it had before, also of another listener of a Gateway, says nothing.
-fn is_accepted(id: &RouteId, route: &HTTPRoute) -> bool {
-    let wanted = route.spec.parent_refs.iter().map(|it| whole(id, it));
-    let wanted: Vec<_> = wanted.collect();
-    let parents = route.status.iter().flat_map(|status| &status.parents);
-    parents
-        .filter(|it| wanted.contains(&whole(id, &it.parent_ref)))
-        .flat_map(|parent| &parent.conditions)
-        .any(|condition| holds(condition, "Accepted"))
+/// Whether a policy's status says so, whichever generation it is about.
+fn says(status: Option<&PolicyStatus>, kind: &str, holds: &str) -> bool {
+    let mut conditions = status.into_iter().flat_map(|it| &it.conditions);
+    conditions.any(|it| it.type_ == kind && it.status == holds)
 }
 
 fn holds(condition: &Condition, kind: &str) -> bool {

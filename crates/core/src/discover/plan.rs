@@ -1,5 +1,5 @@
-//! Which plans apply to a route? The PlanPolicy on it, else on its Gateways.
-//! A PlanPolicy ignores `sectionName`.
+//! Which plans apply to a route? On each [path](super::path) those of the most specific
+//! PlanPolicy: the operator makes a RateLimitPolicy of it for the same target.
 //!
 //! Of several on one target the gateway holds one (kuadrant-operator 1.5): the one that is
 //! enforced, else the newest. One that is not accepted is shown all the same: the operator
@@ -9,12 +9,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use devportal_api::condition::{Attachment, PlanFault, PlanPolicyState};
-use devportal_api::foreign::{HTTPRoute, PlanPolicy};
-use devportal_api::id::{PolicyId, RouteId};
+use devportal_api::foreign::PlanPolicy;
+use devportal_api::id::PolicyId;
 use devportal_api::scheme::{Limits, Plan};
 use kube::Resource;
 
-use crate::surroundings::{Surroundings, Target, gateways_of};
+use super::path::Path;
+use super::says;
+use crate::surroundings::{Surroundings, Target};
 
 /// What the PlanPolicies around a route amount to.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,12 @@ impl PlanFindings {
         self.faults.iter().any(is_so)
     }
 
+    /// Whether others hold, or none, by some way to the API.
+    pub(crate) fn is_in_part(&self) -> bool {
+        let is_so = |it: &PlanFault| matches!(it, PlanFault::InPart(..));
+        self.faults.iter().any(is_so)
+    }
+
     /// Whether several plans have a tier.
     pub(crate) fn is_twice(&self, tier: &str) -> bool {
         let is_so = |it: &PlanFault| matches!(it, PlanFault::Twice(twice) if twice == tier);
@@ -41,16 +49,16 @@ impl PlanFindings {
     }
 }
 
-pub(super) fn discover(
-    around: &Surroundings,
-    id: &RouteId,
-    route: Option<&HTTPRoute>,
-) -> PlanFindings {
-    let targets = route
-        .into_iter()
-        .flat_map(|route| std::iter::once(Target::Route(id.clone())).chain(gateways_of(id, route)));
-    let mut policies = targets.map(|target| at(around, &target));
-    let Some(policies) = policies.find(|it| !it.is_empty()) else {
+/// What is told is of the given path, where it has plans, else of the first that has some.
+pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path]) -> PlanFindings {
+    let all: Vec<_> = paths
+        .iter()
+        .map(|path| (path, along(around, path)))
+        .collect();
+    let is_told = |(path, _): &&(&Path, Vec<_>)| Some(*path) == told;
+    let of_told = all.iter().filter(is_told);
+    let mut shown = of_told.chain(&all).map(|(_, policies)| policies);
+    let Some(policies) = shown.find(|it| !it.is_empty()) else {
         return PlanFindings {
             state: PlanPolicyState::NotFound,
             plans: Vec::new(),
@@ -60,12 +68,21 @@ pub(super) fn discover(
     let (id, policy) = policies[0];
     let target = &policy.spec.target_ref;
     let mut faults = Vec::new();
-    if says(policy, "Accepted", "False") || says(policy, "Enforced", "False") {
+    if says(policy.status.as_ref(), "Accepted", "False")
+        || says(policy.status.as_ref(), "Enforced", "False")
+    {
         faults.push(PlanFault::NotEnforced(id.clone()));
     }
     if policies.len() > 1 {
         let others = policies[1..].iter().map(|(id, _)| (*id).clone());
         faults.push(PlanFault::Several(id.clone(), others.collect()));
+    }
+    let held = |policies: &[(&PolicyId, _)]| policies.first().map(|(id, _)| (*id).clone());
+    let all = all.iter().filter(|(path, _)| path.is_open);
+    let all = all.map(|(path, it)| (path.to_string(), held(it)));
+    let others: Vec<_> = all.filter(|(_, held)| held.as_ref() != Some(id)).collect();
+    if !others.is_empty() {
+        faults.push(PlanFault::InPart(id.clone(), others));
     }
     let mut seen = BTreeSet::new();
     let tiers = policy.spec.plans.iter().map(|plan| plan.tier.as_str());
@@ -87,25 +104,30 @@ pub(super) fn discover(
     }
 }
 
-/// The policies on a target, the one that the gateway holds first.
-fn at<'a>(around: &'a Surroundings, target: &Target) -> Vec<(&'a PolicyId, &'a PlanPolicy)> {
+/// The policies that are the most specific on a path, the one that the gateway holds first.
+fn along<'a>(around: &'a Surroundings, path: &Path) -> Vec<(&'a PolicyId, &'a PlanPolicy)> {
+    let mut levels = path
+        .levels()
+        .map(|(target, part)| at(around, &target, part));
+    levels.find(|it| !it.is_empty()).unwrap_or_default()
+}
+
+fn at<'a>(
+    around: &'a Surroundings,
+    target: &Target,
+    part: Option<&str>,
+) -> Vec<(&'a PolicyId, &'a PlanPolicy)> {
     let policies = around.plan_policies.at(target);
     let mut policies: Vec<_> = policies
         .map(|(id, policy)| (id, &**policy))
         .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
+        .filter(|(_, policy)| policy.spec.target_ref.section_name.as_deref() == part)
         .collect();
     policies.sort_by_key(|(id, policy)| {
         let created = policy.meta().creation_timestamp.as_ref().map(|at| at.0);
-        let is = |kind| says(policy, kind, "True");
+        // Also of the spec before: the limits of that hold until the operator is through.
+        let is = |kind| says(policy.status.as_ref(), kind, "True");
         (Reverse((is("Enforced"), is("Accepted"), created)), *id)
     });
     policies
-}
-
-/// Also of the spec before: the limits of that hold until the operator is through.
-fn says(policy: &PlanPolicy, kind: &str, status: &str) -> bool {
-    let conditions = policy.status.iter().flat_map(|it| &it.conditions);
-    conditions
-        .into_iter()
-        .any(|it| it.type_ == kind && it.status == status)
 }

@@ -59,7 +59,7 @@ impl Sharing {
     /// The rules of a product's policy, and the one that its keys are made for, as they are
     /// now.
     pub(super) fn set(&mut self, id: &ProductId, auth: Option<&AuthFindings>) {
-        let rules = auth.into_iter().flat_map(AuthFindings::key_rules);
+        let rules = auth.into_iter().flat_map(|it| &it.key_rules);
         let selectors: Vec<_> = rules
             .map(|(_, api_key)| api_key.selector.clone().unwrap_or_default())
             .collect();

@@ -168,7 +168,7 @@ pub fn condition(kind: &str, status: bool) -> Condition {
 pub fn route(name: &str) -> HTTPRoute {
     let spec = HttpRouteSpec {
         hostnames: vec![format!("{name}.example.com")],
-        parent_refs: vec![],
+        ..HttpRouteSpec::default()
     };
     let mut route = HTTPRoute::new(name, spec);
     route.meta_mut().namespace = Some(OWNER.into());
@@ -232,6 +232,7 @@ pub fn auth(name: &str) -> AuthPolicy {
     policy.meta_mut().namespace = Some(OWNER.into());
     policy.status = Some(PolicyStatus {
         conditions: vec![condition("Accepted", true), condition("Enforced", true)],
+        ..PolicyStatus::default()
     });
     policy
 }
@@ -318,7 +319,10 @@ impl PolicyAdjectives for AuthPolicy {
             .iter()
             .map(|(kind, status)| condition(kind, *status))
             .collect();
-        self.status = Some(PolicyStatus { conditions });
+        self.status = Some(PolicyStatus {
+            conditions,
+            ..PolicyStatus::default()
+        });
     }
 }
 

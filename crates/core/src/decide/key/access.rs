@@ -345,6 +345,8 @@ impl Case<'_> {
             Enforcement::AuthPolicyNotEnforced
         } else if self.terms.exceeded {
             Enforcement::AwaitingReapproval
+        } else if !found.auth.refusals.is_empty() {
+            Enforcement::RefusedInPart
         } else if let Some(doubt) = World::unseen(plans) {
             Enforcement::Unknown(doubt.what, doubt.why)
         } else if found.plan.plans.is_empty() {
@@ -355,6 +357,7 @@ impl Case<'_> {
                 Some(_) if self.plans_doubted_at().is_some_and(|at| at <= self.now) => {
                     Enforcement::PlansNotEnforced
                 }
+                Some(_) if found.plan.is_in_part() => Enforcement::PlansDiffer,
                 Some(limits) if found.plan.is_twice(tier) => {
                     Enforcement::DuplicateTier(tier.clone(), *limits != Limits::default())
                 }

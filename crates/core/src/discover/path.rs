@@ -1,0 +1,173 @@
+//! By which paths do requests reach a route? Kuadrant computes the policies of each: a listener
+//! of a Gateway, and a rule of the route (kuadrant-operator 1.5, policy-machinery 0.8).
+//!
+//! Paths that no policy tells apart are one here. The listeners of a Gateway are not known: those
+//! that no policy names are *other listeners*, whether or not there are any.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use devportal_api::foreign::{HTTPRoute, ParentRef, PolicyTarget};
+use devportal_api::id::RouteId;
+
+use super::{holds, says};
+use crate::surroundings::{Surroundings, Target, whole};
+
+/// A path of requests to a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Path {
+    route: RouteId,
+    gateway: Option<Target>,
+    listener: Part,
+    rule: Part,
+    /// Whether requests come by it: a controller has accepted the route for it, or for no other.
+    pub(super) is_open: bool,
+}
+
+/// The part of a target that a path leads through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// No policy names a part of it.
+    Any,
+    /// One that no policy names.
+    Other,
+    /// The one of this name.
+    Named(String),
+}
+
+impl Part {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Any | Self::Other => None,
+        }
+    }
+}
+
+impl Path {
+    /// What policies of this path are attached to, the most specific first: the target and the
+    /// part of it.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (Target, Option<&str>)> {
+        let route = Target::Route(self.route.clone());
+        let on_rule = self.rule.name().map(|it| (route.clone(), Some(it)));
+        let on_route = (route, None);
+        let gateway = self.gateway.clone();
+        let on_listener = gateway
+            .clone()
+            .and_then(|gateway| Some((gateway, Some(self.listener.name()?))));
+        let on_gateway = gateway.map(|it| (it, None));
+        let specific = on_rule.into_iter().chain([on_route]);
+        specific.chain(on_listener).chain(on_gateway)
+    }
+}
+
+/// As people would say it: `listener public of Gateway infra/external, rule rule-2`.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.listener {
+            Part::Any => {}
+            Part::Other => f.write_str("other listeners of ")?,
+            Part::Named(name) => write!(f, "listener {name} of ")?,
+        }
+        match &self.gateway {
+            Some(Target::Gateway(id)) => write!(f, "Gateway {id}")?,
+            _ => write!(f, "HTTPRoute {}", self.route)?,
+        }
+        match &self.rule {
+            Part::Any => Ok(()),
+            Part::Other => f.write_str(", other rules"),
+            Part::Named(name) => write!(f, ", rule {name}"),
+        }
+    }
+}
+
+/// The paths to a route: open ones first, then in the order of its `parentRefs`; of the parts of
+/// a target those that no policy names come first.
+pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<Path> {
+    let named = named_parts(around, &Target::Route(id.clone()));
+    let rules = rules_of(route);
+    let (named, others): (Vec<_>, Vec<_>) = rules.into_iter().partition(|it| named.contains(it));
+    let rules = parts(named, !others.is_empty());
+    let parents: Vec<Option<&ParentRef>> = match &route.spec.parent_refs[..] {
+        // Its own policies hold all the same.
+        [] => vec![None],
+        parents => parents.iter().map(Some).collect(),
+    };
+    let is_accepted = |it: &ParentRef| accepts(id, route, it);
+    let is_any_accepted = route.spec.parent_refs.iter().any(is_accepted);
+    let mut paths = Vec::new();
+    for parent in parents {
+        let is_open = !is_any_accepted || parent.is_some_and(is_accepted);
+        let gateway = parent.and_then(|it| Target::of_parent(id, it));
+        let listener = parent.and_then(|it| it.section_name.clone());
+        let listeners = match (&gateway, listener) {
+            (Some(_), Some(name)) => vec![Part::Named(name)],
+            (Some(gateway), None) => parts(named_parts(around, gateway), true),
+            (None, _) => vec![Part::Any],
+        };
+        for listener in listeners {
+            for rule in &rules {
+                let path = Path {
+                    route: id.clone(),
+                    gateway: gateway.clone(),
+                    listener: listener.clone(),
+                    rule: rule.clone(),
+                    is_open,
+                };
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    paths.sort_by_key(|it| !it.is_open);
+    paths
+}
+
+/// Whether any Gateway controller accepted the route for a parent. What is said of another
+/// listener of a Gateway says nothing.
+fn accepts(id: &RouteId, route: &HTTPRoute, parent: &ParentRef) -> bool {
+    let wanted = whole(id, parent);
+    let said = route.status.iter().flat_map(|status| &status.parents);
+    said.filter(|it| whole(id, &it.parent_ref) == wanted)
+        .flat_map(|it| &it.conditions)
+        .any(|condition| holds(condition, "Accepted"))
+}
+
+/// Whether any Gateway controller accepted the route for any of its parents.
+pub(super) fn is_accepted(id: &RouteId, route: &HTTPRoute) -> bool {
+    let mut parents = route.spec.parent_refs.iter();
+    parents.any(|it| accepts(id, route, it))
+}
+
+fn parts(named: impl IntoIterator<Item = String>, has_others: bool) -> Vec<Part> {
+    let named: Vec<_> = named.into_iter().map(Part::Named).collect();
+    if named.is_empty() {
+        return vec![Part::Any];
+    }
+    let others = has_others.then_some(Part::Other);
+    others.into_iter().chain(named).collect()
+}
+
+/// The names of a route's rules, as the operator counts them.
+fn rules_of(route: &HTTPRoute) -> Vec<String> {
+    let rules = route.spec.rules.iter().enumerate();
+    rules
+        .map(|(at, rule)| {
+            let name = rule.name.clone();
+            name.unwrap_or_else(|| format!("rule-{}", at + 1))
+        })
+        .collect()
+}
+
+/// The parts of a target that policies name, but those whose part is said not to be there.
+fn named_parts(around: &Surroundings, target: &Target) -> BTreeSet<String> {
+    let part = |target: &PolicyTarget| target.section_name.clone();
+    let auth = around.auth_policies.at(target);
+    let auth = auth.filter(|(_, it)| !says(it.status.as_ref(), "Accepted", "False"));
+    let plans = around.plan_policies.at(target);
+    let plans = plans.filter(|(_, it)| !says(it.status.as_ref(), "Accepted", "False"));
+    let auth = auth.filter_map(|(_, it)| part(&it.spec.target_ref));
+    auth.chain(plans.filter_map(|(_, it)| part(&it.spec.target_ref)))
+        .collect()
+}
