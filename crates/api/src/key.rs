@@ -90,13 +90,38 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// How long the value before goes on working. What is no duration, which
-    /// the API server refuses, counts as absent.
+    /// How long the value before goes on working: the sum of what is said, in whatever order.
+    /// What is no duration, which the API server refuses, counts as absent.
     pub fn overlap(&self) -> SignedDuration {
         let text = self.overlap.as_deref();
-        text.and_then(|text| text.parse().ok())
-            .unwrap_or(DEFAULT_OVERLAP)
+        text.and_then(sum_of).unwrap_or(DEFAULT_OVERLAP)
     }
+}
+
+/// A duration of the Gateway API (GEP-2257), where units may also come twice and in any order,
+/// as the pattern of the field lets them.
+fn sum_of(text: &str) -> Option<SignedDuration> {
+    let mut rest = text;
+    let mut sum = SignedDuration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|it: char| !it.is_ascii_digit())?;
+        let (count, after) = rest.split_at(digits);
+        let count: i64 = count.parse().ok()?;
+        let unit = after
+            .find(|it: char| it.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        let each = match unit {
+            "h" => SignedDuration::from_hours(count),
+            "m" => SignedDuration::from_mins(count),
+            "s" => SignedDuration::from_secs(count),
+            "ms" => SignedDuration::from_millis(count),
+            _ => return None,
+        };
+        sum = sum.checked_add(each)?;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(sum)
 }
 
 const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(2);
@@ -312,6 +337,37 @@ impl APIKey {
         match &self.spec.secret_ref {
             Some(secret) if !secret.name.is_empty() => SecretId::new(id.namespace, &secret.name),
             _ => name::generated_source(&id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_is_the_sum_of_what_is_said() {
+        let overlap = |text: &str| {
+            let rotation = Rotation {
+                revision: 1,
+                overlap: Some(text.to_owned()),
+            };
+            rotation.overlap()
+        };
+        for (text, seconds) in [
+            ("0s", 0),
+            ("30m", 1_800),
+            ("1h30m", 5_400),
+            // What the API server takes as well.
+            ("0m0h", 0),
+            ("30s1m", 90),
+            ("5m5m", 600),
+            ("1500ms", 1),
+        ] {
+            assert_eq!(overlap(text).as_secs(), seconds, "{text}");
+        }
+        for text in ["", "soon", "5", "5d", "99999999999999999999h"] {
+            assert_eq!(overlap(text), DEFAULT_OVERLAP, "{text}");
         }
     }
 }

@@ -64,6 +64,12 @@ pub(crate) async fn look(
                 lens,
             ))
         }
+        // What is no name, which a key may say, is nobody's: it is not asked for.
+        Presence::Product(id)
+            if !name::is_object_name(&id.namespace) || !name::is_object_name(&id.name) =>
+        {
+            Ok(Vec::new())
+        }
         Presence::Product(id) => {
             let api = guarded::<APIProduct>(client, &id.namespace);
             let found = find(&api, &id.name).await?;

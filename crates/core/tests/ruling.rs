@@ -290,6 +290,25 @@ fn a_decision_that_is_edited_to_a_time_ahead_counts_from_when_it_was_seen() {
 }
 
 #[test]
+fn a_controller_whose_clock_is_behind_takes_no_edited_denial_for_older_than_it_is() {
+    let mut it = asked();
+    it.cluster.now = at(600);
+    it.create(approval("first", "alice", true, at(600)));
+    it.settle();
+    assert_eq!(it.says("alice"), APPROVED);
+    // Ours is ten minutes behind the API server's.
+    it.cluster.now = at(0);
+    it.edit::<APIKeyApproval>(OWNER, "first", |it| {
+        it.spec.approved = false;
+        it.spec.reviewed_at.0 = at(660);
+    });
+    it.settle();
+    let first = &it.cluster.approvals[&(OWNER.into(), "first".into())];
+    let from = first.status.as_ref().unwrap().counts_from.as_ref().unwrap();
+    assert_eq!(from.0, at(600), "not before it was created");
+}
+
+#[test]
 fn a_decision_that_an_earlier_one_overrules_says_by_which() {
     let mut it = asked();
     it.create(approval("yes", "alice", true, at(90)));
@@ -1369,6 +1388,36 @@ fn where_that_is_refused_an_approval_of_one_s_own_request_does_not_count_and_say
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("olga"), APPROVED);
+}
+
+#[test]
+fn an_approval_of_one_s_own_request_is_not_for_whoever_asks_by_the_name_afterwards() {
+    let as_alice = |key: &mut APIKey| key.spec.requested_by.user_id = "alice".into();
+    // Another key of the name.
+    let mut it = own(REFUSES_OWN, false);
+    it.delete::<APIKey>(CONSUMER, "olga");
+    it.settle();
+    assert_eq!(it.cluster.approvals.len(), 0, "it goes with its request");
+    let mut another = key("olga");
+    as_alice(&mut another);
+    it.create(another);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("olga"), PENDING);
+    // The same key, of somebody else by now, also where nobody looked meanwhile.
+    for is_watched in [true, false] {
+        let mut it = own(REFUSES_OWN, false);
+        it.edit::<APIKey>(CONSUMER, "olga", as_alice);
+        if !is_watched {
+            it.restart();
+        }
+        it.settle();
+        assert_eq!(it.says("olga"), PENDING, "{is_watched}");
+        // Taken anew it is about what is asked for by then.
+        it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.reviewed_at.0 = at(120));
+        it.settle();
+        assert_eq!(it.says("olga"), APPROVED, "{is_watched}");
+    }
 }
 
 #[test]

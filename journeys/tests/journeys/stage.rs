@@ -202,7 +202,7 @@ fn gateway() -> Value {
 async fn serve_documents() -> Result<String> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let issuer = url.clone();
+    let issuer = format!("{url}/issuer");
     let discovery = move || async move {
         axum::Json(json!({"issuer": issuer, "token_endpoint": format!("{issuer}/token")}))
     };

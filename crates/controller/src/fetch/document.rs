@@ -309,14 +309,15 @@ fn is_version(value: &str) -> bool {
 
 impl Oidc {
     fn take(&mut self, body: Result<Option<Vec<u8>>, FetchFailure>) -> Outcome {
-        let answer = match body.map(|body| body.as_deref().map(read_discovery)) {
-            Ok(None) => match &self.good {
-                Some(endpoint) => OidcAnswer::Endpoint(endpoint.clone()),
-                None => OidcAnswer::Failed(FetchFailure::Broken.words()),
-            },
-            Ok(Some(answer)) => answer,
-            Err(failure) => OidcAnswer::Failed(failure.words()),
-        };
+        let answer =
+            match body.map(|body| body.as_deref().map(|it| read_discovery(it, &self.issuer))) {
+                Ok(None) => match &self.good {
+                    Some(endpoint) => OidcAnswer::Endpoint(endpoint.clone()),
+                    None => OidcAnswer::Failed(FetchFailure::Broken.words()),
+                },
+                Ok(Some(answer)) => answer,
+                Err(failure) => OidcAnswer::Failed(failure.words()),
+            };
         if let OidcAnswer::Endpoint(endpoint) = &answer {
             self.good = Some(endpoint.clone());
         }
@@ -330,12 +331,19 @@ impl Oidc {
 }
 
 /// OpenID Connect Discovery 1.0, section 3: `token_endpoint`. That there is none is said only by
-/// a document that has the `issuer`, which is required of it.
-fn read_discovery(body: &[u8]) -> OidcAnswer {
+/// a document that has the `issuer`, which is required of it. One of another issuer is none
+/// (section 4.3), but for slashes at its end: Authorino takes no tokens by it.
+fn read_discovery(body: &[u8], issuer: &str) -> OidcAnswer {
     let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else {
         return OidcAnswer::Failed("the document is not JSON".into());
     };
     let text = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
+    let stem = |it: &str| it.trim_end_matches('/').to_owned();
+    if let Some(other) = text("issuer").filter(|it| stem(it) != stem(issuer)) {
+        const MOST: usize = 200;
+        let other: String = other.chars().take(MOST).collect();
+        return OidcAnswer::Failed(format!("the document is of another issuer, {other:?}"));
+    }
     let is_usable = |endpoint: &str| {
         let url = Url::parse(endpoint).ok();
         url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

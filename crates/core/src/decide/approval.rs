@@ -75,7 +75,10 @@ pub(super) fn decide(id: &ApprovalId, world: &World, now: Timestamp) -> Decision
         Some(request) => {
             let objection = ruling::objection(approval, request, world);
             let is_bound = is_sure && standing.is_empty() && is_home;
-            if owner.is_none() && objection.is_none() && is_bound {
+            // One that does not count for being one's own goes with the request, too: it is not for
+            // whoever asks by the name afterwards.
+            let is_its = matches!(objection, None | Some(Validity::OwnRequest(_)));
+            if owner.is_none() && is_its && is_bound {
                 decision.writes.push(Write::AdoptApproval {
                     id: id.clone(),
                     owner: ruling::owner_reference(request),

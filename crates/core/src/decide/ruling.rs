@@ -151,7 +151,10 @@ fn created(approval: &APIKeyApproval) -> Option<Timestamp> {
 fn made(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
     let edited = match noted(approval) {
         Some(at) => Some(at),
-        None if world.keeps::<APIKeyApproval>("status.countsFrom") => Some(now),
+        // Our clock may be behind the API server's, by which all were created.
+        None if world.keeps::<APIKeyApproval>("status.countsFrom") => {
+            Some(created(approval).map_or(now, |at| at.max(now)))
+        }
         None => None,
     };
     let edited = edited.filter(|_| is_edited(approval));
@@ -506,8 +509,20 @@ fn refusal(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) ->
         .annotations()
         .get(annotation::DECIDES_OWN)
         .is_some_and(|it| it == "true");
-    let is_refused = is_own && world.settings().refuses_own && !may_decide_own;
+    let is_refused = is_own || was_own(approval);
+    let is_refused = is_refused && world.settings().refuses_own && !may_decide_own;
     is_refused.then_some(Validity::OwnRequest(id))
+}
+
+/// Whether an approval, as it is now, was refused for being one's own: it is not for another who
+/// is named in the request afterwards.
+fn was_own(approval: &APIKeyApproval) -> bool {
+    let mut conditions = approval.status.iter().flat_map(|it| &it.conditions);
+    conditions.any(|it| {
+        it.type_ == kind::VALID
+            && it.reason == "OwnRequest"
+            && it.observed_generation == approval.meta().generation
+    })
 }
 
 /// Whether a request is that of a key that is there. One of an earlier key of the name, as

@@ -62,7 +62,7 @@ async fn a_product_shows_its_plans_scheme_token_endpoint_and_document(
         .oidc_discovery
         .context("no OIDC discovery")?
         .token_endpoint;
-    ensure!(endpoint == format!("{}/token", shop.stage.documents));
+    ensure!(endpoint == format!("{}/issuer/token", shop.stage.documents));
     ensure!(status.openapi.context("no OpenAPI")?.raw == OPENAPI);
     ensure!(status.observed_generation == product.metadata.generation);
     Ok(())

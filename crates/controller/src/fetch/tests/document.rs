@@ -167,10 +167,33 @@ async fn a_document_that_breaks_off_cannot_be_read() {
     );
 }
 
+/// A server whose document says that it is of itself, at a path, and something more.
+async fn issuing(path: &'static str, more: &'static str) -> Server {
+    Server::start(move |head, _| {
+        let mut lines = head.lines();
+        let host = lines.find_map(|it| it.strip_prefix("host: ")).unwrap();
+        Reply::ok(format!(r#"{{"issuer": "http://{host}{path}"{more}}}"#))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_document_of_another_issuer_is_none() {
+    let body =
+        r#"{"issuer": "https://b.example.com", "token_endpoint": "https://b.example.com/t"}"#;
+    let server = Server::always(Reply::ok(body)).await;
+    let why = r#"the document is of another issuer, "https://b.example.com""#;
+    let answer = OidcAnswer::Failed(why.to_owned());
+    assert_eq!(discover(&server.url("")).await, answer);
+}
+
 #[tokio::test]
 async fn an_issuer_gives_its_token_endpoint() {
-    let body = r#"{"issuer": "x", "token_endpoint": "https://login.example.com/token"}"#;
-    let server = Server::always(Reply::ok(body)).await;
+    let server = issuing(
+        "/realms/a",
+        r#", "token_endpoint": "https://login.example.com/token""#,
+    );
+    let server = server.await;
     for issuer in [server.url("/realms/a"), server.url("/realms/a/")] {
         assert_eq!(
             discover(&issuer).await,
@@ -186,24 +209,27 @@ async fn an_issuer_gives_its_token_endpoint() {
 async fn an_issuer_without_a_usable_token_endpoint_is_not_discovered() {
     let none = "the document has no token_endpoint";
     let no_url = "the document's token_endpoint is not an http or https URL";
-    let failed = |why: &str| OidcAnswer::Failed(why.to_owned());
-    let without = |why: &str| OidcAnswer::NoEndpoint(why.to_owned());
     let cases = [
-        ("not json", failed("the document is not JSON")),
-        ("[]", failed(none)),
-        (r#"{"error": "maintenance"}"#, failed(none)),
-        (r#"{"issuer": "x"}"#, without(none)),
-        (r#"{"issuer": "x", "token_endpoint": 7}"#, without(none)),
-        (r#"{"token_endpoint": ""}"#, failed(no_url)),
-        (r#"{"token_endpoint": "/token"}"#, failed(no_url)),
-        (
-            r#"{"issuer": "x", "token_endpoint": "javascript:alert(1)"}"#,
-            without(no_url),
-        ),
+        ("not json", "the document is not JSON"),
+        ("[]", none),
+        (r#"{"error": "maintenance"}"#, none),
+        (r#"{"token_endpoint": ""}"#, no_url),
+        (r#"{"token_endpoint": "/token"}"#, no_url),
     ];
-    for (body, answer) in cases {
+    for (body, why) in cases {
         let server = Server::always(Reply::ok(body)).await;
+        let answer = OidcAnswer::Failed(why.to_owned());
         assert_eq!(discover(&server.url("")).await, answer, "{body}");
+    }
+    let cases = [
+        ("", none),
+        (r#", "token_endpoint": 7"#, none),
+        (r#", "token_endpoint": "javascript:alert(1)""#, no_url),
+    ];
+    for (more, why) in cases {
+        let server = issuing("", more).await;
+        let answer = OidcAnswer::NoEndpoint(why.to_owned());
+        assert_eq!(discover(&server.url("")).await, answer, "{more}");
     }
 }
 
