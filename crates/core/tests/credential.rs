@@ -6,6 +6,7 @@ use devportal_api::foreign::{AuthPolicy, Kuadrant};
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 use devportal_core::Write;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 
 use crate::common::chance::Fault;
@@ -303,6 +304,80 @@ fn a_changed_selector_reaches_the_gateway_and_an_impossible_one_is_said() {
         it.says("alice"),
         ["Approved/Approved", "!Enforced/SelectorUnsatisfiable"]
     );
+}
+
+#[test]
+fn until_the_operator_has_carried_a_changed_selector_out_the_gateway_finds_the_key_by_the_old_one()
+{
+    let observed = |it: &mut AuthPolicy| {
+        let generation = it.metadata.generation;
+        it.status.as_mut().unwrap().observed_generation = generation;
+    };
+    let select = |it: &mut Simulation, labels: &[(&str, &str)]| {
+        let rules = rules([("keys", api_key(labels))]);
+        it.edit::<AuthPolicy>(OWNER, "games", |it| it.spec.rules = Some(rules));
+        it.settle();
+    };
+    let labels = |it: &Simulation| -> Vec<_> {
+        let all = it.enforced("alice").into_iter();
+        all.map(|(_, secret)| secret.labels.get("api").cloned())
+            .collect()
+    };
+    let owned = |it: &Simulation| -> Vec<_> {
+        let all = it.accepted("alice").into_iter();
+        all.map(str::to_owned).collect()
+    };
+    for once in [false, true] {
+        let mut it = Simulation::ready(product().automatic());
+        let key = key("alice");
+        it.create(if once { key.shown_once() } else { key });
+        it.settle();
+        it.edit::<AuthPolicy>(OWNER, "games", observed);
+        it.settle();
+        let [(first, _)] = it.enforced("alice")[..] else {
+            panic!()
+        };
+        let first = first.clone();
+        let value = owned(&it);
+
+        // Neither of the two takes what the other does.
+        select(&mut it, &[("api", "v2")]);
+        assert!(it.cluster.secrets.contains_key(&first));
+        assert_eq!(it.enforced("alice").len(), 2);
+        assert_eq!(it.says("alice"), WORKING);
+        // Who goes on changing it fills no namespace.
+        for n in 3..20 {
+            select(&mut it, &[("api", &format!("v{n}"))]);
+        }
+        assert!(it.cluster.secrets.contains_key(&first));
+        assert_eq!(it.enforced("alice").len(), 5);
+        it.edit::<AuthPolicy>(OWNER, "games", observed);
+        it.settle();
+        assert_eq!(labels(&it), [Some("v19".to_owned())]);
+        assert_eq!(owned(&it), value);
+
+        // One that the new selector takes as well is made anew once that counts.
+        let [(second, _)] = it.enforced("alice")[..] else {
+            panic!()
+        };
+        let second = second.clone();
+        select(&mut it, &[]);
+        assert_eq!(labels(&it), [Some("v19".to_owned())]);
+        assert!(it.cluster.secrets.contains_key(&second));
+        // What else is to be said of it does not wait.
+        it.edit::<APIKey>(CONSUMER, "alice", |it| {
+            it.spec.expires_at = Some(Time(at(86_400)));
+        });
+        it.settle();
+        assert!(!it.cluster.secrets.contains_key(&second));
+        assert_eq!(labels(&it), [None]);
+        it.edit::<AuthPolicy>(OWNER, "games", observed);
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), WORKING);
+        assert_eq!(it.enforced("alice").len(), 1);
+        assert_eq!(owned(&it), value);
+    }
 }
 
 #[test]

@@ -414,6 +414,7 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         issuer: None,
         key_rules: vec![],
         refusals: vec![],
+        is_settled: false,
     };
     assert_eq!(auth, expected);
 }

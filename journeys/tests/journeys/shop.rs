@@ -314,6 +314,18 @@ impl Shop {
         .await
     }
 
+    /// Waits until the product names this policy as the one that holds.
+    pub(crate) async fn finds_policy(&self, policy: &str) -> Result<()> {
+        until(&format!("AuthPolicy {policy} is found"), async || {
+            let status = self.products().get(&self.name).await?.status;
+            let conditions = status.map(|it| it.conditions).unwrap_or_default();
+            let found = format!("Discovered AuthPolicy {policy} targeting");
+            let is_found = conditions.iter().any(|it| it.message.starts_with(&found));
+            Ok(if is_found { Ok(()) } else { Err(conditions) })
+        })
+        .await
+    }
+
     /// Waits until a condition of the product has this status.
     pub(crate) async fn product_says(&self, kind: &str, status: &str) -> Result<APIProduct> {
         until(&format!("the product says {kind} {status}"), async || {

@@ -23,7 +23,7 @@ use devportal_api::condition::{Enforcement, Refused};
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{self, annotation, label};
-use devportal_api::scheme::AuthenticationRule;
+use devportal_api::scheme::{ApiKeyAuthentication, AuthenticationRule};
 use devportal_mirror::secret::Pairs;
 use devportal_mirror::{Fingerprint, SecretFacts, ValueFacts, Version};
 use jiff::Timestamp;
@@ -75,6 +75,31 @@ pub(super) struct Recipe<'a> {
 
 /// How many Secrets of one value may be held on their way out before no other is made.
 const MOST_HELD: usize = 4;
+
+/// How many Secrets of earlier selectors stay until the operator has carried out the latest.
+const MOST_LINGERING: usize = 4;
+
+/// Secrets that an earlier selector takes. After its change the gateway goes by it until the
+/// operator has carried the policy out: who is let in by one of these is let in till then.
+struct Before<'a> {
+    /// What the Secrets of this key and product are labelled with in any case.
+    own: BTreeMap<&'a String, &'a String>,
+    rule: ApiKeyAuthentication,
+    is_settled: bool,
+}
+
+impl Before<'_> {
+    /// Whether a Secret has them; and whether the selector as it is now takes it as well: it is
+    /// made anew once that counts, for of two of one value the gateway may go by either.
+    fn are_of(&self, facts: &SecretFacts, is_taken: bool) -> bool {
+        let mut own = self.own.iter();
+        let labels = || facts.labels.iter();
+        let labels = || labels().map(|(label, value)| (label.to_owned(), value.to_owned()));
+        !self.is_settled
+            && own.all(|(label, value)| facts.labels.get(label) == Some(value.as_str()))
+            && selector::takes(&self.rule, &labels().collect()) == is_taken
+    }
+}
 
 /// Who else has the value.
 enum Contest {
@@ -134,29 +159,41 @@ impl Recipe<'_> {
             let mut twins = held_ones.iter().filter(|(_, it)| it.has_value_of(facts));
             twins.all(|(_, it)| it.version < facts.version)
         };
-        let is_right = |(id, facts): &(&SecretId, &SecretFacts), wanted: &Wanted| {
-            id.namespace == self.namespace
-                && is_in_place(facts)
-                && (wanted.value != fingerprint
-                    || newest_of_others.is_none_or(|newest| facts.version > newest))
-                && facts.fingerprint() == Some(wanted.value)
-                && is_labelled(facts, &labels)
+        // Whatever labels it has.
+        let says_all = |facts: &SecretFacts, wanted: &Wanted| {
+            facts.fingerprint() == Some(wanted.value)
                 && says(&facts.annotations, &annotations)
                 && facts.annotations.get(annotation::REVISION)
                     == wanted.place.get(annotation::REVISION).map(String::as_str)
         };
+        let is_right = |(id, facts): &&(&SecretId, &SecretFacts), wanted: &Wanted| {
+            id.namespace == self.namespace
+                && is_in_place(facts)
+                && (wanted.value != fingerprint
+                    || newest_of_others.is_none_or(|newest| facts.version > newest))
+                && says_all(facts, wanted)
+        };
+        let before = self.labels_before(&labels);
         let mut kept = Vec::new();
         let mut missing = Vec::new();
         for wanted in &wanted {
-            match existing.iter().find(|it| is_right(it, wanted)) {
+            let right = || existing.iter().filter(|it| is_right(it, wanted));
+            let labelled = right().find(|(_, facts)| is_labelled(facts, &labels));
+            match labelled.or_else(|| right().find(|(_, facts)| before.are_of(facts, true))) {
                 Some((id, _)) => kept.push(*id),
                 None => missing.push(wanted),
             }
         }
-        let mut others: Vec<_> = existing
+        let others = existing
             .iter()
-            .filter(|(id, _)| !kept.contains(id))
-            .collect();
+            .copied()
+            .filter(|(id, _)| !kept.contains(id));
+        let (mut lingering, mut others): (Vec<_>, Vec<_>) = others.partition(|(_, facts)| {
+            before.are_of(facts, false) && wanted.iter().any(|it| says_all(facts, it))
+        });
+        // The first of them are those by which the gateway goes still.
+        lingering.sort_by_key(|(_, facts)| facts.version);
+        others.extend(lingering.into_iter().skip(MOST_LINGERING));
         if !missing.is_empty() {
             // Whoever holds each that is to go is not fed for ever.
             let is_missing = |facts: &SecretFacts| {
@@ -173,7 +210,7 @@ impl Recipe<'_> {
             // what is to go, fills no namespace. Of two the gateway goes by the newer.
             others.sort_by_key(|(_, facts)| Reverse(facts.version));
             let mut held = Vec::new();
-            let is_surplus = |(id, facts): &&&(&SecretId, &SecretFacts)| {
+            let is_surplus = |(id, facts): &&(&SecretId, &SecretFacts)| {
                 let value = intact_fingerprint(facts);
                 let is_copied = missing.iter().any(|it| it.from == **id);
                 let is_held = held.contains(&value) || !is_in_place(facts) && !is_copied;
@@ -181,18 +218,36 @@ impl Recipe<'_> {
                 is_held
             };
             let surplus = others.iter().filter(is_surplus);
-            let mut writes: Vec<Write> = surplus.map(|it| delete(**it)).collect();
+            let mut writes: Vec<Write> = surplus.map(|it| delete(*it)).collect();
             writes.extend(missing.into_iter().map(|it| {
                 let annotations = annotations.clone().into_iter().chain(it.place.clone());
                 self.create(it, labels.clone(), annotations.collect())
             }));
             return Step::Write(writes);
         }
-        let writes: Vec<Write> = others.into_iter().map(|it| delete(*it)).collect();
+        let writes: Vec<Write> = others.into_iter().map(delete).collect();
         if writes.is_empty() {
             Step::Done
         } else {
             Step::Write(writes)
+        }
+    }
+
+    /// The labels by which the gateway may go on finding the key's Secrets.
+    fn labels_before<'b>(&self, labels: &'b Marks) -> Before<'b>
+    where
+        Self: 'b,
+    {
+        let product = self.product();
+        let found = self.world.find_discovery(&product);
+        let own = self::labels(self.id, &product);
+        Before {
+            own: labels
+                .iter()
+                .filter(|(label, _)| own.contains_key(*label))
+                .collect(),
+            rule: self.rule.api_key.clone().unwrap_or_default(),
+            is_settled: found.is_none_or(|it| it.auth.is_settled),
         }
     }
 

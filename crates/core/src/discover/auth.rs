@@ -47,6 +47,14 @@ impl Candidate<'_> {
         holds_now(self.policy, conditions, kind)
     }
 
+    /// Whether the operator says that it holds, and for the policy as it is now.
+    fn is_settled(&self) -> bool {
+        let status = self.policy.status.as_ref();
+        let observed = status.and_then(|it| it.observed_generation);
+        let generation = self.policy.meta().generation;
+        self.holds("Enforced") && (observed.is_none() || observed >= generation)
+    }
+
     fn attachment(&self) -> Attachment {
         let target = &self.policy.spec.target_ref;
         Attachment {
@@ -341,6 +349,7 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
         scheme: Some(DiscoveredAuthScheme {
             authentication: authentication.collect(),
         }),
+        is_settled: contributors.iter().all(Candidate::is_settled),
         ..AuthFindings::nothing(state)
     }
 }

@@ -62,6 +62,9 @@ pub struct AuthFindings {
     /// The paths by which keys that are made for that rule are refused, each with the policy
     /// that says so.
     pub refusals: Vec<(String, PolicyId)>,
+    /// Whether the gateway is known to go by the policies as they are now, and not as they were
+    /// before.
+    pub is_settled: bool,
 }
 
 impl AuthFindings {
@@ -74,6 +77,7 @@ impl AuthFindings {
             issuer: None,
             key_rules: Vec::new(),
             refusals: Vec::new(),
+            is_settled: false,
         }
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod authorino;
 mod field;
 mod limit;
+mod paths;
 mod plans;
 mod restarts;
 mod rotation;
@@ -21,6 +22,7 @@ pub(super) fn stories() -> Vec<Story> {
         access::stories(),
         limit::stories(),
         plans::stories(),
+        paths::stories(),
         routes::stories(),
         authorino::stories(),
         field::stories(),
