@@ -14,7 +14,7 @@ use devportal_api::foreign::Kuadrant;
 use devportal_api::id::{KeyId, ObjectId, SecretId};
 use devportal_api::name::LEGACY_FINALIZER;
 use devportal_core::discover::oldest_kuadrant;
-use devportal_mirror::{Credential, Kind};
+use devportal_mirror::{Credential, Kind, SecretFacts, Stray};
 use devportal_watch::brief;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -117,33 +117,16 @@ async fn is_there(client: &Client, namespace: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Deletes the Secrets that open APIs.
+/// Deletes the Secrets that open APIs, those that have lost our label included.
 async fn revoke(client: &Client, options: &Options, gone: &mut Gone) -> Result<()> {
     let namespace = &options.kuadrant_namespace;
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     for _ in 0..ROUNDS {
         gone.held.clear();
-        let mut is_clean = true;
-        let listed = list(&secrets, Credential::SELECTOR, async |page| {
-            let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
-            let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
-            let (held, there): (Vec<_>, Vec<_>) = page.into_iter().partition(is_held);
-            gone.held.extend(held.iter().map(id));
-            gone.secrets.extend(there.iter().map(id));
-            is_clean &= there.is_empty();
-            if options.dry_run {
-                return Ok(());
-            }
-            delete(&secrets, there).await
-        });
-        match listed.await? {
-            Listed::Whole => {}
-            Listed::BrokenOff => is_clean = false,
-            Listed::Failed(error) => {
-                bail!("cannot list Secrets in {namespace}: {}", brief(&error))
-            }
-        }
-        if is_clean || options.dry_run {
+        let labelled = revoke_all(client, options, Credential::SELECTOR, |_| true, gone).await?;
+        let is_stray =
+            |it: &PartialObjectMeta<Secret>| SecretFacts::of_metadata(&it.metadata).is_stray();
+        let strays = revoke_all(client, options, Stray::SELECTOR, is_stray, gone).await?;
+        if labelled && strays || options.dry_run {
             return Ok(());
         }
         sleep(PAUSE).await;
@@ -152,6 +135,37 @@ async fn revoke(client: &Client, options: &Options, gone: &mut Gone) -> Result<(
         "Secrets are made anew in {namespace}: a controller runs that was not stopped; name its \
          namespace with --namespace, stop it, and run this again"
     )
+}
+
+/// Deletes those of a selector that are ours. Whether there were none but what is held.
+async fn revoke_all(
+    client: &Client,
+    options: &Options,
+    selector: &str,
+    is_ours: impl Fn(&PartialObjectMeta<Secret>) -> bool,
+    gone: &mut Gone,
+) -> Result<bool> {
+    let namespace = &options.kuadrant_namespace;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let mut is_clean = true;
+    let listed = list(&secrets, selector, async |page| {
+        let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
+        let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
+        let ours = page.into_iter().filter(&is_ours);
+        let (held, there): (Vec<_>, Vec<_>) = ours.partition(is_held);
+        gone.held.extend(held.iter().map(id));
+        gone.secrets.extend(there.iter().map(id));
+        is_clean &= there.is_empty();
+        if options.dry_run {
+            return Ok(());
+        }
+        delete(&secrets, there).await
+    });
+    match listed.await? {
+        Listed::Whole => Ok(is_clean),
+        Listed::BrokenOff => Ok(false),
+        Listed::Failed(error) => bail!("cannot list Secrets in {namespace}: {}", brief(&error)),
+    }
 }
 
 /// Takes the finalizer of a pre-release of 0.1 off keys: nobody else would, and they could

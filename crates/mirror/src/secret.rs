@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use devportal_api::name::{API_KEY_ENTRY, annotation};
+use devportal_api::name::{API_KEY_ENTRY, annotation, label};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,13 @@ impl SecretFacts {
     pub fn has_value_of(&self, other: &Self) -> bool {
         let mine = self.fingerprint();
         mine.is_some() && mine == other.fingerprint()
+    }
+
+    /// Whether one without our label is a credential still: it notes a key, or has the labels of
+    /// the published controller. The source of a generated key has an owner.
+    pub fn is_stray(&self) -> bool {
+        let is_labelled = self.labels.has(label::KEY) && self.labels.has(label::KEY_NAMESPACE);
+        self.owner_uid.is_none() && (self.annotations.has(annotation::KEY) || is_labelled)
     }
 
     /// What the metadata alone tell: nothing of the value.

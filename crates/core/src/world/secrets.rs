@@ -25,7 +25,7 @@ impl World {
     /// A Secret that has lost our label. Those that note no key are none of ours.
     pub(super) fn stray_changed(&mut self, difference: Difference<Stray>, dirty: &mut Dirty) {
         let Difference { id, old, new } = difference;
-        let is_ours = |it: &&SecretFacts| is_stray(it);
+        let is_ours = |it: &&SecretFacts| it.is_stray();
         let (old, new) = (old.as_ref().filter(is_ours), new.as_ref().filter(is_ours));
         if old.is_some() || new.is_some() {
             self.secret_changed(&id, old, new, dirty);
@@ -154,7 +154,7 @@ impl World {
     }
 
     fn find_stray(&self, id: &SecretId) -> Option<&SecretFacts> {
-        self.strays.find(id).filter(|it| is_stray(it))
+        self.strays.find(id).filter(|it| it.is_stray())
     }
 
     /// Notes which value a source has, for whoever waits for it. That a generated value is in
@@ -264,13 +264,6 @@ fn labels_of(facts: &SecretFacts) -> BTreeMap<String, String> {
     labels
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
-}
-
-/// Whether an unlabelled Secret is a credential still: it notes a key, or has the labels
-/// of the published controller. The source of a generated key has an owner.
-fn is_stray(facts: &SecretFacts) -> bool {
-    let is_labelled = facts.labels.has(label::KEY) && facts.labels.has(label::KEY_NAMESPACE);
-    facts.owner_uid.is_none() && (facts.annotations.has(annotation::KEY) || is_labelled)
 }
 
 /// The key an enforcement Secret belongs to: by annotation, or by the published
