@@ -175,8 +175,9 @@ pub struct APIKeyStatus {
     /// How to present the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_scheme: Option<AuthScheme>,
-    /// Exactly one lifecycle condition (`Pending`, `Approved`, `Denied`,
-    /// `Expired` or `Failed`), and `Enforced` once the key was approved.
+    /// Exactly one lifecycle condition (`Pending`, `Approved`, `Denied`, `Expired` or `Failed`);
+    /// `Enforced` once the key was approved; and `ValueGuessable`, `Recorded` and
+    /// `AutomaticApproval` where there is something to report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -245,9 +246,9 @@ pub struct LiveCredential {
 pub enum Phase {
     /// Nobody has decided, or something is missing.
     Pending,
-    /// The key works, or worked until it expired.
+    /// The newest decision is an approval.
     Approved,
-    /// The request was denied.
+    /// The request was denied, or the key has expired.
     Rejected,
 }
 

@@ -205,9 +205,10 @@ pub struct APIProductStatus {
     /// has it, whatever other rules come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_rule: Option<String>,
-    /// `Ready`, `PlanPolicyDiscovered`, `AuthPolicyDiscovered`,
-    /// `OIDCDiscovered` and, where a document is referenced,
-    /// `OpenAPISpecReady`.
+    /// `Ready`, `PlanPolicyDiscovered`, `AuthPolicyDiscovered` and `OIDCDiscovered`;
+    /// `OpenAPISpecReady` where a document is referenced; and `PlansInForce`, `AuthRuleFound`,
+    /// `AcceptedEverywhere`, `SelectorShared`, `SelectorOpen`, `Readable` and `Recorded` where
+    /// there is something to report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -37,12 +37,18 @@ fn operation_of(text: &mut String, method: &str, path: &str, operation: &Value) 
     )?;
     let parameters = operation["parameters"].as_array();
     let asked = parameters.into_iter().flatten();
-    let asked: Vec<_> = asked.filter(|it| it["in"] == "query").collect();
+    let asked: Vec<_> = asked.filter(|it| it["in"] != "path").collect();
     if !asked.is_empty() {
         text.push_str("\n| parameter | type | |\n|---|---|---|\n");
         for it in asked {
             let (name, kind) = (words(&it["name"]), kind(&it["schema"]));
-            writeln!(text, "| `{name}` | {kind} | {} |", cell(&it["description"]))?;
+            let place = if it["in"] == "header" {
+                ", a header"
+            } else {
+                ""
+            };
+            let about = cell(&it["description"]);
+            writeln!(text, "| `{name}`{place} | {kind} | {about} |")?;
         }
     }
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];
@@ -113,7 +119,7 @@ fn schema_of(text: &mut String, name: &str, schema: &Value) -> Result<()> {
 }
 
 /// The words that a schema allows, with what each means.
-fn choices(schema: &Value) -> Vec<(&str, &Value)> {
+pub(super) fn choices(schema: &Value) -> Vec<(&str, &Value)> {
     let listed = schema["enum"].as_array().into_iter().flatten();
     let listed = listed.filter_map(|it| Some((it.as_str()?, &Value::Null)));
     let told = schema["oneOf"].as_array().into_iter().flatten();
@@ -122,14 +128,15 @@ fn choices(schema: &Value) -> Vec<(&str, &Value)> {
 }
 
 /// The type of a value, with a link where it is described.
-fn kind(schema: &Value) -> String {
+pub(super) fn kind(schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();
         // As the heading of that name is linked to.
         let anchor = name.to_lowercase().replace('.', "");
         return format!("[{name}](#{anchor})");
     }
-    let any = schema["anyOf"].as_array().or(schema["oneOf"].as_array());
+    let mut any = ["anyOf", "oneOf", "allOf"].into_iter();
+    let any = any.find_map(|it| schema[it].as_array());
     let any = any.into_iter().flatten().filter(|it| it["type"] != "null");
     let any: Vec<String> = any.map(kind).collect();
     if !any.is_empty() {
@@ -153,16 +160,16 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+pub(super) fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
-fn words(value: &Value) -> &str {
+pub(super) fn words(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// A text in one cell of a table.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     words(value).replace('\n', " ").replace('|', "\\|")
 }
 
@@ -176,8 +183,11 @@ mod tests {
         let document = json!({
             "paths": {"/v1/keys": {"get": {
                 "summary": "Keys",
-                "parameters": [{"in": "query", "name": "q", "description": "Words",
-                    "schema": {"type": "string"}}],
+                "parameters": [
+                    {"in": "query", "name": "q", "description": "Words",
+                        "schema": {"type": "string"}},
+                    {"in": "header", "name": "If-Match", "schema": {"type": "string"}},
+                ],
                 "responses": {"200": {"content": {"application/json": {
                     "schema": {"$ref": "#/components/schemas/List"}}}}},
             }}},
@@ -185,6 +195,7 @@ mod tests {
                 "description": "Rows.", "required": ["items"], "properties": {
                     "items": {"type": "array", "items": {"type": "string"}},
                     "next": {"type": ["string", "null"], "description": "More | less"},
+                    "all": {"allOf": [{"$ref": "#/components/schemas/List"}], "default": {}},
                 },
             }}},
         });
@@ -192,9 +203,11 @@ mod tests {
         for line in [
             "## GET /v1/keys",
             "| `q` | string | Words |",
+            "| `If-Match`, a header | string |  |",
             "200: [List](#list).",
             "| `items` | list of string |  |  |",
             "| `next` | string | optional | More \\| less |",
+            "| `all` | [List](#list) | optional |  |",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
