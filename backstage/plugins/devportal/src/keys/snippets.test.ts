@@ -154,6 +154,10 @@ it('writes an address so that it stays one', () => {
   );
 });
 
+it('calls a host below a wildcard', () => {
+  expect(urlOf('*.toys.example.com')).toBe('https://HOST.toys.example.com/');
+});
+
 it('gets a token for a client, and calls with it', async () => {
   const code = clientCredentials(`${origin}/token`, { url: `${origin}/toys` });
   await run('sh', ['-c', code], {

@@ -37,9 +37,10 @@ export const VARIABLE = 'API_KEY';
 const asAddress = (text: string) =>
   text.replace(/[^!#-[\]-~]/gu, encodeURIComponent);
 
-/** The address of an API at a host that others named. */
+/** The address of an API at a host that others named; of a wildcard any host will do. */
 export function urlOf(hostname: string, path = '/'): string {
-  return asAddress(`https://${hostname}${path}`);
+  const host = hostname.replace(/^\*(?=\.)/, 'HOST');
+  return asAddress(`https://${host}${path}`);
 }
 
 /** Where the credentials say that the key goes: a cookie is a header, too. */
