@@ -18,11 +18,11 @@ use crate::output::Format;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It looks with your rights, which are to be an administrator's, or with those of the
-pod that it runs in. The cluster is the one of KUBECONFIG.
+    after_help = "It uses your rights, which should be an administrator's, or those of the pod that it
+runs in. The cluster is the one of KUBECONFIG.
 
-Exit codes: 0 no fault was found; 1 nothing could be looked at; 2 there are faults; 3 no fault
-was found, but most could not be looked at, so that whether all is well is not known.
+Exit codes: 0 no fault found; 1 no check could run; 2 there are faults; 3 no fault found, but
+most checks could not run.
 
 Examples:
   devportal doctor
@@ -31,9 +31,14 @@ Examples:
 )]
 pub(crate) struct Arguments {
     /// Where the controller runs.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "kuadrant-system")]
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        hide_env_values = true,
+        default_value = "kuadrant-system"
+    )]
     namespace: String,
-    /// How it is printed.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
 }

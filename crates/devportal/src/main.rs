@@ -47,9 +47,9 @@ enum Command {
     Controller(ControllerArguments),
     /// Serve the portal's HTTP API, on which user interfaces are built.
     Server(ServerArguments),
-    /// Tell why a key is as it is, and why something is not written.
+    /// Explain the state of a key, and why something is not written.
     Explain(ExplainArguments),
-    /// Tell whether the portal is well on a cluster, and what to do where it is not.
+    /// Check the portal's installation on a cluster, and say what to do about faults.
     Doctor(doctor::Arguments),
     /// Revoke every key: stop the controller, and delete the Secrets that open APIs.
     Uninstall(uninstall::Arguments),
@@ -57,7 +57,7 @@ enum Command {
     Crds,
     /// Print the OpenAPI document of the portal's server.
     Openapi,
-    /// Print an example of what a process tells at /metrics.
+    /// Print an example of what a process serves at /metrics.
     Metrics {
         /// Which process.
         process: Process,
@@ -71,15 +71,14 @@ enum Command {
 Environment:
   RUST_LOG                what to log, for example info or devportal_controller=debug
   OPENAPI_SPEC_MAX_SIZE   largest OpenAPI document in bytes (512000)
-  DEVPORTAL_FETCH_ALLOW   addresses documents may come from although they are
-                          private, for example 10.1.0.0/16,docs.svc
-  DEVPORTAL_FETCH_REFRESH seconds until a document is looked at again (900)
-  POD_NAMESPACE           where the lease is kept
-  HOSTNAME                what the replica is called in the lease
+  DEVPORTAL_FETCH_ALLOW   private addresses that documents may be fetched from, for
+                          example 10.1.0.0/16,docs.svc; no proxy is used
+  DEVPORTAL_FETCH_REFRESH seconds until a document is fetched again (900)
+  POD_NAMESPACE           the namespace of the lease
+  HOSTNAME                the replica's name in the lease
   OTEL_EXPORTER_OTLP_ENDPOINT
-                          the collector that is told traces, for example
-                          http://collector:4318; further OTEL_ variables as for
-                          every program
+                          where traces are sent, for example http://collector:4318;
+                          the other OTEL_ variables apply, too
 
 Examples:
   devportal controller
@@ -89,36 +88,35 @@ struct ControllerArguments {
     /// Share the work between replicas: only the holder of the lease writes.
     #[arg(long)]
     leader_elect: bool,
-    /// Where /healthz, /readyz and /metrics answer; `:PORT` means every IPv4 interface.
+    /// Address of /healthz, /readyz and /metrics; `:PORT` means every IPv4 interface.
     #[arg(long, default_value = "127.0.0.1:8081", value_parser = address)]
     health_probe_bind_address: SocketAddr,
     #[command(flatten)]
     decisions: DecisionArguments,
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
-/// How is decided; to explain a key is to decide as its controller does.
+/// How the controller decides, and `explain` with it.
 #[derive(Clone, Copy, Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct DecisionArguments {
-    /// Take a patched `status.phase` of a key as a decision, as clients of the
-    /// first generation do. Whoever may patch the status of keys then approves
-    /// them, under any reviewer's name.
+    /// Treat a patched `status.phase` of a key as a decision, as clients of version 0.1
+    /// expect. Whoever may patch the status of keys can then approve them, under any
+    /// reviewer's name.
     #[arg(long)]
     phase_decides: bool,
-    /// Let no approval count that is by the requester themself, but where the admission
-    /// policies let them: they hold `decide-own`. Without those policies a reviewer may
-    /// write any name.
+    /// Ignore approvals by the requester, except from people with the right `decide-own`. Only
+    /// effective with the admission policies: without them a reviewer can write any name.
     #[arg(long)]
     refuse_own_approvals: bool,
-    /// Give no access by a brought value that others can guess: one of fewer than 16
-    /// characters, or one that looks like the placeholder of an example. Without this such
-    /// a key works, and says so.
+    /// Refuse values that consumers bring and others can guess: those with fewer than 16
+    /// characters, or that look like a placeholder. Without this flag such keys work and
+    /// report it.
     #[arg(long)]
     refuse_weak_values: bool,
-    /// Let products that are drafts approve nothing by themselves.
+    /// Do not approve automatically for draft products.
     #[arg(long)]
     refuse_drafts: bool,
 }
@@ -136,18 +134,18 @@ impl From<DecisionArguments> for devportal_controller::Settings {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Whoever asks sends a token that the cluster accepts, or a portal's own with
+    after_help = "People send a token that the cluster accepts; a front end sends its own, with
 Impersonate-User, Impersonate-Group and Impersonate-Extra-devportal.kuadrant.io%2Femail.
-What they see and may do is the cluster's RBAC; the API is described at /openapi.json.
-It speaks plain HTTP: TLS is ended in front of it.
+The cluster's RBAC decides what they see and may do. /openapi.json describes the API.
+The server speaks plain HTTP: terminate TLS in front of it.
 The cluster is the one of KUBECONFIG or of the pod's ServiceAccount.
 
 Environment:
   RUST_LOG   what to log, for example info or devportal_server=debug
-  HOSTNAME   what the replica is called in Events
+  HOSTNAME   the replica's name in Events
   OTEL_EXPORTER_OTLP_ENDPOINT
-             the collector that is told traces, for example http://collector:4318;
-             further OTEL_ variables as for every program
+             where traces are sent, for example http://collector:4318;
+             the other OTEL_ variables apply, too
 
 Examples:
   devportal server
@@ -156,23 +154,23 @@ Examples:
   curl localhost:8080/v1/me -H \"Authorization: Bearer $TOKEN\""
 )]
 struct ServerArguments {
-    /// Where it answers; `:PORT` means every IPv4 interface.
+    /// Address of the HTTP API; `:PORT` means every IPv4 interface.
     #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
     address: SocketAddr,
-    /// Where /metrics answers, for Prometheus; nowhere without it.
+    /// Address of /metrics, for Prometheus; without it metrics are not served.
     #[arg(long, value_parser = address)]
     metrics_address: Option<SocketAddr>,
-    /// Which routes owners are offered to publish: all that they may see, or those
+    /// Which routes owners can choose to publish: all that they may see, or only those
     /// annotated `devportal.kuadrant.io/expose: "true"`.
     #[arg(long, value_enum, default_value_t = Routes::All)]
     routes: Routes,
-    /// What the name of a product is to match, in whole; others are told as a gap.
+    /// Pattern for whole names of products; others are reported as gaps.
     #[arg(long, value_name = "REGEX")]
     product_name_pattern: Option<Pattern>,
-    /// What each tag of a product is to match, in whole.
+    /// Pattern for whole tags of products; others are reported as gaps.
     #[arg(long, value_name = "REGEX")]
     product_tag_pattern: Option<Pattern>,
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
@@ -191,7 +189,7 @@ enum Routes {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It looks with your own rights: what you may not list is named as not seen.
+    after_help = "It uses your own rights, and names what you may not list.
 Give it the flags that the controller runs with. The cluster is the one of KUBECONFIG.
 
 Examples:
@@ -204,7 +202,7 @@ struct ExplainArguments {
     key: KeyId,
     #[command(flatten)]
     decisions: DecisionArguments,
-    /// How it is printed.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
 }

@@ -10,11 +10,11 @@ use crate::output::print;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The chart runs it before `helm uninstall`. APIKeys, requests, decisions and the
-consumers' own Secrets stay; a controller that is installed again makes each credential anew,
-of the same value where that still is in a Secret of the consumer's.
+    after_help = "The chart runs this command before `helm uninstall`. APIKeys, requests, decisions and the
+consumers' own Secrets stay. A controller that is installed again makes the credentials again,
+with the same values where consumers still have them.
 
-Exit codes: 0 done; 1 something is left, which is told.
+Exit codes: 0 done; 1 something is left, and is named.
 
 Examples:
   devportal uninstall --dry-run
@@ -22,21 +22,26 @@ Examples:
 )]
 pub(crate) struct Arguments {
     /// Where the controller runs.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "kuadrant-system")]
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        hide_env_values = true,
+        default_value = "kuadrant-system"
+    )]
     namespace: String,
-    /// The namespace of the Kuadrant resource: there the Secrets are.
+    /// The namespace of the Kuadrant resource, where the credentials are.
     #[arg(long, default_value = "kuadrant-system")]
     kuadrant_namespace: String,
     /// How many seconds the controller may take to end.
     #[arg(long, default_value_t = 120)]
     timeout: u64,
-    /// No controller runs, so that none is to be stopped.
+    /// No controller is running: do not look for one to stop.
     #[arg(long)]
     without_controller: bool,
-    /// Only tell what would be deleted.
+    /// Only show what would be deleted.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask; only a terminal is asked.
+    /// Do not ask for confirmation; without a terminal it is never asked for.
     #[arg(long)]
     yes: bool,
 }
