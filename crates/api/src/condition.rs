@@ -28,6 +28,9 @@ pub mod kind {
     /// APIProduct, ours: whether keys are accepted by every way to the API. Absent where they
     /// are.
     pub const ACCEPTED_EVERYWHERE: &str = "AcceptedEverywhere";
+    /// APIProduct, ours: no AuthPolicy holds by some ways to the API. Absent where one holds by
+    /// all, or by none.
+    pub const PARTLY_OPEN: &str = "PartlyOpen";
     /// APIProduct, ours: keys are good for other products, too. Absent where they are not.
     pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
@@ -73,7 +76,7 @@ pub mod kind {
 /// Whether a condition of a product says that something is not as it should be.
 pub fn is_problem(it: &Condition) -> bool {
     match it.type_.as_str() {
-        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN => it.status == "True",
+        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN | kind::PARTLY_OPEN => it.status == "True",
         // That an API has no OpenID Connect is no fault of it.
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
     }
@@ -744,7 +747,7 @@ pub fn selector_shared(
 
 /// How it reads on a product that its keys are refused by some ways to the API, each with the
 /// policy that says so; where they are.
-pub fn accepted_elsewhere(refusals: &[(String, PolicyId)]) -> Option<Fact> {
+pub fn accepted_elsewhere(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
     let each = refusals
         .iter()
         .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));
@@ -760,6 +763,17 @@ pub fn accepted_elsewhere(refusals: &[(String, PolicyId)]) -> Option<Fact> {
         message,
     );
     (!each.is_empty()).then_some(fact)
+}
+
+/// How it reads on a product that no AuthPolicy holds by some ways to its API; where it is so.
+pub fn partly_open(ways: &[String]) -> Option<Fact> {
+    let message = format!(
+        "No AuthPolicy holds by {}: whoever calls the API there gets in. Attach one to the route or \
+         to the Gateway",
+        few(ways)
+    );
+    let fact = Fact::new(kind::PARTLY_OPEN, true, "NoAuthPolicy", message);
+    (!ways.is_empty()).then_some(fact)
 }
 
 /// How it reads that Secrets of every namespace are keys of a product, by these rules.

@@ -112,8 +112,8 @@ fn sum_of(text: &str) -> Option<SignedDuration> {
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit);
         let each = match unit {
-            "h" => SignedDuration::from_hours(count),
-            "m" => SignedDuration::from_mins(count),
+            "h" => SignedDuration::from_secs(count.checked_mul(3_600)?),
+            "m" => SignedDuration::from_secs(count.checked_mul(60)?),
             "s" => SignedDuration::from_secs(count),
             "ms" => SignedDuration::from_millis(count),
             _ => return None,
@@ -367,7 +367,14 @@ mod tests {
         ] {
             assert_eq!(overlap(text).as_secs(), seconds, "{text}");
         }
-        for text in ["", "soon", "5", "5d", "99999999999999999999h"] {
+        for text in [
+            "",
+            "soon",
+            "5",
+            "5d",
+            "9999999999999999h",
+            "99999999999999999999h",
+        ] {
             assert_eq!(overlap(text), DEFAULT_OVERLAP, "{text}");
         }
     }

@@ -377,6 +377,24 @@ fn until_the_operator_has_carried_a_changed_selector_out_the_gateway_finds_the_k
         assert_eq!(it.says("alice"), WORKING);
         assert_eq!(it.enforced("alice").len(), 1);
         assert_eq!(owned(&it), value);
+
+        // What is in the operator's way keeps none for ever.
+        select(&mut it, &[("api", "v20")]);
+        let now = it.cluster.now;
+        it.edit::<AuthPolicy>(OWNER, "games", |it| {
+            observed(it);
+            let conditions = &mut it.status.as_mut().unwrap().conditions;
+            let enforced = conditions.iter_mut().find(|it| it.type_ == "Enforced");
+            let enforced = enforced.unwrap();
+            enforced.status = "False".into();
+            enforced.last_transition_time.0 = now;
+        });
+        it.settle();
+        assert_eq!(it.enforced("alice").len(), 2);
+        it.pass(minutes(4));
+        assert_eq!(it.enforced("alice").len(), 2);
+        it.pass(minutes(2));
+        assert_eq!(labels(&it), [Some("v20".to_owned())]);
     }
 }
 

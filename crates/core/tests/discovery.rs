@@ -5,12 +5,12 @@ use devportal_api::condition::{
     Attachment, AuthPolicyState, PlanFault, PlanPolicyState, RouteState,
 };
 use devportal_api::foreign::{
-    AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy, PolicyStatus,
-    RouteParentStatus, RouteRule, Strategy, Unread,
+    AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy,
+    PlanPolicySpec, PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule, Strategy, Unread,
 };
 use devportal_api::id::{PolicyId, RouteId};
 use devportal_api::scheme::{Credentials, JwtAuthentication, Named, Prefixed};
-use devportal_core::discover::{AuthFindings, Discovery};
+use devportal_core::discover::{AuthFindings, Discovery, Settled};
 
 use crate::common::*;
 
@@ -71,6 +71,14 @@ fn on_two_gateways() -> HTTPRoute {
         ..parents[0].clone()
     });
     route
+}
+
+/// By which paths keys are refused, by which policy, and whether requests are known to come by it.
+fn refusals(auth: &AuthFindings) -> Vec<(&str, &str, bool)> {
+    let refusals = auth.refusals.iter();
+    refusals
+        .map(|it| (&*it.path, &*it.policy.name, it.is_certain))
+        .collect()
 }
 
 fn on_listener(section: Option<&str>) -> ParentRef {
@@ -186,12 +194,17 @@ fn a_gateway_policy_without_rules_leaves_the_routes_rules_alone() {
 fn a_listeners_policy_applies_to_routes_on_that_listener_or_on_all() {
     let attached = |section| route("games").unattached().on(on_listener(section));
     let policy = || general().on_section("public");
-    let state = |route| auth_of(bare_on(route).with(policy())).state;
+    let auth = |route| auth_of(bare_on(route).with(policy()));
     let there = found("general", "Gateway", "gateway");
-    assert_eq!(state(attached(Some("public"))), there);
-    assert_eq!(state(attached(Some("private"))), AuthPolicyState::NotFound);
-    // A parent without a section is every listener of the Gateway.
-    assert_eq!(state(attached(None)), there);
+    assert_eq!(auth(attached(Some("public"))).state, there);
+    let none = auth(attached(Some("private"))).state;
+    assert_eq!(none, AuthPolicyState::NotFound);
+    // A parent without a section is every listener of the Gateway: where there are others, nothing
+    // protects the API there.
+    let auth = auth(attached(None));
+    assert_eq!(auth.state, there);
+    let others = "any other listener of Gateway owner/gateway";
+    assert_eq!(auth.unprotected, [others]);
 }
 
 #[test]
@@ -202,8 +215,9 @@ fn keys_are_for_the_listener_that_takes_keys_where_the_gateway_itself_does_not()
     let route = route("games").unattached().on(on_listener(None));
     let auth = auth_of(bare_on(route).with(tokens).with(listener));
     assert_eq!(auth.key_rule_name.as_deref(), Some("keys"));
-    let others = "other listeners of Gateway owner/gateway".to_owned();
-    assert_eq!(auth.refusals, [(others, PolicyId::new(OWNER, "general"))]);
+    let others = "any other listener of Gateway owner/gateway";
+    assert_eq!(refusals(&auth), [(others, "general", false)]);
+    assert_eq!(auth.unprotected, [""; 0]);
 }
 
 #[test]
@@ -220,8 +234,8 @@ fn a_policy_of_a_rule_goes_before_one_of_the_whole_route() {
     let auth = auth_of(bare_on(two_rules()).with(tokens()).with(second));
     assert_eq!(auth.key_rule_name.as_deref(), Some("keys"));
     assert_eq!(auth.state, found("rule-2", "HTTPRoute", "games"));
-    let rest = "Gateway owner/gateway, other rules".to_owned();
-    assert_eq!(auth.refusals, [(rest, PolicyId::new(OWNER, "all"))]);
+    let rest = "Gateway owner/gateway, other rules";
+    assert_eq!(refusals(&auth), [(rest, "all", true)]);
 
     // Where all rules have a policy nothing is left for the one of the route.
     let first = || of_rule("rule-1").with(rules([("keys", api_key(&[]))]));
@@ -296,19 +310,18 @@ fn paths_that_refuse_the_keys_of_the_first_are_told() {
         let policy = named(general().on_gateway("second"), "second");
         policy.with(rules([("other", rule)]))
     };
-    let refusals = |rule: AuthenticationSpec| {
+    let refused = |rule: AuthenticationSpec| {
         let simulation = bare_on(on_two_gateways()).with(general());
-        auth_of(simulation.with(second(rule))).refusals
+        let auth = auth_of(simulation.with(second(rule)));
+        !refusals(&auth).is_empty()
     };
-    let told = [(
-        "Gateway owner/second".to_owned(),
-        PolicyId::new(OWNER, "second"),
-    )];
+    let simulation = bare_on(on_two_gateways()).with(general());
+    let auth = auth_of(simulation.with(second(jwt("https://b"))));
+    assert_eq!(refusals(&auth), [("Gateway owner/second", "second", true)]);
     let same = || api_key(&[("from", "gateway")]);
-    assert_eq!(refusals(api_key(&[("from", "elsewhere")])), told);
-    assert_eq!(refusals(jwt("https://b")), told);
-    assert_eq!(refusals(same()), []);
-    assert_eq!(refusals(api_key(&[])), [], "it takes any");
+    assert!(refused(api_key(&[("from", "elsewhere")])));
+    assert!(!refused(same()));
+    assert!(!refused(api_key(&[])), "it takes any");
     let in_header = |name: &str| AuthenticationSpec {
         credentials: Some(Credentials {
             custom_header: Some(Named { name: name.into() }),
@@ -316,7 +329,7 @@ fn paths_that_refuse_the_keys_of_the_first_are_told() {
         }),
         ..same()
     };
-    assert_eq!(refusals(in_header("x-key")), told);
+    assert!(refused(in_header("x-key")));
     let bearer = Prefixed {
         prefix: "Bearer".into(),
     };
@@ -327,12 +340,12 @@ fn paths_that_refuse_the_keys_of_the_first_are_told() {
         }),
         ..same()
     };
-    assert_eq!(refusals(said_in_full), []);
+    assert!(!refused(said_in_full));
     let anonymous = AuthenticationSpec {
         anonymous: Some(Unread),
         ..AuthenticationSpec::default()
     };
-    assert_eq!(refusals(anonymous), [], "it lets anybody in");
+    assert!(!refused(anonymous), "it lets anybody in");
 }
 
 #[test]
@@ -414,7 +427,8 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         issuer: None,
         key_rules: vec![],
         refusals: vec![],
-        is_settled: false,
+        unprotected: vec![],
+        settled: Settled::Yes,
     };
     assert_eq!(auth, expected);
 }
@@ -580,12 +594,28 @@ fn plans_that_hold_by_some_paths_only_are_told() {
         .on(on_listener(Some("public")));
     let found = look(bare_on(public).with(of_listener));
     assert_eq!(found.plan.state, PlanPolicyState::NotFound);
-    // A part that is said not to be there is none.
-    of_rule.spec.target_ref.section_name = Some("rule-9".into());
-    assert_eq!(
-        look(bare().with(of_rule)).plan.state,
-        PlanPolicyState::NotFound
-    );
+    // A rule that is not there is none.
+    let nowhere = PlanPolicy {
+        spec: PlanPolicySpec {
+            target_ref: PolicyTarget {
+                section_name: Some("rule-9".into()),
+                ..of_rule.spec.target_ref.clone()
+            },
+            ..of_rule.spec.clone()
+        },
+        ..of_rule.clone()
+    };
+    let found = look(bare().with(nowhere));
+    assert_eq!(found.plan.state, PlanPolicyState::NotFound);
+    // The operator accepts none while its limits are not yet carried out.
+    of_rule.status = Some(PolicyStatus {
+        conditions: vec![condition("Accepted", false)],
+        ..PolicyStatus::default()
+    });
+    let found = look(bare().with(of_rule));
+    let state = PlanPolicyState::Found(attachment("games", "HTTPRoute", "games"));
+    assert_eq!(found.plan.state, state);
+    assert!(found.plan.is_not_enforced());
 }
 
 #[test]
@@ -596,6 +626,21 @@ fn what_is_told_is_of_parents_that_accepted_the_route() {
     let auth = auth_of(bare_on(route).with(general()).with(second));
     assert_eq!(auth.state, found("second", "Gateway", "second"));
     assert_eq!(auth.refusals, []);
+    // Also where keys were made for the other one before.
+    let mut simulation = bare_on(on_two_gateways()).with(general()).with(
+        named(general().on_gateway("second"), "second").with(rules([("other", api_key(&[]))])),
+    );
+    simulation.settle();
+    let rule = |it: &Simulation| {
+        let product = &it.cluster.products[&(OWNER.to_owned(), "games".to_owned())];
+        product.status.clone().unwrap().auth_rule.unwrap()
+    };
+    assert_eq!(rule(&simulation), "general");
+    simulation.edit::<HTTPRoute>(OWNER, "games", |it| {
+        it.status.as_mut().unwrap().parents.remove(0);
+    });
+    simulation.settle();
+    assert_eq!(rule(&simulation), "other");
 }
 
 #[test]

@@ -1413,6 +1413,10 @@ fn an_approval_of_one_s_own_request_is_not_for_whoever_asks_by_the_name_afterwar
         }
         it.settle();
         assert_eq!(it.says("olga"), PENDING, "{is_watched}");
+        // Nor is it for her where one's own count again.
+        it = it.set(Settings::default());
+        it.settle();
+        assert_eq!(it.says("olga"), PENDING, "{is_watched}");
         // Taken anew it is about what is asked for by then.
         it.edit::<APIKeyApproval>(OWNER, "yes", |it| it.spec.reviewed_at.0 = at(120));
         it.settle();

@@ -34,7 +34,7 @@ use super::key::GRACE;
 use super::ruling;
 use crate::change::Source;
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
-use crate::discover::selector;
+use crate::discover::{Settled, selector};
 use crate::world::{Holder, World, claims};
 
 pub(super) use rotation::{live, retire};
@@ -247,7 +247,21 @@ impl Recipe<'_> {
                 .filter(|(label, _)| own.contains_key(*label))
                 .collect(),
             rule: self.rule.api_key.clone().unwrap_or_default(),
-            is_settled: found.is_none_or(|it| it.auth.is_settled),
+            is_settled: match found.map(|it| it.auth.settled) {
+                None | Some(Settled::Yes) => true,
+                Some(Settled::NotSince(_)) => self.settles_at() <= Some(self.now),
+                Some(Settled::No) => false,
+            },
+        }
+    }
+
+    /// Until when the gateway may go by what its policies said before, although the operator
+    /// has looked at them: something is in its way.
+    pub(super) fn settles_at(&self) -> Option<Timestamp> {
+        let found = self.world.find_discovery(&self.product())?;
+        match found.auth.settled {
+            Settled::NotSince(since) => Some(after(since, GRACE)),
+            Settled::Yes | Settled::No => None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use devportal_api::condition::{
     Fact, OidcState, OpenApiState, PlanFault, accepted_elsewhere, auth_rule_missing, kind,
-    not_readable, not_seen, render, selector_open, selector_shared, whole_second,
+    not_readable, not_seen, partly_open, render, selector_open, selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -161,9 +161,17 @@ fn around(
     }
     if blind.policies.is_none() {
         facts.extend(missing_rule(product, found));
-        facts.extend(accepted_elsewhere(&found.auth.refusals));
+        let refusals = found.auth.refusals.iter();
+        let refusals: Vec<_> = refusals.map(|it| (&*it.path, &it.policy)).collect();
+        facts.extend(accepted_elsewhere(&refusals));
+        facts.extend(partly_open(&found.auth.unprotected));
     } else {
-        kept.extend([kind::AUTH_RULE_FOUND, kind::ACCEPTED_EVERYWHERE]);
+        let those = [
+            kind::AUTH_RULE_FOUND,
+            kind::ACCEPTED_EVERYWHERE,
+            kind::PARTLY_OPEN,
+        ];
+        kept.extend(those);
     }
     facts.extend(refused(id, world));
     let Overlap { opens, opened_by } = world.overlap_of(id);

@@ -509,14 +509,18 @@ fn refusal(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) ->
         .annotations()
         .get(annotation::DECIDES_OWN)
         .is_some_and(|it| it == "true");
-    let is_refused = is_own || was_own(approval);
-    let is_refused = is_refused && world.settings().refuses_own && !may_decide_own;
-    is_refused.then_some(Validity::OwnRequest(id))
+    // Nor is it for somebody else who is named by now, also where one's own are let again.
+    let is_refused = if is_own {
+        world.settings().refuses_own
+    } else {
+        was_own(approval)
+    };
+    (is_refused && !may_decide_own).then_some(Validity::OwnRequest(id))
 }
 
 /// Whether an approval, as it is now, was refused for being one's own: it is not for another who
 /// is named in the request afterwards.
-fn was_own(approval: &APIKeyApproval) -> bool {
+pub(super) fn was_own(approval: &APIKeyApproval) -> bool {
     let mut conditions = approval.status.iter().flat_map(|it| &it.conditions);
     conditions.any(|it| {
         it.type_ == kind::VALID

@@ -27,7 +27,7 @@ use devportal_api::scheme::{
 use kube::Resource;
 
 use super::path::Path;
-use super::{AuthFindings, Keys, Prefer, holds_now, selector};
+use super::{AuthFindings, Keys, Prefer, Refusal, Settled, holds_now, selector};
 use crate::surroundings::Surroundings;
 
 /// A policy with the facts that decide its place.
@@ -47,12 +47,20 @@ impl Candidate<'_> {
         holds_now(self.policy, conditions, kind)
     }
 
-    /// Whether the operator says that it holds, and for the policy as it is now.
-    fn is_settled(&self) -> bool {
+    /// Whether the operator has carried the policy out as it is now.
+    fn settled(&self) -> Settled {
         let status = self.policy.status.as_ref();
         let observed = status.and_then(|it| it.observed_generation);
-        let generation = self.policy.meta().generation;
-        self.holds("Enforced") && (observed.is_none() || observed >= generation)
+        let mut conditions = status.iter().flat_map(|it| &it.conditions);
+        let enforced = conditions.find(|it| it.type_ == "Enforced");
+        if observed.is_some() && observed < self.policy.meta().generation {
+            return Settled::No;
+        }
+        match enforced {
+            Some(it) if it.status == "True" => Settled::Yes,
+            Some(it) => Settled::NotSince(it.last_transition_time.0),
+            None => Settled::No,
+        }
     }
 
     fn attachment(&self) -> Attachment {
@@ -177,7 +185,10 @@ pub(super) fn discover<'a>(
         }
     }
     // The first by which keys of the rule that is preferred are taken, else of any.
-    let told = ways.iter().min_by_key(|it| it.effective.place(keys.prefer));
+    let told = ways.iter().min_by_key(|it| {
+        let place = it.effective.place(keys.prefer);
+        (!it.path.is_open, place, !it.path.is_certain)
+    });
     let Some(told) = told else {
         let state = if is_attached {
             AuthPolicyState::NotReady
@@ -187,7 +198,8 @@ pub(super) fn discover<'a>(
         return (AuthFindings::nothing(state), None);
     };
     let mut findings = findings(&told.effective, keys.prefer);
-    let all = ways.iter().flat_map(|it| it.effective.key_rules());
+    let open = || ways.iter().filter(|it| it.path.is_open);
+    let all = open().flat_map(|it| it.effective.key_rules());
     for (name, rule) in all.filter_map(|(name, rule)| Some((name, rule.api_key.as_ref()?))) {
         let entry = (name.to_owned(), rule.clone());
         if !findings.key_rules.contains(&entry) {
@@ -195,6 +207,13 @@ pub(super) fn discover<'a>(
         }
     }
     findings.refusals = refusals(&findings, &ways, keys.of);
+    let is_bare = |path: &&Path| path.is_open && ways.iter().all(|it| it.path != *path);
+    findings.unprotected = paths.iter().filter(is_bare).map(Path::to_string).collect();
+    let contributors = open().flat_map(|it| it.effective.contributors());
+    findings.settled = contributors
+        .map(|it| it.settled())
+        .max()
+        .unwrap_or_default();
     (findings, Some(told.path))
 }
 
@@ -203,7 +222,7 @@ fn refusals(
     findings: &AuthFindings,
     ways: &[Way<'_>],
     product: Option<&ProductId>,
-) -> Vec<(String, PolicyId)> {
+) -> Vec<Refusal> {
     let labels = |rule: &AuthenticationRule| {
         let mut labels = selector::labels_for(product?);
         let selector = rule.api_key.as_ref()?.selector.clone().unwrap_or_default();
@@ -217,7 +236,13 @@ fn refusals(
     let open = ways.iter().filter(|it| it.path.is_open);
     let refusing = open.filter(|it| !it.effective.takes(rule, &labels));
     refusing
-        .filter_map(|it| Some((it.path.to_string(), it.effective.named()?.id.clone())))
+        .filter_map(|it| {
+            Some(Refusal {
+                path: it.path.to_string(),
+                policy: it.effective.named()?.id.clone(),
+                is_certain: it.path.is_certain,
+            })
+        })
         .collect()
 }
 
@@ -349,7 +374,6 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
         scheme: Some(DiscoveredAuthScheme {
             authentication: authentication.collect(),
         }),
-        is_settled: contributors.iter().all(Candidate::is_settled),
         ..AuthFindings::nothing(state)
     }
 }

@@ -22,6 +22,7 @@ use devportal_api::scheme::{
     ApiKeyAuthentication, AuthenticationRule, DiscoveredAuthScheme, Limits,
 };
 use devportal_mirror::Table;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::Resource;
 
@@ -61,10 +62,34 @@ pub struct AuthFindings {
     pub key_rules: Vec<(String, ApiKeyAuthentication)>,
     /// The paths by which keys that are made for that rule are refused, each with the policy
     /// that says so.
-    pub refusals: Vec<(String, PolicyId)>,
-    /// Whether the gateway is known to go by the policies as they are now, and not as they were
-    /// before.
-    pub is_settled: bool,
+    pub refusals: Vec<Refusal>,
+    /// The paths on which no AuthPolicy holds, where one holds on others.
+    pub unprotected: Vec<String>,
+    /// Whether the gateway goes by the policies as they are now, and not as they were before.
+    pub settled: Settled,
+}
+
+/// A path by which keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The path, for people.
+    pub path: String,
+    /// The policy that says so.
+    pub policy: PolicyId,
+    /// Whether it is known that requests come by it.
+    pub is_certain: bool,
+}
+
+/// Whether kuadrant-operator has carried policies out. The later the worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Settled {
+    /// All of them.
+    #[default]
+    Yes,
+    /// It looks at them as they are, and something has been in the way since then.
+    NotSince(Timestamp),
+    /// It does not look at them as they are yet.
+    No,
 }
 
 impl AuthFindings {
@@ -77,7 +102,8 @@ impl AuthFindings {
             issuer: None,
             key_rules: Vec::new(),
             refusals: Vec::new(),
-            is_settled: false,
+            unprotected: Vec::new(),
+            settled: Settled::default(),
         }
     }
 }

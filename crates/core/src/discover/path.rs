@@ -2,7 +2,7 @@
 //! of a Gateway, and a rule of the route (kuadrant-operator 1.5, policy-machinery 0.8).
 //!
 //! Paths that no policy tells apart are one here. The listeners of a Gateway are not known: those
-//! that no policy names are *other listeners*, whether or not there are any.
+//! that no policy names are *any other listener*, whether or not there is one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,6 +22,9 @@ pub(super) struct Path {
     rule: Part,
     /// Whether requests come by it: a controller has accepted the route for it, or for no other.
     pub(super) is_open: bool,
+    /// Whether the route is on that listener: its parent names it, or no policy tells listeners
+    /// apart.
+    pub(super) is_certain: bool,
 }
 
 /// The part of a target that a path leads through.
@@ -66,7 +69,7 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.listener {
             Part::Any => {}
-            Part::Other => f.write_str("other listeners of ")?,
+            Part::Other => f.write_str("any other listener of ")?,
             Part::Named(name) => write!(f, "listener {name} of ")?,
         }
         match &self.gateway {
@@ -100,6 +103,7 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
         let is_open = !is_any_accepted || parent.is_some_and(is_accepted);
         let gateway = parent.and_then(|it| Target::of_parent(id, it));
         let listener = parent.and_then(|it| it.section_name.clone());
+        let is_named = listener.is_some();
         let listeners = match (&gateway, listener) {
             (Some(_), Some(name)) => vec![Part::Named(name)],
             (Some(gateway), None) => parts(named_parts(around, gateway), true),
@@ -113,6 +117,7 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
                     listener: listener.clone(),
                     rule: rule.clone(),
                     is_open,
+                    is_certain: is_named || listener == Part::Any,
                 };
                 if !paths.contains(&path) {
                     paths.push(path);
@@ -160,13 +165,13 @@ fn rules_of(route: &HTTPRoute) -> Vec<String> {
         .collect()
 }
 
-/// The parts of a target that policies name, but those whose part is said not to be there.
+/// The parts of a target that policies name. Of an AuthPolicy that is not accepted it is not
+/// there; a PlanPolicy is not accepted either while its limits are not yet carried out.
 fn named_parts(around: &Surroundings, target: &Target) -> BTreeSet<String> {
     let part = |target: &PolicyTarget| target.section_name.clone();
     let auth = around.auth_policies.at(target);
     let auth = auth.filter(|(_, it)| !says(it.status.as_ref(), "Accepted", "False"));
     let plans = around.plan_policies.at(target);
-    let plans = plans.filter(|(_, it)| !says(it.status.as_ref(), "Accepted", "False"));
     let auth = auth.filter_map(|(_, it)| part(&it.spec.target_ref));
     auth.chain(plans.filter_map(|(_, it)| part(&it.spec.target_ref)))
         .collect()

@@ -27,18 +27,14 @@ pub struct PlanFindings {
     pub plans: Vec<Plan>,
     /// Why the plans may not hold as they are shown.
     pub faults: Vec<PlanFault>,
+    /// Whether others hold, or none, on a path by which requests are known to come.
+    pub is_in_part: bool,
 }
 
 impl PlanFindings {
     /// Whether the policy itself says that it does not hold.
-    pub(crate) fn is_not_enforced(&self) -> bool {
+    pub fn is_not_enforced(&self) -> bool {
         let is_so = |it: &PlanFault| matches!(it, PlanFault::NotEnforced(_));
-        self.faults.iter().any(is_so)
-    }
-
-    /// Whether others hold, or none, by some way to the API.
-    pub(crate) fn is_in_part(&self) -> bool {
-        let is_so = |it: &PlanFault| matches!(it, PlanFault::InPart(..));
         self.faults.iter().any(is_so)
     }
 
@@ -63,6 +59,7 @@ pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path
             state: PlanPolicyState::NotFound,
             plans: Vec::new(),
             faults: Vec::new(),
+            is_in_part: false,
         };
     };
     let (id, policy) = policies[0];
@@ -79,10 +76,13 @@ pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path
     }
     let held = |policies: &[(&PolicyId, _)]| policies.first().map(|(id, _)| (*id).clone());
     let all = all.iter().filter(|(path, _)| path.is_open);
-    let all = all.map(|(path, it)| (path.to_string(), held(it)));
-    let others: Vec<_> = all.filter(|(_, held)| held.as_ref() != Some(id)).collect();
+    let others: Vec<_> = all
+        .filter(|(_, it)| held(it).as_ref() != Some(id))
+        .collect();
+    let is_certain = others.iter().any(|(path, _)| path.is_certain);
     if !others.is_empty() {
-        faults.push(PlanFault::InPart(id.clone(), others));
+        let others = others.iter().map(|(path, it)| (path.to_string(), held(it)));
+        faults.push(PlanFault::InPart(id.clone(), others.collect()));
     }
     let mut seen = BTreeSet::new();
     let tiers = policy.spec.plans.iter().map(|plan| plan.tier.as_str());
@@ -101,6 +101,7 @@ pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path
         }),
         plans: policy.spec.plans.clone(),
         faults,
+        is_in_part: is_certain,
     }
 }
 

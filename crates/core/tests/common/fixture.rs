@@ -6,7 +6,7 @@ use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
 use devportal_api::foreign::{
     AuthPolicy, AuthPolicySpec, AuthRules, AuthRulesBlock, AuthenticationSpec, GATEWAY_GROUP,
     HTTPRoute, HttpRouteSpec, HttpRouteStatus, Kuadrant, ParentRef, PlanPolicy, PlanPolicySpec,
-    PolicyStatus, PolicyTarget, RouteParentStatus, Strategy,
+    PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule, Strategy,
 };
 use devportal_api::id::{KeyId, ProductId, RequestId};
 use devportal_api::key::{ApiProductRef, Delivery, RequestedBy, SecretRef};
@@ -168,6 +168,7 @@ pub fn condition(kind: &str, status: bool) -> Condition {
 pub fn route(name: &str) -> HTTPRoute {
     let spec = HttpRouteSpec {
         hostnames: vec![format!("{name}.example.com")],
+        rules: vec![RouteRule::default()],
         ..HttpRouteSpec::default()
     };
     let mut route = HTTPRoute::new(name, spec);

@@ -310,6 +310,7 @@ impl Case<'_> {
             now: self.now,
             is_restored: (self.ruling()).is_some_and(|it| ruling::is_older(it, self.key)),
         };
+        decision.wake(recipe.settles_at().filter(|at| self.now < *at));
         match recipe.next() {
             credential::Step::Write(writes) => (Access::Writing, writes),
             credential::Step::Wait => (Access::Waiting, vec![]),
@@ -345,7 +346,7 @@ impl Case<'_> {
             Enforcement::AuthPolicyNotEnforced
         } else if self.terms.exceeded {
             Enforcement::AwaitingReapproval
-        } else if !found.auth.refusals.is_empty() {
+        } else if found.auth.refusals.iter().any(|it| it.is_certain) {
             Enforcement::RefusedInPart
         } else if let Some(doubt) = World::unseen(plans) {
             Enforcement::Unknown(doubt.what, doubt.why)
@@ -357,7 +358,7 @@ impl Case<'_> {
                 Some(_) if self.plans_doubted_at().is_some_and(|at| at <= self.now) => {
                     Enforcement::PlansNotEnforced
                 }
-                Some(_) if found.plan.is_in_part() => Enforcement::PlansDiffer,
+                Some(_) if found.plan.is_in_part => Enforcement::PlansDiffer,
                 Some(limits) if found.plan.is_twice(tier) => {
                     Enforcement::DuplicateTier(tier.clone(), *limits != Limits::default())
                 }

@@ -61,6 +61,7 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
         .await?;
     withdraw_policy(&shop, &shop.name).await?;
     shop.finds_policy("listener").await?;
+    shop.product_says("PartlyOpen", "True").await?;
     shop.key_says("mine", "Enforced", "Enforced").await?;
     shop.gateway_answers(&value, 200).await?;
     shop.gateway_answers("nobody's", 401).await
