@@ -88,14 +88,7 @@ async fn a_key_works_where_its_status_says_and_nowhere_else(stage: Arc<Stage>) -
 
 async fn a_policy_of_the_gateway_that_overrides_decides(stage: Arc<Stage>) -> Result<()> {
     let shop = Shop::prepare(stage, "overridden").await?;
-    let gateway = json!({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": shop.meta(),
-        "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
-    });
-    shop.stage.apply(&gateway).await?;
-    let mut route = shop.route();
-    route["spec"]["parentRefs"] = json!([{"name": shop.name}]);
-    shop.stage.apply(&route).await?;
+    shop.take_a_gateway_of_its_own().await?;
     let overriding = json!({
         "apiVersion": "kuadrant.io/v1", "kind": "AuthPolicy",
         "metadata": {"name": "house-rules", "namespace": shop.name},

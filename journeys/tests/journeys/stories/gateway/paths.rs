@@ -40,14 +40,7 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
     stage: Arc<Stage>,
 ) -> Result<()> {
     let shop = Shop::prepare(stage, "path-listener").await?;
-    let gateway = json!({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": shop.meta(),
-        "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
-    });
-    shop.stage.apply(&gateway).await?;
-    let mut route = shop.route();
-    route["spec"]["parentRefs"] = json!([{"name": shop.name}]);
-    shop.stage.apply(&route).await?;
+    shop.take_a_gateway_of_its_own().await?;
     shop.stage.apply(&shop.product("automatic")).await?;
     let value = shop.working_key("mine").await?;
     // From the route to the listener, which the route does not name.
