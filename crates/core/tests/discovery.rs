@@ -636,6 +636,15 @@ fn what_is_told_is_of_parents_that_accepted_the_route() {
         product.status.clone().unwrap().auth_rule.unwrap()
     };
     assert_eq!(rule(&simulation), "general");
+    // Where the one that accepted it has no policy keys stay, and that it is open is told.
+    let mut bare = bare_on(on_two_gateways()).with(general());
+    bare.edit::<HTTPRoute>(OWNER, "games", |it| {
+        it.status.as_mut().unwrap().parents.remove(0);
+    });
+    let auth = auth_of(bare);
+    assert_eq!(auth.state, found("general", "Gateway", "gateway"));
+    assert_eq!(auth.key_rules.len(), 1);
+    assert_eq!(auth.unprotected, ["Gateway owner/second"]);
     simulation.edit::<HTTPRoute>(OWNER, "games", |it| {
         it.status.as_mut().unwrap().parents.remove(0);
     });

@@ -199,7 +199,8 @@ pub(super) fn discover<'a>(
     };
     let mut findings = findings(&told.effective, keys.prefer);
     let open = || ways.iter().filter(|it| it.path.is_open);
-    let all = open().flat_map(|it| it.effective.key_rules());
+    let closed = Some(told).filter(|it| !it.path.is_open);
+    let all = open().chain(closed).flat_map(|it| it.effective.key_rules());
     for (name, rule) in all.filter_map(|(name, rule)| Some((name, rule.api_key.as_ref()?))) {
         let entry = (name.to_owned(), rule.clone());
         if !findings.key_rules.contains(&entry) {
