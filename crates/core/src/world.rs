@@ -28,7 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, from_value, to_value};
 
-pub(crate) use self::secrets::Holder;
+pub(crate) use self::secrets::{Holder, labels_of};
 pub use self::sharing::Overlap;
 use self::sharing::Sharing;
 pub(crate) use self::sight::find_alive;

@@ -93,19 +93,9 @@ fn schema_of(text: &mut String, name: &str, schema: &Value) -> Result<()> {
         return Ok(());
     }
     let parts = std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten());
-    let required: Vec<&Value> = schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .collect();
     let mut rows = String::new();
     for (field, it) in parts.flat_map(|it| fields(&it["properties"])) {
-        let must = if required.contains(&&Value::from(field.as_str())) {
-            ""
-        } else {
-            "optional"
-        };
-        let kind = kind(it);
+        let (must, kind) = (must(schema, field), kind(it));
         writeln!(
             rows,
             "| `{field}` | {kind} | {must} | {} |",
@@ -125,6 +115,16 @@ pub(super) fn choices(schema: &Value) -> Vec<(&str, &Value)> {
     let told = schema["oneOf"].as_array().into_iter().flatten();
     let told = told.filter_map(|it| Some((it["const"].as_str()?, &it["description"])));
     listed.chain(told).collect()
+}
+
+/// Whether a field may be left out, in one word.
+pub(super) fn must(schema: &Value, field: &str) -> &'static str {
+    let mut required = schema["required"].as_array().into_iter().flatten();
+    if required.any(|it| it == field) {
+        ""
+    } else {
+        "optional"
+    }
 }
 
 /// The type of a value, with a link where it is described.

@@ -35,7 +35,7 @@ use super::ruling;
 use crate::change::Source;
 use crate::decision::{NewSecret, Owner, ValueSource, Write};
 use crate::discover::{Settled, selector};
-use crate::world::{Holder, World, claims};
+use crate::world::{Holder, World, claims, labels_of};
 
 pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{
@@ -85,7 +85,6 @@ struct Before<'a> {
     /// What the Secrets of this key and product are labelled with in any case.
     own: BTreeMap<&'a String, &'a String>,
     rule: ApiKeyAuthentication,
-    is_settled: bool,
 }
 
 impl Before<'_> {
@@ -93,11 +92,8 @@ impl Before<'_> {
     /// made anew once that counts, for of two of one value the gateway may go by either.
     fn are_of(&self, facts: &SecretFacts, is_taken: bool) -> bool {
         let mut own = self.own.iter();
-        let labels = || facts.labels.iter();
-        let labels = || labels().map(|(label, value)| (label.to_owned(), value.to_owned()));
-        !self.is_settled
-            && own.all(|(label, value)| facts.labels.get(label) == Some(value.as_str()))
-            && selector::takes(&self.rule, &labels().collect()) == is_taken
+        own.all(|(label, value)| facts.labels.get(label) == Some(value.as_str()))
+            && selector::takes(&self.rule, &labels_of(facts)) == is_taken
     }
 }
 
@@ -174,12 +170,14 @@ impl Recipe<'_> {
                 && says_all(facts, wanted)
         };
         let before = self.labels_before(&labels);
+        let is_of_before =
+            |facts: &SecretFacts, is_taken| before.iter().any(|it| it.are_of(facts, is_taken));
         let mut kept = Vec::new();
         let mut missing = Vec::new();
         for wanted in &wanted {
             let right = || existing.iter().filter(|it| is_right(it, wanted));
             let labelled = right().find(|(_, facts)| is_labelled(facts, &labels));
-            match labelled.or_else(|| right().find(|(_, facts)| before.are_of(facts, true))) {
+            match labelled.or_else(|| right().find(|(_, facts)| is_of_before(facts, true))) {
                 Some((id, _)) => kept.push(*id),
                 None => missing.push(wanted),
             }
@@ -189,7 +187,7 @@ impl Recipe<'_> {
             .copied()
             .filter(|(id, _)| !kept.contains(id));
         let (mut lingering, mut others): (Vec<_>, Vec<_>) = others.partition(|(_, facts)| {
-            before.are_of(facts, false) && wanted.iter().any(|it| says_all(facts, it))
+            is_of_before(facts, false) && wanted.iter().any(|it| says_all(facts, it))
         });
         // The first of them are those by which the gateway goes still.
         lingering.sort_by_key(|(_, facts)| facts.version);
@@ -233,26 +231,24 @@ impl Recipe<'_> {
         }
     }
 
-    /// The labels by which the gateway may go on finding the key's Secrets.
-    fn labels_before<'b>(&self, labels: &'b Marks) -> Before<'b>
-    where
-        Self: 'b,
-    {
+    /// The labels by which the gateway may go on finding the key's Secrets; none where the
+    /// operator has carried the policies out, as it has nearly always.
+    fn labels_before<'b>(&self, labels: &'b Marks) -> Option<Before<'b>> {
         let product = self.product();
-        let found = self.world.find_discovery(&product);
-        let own = self::labels(self.id, &product);
-        Before {
-            own: labels
-                .iter()
-                .filter(|(label, _)| own.contains_key(*label))
-                .collect(),
-            rule: self.rule.api_key.clone().unwrap_or_default(),
-            is_settled: match found.map(|it| it.auth.settled) {
-                None | Some(Settled::Yes) => true,
-                Some(Settled::NotSince(_)) => self.settles_at() <= Some(self.now),
-                Some(Settled::No) => false,
-            },
+        let is_settled = match self.world.find_discovery(&product)?.auth.settled {
+            Settled::Yes => true,
+            Settled::NotSince(_) => self.settles_at() <= Some(self.now),
+            Settled::No => false,
+        };
+        if is_settled {
+            return None;
         }
+        let own = self::labels(self.id, &product);
+        let own = labels.iter().filter(|(label, _)| own.contains_key(*label));
+        Some(Before {
+            own: own.collect(),
+            rule: self.rule.api_key.clone().unwrap_or_default(),
+        })
     }
 
     /// Until when the gateway may go by what its policies said before, although the operator

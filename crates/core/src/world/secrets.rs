@@ -259,7 +259,8 @@ fn product_of(facts: &SecretFacts) -> Option<ProductId> {
     Some(ProductId::new(namespace, facts.labels.get(label::PRODUCT)?))
 }
 
-fn labels_of(facts: &SecretFacts) -> BTreeMap<String, String> {
+/// The labels of a Secret, as selectors look at them.
+pub(crate) fn labels_of(facts: &SecretFacts) -> BTreeMap<String, String> {
     let labels = facts.labels.iter();
     labels
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
