@@ -75,14 +75,23 @@ mod tests {
 
     #[test]
     fn a_reason_is_told_in_plain_words() {
-        let said = about("Pending", "AwaitingApproval").unwrap();
-        assert!(said.starts_with("Nobody has decided."), "{said}");
-        assert!(said.contains("namespace: approve a request."), "{said}");
+        let all = reasons(
+            "### Is it there? `Found`\n\n<a id=\"it\"></a>\n\n#### `Lost`\n\nThe `route` of\n[the \
+             product](#it) is gone.\n\n```yaml\nan: example\n```\n\n## Next\n",
+        );
+        assert_eq!(all["Found"]["Lost"], "The route of the product is gone.");
+    }
+
+    #[test]
+    fn every_reason_of_the_reference_is_told_by_its_type() {
         let plans = about("PlanPolicyDiscovered", "NotFound").unwrap();
         let auth = about("AuthPolicyDiscovered", "NotFound").unwrap();
         assert!(plans.contains("PlanPolicy") && auth.contains("AuthPolicy"));
         let shared = about("SelectorShared", "AcrossNamespaces").unwrap();
-        assert!(!shared.contains("matchLabels"), "{shared}");
+        assert!(
+            !shared.contains("matchLabels"),
+            "an example is text: {shared}"
+        );
         for (reason, text) in REASONS.values().flatten() {
             assert!(!text.is_empty(), "{reason:?}");
             assert!(!text.contains(['`', '[', '#', '<']), "{reason:?}: {text}");
