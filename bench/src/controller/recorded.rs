@@ -50,6 +50,7 @@ pub(super) async fn surroundings(client: &Client) -> Result<BTreeMap<String, Val
     for path in [
         "/apis/devportal.kuadrant.io/v1alpha1/apiproducts",
         "/apis/gateway.networking.k8s.io/v1/httproutes",
+        "/apis/gateway.networking.k8s.io/v1/gateways",
         "/apis/kuadrant.io/v1/authpolicies",
         "/apis/kuadrant.io/v1beta1/kuadrants",
         "/apis/extensions.kuadrant.io/v1alpha1/planpolicies",

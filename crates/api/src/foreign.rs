@@ -12,6 +12,67 @@ use crate::scheme::{ApiKeyAuthentication, Credentials, JwtAuthentication, Plan};
 /// The group of HTTPRoute and Gateway.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 
+/// A Gateway: on which listeners requests come in.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gateway.networking.k8s.io",
+    version = "v1",
+    kind = "Gateway",
+    plural = "gateways",
+    namespaced,
+    derive = "PartialEq",
+    schema = "disabled"
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GatewaySpec {
+    /// Each has a name of its own.
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener of a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Listener {
+    /// The name that policies and parents of routes use.
+    pub name: String,
+    /// The hostname requests are for; absent or empty: any.
+    pub hostname: Option<String>,
+    /// The port it listens on.
+    pub port: i32,
+    /// `HTTP`, `HTTPS`, `TLS`, `TCP`, `UDP`, or one of an implementation.
+    pub protocol: String,
+    /// Which routes may be attached to it.
+    pub allowed_routes: Option<AllowedRoutes>,
+}
+
+/// Which routes may be attached to a listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AllowedRoutes {
+    /// From which namespaces.
+    pub namespaces: Option<RouteNamespaces>,
+    /// Of which kinds; empty: those of the protocol.
+    pub kinds: Vec<RouteGroupKind>,
+}
+
+/// From which namespaces routes may be attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteNamespaces {
+    /// `All`, `Same`, `Selector` or `None`; absent: `Same`.
+    pub from: Option<String>,
+}
+
+/// A kind of route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteGroupKind {
+    /// Absent: the Gateway API's own group.
+    pub group: Option<String>,
+    /// The kind.
+    pub kind: String,
+}
+
 /// An HTTPRoute: where requests enter and which Gateways it hangs on.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(

@@ -2,7 +2,7 @@
 //! decides by, looked at once from outside.
 
 use anyhow::Result;
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::KeyId;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Source as Known;
@@ -37,6 +37,7 @@ pub async fn explain(key: &KeyId, settings: Settings) -> Result<Explanation> {
     observe::<APIKeyRequest>(&mut world, &cluster).await;
     observe::<APIKeyApproval>(&mut world, &cluster).await;
     observe::<HTTPRoute>(&mut world, &cluster).await;
+    observe::<Gateway>(&mut world, &cluster).await;
     observe::<AuthPolicy>(&mut world, &cluster).await;
     observe::<PlanPolicy>(&mut world, &cluster).await;
     observe::<Kuadrant>(&mut world, &cluster).await;

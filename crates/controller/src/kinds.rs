@@ -1,6 +1,6 @@
 //! Which kinds are followed, and where?
 
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
 use devportal_metrics::Watches;
@@ -42,6 +42,7 @@ pub(crate) fn watch_all(
     everywhere::<APIKeyRequest>(all, vital, metrics);
     everywhere::<APIKeyApproval>(all, vital, metrics);
     everywhere::<HTTPRoute>(all, vital, metrics);
+    everywhere::<Gateway>(all, vital, metrics);
     everywhere::<AuthPolicy>(all, vital, metrics);
     everywhere::<PlanPolicy>(all, vital, metrics);
     everywhere::<Kuadrant>(all, vital, metrics);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use devportal_api::condition::OpenApiState;
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ProductId, SecretId};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::{Credential, Digest, SecretFacts, Stray, Told};
@@ -48,6 +48,8 @@ told! {
     Approval(APIKeyApproval),
     /// Of an HTTPRoute.
     Route(HTTPRoute),
+    /// Of a Gateway.
+    Gateway(Gateway),
     /// Of an AuthPolicy.
     AuthPolicy(AuthPolicy),
     /// Of a PlanPolicy.

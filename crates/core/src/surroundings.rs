@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use devportal_api::foreign::{
-    AuthPolicy, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy, PolicyTarget,
+    AuthPolicy, GATEWAY_GROUP, Gateway, HTTPRoute, ParentRef, PlanPolicy, PolicyTarget,
 };
 use devportal_api::id::{GatewayId, PolicyId, RouteId};
 use devportal_mirror::table::Taken;
-use devportal_mirror::{Difference, Index, Kind, Scope, Table, Told};
+use devportal_mirror::{Difference, Index, Kind, Scope, Sight, Table, Told};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
 /// What a policy can be attached to.
@@ -76,17 +77,28 @@ pub(crate) fn gateways_of(id: &RouteId, route: &HTTPRoute) -> Vec<Target> {
 pub trait Policy: Kind<Id = PolicyId> {
     /// What it is attached to.
     fn target(kept: &Self::Kept) -> &PolicyTarget;
+
+    /// Its metadata.
+    fn meta(kept: &Self::Kept) -> &ObjectMeta;
 }
 
 impl Policy for AuthPolicy {
     fn target(kept: &Self::Kept) -> &PolicyTarget {
         &kept.spec.target_ref
     }
+
+    fn meta(kept: &Self::Kept) -> &ObjectMeta {
+        &kept.metadata
+    }
 }
 
 impl Policy for PlanPolicy {
     fn target(kept: &Self::Kept) -> &PolicyTarget {
         &kept.spec.target_ref
+    }
+
+    fn meta(kept: &Self::Kept) -> &ObjectMeta {
+        &kept.metadata
     }
 }
 
@@ -145,13 +157,25 @@ impl<P: Policy> Policies<P> {
             .collect()
     }
 
-    /// The policies attached to a target.
+    /// The policies attached to a target or a part of it.
     pub(crate) fn at<'a>(
         &'a self,
         target: &Target,
     ) -> impl Iterator<Item = (&'a PolicyId, &'a P::Kept)> {
         let ids = self.by_target.referrers(target);
         ids.filter_map(|id| Some((id, self.table.find(id)?)))
+    }
+
+    /// Those that are there to stay and attached to this part of it, or to the whole.
+    pub(crate) fn on<'a>(
+        &'a self,
+        target: &Target,
+        part: Option<&str>,
+    ) -> impl Iterator<Item = (&'a PolicyId, &'a P::Kept)> {
+        self.at(target).filter(move |(_, policy)| {
+            P::meta(policy).deletion_timestamp.is_none()
+                && P::target(policy).section_name.as_deref() == part
+        })
     }
 
     /// The policies and how sure is what is known of them.
@@ -175,6 +199,9 @@ impl<P: Policy> Policies<P> {
 pub struct Surroundings {
     /// The routes.
     pub routes: Table<HTTPRoute>,
+    /// Where requests to them come in. kuadrant-operator's role gives no right to list them: where
+    /// they are not known, a route without `sectionName` may be attached to any listener.
+    pub gateways: Table<Gateway>,
     /// Who may come in.
     pub auth_policies: Policies<AuthPolicy>,
     /// How often.
@@ -188,14 +215,23 @@ impl Surroundings {
         route.filter(|route| route.meta().deletion_timestamp.is_none())
     }
 
+    /// The Gateway that a route names as its parent, if it is known.
+    pub(crate) fn find_gateway(&self, route: &RouteId, parent: &ParentRef) -> Option<&Gateway> {
+        match Target::of_parent(route, parent)? {
+            Target::Gateway(id) => self.gateways.find(&id).map(|it| &**it),
+            Target::Route(_) => None,
+        }
+    }
+
     /// Whether what does not show around a route is known not to be there: everything
     /// is followed, and can be read.
     pub(crate) fn is_sure(&self, id: &RouteId) -> bool {
         let cluster = &Scope::Cluster;
-        let is_followed =
-            |sight: &devportal_mirror::Sight| matches!(sight, devportal_mirror::Sight::Current);
+        let is_followed = |sight: &Sight| *sight == Sight::Current;
         is_followed(self.routes.sight(cluster))
             && is_followed(self.auth_policies.table.sight(cluster))
+            // Without them policies of all listeners count.
+            && !matches!(self.gateways.sight(cluster), Sight::Stale(..))
             && self.unreadable(id).is_none()
     }
 

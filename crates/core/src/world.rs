@@ -203,6 +203,10 @@ impl World {
                 let taken = self.around.routes.take(told);
                 self.follow(taken, Self::route_changed, &mut dirty);
             }
+            Change::Gateway(told) => {
+                let taken = self.around.gateways.take(told);
+                self.follow(taken, Self::gateway_changed, &mut dirty);
+            }
             Change::AuthPolicy(told) => {
                 let (bearing, taken) = self.around.auth_policies.take(told);
                 self.policies_changed(&bearing, &mut dirty);

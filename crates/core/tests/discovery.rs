@@ -1,16 +1,20 @@
 //! What is found around a route.
 
+use std::sync::Arc;
+
 use devportal_api::APIProduct;
 use devportal_api::condition::{
     Attachment, AuthPolicyState, PlanFault, PlanPolicyState, RouteState,
 };
 use devportal_api::foreign::{
-    AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, HTTPRoute, ParentRef, PlanPolicy,
-    PlanPolicySpec, PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule, Strategy, Unread,
+    AllowedRoutes, AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, Gateway, HTTPRoute, Listener,
+    ParentRef, PlanPolicy, PlanPolicySpec, PolicyStatus, PolicyTarget, RouteGroupKind,
+    RouteNamespaces, RouteParentStatus, RouteRule, Strategy, Unread,
 };
-use devportal_api::id::{PolicyId, RouteId};
+use devportal_api::id::{GatewayId, PolicyId, RouteId};
 use devportal_api::scheme::{Credentials, JwtAuthentication, Named, Prefixed};
 use devportal_core::discover::{AuthFindings, Discovery, Settled};
+use devportal_mirror::Told;
 
 use crate::common::*;
 
@@ -86,6 +90,20 @@ fn on_listener(section: Option<&str>) -> ParentRef {
         section_name: section.map(str::to_owned),
         ..parent("gateway")
     }
+}
+
+/// Has a listener take routes from these namespaces, of these kinds.
+fn allow(listener: &mut Listener, from: Option<&str>, kinds: &[&str]) {
+    let kinds = kinds.iter().map(|&kind| RouteGroupKind {
+        group: None,
+        kind: kind.into(),
+    });
+    listener.allowed_routes = Some(AllowedRoutes {
+        namespaces: Some(RouteNamespaces {
+            from: from.map(str::to_owned),
+        }),
+        kinds: kinds.collect(),
+    });
 }
 
 fn named<K: kube::Resource>(mut object: K, name: &str) -> K {
@@ -218,6 +236,122 @@ fn keys_are_for_the_listener_that_takes_keys_where_the_gateway_itself_does_not()
     let others = "any other listener of Gateway owner/gateway";
     assert_eq!(refusals(&auth), [(others, "general", false)]);
     assert_eq!(auth.unprotected, [""; 0]);
+}
+
+#[test]
+fn policies_count_of_the_listeners_that_a_route_is_attached_to_where_the_gateway_is_known() {
+    let attached = || route("games").unattached().on(on_listener(None));
+    let on = |gateway: Gateway| bare_on(attached()).with(gateway);
+    let public = || general().on_section("public");
+    let unprotected = |simulation| auth_of(simulation).unprotected;
+
+    // The only listener is protected.
+    let auth = auth_of(on(gateway(&[("public", None)])).with(public()));
+    assert_eq!(auth.state, found("general", "Gateway", "gateway"));
+    assert_eq!(auth.unprotected, [""; 0]);
+    // Another is for other hosts.
+    let others = || gateway(&[("public", None), ("other", Some("*.example.org"))]);
+    assert_eq!(unprotected(on(others()).with(public())), [""; 0]);
+    // Another takes the route, too.
+    let two = || gateway(&[("public", None), ("games", Some("*.example.com"))]);
+    let bare = "listener games of Gateway owner/gateway";
+    assert_eq!(unprotected(on(two()).with(public())), [bare]);
+    let three = gateway(&[("public", None), ("a", None), ("b", None)]);
+    let bare = "other listeners of Gateway owner/gateway";
+    assert_eq!(unprotected(on(three).with(public())), [bare]);
+
+    // A policy of a listener that the route is not attached to is none.
+    let private = || general().on_section("other");
+    let state = auth_of(on(others()).with(private())).state;
+    assert_eq!(state, AuthPolicyState::NotFound);
+    let mut elsewhere = gateway(&[("other", None), ("public", None)]);
+    elsewhere.spec.listeners[0].port = 443;
+    let mut by_port = on_listener(None);
+    by_port.port = Some(80);
+    let by_port = bare_on(route("games").unattached().on(by_port));
+    let state = auth_of(by_port.with(elsewhere).with(private())).state;
+    assert_eq!(state, AuthPolicyState::NotFound);
+
+    // As soon as the listener takes it, it is one.
+    let mut simulation = on(others()).with(private());
+    simulation.settle();
+    simulation.edit::<Gateway>(OWNER, "gateway", |it| {
+        it.spec.listeners[1].hostname = None;
+    });
+    let state = auth_of(simulation).state;
+    assert_eq!(state, found("general", "Gateway", "gateway"));
+}
+
+#[test]
+fn what_a_listener_takes_is_as_the_gateway_api_says() {
+    let takes = |change: fn(&mut Listener)| {
+        let mut gateway = gateway(&[("public", None)]);
+        let mut private = gateway.spec.listeners[0].clone();
+        private.name = "private".into();
+        change(&mut private);
+        gateway.spec.listeners.push(private);
+        let attached = route("games").unattached().on(on_listener(None));
+        let policy = general().on_section("private");
+        auth_of(bare_on(attached).with(gateway).with(policy))
+            .scheme
+            .is_some()
+    };
+    assert!(takes(|_| ()));
+    assert!(takes(|it| allow(it, Some("Same"), &[])));
+    assert!(takes(|it| allow(it, Some("All"), &["HTTPRoute"])));
+    assert!(takes(|it| it.protocol = "HTTPS".into()));
+    assert!(takes(|it| it.hostname = Some(String::new())));
+    // By labels of the namespace, which are not read.
+    assert!(takes(|it| allow(it, Some("Selector"), &[])));
+    assert!(!takes(|it| allow(it, Some("None"), &[])));
+    assert!(!takes(|it| allow(it, None, &["GRPCRoute"])));
+    assert!(!takes(|it| it.protocol = "TLS".into()));
+    assert!(!takes(|it| it.hostname = Some("example.com".into())));
+}
+
+#[test]
+fn nothing_is_certain_of_a_listener_that_chooses_by_labels_of_namespaces() {
+    let mut two = gateway(&[("public", None), ("chosen", None)]);
+    allow(&mut two.spec.listeners[1], Some("Selector"), &[]);
+    let attached = || route("games").unattached().on(on_listener(None));
+    let tokens = general().with(rules([("tokens", jwt("https://b"))]));
+    let chosen = named(tokens.on_section("chosen"), "chosen");
+    let keys = named(general().with(rules([("keys", api_key(&[]))])), "keys");
+    let auth = auth_of(bare_on(attached()).with(two).with(keys).with(chosen));
+    assert_eq!(auth.key_rule_name.as_deref(), Some("keys"));
+    let chosen = "listener chosen of Gateway owner/gateway";
+    assert_eq!(refusals(&auth), [(chosen, "chosen", false)]);
+}
+
+#[test]
+fn a_route_without_hostnames_is_called_by_those_of_its_listeners() {
+    let mut bare = route("games").unattached().on(on_listener(None));
+    bare.spec.hostnames.clear();
+    let hostname = |gateway: Gateway| look(bare_on(bare.clone()).with(gateway)).hostname;
+    let listeners = [("any", None), ("toys", Some("toys.example.com"))];
+    assert_eq!(
+        hostname(gateway(&listeners)).as_deref(),
+        Some("toys.example.com")
+    );
+    assert_eq!(hostname(gateway(&[("any", None)])), None);
+    let mut closed = gateway(&listeners);
+    allow(&mut closed.spec.listeners[1], Some("None"), &[]);
+    assert_eq!(hostname(closed), None);
+    // Its own go before.
+    let own = look(bare_on(route("games")).with(gateway(&listeners))).hostname;
+    assert_eq!(own.as_deref(), Some("games.example.com"));
+}
+
+#[test]
+fn a_gateway_that_only_counts_its_routes_changes_nothing() {
+    let attached = route("games").unattached().on(on_listener(None));
+    let mut simulation = bare_on(attached).with(gateway(&[("public", None)]));
+    simulation.settle();
+    let mut again = gateway(&[("public", None)]);
+    again.metadata.resource_version = Some("1000".into());
+    let id = GatewayId::new(OWNER, "gateway");
+    let told = Told::<Gateway>::Is(id, Arc::new(again));
+    assert!(simulation.world.observe(told.into()).is_empty());
 }
 
 #[test]

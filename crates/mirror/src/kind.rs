@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{
-    ApprovalId, KeyId, KuadrantId, ObjectId, PolicyId, ProductId, RequestId, RouteId, SecretId,
+    ApprovalId, GatewayId, KeyId, KuadrantId, ObjectId, PolicyId, ProductId, RequestId, RouteId,
+    SecretId,
 };
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use k8s_openapi::NamespaceResourceScope;
@@ -107,7 +108,7 @@ fn slim<K: Resource>(mut object: K) -> K {
 }
 
 const OURS: &str = "install the definitions: devportal crds | kubectl apply --server-side -f -";
-const GATEWAY: &str = "install the Gateway API";
+const GATEWAY_API: &str = "install the Gateway API";
 const KUADRANT: &str = "install the Kuadrant operator";
 
 macro_rules! whole {
@@ -170,7 +171,8 @@ whole! {
             graft(last, flaw)
         }
     };
-    HTTPRoute, RouteId, GATEWAY, true, {};
+    HTTPRoute, RouteId, GATEWAY_API, true, {};
+    Gateway, GatewayId, GATEWAY_API, true, {};
     AuthPolicy, PolicyId, KUADRANT, true, {};
     PlanPolicy, PolicyId, KUADRANT, true, {};
     Kuadrant, KuadrantId, KUADRANT, true, {};

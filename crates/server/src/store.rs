@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ApprovalId, ObjectId, ProductId, RequestId, RouteId};
 use devportal_api::name::{self, annotation};
 use devportal_api::product::PublishStatus;
@@ -119,6 +119,7 @@ news!(
     APIKeyRequest,
     APIKeyApproval,
     HTTPRoute,
+    Gateway,
     AuthPolicy,
     PlanPolicy,
     Kuadrant
@@ -164,6 +165,7 @@ impl Known {
                 let taken = self.routes.take(told);
                 self.note_with_audience(&taken, |route| Audience::of_route(route));
             }
+            News::Gateway(told) => drop(self.around.gateways.take(told)),
             News::AuthPolicy(told) => drop(self.around.auth_policies.take(told)),
             News::PlanPolicy(told) => drop(self.around.plan_policies.take(told)),
             News::Kuadrant(told) => drop(self.kuadrants.take(told)),
@@ -235,7 +237,7 @@ impl Known {
     }
 
     /// How sure is what is shown, by kind.
-    pub(crate) fn sights(&self) -> [(&'static str, &Sight); 8] {
+    pub(crate) fn sights(&self) -> [(&'static str, &Sight); 9] {
         fn sight<K: Kind>(table: &Table<K>) -> (&'static str, &Sight) {
             (K::NAME, table.sight(&Scope::Cluster))
         }
@@ -245,6 +247,7 @@ impl Known {
             sight(&self.requests.table),
             sight(&self.approvals),
             sight(&self.routes.table),
+            sight(&self.around.gateways),
             sight(self.around.auth_policies.table()),
             sight(self.around.plan_policies.table()),
             sight(&self.kuadrants),
@@ -349,6 +352,7 @@ impl Store {
             everywhere.follow::<APIKeyRequest>();
             everywhere.follow::<APIKeyApproval>();
             everywhere.follow::<HTTPRoute>();
+            everywhere.follow::<Gateway>();
             everywhere.follow::<AuthPolicy>();
             everywhere.follow::<PlanPolicy>();
             everywhere.follow::<Kuadrant>();

@@ -254,10 +254,7 @@ fn along<'a>(around: &'a Surroundings, path: &Path) -> Vec<Candidate<'a>> {
     for (target, part) in path.levels() {
         let mut here: Vec<_> = around
             .auth_policies
-            .at(&target)
-            .map(|(id, policy)| (id, &**policy))
-            .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
-            .filter(|(_, policy)| policy.spec.target_ref.section_name.as_deref() == part)
+            .on(&target, part)
             .map(|(id, policy)| Candidate { id, policy })
             .collect();
         here.sort_by_key(|it| {

@@ -6,10 +6,12 @@
 //! is of one path, and where others differ.
 
 mod auth;
+mod listener;
 mod path;
 mod plan;
 pub mod selector;
 
+pub use self::listener::hostnames;
 pub use self::plan::PlanFindings;
 
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ use crate::surroundings::Surroundings;
 pub struct Discovery {
     /// Whether the route exists and is accepted.
     pub route: RouteState,
-    /// The route's first hostname.
+    /// The first of the route's [`hostnames`].
     pub hostname: Option<String>,
     /// Which AuthPolicy applies.
     pub auth: AuthFindings,
@@ -213,7 +215,7 @@ fn look(id: &RouteId, keys: Keys<'_>, around: &Surroundings) -> Discovery {
         plan: plan::discover(around, told, &paths),
         auth,
         unreadable: around.unreadable(id),
-        hostname: route.and_then(|route| route.spec.hostnames.first().cloned()),
+        hostname: route.and_then(|route| hostnames(around, id, route).into_iter().next()),
         route: match route {
             None => RouteState::NotFound(id.clone()),
             Some(route) if path::is_accepted(id, route) => RouteState::Accepted(id.clone()),

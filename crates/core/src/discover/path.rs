@@ -1,8 +1,8 @@
 //! By which paths do requests reach a route? Kuadrant computes the policies of each: a listener
 //! of a Gateway, and a rule of the route (kuadrant-operator 1.5, policy-machinery 0.8).
 //!
-//! Paths that no policy tells apart are one here. The listeners of a Gateway are not known: those
-//! that no policy names are *any other listener*, whether or not there is one.
+//! Paths that no policy tells apart are one here. Where a Gateway is not known, nor are its
+//! listeners: those that no policy names are *any other listener*, whether or not there is one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,6 +10,7 @@ use std::fmt;
 use devportal_api::foreign::{HTTPRoute, ParentRef, PolicyTarget};
 use devportal_api::id::RouteId;
 
+use super::listener::{self, Attached};
 use super::{holds, says};
 use crate::surroundings::{Surroundings, Target, whole};
 
@@ -22,8 +23,8 @@ pub(super) struct Path {
     rule: Part,
     /// Whether requests come by it: a controller has accepted the route for it, or for no other.
     pub(super) is_open: bool,
-    /// Whether the route is on that listener: its parent names it, or no policy tells listeners
-    /// apart.
+    /// Whether the route is known to be attached to that listener: its parent names it, the Gateway
+    /// tells, or no policy tells listeners apart.
     pub(super) is_certain: bool,
 }
 
@@ -32,8 +33,8 @@ pub(super) struct Path {
 enum Part {
     /// No policy names a part of it.
     Any,
-    /// One that no policy names.
-    Other,
+    /// Those that no policy names, by name where they are known.
+    Other(Vec<String>),
     /// The one of this name.
     Named(String),
 }
@@ -42,7 +43,7 @@ impl Part {
     fn name(&self) -> Option<&str> {
         match self {
             Self::Named(name) => Some(name),
-            Self::Any | Self::Other => None,
+            Self::Any | Self::Other(_) => None,
         }
     }
 }
@@ -69,7 +70,11 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.listener {
             Part::Any => {}
-            Part::Other => f.write_str("any other listener of ")?,
+            Part::Other(names) => match &names[..] {
+                [] => f.write_str("any other listener of ")?,
+                [name] => write!(f, "listener {name} of ")?,
+                _ => f.write_str("other listeners of ")?,
+            },
             Part::Named(name) => write!(f, "listener {name} of ")?,
         }
         match &self.gateway {
@@ -78,7 +83,7 @@ impl fmt::Display for Path {
         }
         match &self.rule {
             Part::Any => Ok(()),
-            Part::Other => f.write_str(", other rules"),
+            Part::Other(_) => f.write_str(", other rules"),
             Part::Named(name) => write!(f, ", rule {name}"),
         }
     }
@@ -90,7 +95,7 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
     let named = named_parts(around, &Target::Route(id.clone()));
     let rules = rules_of(route);
     let (named, others): (Vec<_>, Vec<_>) = rules.into_iter().partition(|it| named.contains(it));
-    let rules = parts(named, !others.is_empty());
+    let rules = parts(named, (!others.is_empty()).then_some(others));
     let parents: Vec<Option<&ParentRef>> = match &route.spec.parent_refs[..] {
         // Its own policies hold all the same.
         [] => vec![None],
@@ -102,14 +107,17 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
     for parent in parents {
         let is_open = !is_any_accepted || parent.is_some_and(is_accepted);
         let gateway = parent.and_then(|it| Target::of_parent(id, it));
-        let listener = parent.and_then(|it| it.section_name.clone());
-        let is_named = listener.is_some();
-        let listeners = match (&gateway, listener) {
-            (Some(_), Some(name)) => vec![Part::Named(name)],
-            (Some(gateway), None) => parts(named_parts(around, gateway), true),
-            (None, _) => vec![Part::Any],
+        let listeners = match (parent, &gateway) {
+            (Some(parent), Some(gateway)) => match &parent.section_name {
+                Some(name) => vec![(Part::Named(name.clone()), true)],
+                None => {
+                    let attached = listener::attached(around, id, route, parent);
+                    listeners(named_parts(around, gateway), attached.as_deref())
+                }
+            },
+            _ => vec![(Part::Any, true)],
         };
-        for listener in listeners {
+        for (listener, is_certain) in listeners {
             for rule in &rules {
                 let path = Path {
                     route: id.clone(),
@@ -117,7 +125,7 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
                     listener: listener.clone(),
                     rule: rule.clone(),
                     is_open,
-                    is_certain: is_named || listener == Part::Any,
+                    is_certain,
                 };
                 if !paths.contains(&path) {
                     paths.push(path);
@@ -131,7 +139,7 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
 
 /// Whether any Gateway controller accepted the route for a parent. What is said of another
 /// listener of a Gateway says nothing.
-fn accepts(id: &RouteId, route: &HTTPRoute, parent: &ParentRef) -> bool {
+pub(super) fn accepts(id: &RouteId, route: &HTTPRoute, parent: &ParentRef) -> bool {
     let wanted = whole(id, parent);
     let said = route.status.iter().flat_map(|status| &status.parents);
     said.filter(|it| whole(id, &it.parent_ref) == wanted)
@@ -145,12 +153,37 @@ pub(super) fn is_accepted(id: &RouteId, route: &HTTPRoute) -> bool {
     parents.any(|it| accepts(id, route, it))
 }
 
-fn parts(named: impl IntoIterator<Item = String>, has_others: bool) -> Vec<Part> {
+/// The listeners that a route is attached to, of those that policies name and the others; and
+/// whether it is known that it is.
+fn listeners(named: BTreeSet<String>, attached: Option<&[Attached<'_>]>) -> Vec<(Part, bool)> {
+    let Some(attached) = attached else {
+        let is_certain = named.is_empty();
+        let parts = parts(named, Some(Vec::new()));
+        return parts.into_iter().map(|it| (it, is_certain)).collect();
+    };
+    let name = |it: &Attached<'_>| it.listener.name.clone();
+    let (named, others): (Vec<_>, Vec<_>) =
+        (attached.iter()).partition(|it| named.contains(&it.listener.name));
+    let is_certain = |part: &Part| match part {
+        Part::Any => true,
+        Part::Other(_) => others.iter().any(|it| it.is_certain),
+        Part::Named(name) => (named.iter()).any(|it| it.listener.name == *name && it.is_certain),
+    };
+    let others_named = others.iter().map(|it| name(it)).collect::<Vec<_>>();
+    let others_named = (!others.is_empty()).then_some(others_named);
+    parts(named.iter().map(|it| name(it)), others_named)
+        .into_iter()
+        .map(|part| (is_certain(&part), part))
+        .map(|(is_certain, part)| (part, is_certain))
+        .collect()
+}
+
+fn parts(named: impl IntoIterator<Item = String>, others: Option<Vec<String>>) -> Vec<Part> {
     let named: Vec<_> = named.into_iter().map(Part::Named).collect();
     if named.is_empty() {
         return vec![Part::Any];
     }
-    let others = has_others.then_some(Part::Other);
+    let others = others.map(Part::Other);
     others.into_iter().chain(named).collect()
 }
 

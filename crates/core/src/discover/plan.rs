@@ -118,12 +118,8 @@ fn at<'a>(
     target: &Target,
     part: Option<&str>,
 ) -> Vec<(&'a PolicyId, &'a PlanPolicy)> {
-    let policies = around.plan_policies.at(target);
-    let mut policies: Vec<_> = policies
-        .map(|(id, policy)| (id, &**policy))
-        .filter(|(_, policy)| policy.meta().deletion_timestamp.is_none())
-        .filter(|(_, policy)| policy.spec.target_ref.section_name.as_deref() == part)
-        .collect();
+    let policies = around.plan_policies.on(target, part);
+    let mut policies: Vec<_> = policies.map(|(id, policy)| (id, &**policy)).collect();
     policies.sort_by_key(|(id, policy)| {
         let created = policy.meta().creation_timestamp.as_ref().map(|at| at.0);
         // Also of the spec before: the limits of that hold until the operator is through.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devportal_api::foreign::{HTTPRoute, Kuadrant};
+use devportal_api::foreign::{Gateway, HTTPRoute, Kuadrant};
 use devportal_api::id::{ProductId, RouteId};
 use devportal_mirror::{Difference, Told};
 
@@ -18,6 +18,14 @@ impl World {
         let parents = new.iter().flat_map(|route| gateways_of(&id, route));
         self.routes_by_gateway.set(&id, parents);
         self.rediscover_route(&id, dirty);
+    }
+
+    /// Only its spec counts: its status counts the routes, and changes with each.
+    pub(super) fn gateway_changed(&mut self, difference: Difference<Gateway>, dirty: &mut Dirty) {
+        let Difference { id, old, new } = difference;
+        if old.map(|it| it.spec.clone()) != new.map(|it| it.spec.clone()) {
+            self.rediscover_target(&Target::Gateway(id), dirty);
+        }
     }
 
     pub(super) fn policies_changed(&mut self, bearing: &Bearing, dirty: &mut Dirty) {

@@ -38,6 +38,7 @@ impl World {
             in_cluster(&self.requests),
             in_cluster(&self.approvals),
             in_cluster(&self.around.routes),
+            in_cluster(&self.around.gateways),
             in_cluster(self.around.auth_policies.table()),
             in_cluster(self.around.plan_policies.table()),
             in_cluster(&self.kuadrants),

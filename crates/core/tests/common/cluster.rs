@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ObjectId, SecretId};
 use devportal_api::key::ApprovedTerms;
 use devportal_api::name::{annotation, label};
@@ -115,6 +115,7 @@ pub struct Cluster {
     pub requests: Table<APIKeyRequest>,
     pub approvals: Table<APIKeyApproval>,
     pub routes: Table<HTTPRoute>,
+    pub gateways: Table<Gateway>,
     pub auth_policies: Table<AuthPolicy>,
     pub plan_policies: Table<PlanPolicy>,
     pub kuadrants: Table<Kuadrant>,
@@ -191,7 +192,7 @@ macro_rules! kinds {
         })*
 
         /// Every kind that is followed in the whole cluster.
-        pub const KINDS: [&str; 8] = [$(<$kind as devportal_mirror::Kind>::NAME),*];
+        pub const KINDS: [&str; 9] = [$(<$kind as devportal_mirror::Kind>::NAME),*];
 
         impl Cluster {
             /// What a list of a kind shows.
@@ -228,6 +229,7 @@ kinds! {
     APIKeyRequest, requests;
     APIKeyApproval, approvals;
     HTTPRoute, routes;
+    Gateway, gateways;
     AuthPolicy, auth_policies;
     PlanPolicy, plan_policies;
     Kuadrant, kuadrants;

@@ -30,7 +30,7 @@ pub enum Fault {
 }
 
 pub fn any_fault() -> impl Strategy<Value = Fault> {
-    let kind = 0..10_usize;
+    let kind = 0..11_usize;
     prop_oneof![
         3 => (0..7_usize, 1..3_usize, prop::option::of(0..4_usize))
             .prop_map(|(kind, each, hole)| Fault::Flaw(kind, each, hole)),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
 use devportal_api::foreign::{
     AuthPolicy, AuthPolicySpec, AuthRules, AuthRulesBlock, AuthenticationSpec, GATEWAY_GROUP,
-    HTTPRoute, HttpRouteSpec, HttpRouteStatus, Kuadrant, ParentRef, PlanPolicy, PlanPolicySpec,
-    PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule, Strategy,
+    Gateway, GatewaySpec, HTTPRoute, HttpRouteSpec, HttpRouteStatus, Kuadrant, Listener, ParentRef,
+    PlanPolicy, PlanPolicySpec, PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule, Strategy,
 };
 use devportal_api::id::{KeyId, ProductId, RequestId};
 use devportal_api::key::{ApiProductRef, Delivery, RequestedBy, SecretRef};
@@ -180,6 +180,23 @@ pub fn route(name: &str) -> HTTPRoute {
         }],
     });
     route.on(parent("gateway"))
+}
+
+/// The Gateway `gateway`, with these listeners for routes of its namespace, all of one port.
+pub fn gateway(listeners: &[(&str, Option<&str>)]) -> Gateway {
+    let listeners = listeners.iter().map(|&(name, hostname)| Listener {
+        name: name.into(),
+        hostname: hostname.map(str::to_owned),
+        port: 80,
+        protocol: "HTTP".into(),
+        allowed_routes: None,
+    });
+    let spec = GatewaySpec {
+        listeners: listeners.collect(),
+    };
+    let mut gateway = Gateway::new("gateway", spec);
+    gateway.meta_mut().namespace = Some(OWNER.into());
+    gateway
 }
 
 pub fn parent(name: &str) -> ParentRef {

@@ -18,10 +18,12 @@ const CHECK: &str = "rights";
 /// The Deployment by which kuadrant-operator runs a controller.
 const OPERATORS: &str = "developer-portal-controller";
 /// What the portal goes without: verb and resource.
-const SPARED: [(&str, &str); 3] = [
+const SPARED: [(&str, &str); 5] = [
     ("patch", "apikeys"),
     ("update", "apikeyrequests/finalizers"),
     ("create", "events"),
+    ("list", "gateways"),
+    ("watch", "gateways"),
 ];
 /// By which the admission policies know our processes, and nobody else does.
 const VIRTUAL: [&str; 2] = ["control", "record-reveal"];

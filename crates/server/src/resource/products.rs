@@ -16,6 +16,7 @@ use devportal_api::id::ProductId;
 use devportal_api::product::{ApprovalMode, ProductOwner, PublishStatus};
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
 use devportal_api::{APIProduct, APIProductSpec, GROUP, VERSION};
+use devportal_core::discover::{hostnames, route_of};
 use devportal_mirror::Kept;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
@@ -482,13 +483,13 @@ async fn detail(
     )?;
     let known = app.store.read();
     let status = product.status.clone().unwrap_or_default();
-    let route = devportal_core::discover::route_of(product);
-    let route = known.routes.table.find(&route);
+    let route_id = route_of(product);
+    let route = known.routes.table.find(&route_id);
     let detail = Product {
         namespace: id.namespace.to_string(),
         name: id.name.to_string(),
         spec: product.spec.clone(),
-        hostnames: route.map_or(vec![], |it| it.spec.hostnames.clone()),
+        hostnames: route.map_or(vec![], |it| hostnames(&known.around, &route_id, it)),
         plans: status.discovered_plans,
         auth_scheme: status.discovered_auth_scheme,
         token_endpoint: status.oidc_discovery.map(|it| it.token_endpoint),

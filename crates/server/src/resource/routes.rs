@@ -10,7 +10,7 @@ use devportal_api::condition::{Attachment, AuthPolicyState, PlanPolicyState, Rou
 use devportal_api::foreign::HTTPRoute;
 use devportal_api::id::RouteId;
 use devportal_api::scheme::{DiscoveredAuthScheme, Plan};
-use devportal_core::discover::look_around;
+use devportal_core::discover::{hostnames, look_around};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -167,7 +167,7 @@ fn row(
     RouteRow {
         namespace: id.namespace.to_string(),
         name: id.name.to_string(),
-        hostnames: route.spec.hostnames.clone(),
+        hostnames: hostnames(&known.around, id, route),
         accepted: matches!(found.route, RouteState::Accepted(_)),
         exposed: is_exposed(app, route),
         auth_policy,

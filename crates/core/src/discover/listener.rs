@@ -1,0 +1,148 @@
+//! Which listeners of its Gateways is a route attached to, and by which hostnames is it called?
+//! As the Gateway API says, where the Gateway is known.
+
+use devportal_api::foreign::{GATEWAY_GROUP, HTTPRoute, Listener, ParentRef};
+use devportal_api::id::RouteId;
+use kube::Resource;
+
+use super::path::accepts;
+use crate::surroundings::Surroundings;
+
+/// A listener that a route is attached to.
+pub(super) struct Attached<'a> {
+    pub(super) listener: &'a Listener,
+    /// Whether that is known: labels of namespaces, by which a listener may choose, are not.
+    pub(super) is_certain: bool,
+}
+
+/// The listeners of a parent that a route is attached to. `None` where it is not known: the
+/// Gateway is not seen, or no listener of it takes the route.
+pub(super) fn attached<'a>(
+    around: &'a Surroundings,
+    id: &RouteId,
+    route: &HTTPRoute,
+    parent: &ParentRef,
+) -> Option<Vec<Attached<'a>>> {
+    let gateway = around.find_gateway(id, parent)?;
+    let is_home = gateway.meta().namespace.as_deref() == Some(&*id.namespace);
+    let listeners = gateway.spec.listeners.iter();
+    let all = listeners
+        .filter(|it| {
+            parent
+                .section_name
+                .as_ref()
+                .is_none_or(|name| *name == it.name)
+        })
+        .filter(|it| parent.port.is_none_or(|port| port == it.port))
+        .filter(|it| takes_http_routes(it) && takes_hosts(it, &route.spec.hostnames))
+        .filter_map(|listener| {
+            let is_certain = takes_namespace(listener, is_home)?;
+            Some(Attached {
+                listener,
+                is_certain,
+            })
+        });
+    let all: Vec<_> = all.collect();
+    (!all.is_empty()).then_some(all)
+}
+
+/// The hostnames that a route is called by: its own, or else those of the listeners it is attached
+/// to, of parents that accepted it first.
+pub fn hostnames(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<String> {
+    if !route.spec.hostnames.is_empty() {
+        return route.spec.hostnames.clone();
+    }
+    let mut parents: Vec<_> = route.spec.parent_refs.iter().collect();
+    parents.sort_by_key(|it| !accepts(id, route, it));
+    let mut all = Vec::new();
+    for at in parents
+        .into_iter()
+        .filter_map(|it| attached(around, id, route, it))
+        .flatten()
+    {
+        if let Some(hostname) = hostname_of(at.listener)
+            && !all.iter().any(|it| it == hostname)
+        {
+            all.push(hostname.to_owned());
+        }
+    }
+    all
+}
+
+/// The hostname of a listener; an empty one is none.
+fn hostname_of(listener: &Listener) -> Option<&str> {
+    listener.hostname.as_deref().filter(|it| !it.is_empty())
+}
+
+/// Whether routes from a namespace may be attached, and whether that is certain; `None` if not.
+fn takes_namespace(listener: &Listener, is_home: bool) -> Option<bool> {
+    let allowed = listener.allowed_routes.as_ref();
+    let from = allowed.and_then(|it| it.namespaces.as_ref()?.from.as_deref());
+    match from.unwrap_or("Same") {
+        "All" => Some(true),
+        "Same" => is_home.then_some(true),
+        "None" => None,
+        // By labels of the namespace, or by what is yet to be invented.
+        _ => Some(false),
+    }
+}
+
+fn takes_http_routes(listener: &Listener) -> bool {
+    let kinds = listener.allowed_routes.as_ref().map(|it| &it.kinds[..]);
+    match kinds {
+        None | Some([]) => !matches!(&*listener.protocol, "TLS" | "TCP" | "UDP"),
+        Some(kinds) => kinds.iter().any(|it| {
+            it.kind == "HTTPRoute" && it.group.as_deref().unwrap_or(GATEWAY_GROUP) == GATEWAY_GROUP
+        }),
+    }
+}
+
+fn takes_hosts(listener: &Listener, hostnames: &[String]) -> bool {
+    match hostname_of(listener) {
+        Some(own) if !hostnames.is_empty() => hostnames.iter().any(|it| intersect(own, it)),
+        _ => true,
+    }
+}
+
+/// Whether there is a name that both stand for: `*.` is one label or more.
+fn intersect(one: &str, other: &str) -> bool {
+    let suffix = |it: &str| it.strip_prefix('*').map(str::to_owned);
+    match (suffix(one), suffix(other)) {
+        (None, None) => one == other,
+        (Some(suffix), None) => other.ends_with(&suffix),
+        (None, Some(suffix)) => one.ends_with(&suffix),
+        (Some(a), Some(b)) => a.ends_with(&b) || b.ends_with(&a),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostnames_intersect_as_the_gateway_api_says() {
+        for (one, other) in [
+            ("toys.example.com", "toys.example.com"),
+            ("*.example.com", "toys.example.com"),
+            ("*.example.com", "a.b.example.com"),
+            ("*.example.com", "*.toys.example.com"),
+            ("*.example.com", "*.example.com"),
+        ] {
+            assert!(
+                intersect(one, other) && intersect(other, one),
+                "{one} {other}"
+            );
+        }
+        for (one, other) in [
+            ("toys.example.com", "games.example.com"),
+            ("*.example.com", "example.com"),
+            ("*.example.com", "toys.anexample.com"),
+            ("*.example.com", "*.example.org"),
+        ] {
+            assert!(
+                !intersect(one, other) && !intersect(other, one),
+                "{one} {other}"
+            );
+        }
+    }
+}
