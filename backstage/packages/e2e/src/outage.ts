@@ -23,7 +23,9 @@ async function outage(): Promise<void> {
     await page.goto('/api-keys');
     const key = page.getByRole('link', { name: /toys-bulk/ }).first();
     await key.waitFor();
-    const told = page.getByText(/The portal cannot be reached since/).first();
+    const told = page
+      .getByText(/The portal cannot be reached\. What you see/)
+      .first();
     await ask('away');
     await told.waitFor();
     await key.waitFor();

@@ -30,6 +30,9 @@ const ANSWERED = [
   'x-request-id',
 ];
 
+/** What a browser lets an app of another origin read, besides the content's type. */
+const EXPOSED = 'ETag, Retry-After, Devportal-Stale-Since, X-Request-Id';
+
 const PATIENCE_MS = 30_000;
 /** The longest that `setTimeout` can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -113,6 +116,8 @@ export class Forwarder {
     ) => Promise<void>,
   ): Promise<void> {
     const { path, label } = target;
+    // Backstage's own CORS may have exposed others already.
+    res.append('Access-Control-Expose-Headers', EXPOSED);
     const isRead = req.method === 'GET';
     const headers = { ...askedHeaders(req), ...target.headers };
     const stop = new AbortController();

@@ -1,4 +1,5 @@
 import { mkdtemp, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import request from 'supertest';
@@ -115,6 +116,28 @@ describe('an answer', () => {
     });
     expect(answer.headers).not.toHaveProperty('set-cookie');
     expect(answer.headers).not.toHaveProperty('server');
+  });
+
+  it('has headers that an app of another origin may read', async () => {
+    const answer = await request(backend.server)
+      .get(KEY)
+      .set('Authorization', asAlice);
+    expect(answer.headers['access-control-expose-headers']).toBe(
+      'ETag, Retry-After, Devportal-Stale-Since, X-Request-Id',
+    );
+  });
+
+  it('exposes also what Backstage exposes', async () => {
+    const behindCors = createServer((req, res) => {
+      res.setHeader('Access-Control-Expose-Headers', 'X-Other');
+      backend.server.emit('request', req, res);
+    });
+    const answer = await request(behindCors)
+      .get(KEY)
+      .set('Authorization', asAlice);
+    expect(answer.headers['access-control-expose-headers']).toBe(
+      'X-Other, ETag, Retry-After, Devportal-Stale-Since, X-Request-Id',
+    );
   });
 
   it('without content stays without', async () => {

@@ -34,12 +34,22 @@ describe('impersonation', () => {
     );
   });
 
-  it('leaves an e-mail out that a header cannot carry', () => {
-    expect(as('alice', [], 'älice@example.com')).toEqual({
-      'Impersonate-User': 'alice',
-    });
-    expect(as('alice', [], 'a@b\r\nImpersonate-Uid: 0')).toEqual({
-      'Impersonate-User': 'alice',
+  it.each([
+    ['älice@example.com'],
+    ['alice@example.com\r\nImpersonate-Uid: 0'],
+    ['alice@example.com\n'],
+    ["pat.o'brien@example.com"],
+    ['alice@localhost'],
+    ['Alice <alice@example.com>'],
+    [''],
+  ])('leaves the e-mail %j out, which the cluster would not take', email => {
+    expect(as('alice', [], email)).toEqual({ 'Impersonate-User': 'alice' });
+  });
+
+  it('sends an e-mail that the cluster takes', () => {
+    const email = 'Al.ice_1%2+toys-x@mail.Example.com';
+    expect(as('alice', [], email)).toMatchObject({
+      'Impersonate-Extra-devportal.kuadrant.io%2Femail': email,
     });
   });
 });

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who asks, and what they may do at all */
+        /** Get the caller, and what they may do */
         get: operations["getMe"];
         put?: never;
         post?: never;
@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How the portal itself fares */
+        /** Get the health of the portal itself */
         get: operations["getHealth"];
         put?: never;
         post?: never;
@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who may do what */
+        /** List who may do what */
         get: operations["listGrants"];
         put?: never;
         post?: never;
@@ -62,7 +62,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The catalog */
+        /** List the catalog */
         get: operations["listProducts"];
         put?: never;
         /** Offer a route as a product */
@@ -80,11 +80,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A product */
+        /** Get a product */
         get: operations["getProduct"];
         put?: never;
         post?: never;
-        /** Delete a product: the keys to it open nothing any more */
+        /** Delete a product: its keys stop working */
         delete: operations["deleteProduct"];
         options?: never;
         head?: never;
@@ -99,7 +99,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The OpenAPI document of a product's API */
+        /** Get the OpenAPI document of a product's API */
         get: operations["getProductOpenapi"];
         put?: never;
         post?: never;
@@ -116,7 +116,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What can be published, and what is around each */
+        /** List the routes that can be published, with their policies */
         get: operations["listRoutes"];
         put?: never;
         post?: never;
@@ -133,10 +133,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Keys */
+        /** List keys */
         get: operations["listKeys"];
         put?: never;
-        /** Ask for access */
+        /** Request a key */
         post: operations["createKey"];
         delete?: never;
         options?: never;
@@ -151,11 +151,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A key, but its value */
+        /** Get a key, without its value */
         get: operations["getKey"];
         put?: never;
         post?: never;
-        /** Give access up, or take it away */
+        /** Delete a key, which ends its access */
         delete: operations["deleteKey"];
         options?: never;
         head?: never;
@@ -188,7 +188,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a new value; the one before goes on for a while */
+        /** Make a new value; the previous one keeps working for a while */
         post: operations["rotateKey"];
         delete?: never;
         options?: never;
@@ -203,7 +203,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who asks for access */
+        /** List requests for access */
         get: operations["listRequests"];
         put?: never;
         post?: never;
@@ -220,7 +220,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A request, with the terms to decide on */
+        /** Get a request, with the terms to decide on */
         get: operations["getRequest"];
         put?: never;
         post?: never;
@@ -239,7 +239,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Approve, deny, or take access away */
+        /** Approve or deny, or revoke access */
         post: operations["decideRequest"];
         delete?: never;
         options?: never;
@@ -254,7 +254,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What changes, as it changes */
+        /** Stream changes as they happen */
         get: operations["watchEvents"];
         put?: never;
         post?: never;
@@ -270,21 +270,21 @@ export interface components {
     schemas: {
         /** @description Something that people do in the portal. */
         Act: "seeProducts" | "seeProductsOfGroups" | "publish" | "editProducts" | "requestKeys" | "requestForOthers" | "seeKeys" | "revealKeys" | "seeRequests" | "decide" | "decideOwn";
-        /** @description Something that is amiss. */
+        /** @description Something that is wrong. */
         Amiss: {
             /** @description The kind that it is about, such as `HTTPRoute`. */
             about: string;
-            /** @description What is amiss. */
+            /** @description What is wrong. */
             message: string;
             /** @description What to do next. */
             next: string;
-            /** @description Since when, RFC 3339, where that is known. */
+            /** @description Since when, RFC 3339, if known. */
             since?: string | null;
         };
         /** @description Which Secrets hold valid API keys. */
         ApiKeyAuthentication: {
             /**
-             * @description Whether Secrets of every namespace count, or only those of the Kuadrant
+             * @description Whether Secrets in every namespace count, or only those in the Kuadrant
              *     namespace.
              * @default false
              */
@@ -294,7 +294,7 @@ export interface components {
         };
         /** @description Who decides about access requests. */
         ApprovalMode: "automatic" | "manual";
-        /** @description One authentication rule, cut down to what a consumer needs to know. */
+        /** @description One authentication rule, reduced to what a consumer needs to know. */
         AuthenticationRule: {
             /** @description Set when the rule accepts API keys. */
             apiKey?: components["schemas"]["ApiKeyAuthentication"] | null;
@@ -308,11 +308,11 @@ export interface components {
         };
         /** @description What is wrong with a field. */
         Cause: {
-            /** @description The field, such as `spec.targetRef.name`, where it is one that is wrong. */
+            /** @description The field, such as `spec.targetRef.name`, if a field is wrong. */
             field?: string;
-            /** @description For people. */
+            /** @description What is wrong, for people. */
             message: string;
-            /** @description In one word, for programs. */
+            /** @description What is wrong, in one word for programs. */
             reason?: string;
         };
         /** @description Whom to ask about the API. */
@@ -326,7 +326,7 @@ export interface components {
             /** @description A page of the team or a support portal. */
             url?: string | null;
         };
-        /** @description How many keys a product has, by how they stand. */
+        /** @description How many keys a product has in each state. */
         Counts: {
             /** Format: uint */
             approved: number;
@@ -345,23 +345,23 @@ export interface components {
             authorizationHeader?: components["schemas"]["Prefixed"] | null;
             /** @description A cookie. */
             cookie?: components["schemas"]["Named"] | null;
-            /** @description A header of its own. */
+            /** @description A custom header. */
             customHeader?: components["schemas"]["Named"] | null;
             /** @description A parameter of the query string. */
             queryString?: components["schemas"]["Named"] | null;
         };
         /** @description A decision that was made. */
         Decision: {
-            /** @description The APIKeyApproval that holds it. */
+            /** @description The APIKeyApproval that records it. */
             approval: components["schemas"]["Reference"];
             approved: boolean;
-            /** @description When, RFC 3339. */
+            /** @description When it was made, RFC 3339. */
             reviewedAt: string;
             reviewedBy: string;
         };
         /** @description How a generated key reaches the consumer. */
         Delivery: "Secret" | "Once";
-        /** @description The authentication rules discovered around a route, by rule name. */
+        /** @description The authentication rules discovered for a route, by rule name. */
         DiscoveredAuthScheme: {
             /** @description The rules a consumer can satisfy: API keys and JWTs. */
             authentication?: {
@@ -381,7 +381,7 @@ export interface components {
             /** @description A Backstage TechDocs reference, for example `url:https://…` or `dir:.`. */
             techdocsRef?: string | null;
         };
-        /** @description What is true, or not, and why. */
+        /** @description A condition: whether it is true, and why. */
         Finding: {
             /** @description What the reference says about it: what it means, and what to do next. */
             about?: string | null;
@@ -396,44 +396,44 @@ export interface components {
             /** @description Since when, RFC 3339. */
             since: string;
         };
-        /** @description What a product lacks, or has otherwise than the organisation wants. */
+        /** @description What a product lacks, or what does not follow the organisation's conventions. */
         Gap: {
             /** @description The field, such as `spec.description`. */
             field: string;
             /** @description What is missing or wrong, for people. */
             message: string;
         };
-        /** @description What a binding lets somebody do. */
+        /** @description What a binding allows somebody to do. */
         Grant: {
-            /** @description By which binding, such as `RoleBinding/devportal-owners`. */
+            /** @description The binding, such as `RoleBinding/devportal-owners`. */
             binding: string;
-            /** @description What. */
+            /** @description What they may do. */
             may: components["schemas"]["Act"][];
-            /** @description Where; absent: in every namespace. */
+            /** @description The namespace; absent: all namespaces. */
             namespace?: string | null;
-            /** @description By which role, such as `ClusterRole/devportal-owner`. */
+            /** @description The role, such as `ClusterRole/devportal-owner`. */
             role: string;
             /** @description Who. */
             subject: components["schemas"]["Grantee"];
         };
-        /** @description Whom a binding names. */
+        /** @description A subject of a binding. */
         Grantee: {
             /** @description `User`, `Group` or `ServiceAccount`. */
             kind: string;
-            /** @description As the cluster knows them; of a `ServiceAccount` `namespace:name`. */
+            /** @description The name in the cluster; for a `ServiceAccount`, `namespace:name`. */
             name: string;
         };
         /** @description Who may do what. */
         Grants: {
-            /** @description By namespace, those for all of them first. */
+            /** @description Sorted by namespace; those for all namespaces come first. */
             items: components["schemas"]["Grant"][];
         };
         /**
-         * @description How the portal itself fares. What is amiss with a product, a key or a route is told
+         * @description The health of the portal itself. Problems of a product, a key or a route are reported
          *     with each.
          */
         Health: {
-            /** @description What is amiss; empty: all is well. */
+            /** @description What is wrong; empty if nothing is. */
             findings: components["schemas"]["Amiss"][];
         };
         /** @description Who issues accepted tokens. */
@@ -444,79 +444,79 @@ export interface components {
              */
             issuerUrl?: string | null;
         };
-        /** @description All of a key, but its value. */
+        /** @description A key with all details except its value. */
         Key: {
-            /** @description The tier that was asked for. */
+            /** @description The requested tier. */
             askedTier: string;
-            /** @description Whether its value waits to be shown, once. */
+            /** @description Whether its value can still be shown, once. */
             canReveal: boolean;
             conditions: components["schemas"]["Finding"][];
             created: string;
             /** @description Where the key goes in a request; absent: `Authorization: Bearer KEY`. */
             credentials?: components["schemas"]["Credentials"] | null;
             delivery: components["schemas"]["Delivery"];
-            /** @description Whether the gateway enforces it, and why not. */
+            /** @description Whether the gateway enforces the key and, if not, why. */
             enforced?: components["schemas"]["Finding"] | null;
-            /** @description When it ends, RFC 3339. */
+            /** @description When the key expires, RFC 3339. */
             expiresAt?: string | null;
-            /** @description Where the API is reached. */
+            /** @description The hostname of the API. */
             hostname?: string | null;
             limits?: components["schemas"]["Limits"] | null;
-            /** @description Why it stands so, and what is missing. */
+            /** @description Why it is in this state, and what is missing. */
             message?: string | null;
             name: string;
             namespace: string;
             product: components["schemas"]["Reference"];
             requestedBy: components["schemas"]["RequestedBy"];
-            /** @description The Secret with the value, of a key that is delivered so. */
+            /** @description The Secret that holds the value, if the key is delivered in one. */
             secret?: string | null;
             state: components["schemas"]["State"];
-            /** @description The tier that holds: the granted one, or before a decision the one asked for. */
+            /** @description The tier in force: the granted one or, before a decision, the requested one. */
             tier: string;
             useCase?: string | null;
-            /** @description Which values the gateway accepts: two while a rotation is under way. */
+            /** @description The values that the gateway accepts: more than one during a rotation. */
             values: components["schemas"]["LiveValue"][];
         };
-        /** @description A key, the newest first. */
+        /** @description A key in a list; the newest comes first. */
         KeyRow: {
-            /** @description The tier that was asked for. */
+            /** @description The requested tier. */
             askedTier: string;
-            /** @description Whether its value waits to be shown, once. */
+            /** @description Whether its value can still be shown, once. */
             canReveal: boolean;
             created: string;
             delivery: components["schemas"]["Delivery"];
-            /** @description Whether the gateway enforces it, and why not. */
+            /** @description Whether the gateway enforces the key and, if not, why. */
             enforced?: components["schemas"]["Finding"] | null;
-            /** @description When it ends, RFC 3339. */
+            /** @description When the key expires, RFC 3339. */
             expiresAt?: string | null;
-            /** @description Why it stands so, and what is missing. */
+            /** @description Why it is in this state, and what is missing. */
             message?: string | null;
             name: string;
             namespace: string;
             product: components["schemas"]["Reference"];
             requestedBy: components["schemas"]["RequestedBy"];
             state: components["schemas"]["State"];
-            /** @description The tier that holds: the granted one, or before a decision the one asked for. */
+            /** @description The tier in force: the granted one or, before a decision, the requested one. */
             tier: string;
         };
-        /** @description Which keys. */
+        /** @description Which keys to list. */
         KeySearch: {
-            /** @description The `next` of the rows before. */
+            /** @description The `next` of the previous page. */
             after?: string | null;
             /**
              * Format: uint
-             * @description How many rows, 1 to 200; absent: 50.
+             * @description How many rows to return, 1 to 200; absent: 50.
              */
             limit?: number | null;
-            /** @description Of one namespace. */
+            /** @description Only keys in this namespace. */
             namespace?: string | null;
-            /** @description To one product, as `namespace/name`. */
+            /** @description Only keys for this product, as `namespace/name`. */
             product?: string | null;
-            /** @description Words that name, product, tier, requester or use case have, in any case. */
+            /** @description Text to find in name, product, tier, requester or use case, ignoring case. */
             q?: string | null;
-            /** @description That stand so; absent: all. */
+            /** @description Only keys in this state; absent: all. */
             state?: components["schemas"]["State"] | null;
-            /** @description `true`: those that were approved and that the gateway does not enforce. */
+            /** @description `true`: only keys that were approved but that the gateway does not enforce. */
             unenforced?: boolean | null;
         };
         /** @description How many requests a plan allows per period. */
@@ -544,56 +544,56 @@ export interface components {
              */
             yearly?: number | null;
         };
-        /** @description Some rows of a list. */
+        /** @description A page of a list. */
         ListOfKeyRow: {
             /** @description The rows, in order. */
             items: components["schemas"]["KeyRow"][];
-            /** @description What to send as `after` for the next rows; absent: there are no more. */
+            /** @description What to send as `after` for the next page; absent on the last page. */
             next?: string | null;
         };
-        /** @description Some rows of a list. */
+        /** @description A page of a list. */
         ListOfProductRow: {
             /** @description The rows, in order. */
             items: components["schemas"]["ProductRow"][];
-            /** @description What to send as `after` for the next rows; absent: there are no more. */
+            /** @description What to send as `after` for the next page; absent on the last page. */
             next?: string | null;
         };
-        /** @description Some rows of a list. */
+        /** @description A page of a list. */
         ListOfRequestRow: {
             /** @description The rows, in order. */
             items: components["schemas"]["RequestRow"][];
-            /** @description What to send as `after` for the next rows; absent: there are no more. */
+            /** @description What to send as `after` for the next page; absent on the last page. */
             next?: string | null;
         };
-        /** @description Some rows of a list. */
+        /** @description A page of a list. */
         ListOfRouteRow: {
             /** @description The rows, in order. */
             items: components["schemas"]["RouteRow"][];
-            /** @description What to send as `after` for the next rows; absent: there are no more. */
+            /** @description What to send as `after` for the next page; absent on the last page. */
             next?: string | null;
         };
         /** @description A value that the gateway accepts. */
         LiveValue: {
-            /** @description When it ends because a newer one took its place, RFC 3339. */
+            /** @description When it stops working because a newer one replaced it, RFC 3339. */
             endsAt?: string | null;
             /**
              * Format: int64
-             * @description Which one: a rotation makes the next.
+             * @description The value's revision: each rotation makes the next.
              */
             revision: number;
         };
-        /** @description What whoever asks may do with a product. */
+        /** @description What the caller may do with a product. */
         MayWithProduct: {
             /** @description Edit, publish, withdraw and delete it. */
             edit: boolean;
-            /** @description See who asks for it. */
+            /** @description See who requests access to it. */
             seeRequests: boolean;
         };
-        /** @description Whoever asks. */
+        /** @description The caller. */
         Myself: {
-            /** @description What to ask the platform team for, where they cannot be anywhere. */
+            /** @description What to ask the platform team for, if `requestIn` is empty. */
             advice?: string | null;
-            /** @description Whether they may decide on requests, anywhere. */
+            /** @description Whether the caller may decide on requests in some namespace. */
             decides: boolean;
             email?: string | null;
             groups: string[];
@@ -602,15 +602,15 @@ export interface components {
              * @description How many requests wait for a decision.
              */
             pendingRequests: number;
-            /** @description Where routes can be published. */
+            /** @description The namespaces in which the caller may publish routes. */
             publishIn: string[];
-            /** @description Where keys can be asked for. */
+            /** @description The namespaces in which the caller may request keys. */
             requestIn: string[];
-            /** @description Whether they may see keys, anywhere. */
+            /** @description Whether the caller may see keys in some namespace. */
             seesKeys: boolean;
-            /** @description Whether they may see requests, anywhere. */
+            /** @description Whether the caller may see requests in some namespace. */
             seesRequests: boolean;
-            /** @description As the cluster knows them. */
+            /** @description The user name in the cluster. */
             user: string;
         };
         /** @description The name of a header, query parameter or cookie. */
@@ -618,49 +618,49 @@ export interface components {
             /** @description The name. */
             name: string;
         };
-        /** @description An object, as an address names it. */
+        /** @description An object that a path names. */
         Named2: {
             /** @description The object's name. */
             name: string;
             /** @description The object's namespace. */
             namespace: string;
         };
-        /** @description A decision, also one that takes access away again. */
+        /** @description A decision; a denial also revokes access that was granted. */
         NewDecision: {
-            /** @description True gives access, false denies it or takes it away. */
+            /** @description True grants access, false denies or revokes it. */
             approved: boolean;
-            /** @description An earlier end than is asked for, RFC 3339. */
+            /** @description Grants an end earlier than requested, RFC 3339. */
             expiresAt?: string | null;
             /** @description Why, for the requester to read. */
             message?: string | null;
-            /** @description Another tier than is asked for. */
+            /** @description Grants a tier other than the requested one. */
             planTier?: string | null;
-            /** @description The `terms` of the request as it was shown; to approve without them is refused. */
+            /** @description The `terms` of the request as it was shown; required to approve. */
             terms?: string | null;
         };
-        /** @description A key to ask for. */
+        /** @description A key to request. */
         NewKey: {
-            /** @description Absent: `Once`. */
+            /** @description How the key reaches the consumer; absent: `Once`. */
             delivery?: components["schemas"]["Delivery"] | null;
-            /** @description Where to reach the requester, if the cluster does not know that. */
+            /** @description The requester's e-mail address, if the cluster does not know it. */
             email?: string | null;
-            /** @description When it is to end, RFC 3339; absent: never. */
+            /** @description When the key should expire, RFC 3339; absent: never. */
             expiresAt?: string | null;
-            /** @description Absent: one is made from the product's. */
+            /** @description The key's name; absent: made from the product's. */
             name?: string | null;
-            /** @description Where: a namespace of the consumer's own team. */
+            /** @description The key's namespace, one of the consumer's team. */
             namespace: string;
             planTier: string;
             product: components["schemas"]["Reference"];
-            /** @description What it is for, read by whoever decides. */
+            /** @description What the key is for; whoever decides reads this. */
             useCase?: string | null;
         };
-        /** @description A product to make. */
+        /** @description A product to create. */
         NewProduct: {
             name: string;
-            /** @description Where: the namespace of its route. */
+            /** @description The product's namespace, which is that of its route. */
             namespace: string;
-            /** @description As in an APIProduct. What the API server does not know it refuses. */
+            /** @description As in an APIProduct. The API server refuses fields that it does not know. */
             spec: {
                 /**
                  * @description Whether access requests are approved automatically or by a person.
@@ -668,19 +668,19 @@ export interface components {
                  */
                 approvalMode: components["schemas"]["ApprovalMode"];
                 /**
-                 * @description The AuthPolicy's rule that keys are made for, by name; absent: the one that was used
-                 *     before, else the one of the lowest priority number, then the first by name.
+                 * @description The name of the AuthPolicy's rule that keys are made for; absent: the rule used before,
+                 *     otherwise the one with the lowest priority number, then the first by name.
                  */
                 authRule?: string | null;
                 /** @description Whom to ask. */
                 contact?: components["schemas"]["Contact"] | null;
                 /** @description What the API does, in a few sentences. */
                 description?: string | null;
-                /** @description The name people read. */
+                /** @description The name shown to people. */
                 displayName: string;
                 /** @description Where the documentation is. */
                 documentation?: components["schemas"]["Documentation"] | null;
-                /** @description Who answers for the API. */
+                /** @description Who is responsible for the API. */
                 owner?: components["schemas"]["ProductOwner"] | null;
                 /**
                  * @description Whether the product is shown in the catalog.
@@ -704,9 +704,9 @@ export interface components {
                 visibility?: components["schemas"]["Visibility"] | null;
             };
         };
-        /** @description How a key is replaced by another. */
+        /** @description How to replace a key's value. */
         NewRotation: {
-            /** @description How long the value before goes on, such as `2h` or `0s`; absent: two hours. */
+            /** @description How long the previous value keeps working, such as `2h` or `0s`; absent: two hours. */
             overlap?: string | null;
         };
         /** @description A person or a team. */
@@ -721,14 +721,14 @@ export interface components {
             /** @description The tier's name, unique in its PlanPolicy. */
             tier: string;
         };
-        /** @description A policy around a route. */
+        /** @description The policy that applies to a route, if any. */
         Policy: {
-            /** @description Whether there is one that holds. */
+            /** @description Whether one applies. */
             found: boolean;
-            /** @description Why not, for people. */
+            /** @description Why none applies, for people. */
             message?: string | null;
             name?: components["schemas"]["Reference"] | null;
-            /** @description What it is attached to: `HTTPRoute`, or a `Gateway` above. */
+            /** @description The kind that it targets: `HTTPRoute` or `Gateway`. */
             on?: string | null;
         };
         /** @description The word before the credential in the Authorization header. */
@@ -745,11 +745,11 @@ export interface components {
             causes?: components["schemas"]["Cause"][];
             /** @description What is wrong and what to do next, for people. */
             detail: string;
-            /** @description Which request this was, in the log of the server too. */
+            /** @description The request's id, which the server's log has, too. */
             requestId: string;
             /**
              * Format: uint16
-             * @description The HTTP status, again.
+             * @description The HTTP status.
              */
             status: number;
             /**
@@ -758,24 +758,24 @@ export interface components {
              */
             title: string;
         };
-        /** @description All of a product. */
+        /** @description A product with all details. */
         Product: {
             /** @description How to authenticate. */
             authScheme?: components["schemas"]["DiscoveredAuthScheme"] | null;
-            /** @description What the controller found out. */
+            /** @description The conditions that the controller reports. */
             conditions: components["schemas"]["Finding"][];
             created: string;
             /** @description Whether there is an OpenAPI document, at `…/openapi`. */
             hasOpenapi: boolean;
-            /** @description Where the API is reached. */
+            /** @description The hostnames of the API. */
             hostnames: string[];
             keys?: components["schemas"]["Counts"] | null;
             may: components["schemas"]["MayWithProduct"];
             name: string;
             namespace: string;
-            /** @description The plans that can be asked for, with their limits. */
+            /** @description The plans that can be requested, with their limits. */
             plans: components["schemas"]["Plan"][];
-            /** @description What of it is not as it should be; empty: all is well. */
+            /** @description The conditions that report something wrong; empty if none does. */
             problems: components["schemas"]["Finding"][];
             /** @description As its owner wrote it. */
             spec: {
@@ -785,19 +785,19 @@ export interface components {
                  */
                 approvalMode: components["schemas"]["ApprovalMode"];
                 /**
-                 * @description The AuthPolicy's rule that keys are made for, by name; absent: the one that was used
-                 *     before, else the one of the lowest priority number, then the first by name.
+                 * @description The name of the AuthPolicy's rule that keys are made for; absent: the rule used before,
+                 *     otherwise the one with the lowest priority number, then the first by name.
                  */
                 authRule?: string | null;
                 /** @description Whom to ask. */
                 contact?: components["schemas"]["Contact"] | null;
                 /** @description What the API does, in a few sentences. */
                 description?: string | null;
-                /** @description The name people read. */
+                /** @description The name shown to people. */
                 displayName: string;
                 /** @description Where the documentation is. */
                 documentation?: components["schemas"]["Documentation"] | null;
-                /** @description Who answers for the API. */
+                /** @description Who is responsible for the API. */
                 owner?: components["schemas"]["ProductOwner"] | null;
                 /**
                  * @description Whether the product is shown in the catalog.
@@ -820,20 +820,20 @@ export interface components {
                 /** @description Who sees the product in portals; absent: everyone who may see its namespace. */
                 visibility?: components["schemas"]["Visibility"] | null;
             };
-            /** @description Where clients of OpenID Connect get tokens. */
+            /** @description Where OpenID Connect clients get tokens. */
             tokenEndpoint?: string | null;
         };
-        /** @description Who answers for an API, as the organisation names them. */
+        /** @description Who is responsible for an API, by the name that the organisation uses. */
         ProductOwner: {
             /** @description A person or a team. */
             kind: components["schemas"]["OwnerKind"];
             /** @description The name. */
             name: string;
         };
-        /** @description What is to be otherwise about a product: a JSON merge patch (RFC 7386). */
+        /** @description Changes to a product: a JSON merge patch (RFC 7386). */
         ProductPatch: {
             /**
-             * @description The fields of the spec that change; `null` takes one away. To publish:
+             * @description The fields of the spec to change; `null` removes one. To publish:
              *     `{"publishStatus": "Published"}`.
              */
             spec: {
@@ -843,45 +843,45 @@ export interface components {
         /** @description A product in the catalog. */
         ProductRow: {
             approvalMode: components["schemas"]["ApprovalMode"];
-            /** @description When it was made, RFC 3339. */
+            /** @description When it was created, RFC 3339. */
             created: string;
             description?: string | null;
             displayName: string;
-            /** @description What the organisation misses of it; for those only who may see the requests. */
+            /** @description What it lacks by the organisation's conventions; only for those who may see requests. */
             gaps: components["schemas"]["Gap"][];
-            /** @description How many ask for it and have it; for those only who may see the requests. */
+            /** @description How many keys it has in each state; only for those who may see the requests. */
             keys?: components["schemas"]["Counts"] | null;
             name: string;
             namespace: string;
             owner?: components["schemas"]["ProductOwner"] | null;
-            /** @description What is not as it should be; empty: all is well. */
+            /** @description What is wrong with the product; empty if nothing is. */
             problems: components["schemas"]["Finding"][];
             publishStatus: components["schemas"]["PublishStatus"];
             tags: string[];
             /** @description The team to ask. */
             team?: string | null;
-            /** @description The tiers that can be asked for, in the order of the PlanPolicy. */
+            /** @description The tiers that can be requested, in the order of the PlanPolicy. */
             tiers: string[];
             version?: string | null;
         };
-        /** @description Which products. */
+        /** @description Which products to list. */
         ProductSearch: {
-            /** @description The `next` of the rows before. */
+            /** @description The `next` of the previous page. */
             after?: string | null;
-            /** @description `true`: those that lack something; see `gaps`. */
+            /** @description `true`: only products with `gaps`. */
             incomplete?: boolean | null;
             /**
              * Format: uint
-             * @description How many rows, 1 to 200; absent: 50.
+             * @description How many rows to return, 1 to 200; absent: 50.
              */
             limit?: number | null;
-            /** @description Of one namespace. */
+            /** @description Only products in this namespace. */
             namespace?: string | null;
-            /** @description Words that name, description, tags, owner or namespace have, in any case. */
+            /** @description Text to find in name, description, tags, owner or namespace, ignoring case. */
             q?: string | null;
-            /** @description Drafts, or what is published; absent: both. */
+            /** @description Only drafts or only published products; absent: both. */
             status?: components["schemas"]["PublishStatus"] | null;
-            /** @description `true`: those of which something is not as it should be; see `problems`. */
+            /** @description `true`: only products with `problems`. */
             troubled?: boolean | null;
         };
         /** @description Whether consumers see the product. */
@@ -896,28 +896,30 @@ export interface components {
             /** @description The period, for example `10s` or `1h30m`. */
             window: string;
         };
-        /** @description Names an object. */
+        /** @description A reference to an object. */
         Reference: {
             /** @description The object's name. */
             name: string;
             /** @description The object's namespace. */
             namespace: string;
         };
-        /** @description All of a request. */
+        /** @description A request with all details. */
         Request: {
+            /** @description The approved tier, if another one is requested now. */
+            approvedTier?: string | null;
             conditions: components["schemas"]["Finding"][];
             created: string;
-            /** @description Whether the gateway enforces it, and why not. */
+            /** @description Whether the gateway enforces the key and, if not, why. */
             enforced?: components["schemas"]["Finding"] | null;
-            /** @description Until when it is asked for, RFC 3339; absent: for ever. */
+            /** @description When the key should expire, RFC 3339; absent: never. */
             expiresAt?: string | null;
             /** @description The key that the request is for. */
             key: components["schemas"]["Reference"];
-            /** @description What the tier allows; absent where it is in no plan. */
+            /** @description What the tier allows; absent if no plan has the tier. */
             limits?: components["schemas"]["Limits"] | null;
-            /** @description Whether whoever asks may decide. */
+            /** @description Whether the caller may decide. */
             mayDecide: boolean;
-            /** @description Why it stands so: who decided, and their words. */
+            /** @description Why it is in this state, such as who decided and their message. */
             message?: string | null;
             name: string;
             namespace: string;
@@ -925,108 +927,119 @@ export interface components {
             requestedBy: components["schemas"]["RequestedBy"];
             state: components["schemas"]["State"];
             /**
-             * @description The terms that this shows. An approval sends them back, so that it counts for
-             *     them and no others.
+             * @description A hash of the terms shown here. An approval sends it back, so that it counts for
+             *     these terms only.
              */
             terms: string;
-            /** @description The tier that is asked for. */
+            /** @description The requested tier. */
             tier: string;
             useCase?: string | null;
+            /** @description Whether it waits for a decision: nobody has decided, or more is asked for than was approved. */
+            waiting: boolean;
         };
-        /** @description A request, who has waited longest first. */
+        /** @description A request in a list; the oldest comes first. */
         RequestRow: {
+            /** @description The approved tier, if another one is requested now. */
+            approvedTier?: string | null;
             created: string;
-            /** @description Whether the gateway enforces it, and why not. */
+            /** @description Whether the gateway enforces the key and, if not, why. */
             enforced?: components["schemas"]["Finding"] | null;
-            /** @description Until when it is asked for, RFC 3339; absent: for ever. */
+            /** @description When the key should expire, RFC 3339; absent: never. */
             expiresAt?: string | null;
             /** @description The key that the request is for. */
             key: components["schemas"]["Reference"];
-            /** @description Why it stands so: who decided, and their words. */
+            /** @description Why it is in this state, such as who decided and their message. */
             message?: string | null;
             name: string;
             namespace: string;
             product: components["schemas"]["Reference"];
             requestedBy: components["schemas"]["RequestedBy"];
             state: components["schemas"]["State"];
-            /** @description The tier that is asked for. */
+            /** @description The requested tier. */
             tier: string;
             useCase?: string | null;
+            /** @description Whether it waits for a decision: nobody has decided, or more is asked for than was approved. */
+            waiting: boolean;
         };
-        /** @description Which requests. */
+        /** @description Which requests to list. */
         RequestSearch: {
-            /** @description The `next` of the rows before. */
+            /** @description The `next` of the previous page. */
             after?: string | null;
             /**
              * Format: uint
-             * @description How many rows, 1 to 200; absent: 50.
+             * @description How many rows to return, 1 to 200; absent: 50.
              */
             limit?: number | null;
-            /** @description Of one namespace. */
+            /** @description Only requests in this namespace. */
             namespace?: string | null;
-            /** @description For one product, as `namespace/name`. */
+            /** @description Only requests for this product, as `namespace/name`. */
             product?: string | null;
-            /** @description Words that product, tier, requester, key or use case have, in any case. */
+            /** @description Text to find in product, tier, requester, key or use case, ignoring case. */
             q?: string | null;
-            /** @description That stand so; absent: all. */
+            /** @description Only requests in this state; absent: all. */
             state?: components["schemas"]["State"] | null;
+            /**
+             * @description If true, only requests that wait for a decision: nobody has decided, or more is asked for
+             *     than was approved.
+             */
+            waiting?: boolean | null;
         };
-        /** @description The person or program that asks for a key. */
+        /** @description The person or program that requests a key. */
         RequestedBy: {
             /** @description Where to reach the requester. */
             email: string;
             /** @description The requester's id in the organisation. */
             userId: string;
         };
-        /** @description A key's value, the only time that it is shown. */
+        /** @description A key's value, shown only this once. */
         Revealed: {
             /** @description Where the key goes in a request; absent: `Authorization: Bearer KEY`. */
             credentials?: components["schemas"]["Credentials"] | null;
-            /** @description Where the API is reached. */
+            /** @description The hostname of the API. */
             hostname?: string | null;
-            /** @description The value. Whoever has it is let in. */
+            /** @description The value. Whoever has it can call the API. */
             value: string;
         };
-        /** @description A route, and what a product on it would find. */
+        /** @description A route, and what the controller would find for a product on it. */
         RouteRow: {
             /** @description Whether a Gateway has accepted it. */
             accepted: boolean;
             authPolicy: components["schemas"]["Policy"];
             /** @description How consumers would authenticate. */
             authScheme?: components["schemas"]["DiscoveredAuthScheme"] | null;
-            /** @description Whether owners are offered it. */
+            /** @description Whether it is offered to owners. */
             exposed: boolean;
             hostnames: string[];
             name: string;
             namespace: string;
             planPolicy: components["schemas"]["Policy"];
-            /** @description What consumers could ask for, with the limits. */
+            /** @description The plans that consumers could request, with their limits. */
             plans: components["schemas"]["Plan"][];
-            /** @description The products that are on it already, of those that whoever asks sees. */
+            /** @description The products on it that the caller may see. */
             products: components["schemas"]["Reference"][];
         };
-        /** @description Which routes. */
+        /** @description Which routes to list. */
         RouteSearch: {
-            /** @description The `next` of the rows before. */
+            /** @description The `next` of the previous page. */
             after?: string | null;
             /**
              * Format: uint
-             * @description How many rows, 1 to 200; absent: 50.
+             * @description How many rows to return, 1 to 200; absent: 50.
              */
             limit?: number | null;
-            /** @description Of one namespace. */
+            /** @description Only routes in this namespace. */
             namespace?: string | null;
-            /** @description Words that name, namespace or hostnames have, in any case. */
+            /** @description Text to find in name, namespace or hostnames, ignoring case. */
             q?: string | null;
         };
-        /** @description How a key, or the request for it, stands. */
+        /** @description The state of a key or of the request for it. */
         State: "Pending" | "Approved" | "Denied" | "Expired" | "Failed";
         /**
-         * @description Who sees a product in portals. Kubernetes RBAC knows no such rule: whoever may read
-         *     the namespace with `kubectl` sees the product there.
+         * @description Who sees a product in portals. Kubernetes RBAC has no such rule: whoever may read
+         *     products in the namespace sees it with `kubectl`.
          */
         Visibility: {
-            /** @description The groups whose members see it; none: everyone does. */
+            /** @description The groups whose members see it; if empty, everyone does. */
             groups?: string[];
         };
         /** @description A label selector is a label query over a set of resources. The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all objects. A null label selector matches no objects. */
@@ -1065,7 +1078,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Whoever asks. */
+            /** @description The caller. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1095,7 +1108,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description How the portal itself fares. What is amiss with a product, a key or a route is told
+             * @description The health of the portal itself. Problems of a product, a key or a route are reported
              *     with each.
              */
             200: {
@@ -1149,19 +1162,19 @@ export interface operations {
     listProducts: {
         parameters: {
             query?: {
-                /** @description The `next` of the rows before. */
+                /** @description The `next` of the previous page. */
                 after?: string;
-                /** @description `true`: those that lack something; see `gaps`. */
+                /** @description `true`: only products with `gaps`. */
                 incomplete?: boolean;
-                /** @description How many rows, 1 to 200; absent: 50. */
+                /** @description How many rows to return, 1 to 200; absent: 50. */
                 limit?: number;
-                /** @description Of one namespace. */
+                /** @description Only products in this namespace. */
                 namespace?: string;
-                /** @description Words that name, description, tags, owner or namespace have, in any case. */
+                /** @description Text to find in name, description, tags, owner or namespace, ignoring case. */
                 q?: string;
-                /** @description Drafts, or what is published; absent: both. */
+                /** @description Only drafts or only published products; absent: both. */
                 status?: components["schemas"]["PublishStatus"];
-                /** @description `true`: those of which something is not as it should be; see `problems`. */
+                /** @description `true`: only products with `problems`. */
                 troubled?: boolean;
             };
             header?: never;
@@ -1170,7 +1183,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Some rows of a list. */
+            /** @description A page of a list. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1194,20 +1207,20 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text of your own: the same request with the same text is carried out once. */
+                /** @description A text of your choice: a request repeated with the same text is carried out once. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description A product to make. */
+        /** @description A product to create. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewProduct"];
             };
         };
         responses: {
-            /** @description All of a product. */
+            /** @description A product with all details. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1241,7 +1254,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of a product. */
+            /** @description A product with all details. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1265,7 +1278,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what was looked at: 412 where it has changed since. */
+                /** @description The `ETag` of the object as you read it: 412 if it has changed since. */
                 "If-Match"?: string;
             };
             path: {
@@ -1300,7 +1313,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what was looked at: 412 where it has changed since. */
+                /** @description The `ETag` of the object as you read it: 412 if it has changed since. */
                 "If-Match"?: string;
             };
             path: {
@@ -1311,14 +1324,14 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description What is to be otherwise about a product: a JSON merge patch (RFC 7386). */
+        /** @description Changes to a product: a JSON merge patch (RFC 7386). */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ProductPatch"];
             };
         };
         responses: {
-            /** @description All of a product. */
+            /** @description A product with all details. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1376,13 +1389,13 @@ export interface operations {
     listRoutes: {
         parameters: {
             query?: {
-                /** @description The `next` of the rows before. */
+                /** @description The `next` of the previous page. */
                 after?: string;
-                /** @description How many rows, 1 to 200; absent: 50. */
+                /** @description How many rows to return, 1 to 200; absent: 50. */
                 limit?: number;
-                /** @description Of one namespace. */
+                /** @description Only routes in this namespace. */
                 namespace?: string;
-                /** @description Words that name, namespace or hostnames have, in any case. */
+                /** @description Text to find in name, namespace or hostnames, ignoring case. */
                 q?: string;
             };
             header?: never;
@@ -1391,7 +1404,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Some rows of a list. */
+            /** @description A page of a list. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1414,19 +1427,19 @@ export interface operations {
     listKeys: {
         parameters: {
             query?: {
-                /** @description The `next` of the rows before. */
+                /** @description The `next` of the previous page. */
                 after?: string;
-                /** @description How many rows, 1 to 200; absent: 50. */
+                /** @description How many rows to return, 1 to 200; absent: 50. */
                 limit?: number;
-                /** @description Of one namespace. */
+                /** @description Only keys in this namespace. */
                 namespace?: string;
-                /** @description To one product, as `namespace/name`. */
+                /** @description Only keys for this product, as `namespace/name`. */
                 product?: string;
-                /** @description Words that name, product, tier, requester or use case have, in any case. */
+                /** @description Text to find in name, product, tier, requester or use case, ignoring case. */
                 q?: string;
-                /** @description That stand so; absent: all. */
+                /** @description Only keys in this state; absent: all. */
                 state?: components["schemas"]["State"];
-                /** @description `true`: those that were approved and that the gateway does not enforce. */
+                /** @description `true`: only keys that were approved but that the gateway does not enforce. */
                 unenforced?: boolean;
             };
             header?: never;
@@ -1435,7 +1448,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Some rows of a list. */
+            /** @description A page of a list. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1459,20 +1472,20 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any text of your own: the same request with the same text is carried out once. */
+                /** @description A text of your choice: a request repeated with the same text is carried out once. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
         };
-        /** @description A key to ask for. */
+        /** @description A key to request. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewKey"];
             };
         };
         responses: {
-            /** @description All of a key, but its value. */
+            /** @description A key with all details except its value. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1506,7 +1519,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of a key, but its value. */
+            /** @description A key with all details except its value. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1530,7 +1543,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what was looked at: 412 where it has changed since. */
+                /** @description The `ETag` of the object as you read it: 412 if it has changed since. */
                 "If-Match"?: string;
             };
             path: {
@@ -1575,7 +1588,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A key's value, the only time that it is shown. */
+            /** @description A key's value, shown only this once. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1599,7 +1612,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what was looked at: 412 where it has changed since. */
+                /** @description The `ETag` of the object as you read it: 412 if it has changed since. */
                 "If-Match"?: string;
             };
             path: {
@@ -1610,14 +1623,14 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description How a key is replaced by another. */
+        /** @description How to replace a key's value. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewRotation"];
             };
         };
         responses: {
-            /** @description All of a key, but its value. */
+            /** @description A key with all details except its value. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1640,18 +1653,23 @@ export interface operations {
     listRequests: {
         parameters: {
             query?: {
-                /** @description The `next` of the rows before. */
+                /** @description The `next` of the previous page. */
                 after?: string;
-                /** @description How many rows, 1 to 200; absent: 50. */
+                /** @description How many rows to return, 1 to 200; absent: 50. */
                 limit?: number;
-                /** @description Of one namespace. */
+                /** @description Only requests in this namespace. */
                 namespace?: string;
-                /** @description For one product, as `namespace/name`. */
+                /** @description Only requests for this product, as `namespace/name`. */
                 product?: string;
-                /** @description Words that product, tier, requester, key or use case have, in any case. */
+                /** @description Text to find in product, tier, requester, key or use case, ignoring case. */
                 q?: string;
-                /** @description That stand so; absent: all. */
+                /** @description Only requests in this state; absent: all. */
                 state?: components["schemas"]["State"];
+                /**
+                 * @description If true, only requests that wait for a decision: nobody has decided, or more is asked for
+                 *     than was approved.
+                 */
+                waiting?: boolean;
             };
             header?: never;
             path?: never;
@@ -1659,7 +1677,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Some rows of a list. */
+            /** @description A page of a list. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1693,7 +1711,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of a request. */
+            /** @description A request with all details. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1717,7 +1735,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what was looked at: 412 where it has changed since. */
+                /** @description The `ETag` of the object as you read it: 412 if it has changed since. */
                 "If-Match"?: string;
             };
             path: {
@@ -1728,7 +1746,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description A decision, also one that takes access away again. */
+        /** @description A decision; a denial also revokes access that was granted. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewDecision"];
@@ -1759,7 +1777,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The id of the last event that was heard: what came after it is told. */
+                /** @description The id of the last event received: the stream continues after it. */
                 "Last-Event-ID"?: string;
             };
             path?: never;
@@ -1767,7 +1785,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events `change` with the data {kind, namespace, name, ended}; `reset`: look at everything anew; `end`: the token has ended. */
+            /** @description Events `change` with the data {kind, namespace, name, ended}; `reset`: load everything again; `end`: the token has expired. */
             200: {
                 headers: {
                     [name: string]: unknown;

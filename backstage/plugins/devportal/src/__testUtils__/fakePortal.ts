@@ -9,7 +9,7 @@ export type Asked = {
   body: unknown;
 };
 
-/** JSON, a response, or what makes one of them; undefined: there is nothing to say. */
+/** JSON, a response, or what makes one, at once or later; undefined: nothing to say. */
 export type Answer = unknown | ((asked: Asked) => unknown);
 
 /** What the backend plugin answers instead of a success. */
@@ -79,7 +79,9 @@ export class FakePortal implements FetchApi {
       return problem(404, 'NotFound', `${about} is not there`);
     }
     const found = this.answers.get(about);
-    const answer: unknown = typeof found === 'function' ? found(asked) : found;
+    const answer: unknown = await (typeof found === 'function'
+      ? found(asked)
+      : found);
     if (answer instanceof Response) return answer;
     return answer === undefined
       ? new Response(null, { status: 204 })

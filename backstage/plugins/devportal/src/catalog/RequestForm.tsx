@@ -21,6 +21,7 @@ import {
   Loaded,
   Question,
   Quoted,
+  newOnceKey,
   pathOf,
   useKept,
   useWords,
@@ -66,7 +67,7 @@ function Form({ product, me, onMade, onClose }: Props & { me: Myself }) {
       useCase: '',
       namespace: me.requestIn[0],
       email: '',
-      once: crypto.randomUUID(),
+      once: newOnceKey(),
     }),
   );
   const { tier, useCase, namespace, email, once } = draft;

@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { screen, waitFor } from '@testing-library/react';
+import { act, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { Portal } from '../shown';
 import { problem } from '../__testUtils__/fakePortal';
@@ -23,6 +23,25 @@ function Opened({ onRotate }: { onRotate: () => void }) {
       )}
     </Portal>
   );
+}
+
+/** The value, when the test says so. */
+function later() {
+  let tell: (answer: unknown) => void = () => {};
+  const answer = new Promise<unknown>(resolve => {
+    tell = resolve;
+  });
+  return { answer: () => answer, tell };
+}
+
+const pause = (ms: number) =>
+  act(() => new Promise<void>(resolve => setTimeout(resolve, ms)));
+
+/** As often mounted anew as the test says; 0: not at all. */
+function Remounted({ on }: { on: { mount: (time: number) => void } }) {
+  const [time, mount] = useState(1);
+  on.mount = mount;
+  return time > 0 ? <Opened key={time} onRotate={jest.fn()} /> : null;
 }
 
 const click = (name: string) =>
@@ -86,4 +105,60 @@ it('says what the server says where the value is not ready, and asks again', asy
   expect(await screen.findByText('it is being made')).toBeInTheDocument();
   await click('Show it now');
   expect(await screen.findByDisplayValue('dpk_secret')).toBeInTheDocument();
+});
+
+it('cannot be left while the value is on its way', async () => {
+  const { answer, tell } = later();
+  show(<Opened onRotate={jest.fn()} />, { [REVEAL]: answer });
+  await click('Show it now');
+  expect(screen.getByRole('button', { name: 'Cancel' })).toBeDisabled();
+  await userEvent.keyboard('{Escape}');
+  await click('Close');
+  await userEvent.click(document.body);
+  tell({ value: 'dpk_secret' });
+  expect(await screen.findByDisplayValue('dpk_secret')).toBeInTheDocument();
+});
+
+it('can be left again once the value was refused', async () => {
+  const { answer, tell } = later();
+  show(<Opened onRotate={jest.fn()} />, { [REVEAL]: answer });
+  await click('Show it now');
+  tell(problem(409, 'NotReady', 'it is being made'));
+  expect(await screen.findByText('it is being made')).toBeInTheDocument();
+  await click('Cancel');
+  await waitFor(() =>
+    expect(screen.queryByRole('dialog')).not.toBeInTheDocument(),
+  );
+});
+
+it('shows the value that comes after the app was mounted anew', async () => {
+  const { answer, tell } = later();
+  const on = { mount: (_: number) => {} };
+  show(<Remounted on={on} />, { [REVEAL]: answer });
+  await click('Show it now');
+  act(() => on.mount(2));
+  expect(await screen.findByRole('button', { name: 'Cancel' })).toBeDisabled();
+  tell({ value: 'dpk_secret' });
+  expect(await screen.findByDisplayValue('dpk_secret')).toBeInTheDocument();
+  await click('I have kept it');
+  await waitFor(() =>
+    expect(screen.queryByRole('dialog')).not.toBeInTheDocument(),
+  );
+});
+
+it('forgets a value that comes when nobody is there any more', async () => {
+  const { answer, tell } = later();
+  const on = { mount: (_: number) => {} };
+  const { api } = show(<Remounted on={on} />, { [REVEAL]: answer });
+  await click('Show it now');
+  act(() => on.mount(0));
+  await pause(1_200);
+  tell({ value: 'dpk_secret' });
+  await pause(200);
+  expect(api.kept.find('value of consumer/toys-1')).toBeUndefined();
+  act(() => on.mount(2));
+  expect(
+    await screen.findByRole('button', { name: 'Show it now' }),
+  ).toBeEnabled();
+  expect(screen.queryByDisplayValue('dpk_secret')).not.toBeInTheDocument();
 });

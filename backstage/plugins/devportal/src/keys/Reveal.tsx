@@ -38,7 +38,11 @@ export function Reveal({
     () => undefined,
   );
   const [error, setError] = useState<PortalError>();
-  const [isPending, setPending] = useState(false);
+  // Kept as well: whoever is mounted anew meanwhile waits for the same answer.
+  const [isPending, setPending] = useKept(
+    `reveal of ${of.namespace}/${of.name}`,
+    () => false,
+  );
 
   const reveal = async () => {
     setPending(true);
@@ -63,6 +67,8 @@ export function Reveal({
 
   const isGone = error?.status === 410;
   const close = () => {
+    // The value comes once: who leaves before it does has lost it.
+    if (isPending) return;
     setRevealed(undefined);
     onClose(Boolean(revealed) || isGone);
   };
@@ -70,9 +76,9 @@ export function Reveal({
     <Dialog
       isOpen
       width={560}
-      // A value that is in sight is not lost by a slip of the hand.
-      isDismissable={!revealed}
-      isKeyboardDismissDisabled={Boolean(revealed)}
+      // A value that is in sight, or on its way, is not lost by a slip of the hand.
+      isDismissable={!revealed && !isPending}
+      isKeyboardDismissDisabled={Boolean(revealed) || isPending}
       onOpenChange={isOpen => !isOpen && close()}
     >
       <DialogHeader>{t('keys.reveal.title')}</DialogHeader>
@@ -104,7 +110,7 @@ export function Reveal({
           <Button onPress={close}>{t('keys.reveal.done')}</Button>
         ) : (
           <>
-            <Button variant="secondary" onPress={close}>
+            <Button variant="secondary" isDisabled={isPending} onPress={close}>
               {t(isGone ? 'shown.close' : 'shown.cancel')}
             </Button>
             {isGone ? (

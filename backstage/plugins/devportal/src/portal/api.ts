@@ -30,6 +30,12 @@ const TOPICS: Record<Change['kind'], Topic[]> = {
   httproutes: ['routes', 'products', 'me'],
 };
 
+/** A tab that is out of sight for so long gives its stream back. */
+const HIDDEN_FOR = 30_000;
+
+/** What is answered from memory is asked for again until it is not. */
+const WHILE_STALE = 15_000;
+
 export const portalApiRef = createApiRef<PortalApi>({
   id: 'plugin.devportal.portal',
 });
@@ -40,10 +46,14 @@ export class PortalApi {
   readonly kept = new Kept();
   private readonly watchers = new Set<() => void>();
   private stream?: AbortController;
+  private hiding?: ReturnType<typeof setTimeout>;
   private lost?: Date;
+  private stale?: Date;
+  /** Since when nothing has been heard, as of when the stream was last given back. */
+  private unheardSince = new Date();
 
   constructor(private readonly fetchApi: FetchApi) {
-    this.client = portalClient(fetchApi);
+    this.client = portalClient(fetchApi, this.onRead);
     this.queries = new QueryClient({
       defaultOptions: {
         queries: {
@@ -53,12 +63,11 @@ export class PortalApi {
           retry: (failures, error) =>
             error instanceof PortalError && error.mayPass && failures < 2,
           // What failed is tried again by itself.
-          refetchInterval: query =>
-            query.state.status === 'error' &&
-            query.state.error instanceof PortalError &&
-            query.state.error.mayPass
-              ? 5_000
-              : false,
+          refetchInterval: query => {
+            const { error } = query.state;
+            if (error instanceof PortalError && error.mayPass) return 5_000;
+            return this.stale ? WHILE_STALE : false;
+          },
         },
       },
     });
@@ -67,18 +76,24 @@ export class PortalApi {
   /** Since when changes are not heard of. */
   readonly lostSince = (): Date | undefined => this.lost;
 
-  /** Calls back whenever `lostSince` changes; the stream lives while anyone watches. */
+  /** Since when the portal's server itself does not hear of changes. */
+  readonly staleSince = (): Date | undefined => this.stale;
+
+  /**
+   * Calls back whenever `lostSince` or `staleSince` changes; the stream lives while anyone
+   * watches and the tab is in sight.
+   */
   readonly watch = (onSight: () => void): (() => void) => {
     this.watchers.add(onSight);
-    if (!this.stream) {
-      this.stream = new AbortController();
-      void listen(this.fetchApi, this.listener, this.stream.signal);
+    if (this.watchers.size === 1) {
+      document.addEventListener('visibilitychange', this.onVisibility);
+      this.onVisibility();
     }
     return () => {
       this.watchers.delete(onSight);
       if (this.watchers.size === 0) {
-        this.stream?.abort();
-        this.stream = undefined;
+        document.removeEventListener('visibilitychange', this.onVisibility);
+        this.close();
       }
     };
   };
@@ -91,6 +106,38 @@ export class PortalApi {
       ),
     );
 
+  /** Over HTTP/1.1 a browser has six connections to a host, for all of its tabs. */
+  private readonly onVisibility = () => {
+    clearTimeout(this.hiding);
+    if (document.hidden) {
+      this.hiding = setTimeout(this.close, HIDDEN_FOR);
+    } else if (!this.stream) {
+      this.stream = new AbortController();
+      const { signal } = this.stream;
+      void listen(this.fetchApi, this.listener, signal, this.unheardSince);
+    }
+  };
+
+  private readonly close = () => {
+    clearTimeout(this.hiding);
+    if (!this.stream) return;
+    this.unheardSince = this.lost ?? new Date();
+    this.stream.abort();
+    this.stream = undefined;
+  };
+
+  private readonly onRead = ({ ok, headers }: Response) => {
+    const told = headers.get('devportal-stale-since');
+    // Not every refusal comes from the portal's server, which alone knows.
+    if (!ok && !told) return;
+    const since = told ? new Date(told) : undefined;
+    if (since?.getTime() === this.stale?.getTime()) return;
+    this.stale = since;
+    this.tell();
+  };
+
+  private readonly tell = () => this.watchers.forEach(it => it());
+
   private readonly listener = {
     onChange: (change: Change) => {
       void this.outdate(...TOPICS[change.kind]);
@@ -100,7 +147,7 @@ export class PortalApi {
     },
     onSight: (since: Date | undefined) => {
       this.lost = since;
-      this.watchers.forEach(it => it());
+      this.tell();
     },
   };
 }

@@ -26,15 +26,19 @@ export type Listener = {
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
-/** Listens until the signal ends it. */
+/**
+ * Listens until the signal ends it. Whatever happened after `since` is asked for anew when
+ * the stream is there.
+ */
 export async function listen(
   fetchApi: FetchApi,
   listener: Listener,
   signal: AbortSignal,
+  since: Date,
 ): Promise<void> {
   const heard: { last?: string } = {};
   let pause = FIRST_PAUSE;
-  let lostSince: Date | undefined;
+  let lostSince: Date | undefined = since;
   while (!signal.aborted) {
     try {
       const response = await fetchApi.fetch('plugin://devportal/v1/events', {
@@ -44,17 +48,18 @@ export async function listen(
       if (!response.ok || !response.body) {
         throw new Error(`the stream answered ${response.status}`);
       }
-      if (lostSince || !heard.last) {
+      if (lostSince) {
         listener.onReset();
       }
       lostSince = undefined;
       listener.onSight(undefined);
       pause = FIRST_PAUSE;
       await read(response.body, listener, heard);
-    } catch (error) {
-      if (signal.aborted) {
-        return;
-      }
+    } catch {
+      // However it ended, it is taken up again.
+    }
+    if (signal.aborted) {
+      return;
     }
     lostSince ??= new Date();
     listener.onSight(lostSince);

@@ -33,18 +33,24 @@ export class PortalError extends Error {
   }
 }
 
-/** The typed client. */
-export function portalClient(fetchApi: FetchApi): PortalClient {
+/** The typed client; `onRead` is told of each answer to a read. */
+export function portalClient(
+  fetchApi: FetchApi,
+  onRead: (answer: Response) => void = () => {},
+): PortalClient {
   return createClient<paths>({
     baseUrl: 'plugin://devportal',
     // A Request with a body is a stream to fetch, which HTTP/1.1 cannot send.
-    fetch: async (request: Request) =>
-      fetchApi.fetch(request.url, {
+    fetch: async (request: Request) => {
+      const answer = await fetchApi.fetch(request.url, {
         method: request.method,
         headers: request.headers,
         body: request.body === null ? undefined : await request.text(),
         signal: request.signal,
-      }),
+      });
+      if (request.method === 'GET') onRead(answer);
+      return answer;
+    },
   });
 }
 

@@ -4,6 +4,7 @@ import { Facts, useWords } from '../shown';
 import type { Fact } from '../shown';
 import { FIELDS } from './draft';
 import type { Draft } from './draft';
+import css from './products.module.css';
 
 export function Conflict({
   before,
@@ -16,7 +17,7 @@ export function Conflict({
 }) {
   const t = useWords();
   const shown = (value: string) => (
-    <bdi>{value || t('products.conflict.empty')}</bdi>
+    <bdi className={css.lines}>{value || t('products.conflict.empty')}</bdi>
   );
   const facts = FIELDS.filter(it => before[it] !== now[it]).map(
     (field): Fact => [

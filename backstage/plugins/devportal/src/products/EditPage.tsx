@@ -92,7 +92,10 @@ function Form({ opened }: { opened: Seen }) {
   const [draft, setDraft] = useKept(`edit of ${name}`, () => draftFrom(opened));
   const [sent, setSent] = useState<Draft>();
   /** What was there when somebody else was faster. */
-  const [before, setBefore] = useState<Draft>();
+  const [before, setBefore] = useKept<Draft | undefined>(
+    `before the edit of ${name}`,
+    () => undefined,
+  );
   const path = { namespace: seen.namespace, name: seen.name };
   const patch = patchOf(draftFrom(seen), draft);
   const save = useWrite(
@@ -122,7 +125,7 @@ function Form({ opened }: { opened: Seen }) {
         return;
       }
       setBefore(base);
-      setDraft(merged(base, typed, there));
+      setDraft(it => merged(base, it, there));
       return;
     }
     const page = links.product(path);

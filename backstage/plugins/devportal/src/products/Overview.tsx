@@ -66,7 +66,12 @@ export function Overview({ product }: { product: Product }) {
     [
       t('products.detail.visibility'),
       groups.length > 0 ? (
-        <bdi>{groups.join(', ')}</bdi>
+        // Not with commas between: there may be some in a name.
+        <Flex direction="column" gap="1">
+          {groups.map(it => (
+            <Name key={it}>{it}</Name>
+          ))}
+        </Flex>
       ) : (
         t('products.detail.everyone')
       ),

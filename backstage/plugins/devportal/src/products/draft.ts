@@ -57,9 +57,12 @@ export const fieldOf = (path: string): keyof Draft | undefined =>
     PATHS[field].some(it => it === path.replace(/\[.*$/, '')),
   );
 
-const words = (text: string) =>
+/** What stands between the items of a list. A group's name may have a comma in it. */
+const BETWEEN = { tags: ',', groups: '\n' };
+
+const listOf = (text: string, between: string) =>
   text
-    .split(',')
+    .split(between)
     .map(it => it.trim())
     .filter(it => it !== '');
 
@@ -90,7 +93,7 @@ export const draftOf = (name: string, spec: ProductSpec): Draft => ({
   version: spec.version ?? '',
   tags: (spec.tags ?? []).join(', '),
   approvalMode: spec.approvalMode,
-  groups: (spec.visibility?.groups ?? []).join(', '),
+  groups: (spec.visibility?.groups ?? []).join('\n'),
   ownerKind: spec.owner?.kind ?? '',
   ownerName: spec.owner?.name ?? '',
   team: spec.contact?.team ?? '',
@@ -130,7 +133,7 @@ const PLACES: { [Field in keyof Draft]?: [string, string?] } = {
 
 function valueOf(draft: Draft, field: keyof Draft): unknown {
   if (field === 'tags' || field === 'groups') {
-    const list = words(draft[field]);
+    const list = listOf(draft[field], BETWEEN[field]);
     return list.length > 0 ? list : null;
   }
   return draft[field].trim() || null;

@@ -80,7 +80,11 @@ export function Who(props: FieldsProps) {
         <Radio value="manual">{t('products.form.manual')}</Radio>
         <Radio value="automatic">{t('products.form.automatic')}</Radio>
       </RadioGroup>
-      <Field {...text('groups')} description={t('products.form.groupsNote')} />
+      <Field
+        {...text('groups')}
+        isLong
+        description={t('products.form.groupsNote')}
+      />
     </Section>
   );
 }

@@ -155,8 +155,7 @@ export const productsMessages = {
     manual: 'A person',
     automatic: 'Nobody: each request is approved at once',
     groups: 'Groups that see it',
-    groupsNote:
-      'Separated by commas. Empty: everyone who may see the namespace.',
+    groupsNote: 'One group a line. Empty: everyone who may see the namespace.',
     ownerKind: 'Owner is',
     noOwner: 'Not said',
     User: 'A person',

@@ -167,6 +167,32 @@ describe('editing a product', () => {
     expect(portal.headers('PATCH', PATH)[0].get('if-match')).toBe('"7"');
   });
 
+  it('has one group a line, whose name may have a comma', async () => {
+    const groups = ['cn=devs,ou=eng', 'ops'];
+    const portal = new FakePortal()
+      .on(
+        'GET',
+        PATH,
+        answer(
+          { ...product, spec: { ...product.spec, visibility: { groups } } },
+          '"7"',
+        ),
+      )
+      .on('PATCH', PATH, product);
+    edit(portal);
+    const field = await screen.findByLabelText('Groups that see it');
+    expect(field).toHaveValue('cn=devs,ou=eng\nops');
+    expect(field).toHaveAccessibleDescription(/One group a line/);
+    await userEvent.type(field, '{Enter} qa {Enter}');
+    expect(parse(yaml().textContent ?? '')).toMatchObject({
+      spec: { visibility: { groups: ['cn=devs,ou=eng', 'ops', 'qa'] } },
+    });
+    await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+    expect(portal.sent('PATCH', PATH)).toEqual([
+      { spec: { visibility: { groups: ['cn=devs,ou=eng', 'ops', 'qa'] } } },
+    ]);
+  });
+
   it('shows what somebody else wrote meanwhile next to what was typed', async () => {
     const portal = new FakePortal()
       .on('GET', PATH, answer(product, '"7"'))

@@ -3,6 +3,7 @@ import { Alert, Button, Flex, Text } from '@backstage/ui';
 import type { Request } from '@devportal/backstage-plugin-devportal-common';
 import { Facts, useWords } from '../shown';
 import type { Fact } from '../shown';
+import { changesApproved } from './decision';
 
 export function Changed({
   seen,
@@ -16,15 +17,22 @@ export function Changed({
   const t = useWords();
   const day = (at?: string | null) =>
     at ? new Date(at).toLocaleString() : t('requests.facts.forever');
+  const standing = (it: Request) => {
+    const state = t(`shown.state.${it.state}`);
+    return changesApproved(it)
+      ? t('requests.facts.changeWaits', { state })
+      : state;
+  };
   const compared: [string, string, string][] = [
     [t('requests.facts.plan'), seen.tier, request.tier],
+    [
+      t('requests.facts.approved'),
+      seen.approvedTier ?? '',
+      request.approvedTier ?? '',
+    ],
     [t('requests.facts.until'), day(seen.expiresAt), day(request.expiresAt)],
     [t('requests.facts.useCase'), seen.useCase ?? '', request.useCase ?? ''],
-    [
-      t('requests.facts.state'),
-      t(`shown.state.${seen.state}`),
-      t(`shown.state.${request.state}`),
-    ],
+    [t('requests.facts.state'), standing(seen), standing(request)],
     [t('requests.facts.decided'), seen.message ?? '', request.message ?? ''],
   ];
   const facts = compared
@@ -48,7 +56,11 @@ export function Changed({
       title={t('requests.decision.changed')}
       description={
         <Flex direction="column" gap="3">
-          <Facts facts={facts} />
+          {facts.length > 0 ? (
+            <Facts facts={facts} />
+          ) : (
+            <Text>{t('requests.decision.changedUnseen')}</Text>
+          )}
           <Flex>
             <Button size="small" variant="secondary" onPress={onSeen}>
               {t('requests.decision.changedAck')}

@@ -20,7 +20,7 @@ export function Decided({
 }) {
   const t = useWords();
   const links = useLinks();
-  const waiting = useRequests({ state: 'Pending' });
+  const waiting = useRequests({ waiting: true });
   // The list may not have heard of the decision yet.
   const next = waiting.data?.find(
     it => it.name !== request.name || it.namespace !== request.namespace,

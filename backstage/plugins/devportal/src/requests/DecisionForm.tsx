@@ -2,7 +2,7 @@
  * The decision on a request. It counts for what its reader has seen: when the request
  * changes meanwhile they look again first, and lose nothing of what they typed.
  */
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import {
   Alert,
   Button,
@@ -24,7 +24,13 @@ import type { PortalError, Versioned } from '../portal';
 import { Field, Problem, pathOf, useKept, useWords, wrongWith } from '../shown';
 import { Changed } from './Changed';
 import { Less } from './Less';
-import { decisionOf, hasChanged, missingIn } from './decision';
+import {
+  changesApproved,
+  decisionOf,
+  hasChanged,
+  isOnlyNoted,
+  missingIn,
+} from './decision';
 import type { Draft, Way } from './decision';
 
 const FIELDS = ['planTier', 'expiresAt', 'message'];
@@ -54,6 +60,10 @@ const verbOf = (way: Way | undefined, { state }: Request) => {
   return state === 'Approved' ? 'revoke' : 'deny';
 };
 
+/** Whether somebody or something was faster. */
+const isOvertaken = (error: PortalError | null) =>
+  error !== null && [409, 412].includes(error.status);
+
 export function DecisionForm({
   request,
   onDecided,
@@ -73,8 +83,15 @@ export function DecisionForm({
   );
   const [isTried, setTried] = useState(false);
   const [sent, setSent] = useState<Draft>();
-  const decide = useDecide(request);
-  const isOld = hasChanged(seen, request);
+  const decide = useDecide(seen);
+  const isNoted = isOnlyNoted(seen, request);
+  useEffect(() => {
+    if (isNoted) setSeen(request);
+  }, [isNoted, request, setSeen]);
+  // What the server saw as a change need not be one of what is shown.
+  const isRefused =
+    isOvertaken(decide.error) && seen.etag !== request.etag && !isNoted;
+  const isOld = hasChanged(seen, request) || isRefused;
   const missing = missingIn(draft);
   const change = (changes: Partial<Draft>) => {
     setDraft(before => ({ ...before, ...changes }));
@@ -114,6 +131,7 @@ export function DecisionForm({
           }}
         >
           <Flex direction="column" gap="5">
+            {changesApproved(request) && <Approved request={request} />}
             <Ways request={request} draft={draft} onChange={change} />
             {draft.way === 'less' && (
               <Less
@@ -161,6 +179,24 @@ export function DecisionForm({
         </form>
       </CardBody>
     </Card>
+  );
+}
+
+/** What is in force while a change of it waits. */
+function Approved({ request }: { request: Request }) {
+  const t = useWords();
+  const tier = request.approvedTier ?? request.tier;
+  return (
+    <Alert
+      status="info"
+      icon
+      title={t('requests.decision.changes')}
+      description={
+        request.state === 'Expired'
+          ? t('requests.decision.changesExpired')
+          : t('requests.decision.changesApproved', { tier: <bdi>{tier}</bdi> })
+      }
+    />
   );
 }
 
@@ -212,7 +248,7 @@ function Refused({ error }: { error: PortalError }) {
           description={t('requests.decision.ownNext')}
         />
       )}
-      {[409, 412].includes(error.status) && (
+      {isOvertaken(error) && (
         <Text color="secondary">{t('requests.decision.kept')}</Text>
       )}
     </Flex>

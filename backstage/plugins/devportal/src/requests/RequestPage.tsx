@@ -33,6 +33,7 @@ import { DecisionForm } from './DecisionForm';
 import { Decided } from './Decided';
 import type { Outcome } from './Decided';
 import { History } from './History';
+import { ApprovedTier } from './Tier';
 
 /** A time, and how far away it is. */
 const Moment = ({ at }: { at: string }) => (
@@ -145,6 +146,7 @@ function Plan({ request }: { request: Request }) {
       </strong>
       <br />
       {request.limits ? sharedLimits(request, t) : t('requests.unknownLimits')}
+      {request.approvedTier && <ApprovedTier tier={request.approvedTier} />}
     </>
   );
 }

@@ -24,7 +24,7 @@ import {
   useWords,
 } from '../shown';
 import type { Column } from '../shown';
-import { Tier } from './Tier';
+import { ApprovedTier, Tier } from './Tier';
 
 const STATES: RequestState[] = [
   'Pending',
@@ -33,6 +33,9 @@ const STATES: RequestState[] = [
   'Expired',
   'Failed',
 ];
+
+/** Those that wait for a decision, whatever their state. */
+const WAITING = 'waiting';
 
 const whyEmpty = (mayNot: boolean, isSearch: boolean) => {
   if (mayNot) return 'mayNot' as const;
@@ -62,9 +65,10 @@ function Queue() {
   const [search, change] = useSearch('state', 'product', 'team', 'q');
   const me = useMe();
   const state = STATES.find(it => it === search.state);
-  const shown = search.state === 'all' ? 'all' : state ?? 'Pending';
+  const shown = search.state === 'all' ? 'all' : state ?? WAITING;
   const rows = useRequests({
-    state: shown === 'all' ? undefined : shown,
+    state,
+    waiting: shown === WAITING || undefined,
     product: search.product,
     namespace: search.team,
     q: search.q,
@@ -79,10 +83,11 @@ function Queue() {
           label={t('requests.filters.state')}
           value={shown}
           options={[
+            { id: WAITING, label: t('requests.filters.waiting') },
             ...STATES.map(id => ({ id, label: t(`shown.state.${id}`) })),
             { id: 'all' as const, label: t('requests.filters.all') },
           ]}
-          onChange={id => change({ state: id === 'Pending' ? undefined : id })}
+          onChange={id => change({ state: id === WAITING ? undefined : id })}
         />
         <Narrow
           search={search}
@@ -96,12 +101,19 @@ function Queue() {
       <LoadedRows
         rows={rows}
         empty={
-          <NoRequests
-            why={whyEmpty(mayNot, isNarrowed || shown !== 'Pending')}
-          />
+          <NoRequests why={whyEmpty(mayNot, isNarrowed || shown !== WAITING)} />
         }
       >
-        {items => <Requests rows={items} isPending={shown === 'Pending'} />}
+        {items => (
+          <Requests
+            rows={items}
+            isPending={
+              shown === 'Pending' ||
+              // Of a change of what was approved the state tells that it is one.
+              (shown === WAITING && items.every(it => it.state === 'Pending'))
+            }
+          />
+        )}
       </LoadedRows>
     </Flex>
   );
@@ -188,6 +200,7 @@ function Requests({
             <Name>{pathOf(row.product)}</Name>
           </Link>
           <Tier product={row.product} tier={row.tier} />
+          {row.approvedTier && <ApprovedTier tier={row.approvedTier} />}
         </>
       ),
     },
@@ -224,7 +237,7 @@ function Requests({
       label: t('requests.columns.open'),
       width: '6rem',
       cell: row => {
-        const waits = row.state === 'Pending';
+        const waits = row.waiting;
         const who = row.requestedBy.userId;
         return (
           <ButtonLink

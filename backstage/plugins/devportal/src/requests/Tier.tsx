@@ -4,6 +4,16 @@ import { useProduct } from '../portal';
 import type { Named } from '../portal';
 import { Name, limitsInWords, useWords } from '../shown';
 
+/** The plan in force, where it is not the one that is asked for. */
+export function ApprovedTier({ tier }: { tier: string }) {
+  const t = useWords();
+  return (
+    <Text as="div" variant="body-small" color="secondary">
+      {t('requests.approvedTier', { tier: <bdi>{tier}</bdi> })}
+    </Text>
+  );
+}
+
 export function Tier({ product, tier }: { product: Named; tier: string }) {
   const t = useWords();
   const { data } = useProduct(product);

@@ -2,6 +2,7 @@
 import type {
   NewDecision,
   Request,
+  RequestRow,
 } from '@devportal/backstage-plugin-devportal-common';
 
 export type Way = 'approve' | 'less' | 'deny';
@@ -48,8 +49,24 @@ export function decisionOf(draft: Draft, seen: Request): NewDecision {
   };
 }
 
+/** Whether it asks for more than was approved. */
+export const changesApproved = ({ waiting, state }: RequestRow): boolean =>
+  waiting && state !== 'Pending';
+
 /** Whether somebody who looked at the one has not seen the other. */
 export const hasChanged = (seen: Request, now: Request): boolean =>
   seen.terms !== now.terms ||
+  seen.useCase !== now.useCase ||
   seen.state !== now.state ||
+  seen.waiting !== now.waiting ||
+  seen.approvedTier !== now.approvedTier ||
   seen.message !== now.message;
+
+/**
+ * Whether all that is new is what the controller notes: it is shown, and nobody decides
+ * by it. A version in which nothing new is shown may hide somebody's decision that is not
+ * carried out yet.
+ */
+export const isOnlyNoted = (seen: Request, now: Request): boolean =>
+  !hasChanged(seen, now) &&
+  JSON.stringify(seen.conditions) !== JSON.stringify(now.conditions);

@@ -5,6 +5,7 @@ export const requestsMessages = {
   list: 'Access requests, who has waited longest first',
   filters: {
     state: 'State',
+    waiting: 'Waiting',
     all: 'All',
     product: 'Product',
     anyProduct: 'All products',
@@ -28,6 +29,7 @@ export const requestsMessages = {
   view: 'View',
   viewOf: 'View the request of {{who}}',
   noUseCase: 'No use case given',
+  approvedTier: 'approved: {{tier}}',
   empty: {
     none: 'Nobody is waiting for you',
     noneNext:
@@ -45,10 +47,12 @@ export const requestsMessages = {
     useCase: 'Use case',
     product: 'API product',
     plan: 'Plan',
+    approved: 'Approved plan',
     until: 'Until',
     asked: 'Asked',
     key: 'Key',
     state: 'State',
+    changeWaits: '{{state}}, a change waits',
     decided: 'Decided',
     history: 'What happened so far',
     forever: 'No end',
@@ -61,6 +65,11 @@ export const requestsMessages = {
   decision: {
     heading: 'Your decision',
     choose: 'What do you decide?',
+    changes: 'This changes what was approved',
+    changesApproved:
+      'The key works as it was approved, on the plan {{tier}}, until somebody decides. To leave it at that, approve with less.',
+    changesExpired:
+      'That has expired: the key works again when this is approved.',
     approve: 'Approve',
     approveAs: 'Approve as asked',
     less: 'Approve with less',
@@ -84,6 +93,8 @@ export const requestsMessages = {
       'Somebody else who may decide has to approve it. You can deny it yourself. What you typed is kept.',
     kept: 'What you typed is kept. Look at the request as it is now, and decide anew.',
     changed: 'The request has changed since you opened it',
+    changedUnseen:
+      'What is shown of it is the same. Somebody may have just decided on it: wait a moment, or go on if it stays so.',
     changedAck: 'I have seen it as it is now',
     was: 'It was: {{before}}',
     doneApproved: 'You approved this request',

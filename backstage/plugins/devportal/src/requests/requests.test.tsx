@@ -30,7 +30,17 @@ const request: Request = {
   limits: { daily: 1000 },
   useCase: 'A catalogue for the shop',
   mayDecide: true,
+  waiting: true,
 };
+
+/** Approved with less, and asked for more since. */
+const change: Request = {
+  ...request,
+  state: 'Approved',
+  approvedTier: 'silver',
+};
+
+const bob = { userId: 'bob', email: 'bob@example.com' };
 
 const product: Product = {
   namespace: 'toystore',
@@ -74,6 +84,9 @@ function open(portal: FakePortal, api = new PortalApi(portal)) {
     apis: [[portalApiRef, api]],
   });
 }
+
+const as = (etag: string, body: Request) => () =>
+  Response.json(body, { headers: { ETag: etag } });
 
 const decisions = (portal: FakePortal) =>
   portal.sent('POST', `${PATH}/decision`);
@@ -179,6 +192,95 @@ describe('a request', () => {
     ]);
   });
 
+  it('whose use case alone has changed is to be looked at again', async () => {
+    const portal = new FakePortal().on('GET', PATH, request);
+    const api = new PortalApi(portal);
+    open(portal, api);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    portal.on('GET', PATH, { ...request, useCase: 'To sell it on' });
+    await api.outdate('requests');
+    expect(
+      await screen.findByText(whole('It was: A catalogue for the shop')),
+    ).toBeInTheDocument();
+    expect(screen.getByRole('button', { name: 'Approve' })).toBeDisabled();
+  });
+
+  it('is decided in the version that was seen, not in one that came meanwhile', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, as('"1"', request))
+      .on('POST', `${PATH}/decision`, () =>
+        problem(412, 'Changed', 'it has changed since you looked'),
+      );
+    const api = new PortalApi(portal);
+    open(portal, api);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    // Somebody has decided, and the controller has not carried it out yet.
+    portal.on('GET', PATH, as('"2"', request));
+    await api.outdate('requests');
+    const send = screen.getByRole('button', { name: 'Approve' });
+    await userEvent.click(send);
+
+    expect(
+      await screen.findByText(/What is shown of it is the same/),
+    ).toBeInTheDocument();
+    expect(send).toBeDisabled();
+    portal.on('POST', `${PATH}/decision`, decided);
+    await userEvent.click(
+      screen.getByRole('button', { name: 'I have seen it as it is now' }),
+    );
+    await userEvent.click(send);
+    await screen.findByText('You approved this request');
+    expect(
+      portal.headers('POST', `${PATH}/decision`).map(it => it.get('If-Match')),
+    ).toEqual(['"1"', '"2"']);
+  });
+
+  it('on which the controller has noted something is decided as it stands', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, as('"1"', request))
+      .on('POST', `${PATH}/decision`, decided);
+    const api = new PortalApi(portal);
+    open(portal, api);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    const noted = {
+      kind: 'Enforced',
+      holds: false,
+      reason: 'AwaitingApproval',
+      message: 'it waits for the owner',
+      since: '2026-11-01T10:00:01Z',
+    };
+    portal.on('GET', PATH, as('"2"', { ...request, conditions: [noted] }));
+    await api.outdate('requests');
+    await screen.findByText('it waits for the owner');
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+    await screen.findByText('You approved this request');
+    const [sent] = portal.headers('POST', `${PATH}/decision`);
+    expect(sent.get('If-Match')).toBe('"2"');
+  });
+
+  it('that changes what was approved says what is in force', async () => {
+    const portal = new FakePortal().on('GET', PATH, change);
+    const api = new PortalApi(portal);
+    open(portal, api);
+    expect(
+      await screen.findByText('This changes what was approved'),
+    ).toBeInTheDocument();
+    expect(screen.getByText(whole('approved: silver'))).toBeInTheDocument();
+    expect(screen.getByLabelText('Revoke access')).toBeInTheDocument();
+
+    // Somebody else approves it meanwhile.
+    portal.on('GET', PATH, {
+      ...change,
+      waiting: false,
+      approvedTier: undefined,
+    });
+    await api.outdate('requests');
+    expect(
+      await screen.findByText(whole('It was: Approved, a change waits')),
+    ).toBeInTheDocument();
+    expect(screen.getByText(whole('It was: silver'))).toBeInTheDocument();
+  });
+
   it('that has changed is to be looked at also after a change of theme', async () => {
     const portal = new FakePortal().on('GET', PATH, request);
     const api = new PortalApi(portal);
@@ -195,9 +297,7 @@ describe('a request', () => {
 
   it('on which somebody else has just decided is not decided over it', async () => {
     const portal = new FakePortal()
-      .on('GET', PATH, () =>
-        Response.json(request, { headers: { ETag: '"1"' } }),
-      )
+      .on('GET', PATH, as('"1"', request))
       .on('POST', `${PATH}/decision`, () =>
         problem(412, 'Changed', 'it has changed since you looked'),
       );
@@ -257,7 +357,9 @@ describe('the queue', () => {
       })
       .on('GET', '/v1/products', { items: [] })
       .on('GET', '/v1/products/toystore/toys-bulk', product)
-      .on('GET', '/v1/requests', { items: [request] });
+      .on('GET', '/v1/requests', {
+        items: [request, { ...change, name: 'bob-gold', requestedBy: bob }],
+      });
     renderInTestApp(<RequestsPage />, {
       mountPath: '/api-requests',
       initialRouteEntries: ['/api-requests?product=toystore/toys-bulk&q=shop'],
@@ -265,9 +367,15 @@ describe('the queue', () => {
       apis: [[portalApiRef, new PortalApi(portal)]],
     });
     expect(await screen.findByText('alice')).toBeInTheDocument();
-    expect(await screen.findByText(/1,000 requests a day/)).toBeInTheDocument();
+    expect(await screen.findAllByText(/1,000 requests a day/)).toHaveLength(2);
     const asked = portal.lines.find(it => it.startsWith('GET /v1/requests?'));
-    expect(asked).toContain('state=Pending');
+    expect(asked).toContain('waiting=true');
+    expect(asked).not.toContain('state=');
+    // A change of what was approved waits like what is new.
+    expect(
+      screen.getByRole('link', { name: 'Review the request of bob' }),
+    ).toBeInTheDocument();
+    expect(screen.getByText(whole('approved: silver'))).toBeInTheDocument();
     expect(asked).toContain('product=toystore%2Ftoys-bulk');
     expect(asked).toContain('q=shop');
 
@@ -275,5 +383,8 @@ describe('the queue', () => {
     await waitFor(() =>
       expect(portal.lines.some(it => it.includes('state=Denied'))).toBe(true),
     );
+    expect(
+      portal.lines.some(it => /state=Denied.*waiting|waiting.*state=/.test(it)),
+    ).toBe(false);
   });
 });

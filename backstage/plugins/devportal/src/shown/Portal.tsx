@@ -7,6 +7,9 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { portalApiRef } from '../portal';
 import { useWords } from './useWords';
 
+const earlier = (one: Date | undefined, other: Date | undefined) =>
+  one && other && other < one ? other : one ?? other;
+
 /** Everything inside may ask the portal, and is shown anew when something changes. */
 export function Portal({
   children,
@@ -19,14 +22,18 @@ export function Portal({
   const portal = useApi(portalApiRef);
   const t = useWords();
   const lostSince = useSyncExternalStore(portal.watch, portal.lostSince);
+  const staleSince = useSyncExternalStore(portal.watch, portal.staleSince);
+  const since = earlier(lostSince, staleSince);
   return (
     <QueryClientProvider client={portal.queries}>
-      {lostSince && !isQuiet && (
+      {since && !isQuiet && (
         <Alert
           status="warning"
           icon
           mb="4"
-          title={t('shown.stale', { time: lostSince.toLocaleTimeString() })}
+          title={t(lostSince ? 'shown.lost' : 'shown.stale', {
+            time: since.toLocaleString(),
+          })}
         />
       )}
       {children}

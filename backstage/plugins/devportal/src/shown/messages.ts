@@ -10,8 +10,9 @@ export const shownMessages = {
   failed: 'Not copied: select it and copy it yourself',
   requestId: 'Request {{id}}: the log of the portal has more under this id.',
   never: 'never',
+  lost: 'The portal cannot be reached. What you see may have changed since {{time}}; it comes back by itself.',
   stale:
-    'The portal cannot be reached since {{time}}. What you see may have changed since; it comes back by itself.',
+    'The portal does not hear from the cluster. What you see may have changed since {{time}}; it comes back by itself.',
   problem: {
     unreachable: 'The portal cannot be reached',
     forbidden: 'You may not do this',

@@ -1,3 +1,4 @@
+import { StrictMode } from 'react';
 import { act, cleanup, renderHook } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { TestApiProvider } from '@backstage/frontend-test-utils';
@@ -37,6 +38,51 @@ describe('what is kept', () => {
     expect(show('what is there now').result.current[0]).toBe(
       'what was seen first',
     );
+  });
+
+  it('goes on to who shows it by now, where it comes late', () => {
+    const first = show();
+    first.unmount();
+    const second = show();
+    act(() => first.result.current[1](before => `${before}, then more`));
+    expect(second.result.current[0]).toBe('nothing, then more');
+    second.unmount();
+    act(() => second.result.current[1]('between two'));
+    expect(show().result.current[0]).toBe('between two');
+  });
+
+  it('is not kept where it comes when its page was left', () => {
+    const first = show();
+    first.unmount();
+    jest.advanceTimersByTime(5_000);
+    act(() => first.result.current[1]('late'));
+    expect(portal.kept.find('a form')).toBeUndefined();
+    expect(show().result.current[0]).toBe('nothing');
+  });
+
+  it('stays with who shows it when the app before goes later', () => {
+    const first = show();
+    const second = show();
+    first.unmount();
+    jest.advanceTimersByTime(5_000);
+    act(() => second.result.current[1]('typed'));
+    second.unmount();
+    expect(show().result.current[0]).toBe('typed');
+  });
+
+  it('is the same where React mounts everything twice', () => {
+    const twice = () =>
+      renderHook(() => useKept('a form', () => 'nothing'), {
+        wrapper: ({ children }) => (
+          <StrictMode>{wrapper({ children })}</StrictMode>
+        ),
+      });
+    const first = twice();
+    act(() => first.result.current[1]('typed'));
+    jest.advanceTimersByTime(5_000);
+    expect(first.result.current[0]).toBe('typed');
+    first.unmount();
+    expect(twice().result.current[0]).toBe('typed');
   });
 
   it('is forgotten when its page is left', () => {

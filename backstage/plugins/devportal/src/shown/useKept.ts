@@ -15,19 +15,32 @@ export function useKept<T>(
   const { kept } = useApi(portalApiRef);
   const [state, setState] = useState<T>(() => kept.find<T>(name) ?? initial());
   const begun = useRef(state);
+  const isGone = useRef(false);
   useEffect(() => {
+    const tell = (value: unknown) => setState(() => value as T);
+    isGone.current = false;
     // Also what nobody has changed: it may be what somebody saw first.
-    kept.hold(name, begun.current);
-    return () => kept.release(name);
+    kept.hold(name, begun.current, tell);
+    return () => {
+      isGone.current = true;
+      kept.release(name, tell);
+    };
   }, [kept, name]);
   const set = useCallback(
-    (next: T | ((before: T) => T)) =>
+    (next: T | ((before: T) => T)) => {
+      const changed = (before: T) =>
+        typeof next === 'function' ? (next as (it: T) => T)(before) : next;
+      if (isGone.current) {
+        // An answer came late. What nobody shows must not stay.
+        kept.handOver(name, before => changed(before as T));
+        return;
+      }
       setState(before => {
-        const after =
-          typeof next === 'function' ? (next as (it: T) => T)(before) : next;
+        const after = changed(before);
         kept.put(name, after);
         return after;
-      }),
+      });
+    },
     [kept, name],
   );
   return [state, set];

@@ -2,7 +2,8 @@
  * answer was lost, has the same key; something else has another. */
 import { useRef } from 'react';
 
-const newKey = () =>
+/** A key that nothing else has. */
+export const newOnceKey = (): string =>
   // randomUUID is not there where Backstage is served without TLS.
   Array.from(crypto.getRandomValues(new Uint8Array(16)), it =>
     it.toString(16).padStart(2, '0'),
@@ -14,7 +15,7 @@ export function useOnceKey(): (body: unknown) => string {
   return body => {
     const text = JSON.stringify(body);
     if (last.current.body !== text) {
-      last.current = { body: text, key: newKey() };
+      last.current = { body: text, key: newOnceKey() };
     }
     return last.current.key;
   };
