@@ -9,7 +9,7 @@ use crate::condition::kind;
 use crate::id::RequestId;
 use crate::key::ApprovedTerms;
 
-/// APIKeyApproval approves or denies an APIKeyRequest of the same namespace.
+/// APIKeyApproval approves or denies an APIKeyRequest in the same namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "devportal.kuadrant.io",
@@ -28,16 +28,16 @@ use crate::key::ApprovedTerms;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct APIKeyApprovalSpec {
-    /// The request that is decided.
+    /// The request that is decided on.
     pub api_key_request_ref: ApiKeyRequestRef,
     /// True approves, false denies.
     pub approved: bool,
     /// Who decided.
     pub reviewed_by: String,
-    /// When. Of several decisions about a request the one with the newest `reviewedAt`
-    /// counts, in whole seconds; of those of one second the one that was created last, and
-    /// of those a denial. A time later than the decision was made is taken for that. Beside a
-    /// denial an automatic approval does not count.
+    /// When the decision was made. Of several decisions about a request the newest counts,
+    /// in whole seconds; in the same second, the one that was created last, and then a
+    /// denial. A time later than the decision itself counts as the time of the decision. An
+    /// automatic approval does not count beside a denial.
     #[serde(deserialize_with = "crate::time::nearest")]
     pub reviewed_at: Time,
     /// Why, in one word for programs.
@@ -46,18 +46,18 @@ pub struct APIKeyApprovalSpec {
     /// Why, for the requester to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Another tier than the request asks for.
+    /// Grants a tier other than the requested one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_tier: Option<String>,
-    /// An earlier end than the request asks for.
+    /// Grants an end earlier than requested.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_at: Option<Time>,
-    /// The terms that whoever decided was shown, `sha256:` and 64 hexadecimal digits, as
-    /// portals tell them of a request: an approval counts for these and no others. Absent:
+    /// A hash of the terms that the reviewer was shown, `sha256:` and 64 hexadecimal digits,
+    /// as portals show it with a request: an approval counts for these terms only. Absent:
     /// for those that the request had when the controller saw the approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<String>,
@@ -81,16 +81,16 @@ pub struct APIKeyApprovalStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// What an approval covers: what the request asked for when it was made. A
-    /// request that asks for something else later is not approved by it.
+    /// What an approval covers: what the request asked for when the approval was made.
+    /// It does not cover anything else that the request asks for later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<ApprovedTerms>,
-    /// What a denial denies, as it was first seen and as it was taken anew: what was asked for,
-    /// and what was approved until then. With the condition `Stands` it holds whatever becomes of
-    /// the request.
+    /// What a denial denies: what was requested, and what was approved until then, when the
+    /// denial was first seen and each time it was made again. With the condition `Stands` it
+    /// stays in force whatever happens to the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denies: Vec<Denied>,
-    /// From when a decision counts that was edited and is dated ahead: when that was seen.
+    /// From when an edited decision that is dated ahead counts: when the edit was seen.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",
@@ -103,14 +103,14 @@ pub struct APIKeyApprovalStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Denied {
-    /// The APIProduct, of the denial's own namespace.
+    /// The APIProduct, in the denial's own namespace.
     pub api_product: String,
     /// The requester, as in `spec.requestedBy.userId`.
     pub user_id: String,
-    /// The request that the denial named when it was last looked at.
+    /// The request that the denial named when the controller last looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// The `reviewedAt` that it had then, in whole seconds: with another it is taken anew.
+    /// The denial's `reviewedAt` then, in whole seconds; a different one is a new decision.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",

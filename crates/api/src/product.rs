@@ -27,7 +27,7 @@ use crate::scheme::{DiscoveredAuthScheme, Plan};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct APIProductSpec {
-    /// The name people read.
+    /// The name shown to people.
     pub display_name: String,
     /// What the API does, in a few sentences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,20 +52,20 @@ pub struct APIProductSpec {
     /// Whether the product is shown in the catalog.
     #[serde(default)]
     pub publish_status: PublishStatus,
-    /// Who answers for the API.
+    /// Who is responsible for the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<ProductOwner>,
     /// Who sees the product in portals; absent: everyone who may see its namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// The AuthPolicy's rule that keys are made for, by name; absent: the one that was used
-    /// before, else the one of the lowest priority number, then the first by name.
+    /// The name of the AuthPolicy's rule that keys are made for; absent: the rule used before,
+    /// otherwise the one with the lowest priority number, then the first by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub auth_rule: Option<String>,
 }
 
-/// Who answers for an API, as the organisation names them.
+/// Who is responsible for an API, by the name that the organisation uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProductOwner {
     /// A person or a team.
@@ -84,11 +84,11 @@ pub enum OwnerKind {
     Group,
 }
 
-/// Who sees a product in portals. Kubernetes RBAC knows no such rule: whoever may read
-/// the namespace with `kubectl` sees the product there.
+/// Who sees a product in portals. Kubernetes RBAC has no such rule: whoever may read
+/// products in the namespace sees it with `kubectl`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Visibility {
-    /// The groups whose members see it; none: everyone does.
+    /// The groups whose members see it; if empty, everyone does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
 }
@@ -189,7 +189,7 @@ pub struct APIProductStatus {
     /// The generation of the spec this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The plans of the PlanPolicy around the route, in the policy's order.
+    /// The plans of the PlanPolicy that applies to the route, in the policy's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discovered_plans: Vec<Plan>,
     /// The OpenAPI document as last fetched.
@@ -201,8 +201,8 @@ pub struct APIProductStatus {
     /// How a consumer authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovered_auth_scheme: Option<DiscoveredAuthScheme>,
-    /// The rule of it that keys are made for, by name (ours). It stays while the AuthPolicy
-    /// has it, whatever other rules come.
+    /// The name of the rule that keys are made for (ours). It stays the same while the
+    /// AuthPolicy has that rule, even if others are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_rule: Option<String>,
     /// `Ready`, `PlanPolicyDiscovered`, `AuthPolicyDiscovered` and `OIDCDiscovered`;
@@ -220,7 +220,7 @@ pub struct APIProductStatus {
 pub struct OpenApiStatus {
     /// The document's text.
     pub raw: String,
-    /// Where it was fetched (ours).
+    /// Where it was fetched from (ours).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// When the text last changed.

@@ -34,15 +34,15 @@ use crate::name::annotation;
 pub struct APIKeyRequestSpec {
     /// The product, in the request's own namespace.
     pub api_product_ref: LocalApiProductRef,
-    /// The plan the consumer asks for.
+    /// The tier that the consumer requests.
     pub plan_tier: String,
     /// What the key is for; may be empty.
     pub use_case: String,
-    /// Who asks.
+    /// Who requests the key.
     pub requested_by: RequestedBy,
     /// The APIKey this request shadows.
     pub api_key_ref: ApiKeyRef,
-    /// When the key is to stop working; absent: never.
+    /// When the key should stop working; absent: never.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",
@@ -70,7 +70,7 @@ pub struct ApiKeyRef {
     pub uid: Option<String>,
 }
 
-/// What became of the request: the APIKey's own conditions.
+/// The state of the request: the conditions of its APIKey.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct APIKeyRequestStatus {
     /// The conditions of the APIKey, copied.

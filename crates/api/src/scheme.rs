@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The authentication rules discovered around a route, by rule name.
+/// The authentication rules discovered for a route, by rule name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DiscoveredAuthScheme {
     /// The rules a consumer can satisfy: API keys and JWTs.
@@ -15,7 +15,7 @@ pub struct DiscoveredAuthScheme {
     pub authentication: BTreeMap<String, AuthenticationRule>,
 }
 
-/// One authentication rule, cut down to what a consumer needs to know.
+/// One authentication rule, reduced to what a consumer needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticationRule {
@@ -38,7 +38,7 @@ pub struct ApiKeyAuthentication {
     /// The labels a Secret must carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// Whether Secrets of every namespace count, or only those of the Kuadrant
+    /// Whether Secrets in every namespace count, or only those in the Kuadrant
     /// namespace.
     #[serde(default)]
     pub all_namespaces: bool,
@@ -61,7 +61,7 @@ pub struct Credentials {
     /// `Authorization: <prefix> <credential>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_header: Option<Prefixed>,
-    /// A header of its own.
+    /// A custom header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_header: Option<Named>,
     /// A parameter of the query string.

@@ -52,7 +52,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// What a product lacks, or has otherwise than the organisation wants.
+/// What a product lacks, or what does not follow the organisation's conventions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Gap {
     /// The field, such as `spec.description`.

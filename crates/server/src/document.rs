@@ -63,8 +63,8 @@ fn describe(api: TransformOpenApi) -> TransformOpenApi {
         bearer_format: None,
         description: Some(
             "A token that the cluster accepts. A portal sends its own, with Impersonate-User, \
-             Impersonate-Group and Impersonate-Extra-devportal.kuadrant.io%2Femail of whoever \
-             asks."
+             Impersonate-Group and Impersonate-Extra-devportal.kuadrant.io%2Femail of the \
+             person who asks."
                 .to_owned(),
         ),
         extensions: std::iter::empty().collect(),
@@ -72,8 +72,8 @@ fn describe(api: TransformOpenApi) -> TransformOpenApi {
     api.title("Developer portal")
         .version(env!("CARGO_PKG_VERSION"))
         .description(
-            "What people see of APIs on offer and of access to them, and what they do about it. \
-             Everything is a Kubernetes object; who may do what is the cluster's RBAC.",
+            "The APIs on offer, access to them, and what people can do about both. Everything is \
+             a Kubernetes object; the cluster's RBAC decides who may do what.",
         )
         .security_scheme("token", scheme)
         .security_requirement("token")

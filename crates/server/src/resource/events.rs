@@ -101,7 +101,7 @@ impl Drop for Listening {
 pub(crate) struct Changes(Response);
 
 pub(crate) fn addresses() -> ApiRouter<App> {
-    let stream = about("watchEvents", "events", "What changes, as it changes");
+    let stream = about("watchEvents", "events", "Stream changes as they happen");
     ApiRouter::new().api_route("/v1/events", get_with(all, stream))
 }
 
@@ -281,7 +281,7 @@ impl OperationOutput for Changes {
         let kind = "text/event-stream".to_owned();
         Some(Documented {
             description: "Events `change` with the data {kind, namespace, name, ended}; `reset`: \
-                          look at everything anew; `end`: the token has ended."
+                          load everything again; `end`: the token has expired."
                 .to_owned(),
             content: [(kind, MediaType::default())].into_iter().collect(),
             ..Documented::default()

@@ -26,33 +26,33 @@ use crate::problem::Problem;
 /// Who may do what.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Grants {
-    /// By namespace, those for all of them first.
+    /// Sorted by namespace; those for all namespaces come first.
     items: Vec<Grant>,
 }
 
-/// What a binding lets somebody do.
+/// What a binding allows somebody to do.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Grant {
-    /// Where; absent: in every namespace.
+    /// The namespace; absent: all namespaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     namespace: Option<String>,
     /// Who.
     subject: Grantee,
-    /// By which role, such as `ClusterRole/devportal-owner`.
+    /// The role, such as `ClusterRole/devportal-owner`.
     role: String,
-    /// By which binding, such as `RoleBinding/devportal-owners`.
+    /// The binding, such as `RoleBinding/devportal-owners`.
     binding: String,
-    /// What.
+    /// What they may do.
     may: Vec<Act>,
 }
 
-/// Whom a binding names.
+/// A subject of a binding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub(crate) struct Grantee {
     /// `User`, `Group` or `ServiceAccount`.
     kind: String,
-    /// As the cluster knows them; of a `ServiceAccount` `namespace:name`.
+    /// The name in the cluster; for a `ServiceAccount`, `namespace:name`.
     name: String,
 }
 
@@ -62,25 +62,25 @@ pub(crate) struct Grantee {
 pub(crate) enum Act {
     /// See published products.
     SeeProducts,
-    /// See published products that are for certain groups, too.
+    /// Also see published products that are for certain groups.
     SeeProductsOfGroups,
     /// Publish routes.
     Publish,
     /// Edit products, and see drafts.
     EditProducts,
-    /// Ask for keys.
+    /// Request keys.
     RequestKeys,
-    /// Ask for keys in the name of somebody else.
+    /// Request keys for somebody else.
     RequestForOthers,
     /// See keys.
     SeeKeys,
-    /// Be shown the value of a key.
+    /// See the value of a key.
     RevealKeys,
     /// See requests.
     SeeRequests,
     /// Decide on requests.
     Decide,
-    /// Decide on requests of their own.
+    /// Decide on their own requests.
     DecideOwn,
 }
 
@@ -99,7 +99,7 @@ const ACTS: [(Act, Right); 11] = [
 ];
 
 pub(crate) fn addresses() -> ApiRouter<App> {
-    let list = about("listGrants", "grants", "Who may do what");
+    let list = about("listGrants", "grants", "List who may do what");
     ApiRouter::new().api_route("/v1/grants", get_with(all, list))
 }
 

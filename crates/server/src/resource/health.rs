@@ -14,30 +14,30 @@ use crate::caller::Me;
 use crate::problem::Problem;
 use crate::store::Known;
 
-/// How the portal itself fares. What is amiss with a product, a key or a route is told
+/// The health of the portal itself. Problems of a product, a key or a route are reported
 /// with each.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Health {
-    /// What is amiss; empty: all is well.
+    /// What is wrong; empty if nothing is.
     findings: Vec<Amiss>,
 }
 
-/// Something that is amiss.
+/// Something that is wrong.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Amiss {
     /// The kind that it is about, such as `HTTPRoute`.
     about: String,
-    /// What is amiss.
+    /// What is wrong.
     message: String,
     /// What to do next.
     next: String,
-    /// Since when, RFC 3339, where that is known.
+    /// Since when, RFC 3339, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
 }
 
 pub(crate) fn addresses() -> ApiRouter<App> {
-    let health = about("getHealth", "health", "How the portal itself fares");
+    let health = about("getHealth", "health", "Get the health of the portal itself");
     ApiRouter::new().api_route("/v1/health", get_with(one, health))
 }
 

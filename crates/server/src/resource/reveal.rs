@@ -36,15 +36,15 @@ use crate::caller::{Me, Person};
 use crate::kinds::{State as KeyState, conditions_of_key};
 use crate::problem::Problem;
 
-/// A key's value, the only time that it is shown.
+/// A key's value, shown only this once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Revealed {
-    /// The value. Whoever has it is let in.
+    /// The value. Whoever has it can call the API.
     #[serde(serialize_with = "exposed")]
     #[schemars(with = "String")]
     value: Zeroizing<String>,
-    /// Where the API is reached.
+    /// The hostname of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
     /// Where the key goes in a request; absent: `Authorization: Bearer KEY`.
