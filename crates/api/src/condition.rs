@@ -71,7 +71,27 @@ pub mod kind {
     /// APIKey and APIKeyRequest, ours: why a product that approves by itself does not.
     /// Absent where it does.
     pub const AUTOMATIC_APPROVAL: &str = "AutomaticApproval";
+    /// APIKey and APIKeyRequest, ours: more is asked for than was approved, and nobody has
+    /// decided about it. Absent where that is not so.
+    pub const CHANGE_APPROVED: &str = "ChangeApproved";
 }
+
+/// The condition by which a key, or the request for it, says that it waits for a decision.
+pub fn awaits_decision(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|it| match it.type_.as_str() {
+        kind::PENDING => it.status == "True",
+        kind::CHANGE_APPROVED => it.status == "False",
+        _ => false,
+    })
+}
+
+/// Whether a condition `Enforced` says that the gateway does not hold a key to what was approved.
+pub fn is_unenforced(it: &Condition) -> bool {
+    it.status != "True" && it.reason != AWAITING_REAPPROVAL
+}
+
+/// What was approved holds, and more is asked for.
+const AWAITING_REAPPROVAL: &str = "AwaitingReapproval";
 
 /// Whether a condition of a product says that something is not as it should be.
 pub fn is_problem(it: &Condition) -> bool {
@@ -377,16 +397,16 @@ impl Enforcement {
             Self::Issuing => (false, "Issuing", "The credential is being written".into()),
             Self::AwaitingReapproval => (
                 false,
-                "AwaitingReapproval",
-                "The request changed after it was approved; the key goes on under the approved \
-                 terms until the change is approved"
+                AWAITING_REAPPROVAL,
+                "The request changed after it was approved; the key keeps the approved terms until \
+                 the change is approved"
                     .into(),
             ),
             Self::SecretForbidden(id) => (
                 false,
                 "SecretForbidden",
                 format!(
-                    "The controller has no right to read Secrets in namespace {}, where {id} is to be",
+                    "The controller may not read Secrets in namespace {}; it needs Secret {id}",
                     id.namespace
                 ),
             ),
@@ -394,14 +414,16 @@ impl Enforcement {
                 false,
                 "SecretConflict",
                 format!(
-                    "Secret {id} exists and is not ours; delete or rename it to let the key be issued"
+                    "Secret {id} exists but is not the controller's: delete it to issue \
+                     the key"
                 ),
             ),
             Self::SecretHeld(id) => (
                 false,
                 "SecretHeld",
                 format!(
-                    "Secret {id} is being deleted, and a finalizer holds it: it is made anew once it is gone"
+                    "Secret {id} is being deleted and a finalizer keeps it; a new one is made once \
+                     it is gone"
                 ),
             ),
             Self::SecretRefused(id, reason) => (
@@ -415,23 +437,30 @@ impl Enforcement {
                 false,
                 "SecretsAltered",
                 format!(
-                    "The Secrets written to {namespace} for this key are altered by something else; they are made anew ever more rarely"
+                    "Something else keeps changing this key's Secrets in {namespace}; the \
+                     controller retries less and less often"
                 ),
             ),
             Self::RevocationRefused(refused) => (
                 true,
                 "RevocationRefused",
-                format!("Access is not yet taken away: {}", refused.sentence()),
+                format!("The key still opens the API: {}", refused.sentence("delete")),
             ),
             Self::Unreadable(what, why) => (
                 false,
                 "Unreadable",
-                format!("{what} cannot be read ({why}); until it is mended nothing is given or taken away for it"),
+                format!(
+                    "{what} cannot be read ({why}); until it is corrected nothing is granted or \
+                     revoked because of it"
+                ),
             ),
             Self::Unknown(what, why) => (
                 false,
                 "Unknown",
-                format!("{what} cannot be seen ({why}); until they can nothing is given or taken away for it"),
+                format!(
+                    "{what} cannot be listed ({why}); meanwhile nothing is granted or revoked \
+                     because of them"
+                ),
             ),
             Self::SelectorUnsatisfiable(why) => (
                 false,
@@ -461,14 +490,14 @@ impl Enforcement {
             Self::RefusedInPart => (
                 false,
                 "AuthPoliciesDiffer",
-                "The gateway accepts the key, and refuses it by some ways to the API: see \
+                "The gateway accepts the key, but refuses it on some paths to the API: see \
                  AcceptedEverywhere of the product"
                     .into(),
             ),
             Self::PlansDiffer => (
                 false,
                 "PlansDiffer",
-                "The gateway accepts the key; by some ways to the API its limits may not apply: \
+                "The gateway accepts the key; on some paths to the API its limits may not apply: \
                  see PlansInForce of the product"
                     .into(),
             ),
@@ -481,20 +510,24 @@ impl Enforcement {
                 true,
                 "DuplicateTier",
                 format!(
-                    "The gateway accepts the key; several plans have tier {tier:?}, and the last \
-                     of them holds, which has {}",
-                    if *is_limited { "the limits that the key tells" } else { "no limits" }
+                    "The gateway accepts the key and applies the last of several plans with tier \
+                     {tier:?}, {}",
+                    if *is_limited {
+                        "whose limits are in status.limits"
+                    } else {
+                        "which has no limits"
+                    }
                 ),
             ),
             Self::Ending => (
                 false,
                 "Ending",
-                "The key is being deleted and opens nothing any more; a finalizer holds it".into(),
+                "The key is being deleted and no longer works; a finalizer keeps the object".into(),
             ),
             Self::ValueInUse => (
                 false,
                 "ValueInUse",
-                "Another key that opens this API has the same value: give this one a value of its own"
+                "Another key that opens this API has the same value: give this key its own value"
                     .into(),
             ),
         };
@@ -521,24 +554,25 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn sentence(&self) -> String {
+    fn sentence(&self, verb: &str) -> String {
         format!(
-            "the API server does not let {} be written ({}): {}",
+            "the controller cannot {verb} {} ({}): {}",
             self.target, self.reason, self.message
         )
     }
 
     /// How it reads on a key that its request or its approval is not written.
     pub fn of_key(&self) -> Fact {
-        let message = format!("Not told to the owner: {}", self.sentence());
+        let message = format!("Not recorded for the owner: {}", self.sentence("write"));
         Fact::new(kind::RECORDED, false, "WriteRefused", message)
     }
 
     /// How it reads on a product that the requests of so many keys are not written.
     pub fn of_product(&self, keys: usize) -> Fact {
+        let sentence = self.sentence("write");
         let message = match keys {
-            1 => format!("One request is not shown here: {}", self.sentence()),
-            _ => format!("{keys} requests are not shown here: {}", self.sentence()),
+            1 => format!("One request is not recorded: {sentence}"),
+            _ => format!("{keys} requests are not recorded: {sentence}"),
         };
         Fact::new(kind::RECORDED, false, "WriteRefused", message)
     }
@@ -546,13 +580,13 @@ impl Refused {
 
 /// How it reads on a product that something around its route cannot be read.
 pub fn not_readable(what_and_why: &str) -> Fact {
-    let message = format!("{what_and_why}; what was known before stands");
+    let message = format!("Cannot read {what_and_why}; the last known state is kept");
     Fact::new(kind::READABLE, false, "Unreadable", message)
 }
 
 /// How it reads on a product that a kind around its route cannot be seen.
 pub fn not_seen(what: &str, why: &str) -> Fact {
-    let message = format!("{what} cannot be seen: {why}; what was known before stands");
+    let message = format!("{what} cannot be listed: {why}; the last known state is kept");
     Fact::new(kind::READABLE, false, "Unknown", message)
 }
 
@@ -670,20 +704,20 @@ impl PlanFault {
             Self::Several(shown, others) => (
                 "SeveralPlanPolicies",
                 format!(
-                    "PlanPolicy {shown} is shown, and {} more on the same target: delete all but one",
+                    "PlanPolicy {shown} is shown; also on the same target: {}. Delete all but one",
                     few(others)
                 ),
             ),
             Self::InPart(shown, others) => {
                 let others = others.iter().map(|(way, policy)| match policy {
-                    Some(policy) => format!("PlanPolicy {policy} by {way}"),
-                    None => format!("none by {way}"),
+                    Some(policy) => format!("PlanPolicy {policy} on {way}"),
+                    None => format!("none on {way}"),
                 });
                 let others: Vec<_> = others.collect();
                 (
                     "PlansDiffer",
                     format!(
-                        "PlanPolicy {shown} is shown and does not apply everywhere: {}",
+                        "PlanPolicy {shown} is shown but does not apply everywhere: {}",
                         few(&others)
                     ),
                 )
@@ -691,7 +725,7 @@ impl PlanFault {
             Self::Twice(tier) => (
                 "DuplicateTier",
                 format!(
-                    "Several plans have tier {tier:?}: the gateway holds the limits of the last"
+                    "Several plans have tier {tier:?}: the gateway applies the limits of the last"
                 ),
             ),
             Self::Unlimited(tier) => (
@@ -736,8 +770,8 @@ pub fn selector_shared(
             format!("Let the AuthPolicies select by {by}"),
         )
     } else {
-        let advice = "A decision about the one is a decision about the other, unless each has a \
-                      route and a selector of its own";
+        let advice = "A decision about one applies to the other, unless each has a route and a \
+                      selector of its own";
         ("WithinNamespace", advice.to_owned())
     };
     let (opened, open) = (opened.unwrap_or_default(), open.unwrap_or_default());
@@ -753,7 +787,7 @@ pub fn accepted_elsewhere(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
         .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));
     let each: Vec<_> = each.collect();
     let message = format!(
-        "Keys are refused by {}: let the apiKey rules select and read keys alike",
+        "Keys are refused on {}: make the apiKey rules select and read keys alike",
         few(&each)
     );
     let fact = Fact::new(
@@ -768,8 +802,8 @@ pub fn accepted_elsewhere(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
 /// How it reads on a product that no AuthPolicy holds by some ways to its API; where it is so.
 pub fn partly_open(ways: &[String]) -> Option<Fact> {
     let message = format!(
-        "No AuthPolicy holds by {}: whoever calls the API there gets in. Attach one to the route or \
-         to the Gateway",
+        "No AuthPolicy applies to {}: anybody who calls the API there gets in. Attach one to the \
+         route or to the Gateway",
         few(ways)
     );
     let fact = Fact::new(kind::PARTLY_OPEN, true, "NoAuthPolicy", message);
@@ -779,8 +813,8 @@ pub fn partly_open(ways: &[String]) -> Option<Fact> {
 /// How it reads that Secrets of every namespace are keys of a product, by these rules.
 pub fn selector_open(rules: &BTreeSet<String>) -> Fact {
     let message = format!(
-        "The AuthPolicy accepts Secrets of every namespace (allNamespaces) by rule {}: whoever \
-         may create a Secret anywhere makes a key, on any plan. Set allNamespaces to false there",
+        "The AuthPolicy accepts Secrets of every namespace (allNamespaces) in rule {}: whoever may \
+         create a Secret anywhere can make a key, on any plan. Set allNamespaces to false there",
         few(rules)
     );
     Fact::new(kind::SELECTOR_OPEN, true, "AllNamespaces", message)
@@ -795,7 +829,7 @@ pub fn auth_rule_missing(chosen: &str, there: &BTreeSet<&str>) -> Fact {
         format!("these apiKey rules: {}", few(there))
     };
     let message = format!(
-        "spec.authRule is {chosen:?}, and the AuthPolicy has {there}. Keys fail until they agree"
+        "spec.authRule is {chosen:?}, but the AuthPolicy has {there}. Keys fail until both agree"
     );
     Fact::new(kind::AUTH_RULE_FOUND, false, "AuthRuleNotFound", message)
 }
@@ -940,14 +974,14 @@ impl OpenApiState {
                 false,
                 "SpecSizeTooLarge",
                 format!(
-                    "OpenAPI spec takes {bytes} bytes as the cluster keeps it, which can hold no \
+                    "OpenAPI spec takes {bytes} bytes when stored in the cluster, which holds no \
                      more than {most}: publish a smaller one"
                 ),
             ),
             Self::Refused(why) => (
                 false,
                 "SpecRefused",
-                format!("The API server does not take the OpenAPI spec into the status: {why}"),
+                format!("The API server refuses the OpenAPI spec in the status: {why}"),
             ),
         };
         Fact::new(kind::OPENAPI_SPEC_READY, holds, reason, message)
@@ -1022,8 +1056,8 @@ impl Validity {
                 false,
                 "DenialStands",
                 format!(
-                    "This was a denial that stands and would go with APIKeyRequest {id}: approve \
-                     that by an APIKeyApproval of another name"
+                    "This was a denial that stands and would be lost with APIKeyRequest {id}: \
+                     approve that with an APIKeyApproval of another name"
                 ),
             ),
         }
@@ -1033,7 +1067,8 @@ impl Validity {
 /// How it reads on a decision that another counts in its place.
 pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
     let message = format!(
-        "APIKeyApproval {by} by {} counts: its reviewedAt, {}, is not earlier. Decide anew with a later one",
+        "APIKeyApproval {by} by {} counts instead: its reviewedAt, {}, is not earlier. Decide \
+         again with a later one",
         review.by, review.at
     );
     Fact::new(kind::OVERRULED, true, "NewerDecision", message)
@@ -1043,7 +1078,7 @@ pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
 /// what.
 pub fn denial_stands<'a>(denied: impl IntoIterator<Item = (&'a str, ProductId)>) -> Fact {
     let each = denied.into_iter().map(|(user, product)| {
-        format!("APIProduct {product} approves nothing by itself for {user}")
+        format!("APIProduct {product} approves nothing automatically for {user}")
     });
     let each: Vec<_> = each.collect();
     let message = format!(
@@ -1056,17 +1091,33 @@ pub fn denial_stands<'a>(denied: impl IntoIterator<Item = (&'a str, ProductId)>)
 /// How it reads on a key that it is not approved by itself.
 pub fn requester_denied(denial: &ApprovalId) -> Fact {
     let message = format!(
-        "The owner denied this requester ({denial}): the product does not approve by itself, a \
+        "The owner denied this requester ({denial}): the product does not approve automatically, a \
          person decides"
     );
     Fact::new(kind::AUTOMATIC_APPROVAL, false, "RequesterDenied", message)
 }
 
+/// How it reads on a key that a person decided, and not for all that was asked for: so they decide
+/// about more, too.
+pub fn person_decided(approval: &ApprovalId) -> Fact {
+    let message = format!(
+        "A person decided about this request ({approval}): the product does not approve more \
+         automatically, a person decides"
+    );
+    Fact::new(kind::AUTOMATIC_APPROVAL, false, "PersonDecided", message)
+}
+
+/// How it reads on a key, and its request, that more is asked for than was approved.
+pub fn change_awaits_decision() -> Fact {
+    let message = "More is asked for than was approved, and nobody has decided about it yet";
+    Fact::new(kind::CHANGE_APPROVED, false, AWAITING_REAPPROVAL, message)
+}
+
 /// How it reads on a key that its product is a draft.
 pub fn product_is_draft(product: &ProductId) -> Fact {
     let message = format!(
-        "APIProduct {product} is a draft, and approves nothing by itself until it is published: a \
-         person decides"
+        "APIProduct {product} is a draft and approves nothing automatically until it is published: \
+         a person decides"
     );
     Fact::new(kind::AUTOMATIC_APPROVAL, false, "ProductDraft", message)
 }

@@ -38,20 +38,20 @@ use crate::scheme::{AuthScheme, Limits};
 pub struct APIKeySpec {
     /// The product to get access to.
     pub api_product_ref: ApiProductRef,
-    /// A Secret of the consumer's own, in the key's namespace, whose `api_key`
-    /// entry is the key. Absent, or with an empty name: the controller
+    /// A Secret that the consumer made in the key's namespace, whose `api_key`
+    /// entry is the key. If it is absent or its name is empty, the controller
     /// generates the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// How a generated key reaches the consumer; absent: in a Secret of theirs.
+    /// How a generated key reaches the consumer; absent: `Secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// The plan to be on.
+    /// The requested tier, which names a plan.
     pub plan_tier: String,
-    /// What the key is for, read by whoever approves.
+    /// What the key is for; whoever approves reads this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_case: Option<String>,
-    /// Who asks.
+    /// Who requests the key.
     pub requested_by: RequestedBy,
     /// When the key stops working; absent: never.
     #[serde(
@@ -60,7 +60,7 @@ pub struct APIKeySpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_at: Option<Time>,
-    /// Replaces a generated key by another, with a time in which both work.
+    /// Replaces the value of a generated key; both values work for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
 }
@@ -71,18 +71,18 @@ pub enum Delivery {
     /// In a Secret in the key's namespace.
     #[default]
     Secret,
-    /// A portal shows it, once. Its value is in no Secret but the gateway's.
+    /// A portal shows it, once. Only the gateway's Secret holds its value.
     Once,
 }
 
-/// When to replace a generated key.
+/// Replaces the value of a generated key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rotation {
-    /// Which value the key has. Another number than before makes a new value.
+    /// The revision of the key's value. A different number makes a new value.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub revision: i64,
-    /// How long the value before goes on working, for example `2h`, `30m` or
+    /// How long the previous value keeps working, for example `2h`, `30m` or
     /// `0s`; absent: two hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
@@ -144,18 +144,21 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// The person or program that asks for a key.
+/// The person or program that requests a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestedBy {
     /// The requester's id in the organisation.
     pub user_id: String,
     /// Where to reach the requester.
-    #[schemars(regex(pattern = r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$"))]
+    #[schemars(regex(pattern = EMAIL))]
     pub email: String,
 }
 
-/// What became of the request.
+/// The e-mail addresses that an APIKey may have, as a regular expression.
+pub const EMAIL: &str = r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$";
+
+/// The state of the key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct APIKeyStatus {
@@ -181,7 +184,7 @@ pub struct APIKeyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The lifecycle in one word, as the first generation of this API had it.
+    /// The lifecycle in one word, as in version 0.1 of this API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Who decided.
@@ -197,25 +200,25 @@ pub struct APIKeyStatus {
     /// Where the consumer finds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
-    /// False once a portal has shown the key: portals set that, and the controller sets
-    /// it back when a key that is shown once has a new value.
+    /// False once a portal has shown the key. Portals set it to false, and the controller
+    /// sets it back when a key with `delivery: Once` gets a new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = true))]
     pub can_read_secret: Option<bool>,
-    /// What the decision covers; the key goes on under these terms until a
-    /// changed spec is approved.
+    /// What the decision covers; the key keeps these terms until a changed spec is
+    /// approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_terms: Option<ApprovedTerms>,
-    /// The product has lost its way of accepting keys. The credentials stay until
-    /// then, in case it is only being replaced.
+    /// Set when the product stops accepting keys. The credentials are kept until then,
+    /// in case its AuthPolicy is only being replaced.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",
         skip_serializing_if = "Option::is_none"
     )]
     pub grace_until: Option<Time>,
-    /// What opens the API now: one credential, or several while a rotation is
-    /// under way. None while there is no Kuadrant to enforce them.
+    /// The credentials that open the API now: one, or several during a rotation.
+    /// None while there is no Kuadrant to enforce them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<LiveCredential>,
 }
@@ -228,11 +231,11 @@ pub struct LiveCredential {
     pub id: String,
     /// The revision it was made for.
     pub revision: i64,
-    /// SHA-256 of a generated value, by which a portal tells which value it has shown. Of
-    /// 256 random bits it tells nothing.
+    /// SHA-256 of a generated value, by which a portal knows which value it has shown. It
+    /// does not reveal the value, which is 256 random bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// When it ends because a newer one took its place.
+    /// When it stops working because a newer one replaced it.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",
@@ -271,7 +274,7 @@ pub struct ApprovedTerms {
     pub plan_tier: String,
     /// Who asked.
     pub requested_by: RequestedBy,
-    /// The latest time the key may work until.
+    /// Until when the key may work.
     #[serde(
         default,
         deserialize_with = "crate::time::find_nearest",
@@ -281,12 +284,12 @@ pub struct ApprovedTerms {
     /// The approval that covers these terms: its UID and generation, as
     /// `uid/generation`.
     pub approval: String,
-    /// What was asked for, where less was granted.
+    /// What was requested, if something else was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<AskedTerms>,
 }
 
-/// What was asked for, where an approval grants something else.
+/// What was requested, if an approval grants something else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AskedTerms {

@@ -105,8 +105,16 @@ pub struct Owner {
 pub enum ValueSource {
     /// A new random value.
     Generate,
-    /// The value of another Secret, provided it still has this fingerprint.
-    CopyOf(SecretId, Fingerprint),
+    /// The value of another Secret.
+    CopyOf {
+        /// Which.
+        from: SecretId,
+        /// Its UID, of one that the gateway reads: whoever finds no Secret of the name tells that
+        /// this one is gone, for nobody may be watching any more where it was.
+        uid: Option<String>,
+        /// What its value has to have.
+        value: Fingerprint,
+    },
 }
 
 /// A Secret to be created.

@@ -71,6 +71,23 @@ fn replaced() -> (Simulation, String) {
     (it, value)
 }
 
+/// Nobody watches any more where it was.
+#[test]
+fn a_value_that_went_with_kuadrant_is_made_anew_where_kuadrant_is_now() {
+    let mut it = shown_once();
+    let value = claim(&mut it).unwrap();
+    let before = enforced_name(&it);
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    it.cluster.delete_secret(&before);
+    it.create(kuadrant_in("elsewhere"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_ne!(only_value(&it), value);
+    assert_eq!(can_read(&it), Some(true), "it is to be shown");
+}
+
 #[test]
 fn an_approval_that_was_replaced_while_the_controller_was_away_costs_no_key_its_value() {
     let (mut it, value) = replaced();

@@ -290,7 +290,11 @@ fn a_value_that_can_be_guessed_is_told_whatever_else_is() {
             it.pass(minutes(1));
         }),
         (
-            &["Approved/Approved", "!Enforced/AwaitingReapproval"],
+            &[
+                "Approved/Approved",
+                "!Enforced/AwaitingReapproval",
+                "!ChangeApproved/AwaitingReapproval",
+            ],
             |it| {
                 it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.plan_tier = "silver".into());
             },

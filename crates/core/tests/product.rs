@@ -400,7 +400,7 @@ fn a_key_of_a_tier_that_is_there_twice_says_whether_anything_limits_it() {
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice")[1], "Enforced/DuplicateTier");
-    assert!(message(&it).contains("the limits that the key tells"));
+    assert!(message(&it).contains("whose limits are in status.limits"));
     assert_eq!(it.says("bob")[1], "Enforced/Enforced");
     it.edit::<PlanPolicy>(OWNER, "games", |it| {
         it.spec.plans[2].limits = Limits::default();

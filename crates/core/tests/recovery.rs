@@ -5,7 +5,7 @@ use devportal_api::key::Rotation;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 
-use crate::common::cluster::{Admission, Name, Secret};
+use crate::common::cluster::{Admission, Name, Secret, digest};
 use crate::common::hands::pair;
 use crate::common::*;
 use crate::credential::{WORKING, brought, copy, enforced_name, generated};
@@ -83,6 +83,35 @@ fn a_foreign_secret_of_the_copys_name_is_left_alone_and_the_key_says_so() {
     it.cluster.delete_secret(&copy());
     it.settle();
     assert_eq!(it.says("alice"), WORKING);
+}
+
+/// Whoever may make Secrets in the key's namespace may also write whose they are.
+#[test]
+fn a_secret_of_the_copys_name_that_says_it_is_the_keys_gives_it_no_weak_value() {
+    let digests = [None, Some(digest("weak"))];
+    for digest in digests {
+        let mut it = Simulation::ready(product());
+        it.create(key("alice"));
+        it.settle();
+        let uid = it.key("alice").metadata.uid.clone();
+        it.cluster.put_secret(&copy(), |it| {
+            it.value = Some("weak".into());
+            it.owner_uid = uid;
+            it.annotations
+                .extend(digest.map(|it| (annotation::DIGEST.to_owned(), it)));
+        });
+        it.create(approval("yes", "alice", true, at(0)));
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new());
+        assert_eq!(
+            it.says("alice"),
+            ["Approved/Approved", "!Enforced/SecretConflict"]
+        );
+        it.cluster.delete_secret(&copy());
+        it.settle();
+        assert_eq!(it.says("alice"), WORKING);
+    }
 }
 
 #[test]

@@ -396,6 +396,7 @@ fn a_change_that_a_denial_keeps_from_automatic_approval_says_so() {
     let waits = [
         "Approved/Approved",
         "!Enforced/AwaitingReapproval",
+        "!ChangeApproved/AwaitingReapproval",
         "!AutomaticApproval/RequesterDenied",
     ];
     assert_eq!(it.says("other"), waits);
@@ -1193,7 +1194,10 @@ fn a_denial_by_editing_an_older_approval_says_by_what_it_is_overruled() {
     oracle::check(&it);
     assert_eq!(it.says("alice"), APPROVED);
     let message = told(&it, "yes", "Overruled").expect("a word");
-    let counts = format!("owner/again by olga counts: its reviewedAt, {}", at(90));
+    let counts = format!(
+        "owner/again by olga counts instead: its reviewedAt, {}",
+        at(90)
+    );
     assert!(message.contains(&counts), "{message}");
 }
 
@@ -1243,7 +1247,11 @@ fn an_approval_of_the_terms_that_are_asked_for_counts() {
     assert_eq!(it.says("alice"), APPROVED);
     assert_eq!(valid(&it).1, "Valid");
     set_tier(&mut it, "silver");
-    let waits = ["Approved/Approved", "!Enforced/AwaitingReapproval"];
+    let waits = [
+        "Approved/Approved",
+        "!Enforced/AwaitingReapproval",
+        "!ChangeApproved/AwaitingReapproval",
+    ];
     assert_eq!(it.says("alice"), waits, "it goes on under the old terms");
     assert_eq!(valid(&it).1, "Valid");
 }

@@ -192,7 +192,11 @@ fn a_reference_to_what_does_not_exist_destroys_nothing_and_put_back_all_is_as_be
         assert_eq!(uids(&it), before, "{namespace}/{name}");
         assert_eq!(
             it.says("alice"),
-            ["Approved/Approved", "!Enforced/AwaitingReapproval"]
+            [
+                "Approved/Approved",
+                "!Enforced/AwaitingReapproval",
+                "!ChangeApproved/AwaitingReapproval",
+            ]
         );
         it.restart();
         it.settle();

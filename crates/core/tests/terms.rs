@@ -9,7 +9,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::common::chance::Fault;
 use crate::common::*;
 
-const WAITING: [&str; 2] = ["Approved/Approved", "!Enforced/AwaitingReapproval"];
+const WAITING: [&str; 3] = [
+    "Approved/Approved",
+    "!Enforced/AwaitingReapproval",
+    "!ChangeApproved/AwaitingReapproval",
+];
 const WORKING: [&str; 2] = ["Approved/Approved", "Enforced/Enforced"];
 
 fn working(product: APIProduct) -> Simulation {
@@ -97,7 +101,8 @@ fn a_new_requester_or_product_or_a_later_expiry_waits_too() {
     }
     it.cluster.now = at(1000);
     it.settle();
-    assert_eq!(it.says("alice"), ["Expired/KeyExpired"], "as approved");
+    let waits = ["Expired/KeyExpired", "!ChangeApproved/AwaitingReapproval"];
+    assert_eq!(it.says("alice"), waits, "as approved");
 }
 
 #[test]
@@ -160,7 +165,8 @@ fn an_automatic_approval_that_a_person_edited_is_theirs_and_no_change_of_the_key
         it.settle();
         assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
         change(&mut it, |key| key.spec.plan_tier = "platinum".into());
-        assert_eq!(it.says("alice"), WAITING, "{reviewer}");
+        let waits = [&WAITING[..], &["!AutomaticApproval/PersonDecided"]].concat();
+        assert_eq!(it.says("alice"), waits, "{reviewer}");
         assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
     }
 }
@@ -188,7 +194,11 @@ fn while_a_change_of_product_waits_the_approved_product_is_still_followed() {
     );
     it.delete::<APIProduct>(OWNER, "games");
     it.settle();
-    assert_eq!(it.says("alice"), ["Failed/APIProductNotFound"]);
+    let waits = [
+        "Failed/APIProductNotFound",
+        "!ChangeApproved/AwaitingReapproval",
+    ];
+    assert_eq!(it.says("alice"), waits);
     assert_eq!(
         it.message("alice"),
         "Referenced APIProduct owner/games not found"
@@ -219,6 +229,58 @@ fn an_edit_that_races_with_its_approval_is_not_approved() {
             assert_eq!(terms(&it), gold());
         }
     }
+}
+
+#[test]
+fn whoever_asks_for_more_than_was_approved_waits_also_once_that_is_over() {
+    let mut it = working(product());
+    change(&mut it, |key| *key = key.clone().expiring(at(500)));
+    it.create(approval("again", "alice", true, at(1)));
+    it.settle();
+    it.cluster.now = at(500);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+    assert_eq!(it.world.tally().waiting(), 0);
+    change(&mut it, |key| *key = key.clone().expiring(at(900)));
+    let waits = ["Expired/KeyExpired", "!ChangeApproved/AwaitingReapproval"];
+    assert_eq!(it.says("alice"), waits);
+    assert_eq!(
+        it.request("alice").unwrap().status,
+        it.key("alice").status.as_ref().map(|it| {
+            devportal_api::APIKeyRequestStatus {
+                conditions: it.conditions.clone(),
+            }
+        })
+    );
+    assert_eq!(it.world.tally().waiting(), 1);
+    // Nobody is to decide about what would be over as well.
+    it.cluster.now = at(900);
+    it.settle();
+    assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+}
+
+#[test]
+fn a_product_that_became_automatic_renews_what_a_person_granted_in_full_and_no_more() {
+    let automatic = |it: &mut Simulation| {
+        it.edit::<APIProduct>(OWNER, "games", |it| {
+            it.spec.approval_mode = ApprovalMode::Automatic;
+        });
+        change(it, |key| key.spec.plan_tier = "silver".into());
+    };
+    let mut it = working(product());
+    automatic(&mut it);
+    assert_eq!(it.says("alice"), WORKING);
+    assert_eq!(terms(&it), ("silver".into(), "alice".into(), None));
+    assert_eq!(it.cluster.approvals.len(), 2, "a person's stays as it was");
+
+    let mut it = granted(approval("yes", "alice", true, at(0)).until(at(500)));
+    automatic(&mut it);
+    let waits = [&WAITING[..], &["!AutomaticApproval/PersonDecided"]].concat();
+    assert_eq!(it.says("alice"), waits);
+    // A denial after it is nothing that is renewed.
+    it.create(approval("no", "alice", false, at(10)));
+    change(&mut it, |key| key.spec.plan_tier = "gold".into());
+    assert_eq!(it.says("alice"), ["Denied/Denied"]);
 }
 
 #[test]
@@ -366,9 +428,9 @@ fn whoever_was_granted_less_waits_only_where_they_ask_for_something_else_again()
     let partial = || approval("yes", "alice", true, at(0)).granting("silver");
     let mut it = granted(partial());
     for (tier, says) in [
-        ("silver", WORKING),
-        ("gold", WORKING),
-        ("platinum", WAITING),
+        ("silver", &WORKING[..]),
+        ("gold", &WORKING[..]),
+        ("platinum", &WAITING[..]),
     ] {
         change(&mut it, |key| key.spec.plan_tier = tier.into());
         assert_eq!(it.says("alice"), says, "{tier}");

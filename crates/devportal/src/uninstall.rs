@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use devportal_controller::uninstall::{Options, uninstall};
 
 use crate::output::print;
@@ -94,11 +94,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     print(&(lines.join("\n") + "\n"))?;
-    if arguments.dry_run || gone.held.is_empty() {
+    if arguments.dry_run {
         return Ok(());
     }
-    bail!(
+    ensure!(
+        gone.held.is_empty(),
         "{} of {count} Secrets are held by finalizers and open APIs until those are removed",
         gone.held.len()
-    )
+    );
+    ensure!(
+        gone.kept.is_empty(),
+        "{} APIKeys cannot be deleted until their finalizer of 0.1 is taken off",
+        gone.kept.len()
+    );
+    Ok(())
 }

@@ -112,7 +112,7 @@ impl<T: JsonSchema> OperationInput for Body<T> {
     }
 }
 
-/// An object, as an address names it.
+/// An object that a path names.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Named {
     /// The object's namespace.
@@ -165,13 +165,13 @@ pub(crate) fn documented(
     response.map(|it| (Some(status), it)).into_iter().collect()
 }
 
-/// Some rows of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ListOf{T}")]
 pub(crate) struct List<T> {
     /// The rows, in order.
     pub(crate) items: Vec<T>,
-    /// What to send as `after` for the next rows; absent: there are no more.
+    /// What to send as `after` for the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
 }
@@ -331,7 +331,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         if tag == "*" {
             return Ok(Self(None));
         }
-        let tag = tag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let tag = plain(tag);
         let is_ours = |tag: &&str| {
             let (version, seen) = tag.split_once('-').unwrap_or((tag, ""));
             version.parse::<u64>().is_ok_and(|it| it > 0)
@@ -346,9 +346,19 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// The tag of an answer that a proxy may have compressed: it makes the tag a weak one, or tells
+/// the encoding at its end.
+fn plain(tag: &str) -> Option<&str> {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    let tag = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let ends = ["-gzip", "-br", "-zstd"];
+    let bare = ends.iter().find_map(|it| tag.strip_suffix(it));
+    Some(bare.unwrap_or(tag))
+}
+
 impl OperationInput for IfMatch {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        let about = "The `ETag` of what was looked at: 412 where it has changed since.";
+        let about = "The `ETag` of the object as you read it: 412 if it has changed since.";
         document_header(operation, "If-Match", about);
     }
 }
@@ -371,7 +381,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 impl OperationInput for IdempotencyKey {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
         let about =
-            "Any text of your own: the same request with the same text is carried out once.";
+            "A text of your choice: a request repeated with the same text is carried out once.";
         document_header(operation, "Idempotency-Key", about);
     }
 }
@@ -393,7 +403,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
 
 impl OperationInput for LastEvent {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        let about = "The id of the last event that was heard: what came after it is told.";
+        let about = "The id of the last event received: the stream continues after it.";
         document_header(operation, "Last-Event-ID", about);
     }
 }
@@ -481,6 +491,19 @@ mod tests {
         for text in ["", "?", "bm9uZQ", &cursor(&("text", KeyId::new("", "")))] {
             assert!(place::<i64, KeyId>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tag_is_known_again_after_a_proxy_compressed_the_answer() {
+        for tag in [
+            "\"12-ab\"",
+            "W/\"12-ab\"",
+            "\"12-ab-gzip\"",
+            "W/\"12-ab-br\"",
+        ] {
+            assert_eq!(plain(tag), Some("12-ab"), "{tag}");
+        }
+        assert_eq!(plain("12-ab"), None);
     }
 
     #[test]

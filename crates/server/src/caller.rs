@@ -4,7 +4,7 @@
 //! `SelfSubjectReview`: it checks the token *and* the right to impersonate, and answers
 //! who that is. There is no list of trusted callers here, and no second check.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aide::OperationInput;
 use axum::extract::FromRequestParts;
@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use regex::Regex;
 use sha2::{Digest, Sha256};
 
 use crate::App;
@@ -23,6 +24,11 @@ use crate::remember::{Memory, Outage};
 
 /// Where a person's e-mail address is told.
 pub(crate) const EMAIL: &str = "devportal.kuadrant.io/email";
+
+/// The addresses that keys may have.
+#[expect(clippy::expect_used, reason = "a constant")]
+static ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(devportal_api::key::EMAIL).expect("a regular expression"));
 
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const EMAIL_HEADER: HeaderName =
@@ -160,6 +166,8 @@ impl Person {
         // The first of several, as for the admission policies.
         let email = info.extra.and_then(|mut it| it.remove(EMAIL));
         let email = email.and_then(|it| it.into_iter().next());
+        // One that no key may have is of no use: the person gives another.
+        let email = email.filter(|it| ADDRESS.is_match(it));
         Ok(Self {
             user,
             groups,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devportal_api::condition::{is_problem, kind};
+use devportal_api::condition::{awaits_decision, is_problem, is_unenforced, kind};
 use devportal_api::foreign::HTTPRoute;
 use devportal_api::id::{KeyId, ObjectId, ProductId, RequestId, RouteId};
 use devportal_api::key::RequestedBy;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::shelf::{Shelved, Stand, Topic};
 
-/// How a key, or the request for it, stands.
+/// The state of a key or of the request for it.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -26,7 +26,7 @@ pub(crate) enum State {
     Approved,
     /// The newest decision is a denial.
     Denied,
-    /// It was approved, and its time is over.
+    /// It was approved and has expired.
     Expired,
     /// Something is missing; the message says what.
     Failed,
@@ -76,6 +76,12 @@ pub(crate) fn conditions_of_key(key: &APIKey) -> &[Condition] {
 
 pub(crate) fn conditions_of_request(request: &APIKeyRequest) -> &[Condition] {
     request.status.as_ref().map_or(&[], |it| &it.conditions)
+}
+
+/// Whether a request waits for a decision, also about a change of what was approved.
+pub(crate) fn waits(request: &APIKeyRequest) -> bool {
+    let conditions = conditions_of_request(request);
+    State::of(conditions).0 == State::Pending || awaits_decision(conditions).is_some()
 }
 
 /// When something was created, in seconds.
@@ -136,7 +142,7 @@ impl Shelved for APIKey {
     fn stand(_: &KeyId, key: &Arc<Self>) -> Stand<State, i64> {
         let conditions = conditions_of_key(key);
         let enforced = enforced(conditions);
-        let unenforced = enforced.filter(|it| it.status != "True");
+        let unenforced = enforced.filter(|it| is_unenforced(it));
         let mut topics = vec![Topic::Anything, Topic::Product(key.product_id())];
         topics.extend(unenforced.map(|_| Topic::Unenforced));
         Stand {
@@ -169,8 +175,12 @@ impl Shelved for APIKeyRequest {
 
     fn stand(id: &RequestId, request: &Arc<Self>) -> Stand<State, i64> {
         let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
+        let mut topics = vec![Topic::Anything, Topic::Product(product.clone())];
+        if waits(request) {
+            topics.extend([Topic::Waiting(None), Topic::Waiting(Some(product))]);
+        }
         Stand {
-            topics: vec![Topic::Anything, Topic::Product(product)],
+            topics,
             state: State::of(conditions_of_request(request)).0,
             rank: created(&**request),
         }

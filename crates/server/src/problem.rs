@@ -20,7 +20,7 @@ use crate::trace;
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Problem {
-    /// The HTTP status, again.
+    /// The HTTP status.
     pub(crate) status: u16,
     /// The kind of problem in one word, for programs: `NotFound`, `Forbidden`,
     /// `ShownAlready` …
@@ -30,20 +30,20 @@ pub(crate) struct Problem {
     /// The fields that are wrong, in the API server's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) causes: Vec<Cause>,
-    /// Which request this was, in the log of the server too.
+    /// The request's id, which the server's log has, too.
     pub(crate) request_id: String,
 }
 
 /// What is wrong with a field.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Cause {
-    /// The field, such as `spec.targetRef.name`, where it is one that is wrong.
+    /// The field, such as `spec.targetRef.name`, if a field is wrong.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) field: String,
-    /// In one word, for programs.
+    /// What is wrong, in one word for programs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
-    /// For people.
+    /// What is wrong, for people.
     pub(crate) message: String,
 }
 
@@ -76,6 +76,15 @@ impl Problem {
             message,
         });
         problem
+    }
+
+    /// What is wrong is a field's.
+    pub(crate) fn blame(&mut self, field: &str) {
+        self.causes = vec![Cause {
+            field: field.to_owned(),
+            reason: "FieldValueDuplicate".to_owned(),
+            message: self.detail.clone(),
+        }];
     }
 
     /// The same for what is not there and for what is not to be seen.

@@ -32,6 +32,8 @@ pub(crate) enum Topic {
     Anything,
     /// A product.
     Product(ProductId),
+    /// What waits for a decision, of all products or of one.
+    Waiting(Option<ProductId>),
     /// Access that was approved and that the gateway does not enforce.
     Unenforced,
     /// A product of which something is not as it should be.

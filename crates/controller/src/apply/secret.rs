@@ -35,7 +35,11 @@ impl Writer {
                 })?;
                 Zeroizing::new(key.into_bytes())
             }
-            ValueSource::CopyOf(from, expected) => {
+            ValueSource::CopyOf {
+                from,
+                uid,
+                value: expected,
+            } => {
                 let api: Api<Secret> = Api::namespaced(self.client.clone(), &from.namespace);
                 let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
                 let is_source = is_source(key, from, &new);
@@ -54,7 +58,10 @@ impl Writer {
                             None if is_source => {
                                 Ok(vec![Change::Source(from.clone(), Source::Gone(None))])
                             }
-                            None => Err(passing("the Secret to copy from is gone")),
+                            None => match uid {
+                                Some(uid) => Ok(vec![gone(from, uid)]),
+                                None => Err(passing("the Secret to copy from is gone")),
+                            },
                         };
                     }
                 }
@@ -139,6 +146,11 @@ impl Writer {
             Told::<Credential>::Answered(id, facts).into()
         }
     }
+}
+
+/// One of the gateway's that was read and is not there.
+fn gone(id: &SecretId, uid: &str) -> Change {
+    Told::<Credential>::Ended(id.clone(), uid.to_owned(), None).into()
 }
 
 /// Whether a Secret to copy from is the one with the key's value, rather than, for a

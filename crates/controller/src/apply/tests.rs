@@ -201,7 +201,11 @@ async fn the_words_of_whoever_refuses_a_secret_are_left_out_where_they_quote_its
     }))
     .unwrap();
     let fingerprint = Lens::new([7; 32]).fingerprint(BROUGHT.as_bytes());
-    let copy = || ValueSource::CopyOf(SecretId::new("ns", "own"), fingerprint);
+    let copy = || ValueSource::CopyOf {
+        from: SecretId::new("ns", "own"),
+        uid: None,
+        value: fingerprint,
+    };
     let spellings: [fn(&str) -> String; 4] = [
         str::to_owned,
         |value| STANDARD.encode(value),

@@ -41,7 +41,7 @@ pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{
     astray, expired, is_inherited, presence_of, withdraw, withdraw_source,
 };
-use withdrawal::{delete, delete_source, is_orphan, is_owned};
+use withdrawal::{delete, delete_source, is_made_by_us, is_orphan, is_owned};
 
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
@@ -371,9 +371,18 @@ impl Recipe<'_> {
             labels,
             annotations,
             owner: None,
-            value: ValueSource::CopyOf(wanted.from.clone(), wanted.value),
+            value: self.copy_of(&wanted.from, wanted.value),
             generated: self.key.is_generated(),
         })
+    }
+
+    fn copy_of(&self, from: &SecretId, value: Fingerprint) -> ValueSource {
+        let credential = self.world.credentials().find(from);
+        ValueSource::CopyOf {
+            from: from.clone(),
+            uid: credential.map(|it| it.uid.to_string()),
+            value,
+        }
     }
 
     /// A new value for a key that is shown once, straight into the Secret that the
@@ -456,6 +465,10 @@ impl Recipe<'_> {
             (Some(value), Some(enforced)) if value == enforced && opens(facts) => replace(),
             // What was made before the key was brought one of its own is over with that.
             (Some(value), None) if self.was_brought_since(facts, value) => replace(),
+            // Whoever may make Secrets there may also write whose they are.
+            (Some(_), None) if !is_made_by_us(facts, self.key) => {
+                Err(Step::Stuck(Enforcement::SecretConflict(id)))
+            }
             (Some(value), None) if !facts.deleting => Ok((id, value)),
             (Some(value), Some(enforced)) if value == enforced => Ok((id, value)),
             // What the gateway accepts is the truth about a generated key: the
@@ -510,7 +523,7 @@ impl Recipe<'_> {
 
     fn make_source(&self, id: SecretId) -> Write {
         let value = match self.enforced() {
-            Some((from, fingerprint)) => ValueSource::CopyOf(from.clone(), fingerprint),
+            Some((from, fingerprint)) => self.copy_of(from, fingerprint),
             None => ValueSource::Generate,
         };
         let mut annotations = self.identity();

@@ -124,6 +124,7 @@ fn told(id: &KeyId, world: &World) -> Vec<String> {
         kind::VALUE_GUESSABLE,
         kind::RECORDED,
         kind::AUTOMATIC_APPROVAL,
+        kind::CHANGE_APPROVED,
     ];
     let others = conditions.filter(|it| told.contains(&it.type_.as_str()));
     others.map(line).collect()

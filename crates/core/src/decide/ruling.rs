@@ -86,12 +86,16 @@ fn rank(
 /// person edited to grant less is theirs.
 pub(super) fn is_automatic(approval: &APIKeyApproval) -> bool {
     let spec = &approval.spec;
-    spec.approved
+    grants_all(approval)
         && spec.reviewed_by == auto::REVIEWER
         && spec.reason.as_deref() == Some(auto::REASON)
-        && spec.plan_tier.is_none()
-        && spec.expires_at.is_none()
         && spec.terms.is_none()
+}
+
+/// Whether an approval grants all that was asked for.
+pub(super) fn grants_all(approval: &APIKeyApproval) -> bool {
+    let spec = &approval.spec;
+    spec.approved && spec.plan_tier.is_none() && spec.expires_at.is_none()
 }
 
 /// The denial that withdraws an approval, also while the request asks for something else: one

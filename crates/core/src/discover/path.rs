@@ -107,14 +107,13 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
     for parent in parents {
         let is_open = !is_any_accepted || parent.is_some_and(is_accepted);
         let gateway = parent.and_then(|it| Target::of_parent(id, it));
-        let listeners = match (parent, &gateway) {
-            (Some(parent), Some(gateway)) => match &parent.section_name {
-                Some(name) => vec![(Part::Named(name.clone()), true)],
-                None => {
-                    let attached = listener::attached(around, id, route, parent);
-                    listeners(named_parts(around, gateway), attached.as_deref())
-                }
-            },
+        let named = parent.and_then(|it| it.section_name.clone());
+        let listeners = match (parent, &gateway, named) {
+            (Some(_), Some(_), Some(name)) => vec![(Part::Named(name), true)],
+            (Some(parent), Some(gateway), None) => {
+                let attached = listener::attached(around, id, route, parent);
+                listeners(named_parts(around, gateway), attached.as_deref())
+            }
             _ => vec![(Part::Any, true)],
         };
         for (listener, is_certain) in listeners {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use devportal_api::APIKey;
-use devportal_api::condition::kind;
+use devportal_api::condition::{awaits_decision, is_unenforced, kind};
 use devportal_api::id::KeyId;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -113,6 +113,7 @@ impl Standing {
         let state = state.next().unwrap_or(kind::PENDING);
         let enforced = find(kind::ENFORCED).map_or("Unknown", |it| match it.reason.as_str() {
             NO_PLANS => NO_PLANS,
+            _ if !is_unenforced(it) => "True",
             _ => &it.status,
         });
         let enforced = ENFORCED.into_iter().find(|it| *it == enforced);
@@ -121,9 +122,7 @@ impl Standing {
             is_outstanding: find(kind::ENFORCED).is_some_and(is_refused),
             state,
             enforced: (state == kind::APPROVED).then_some(enforced.unwrap_or("Unknown")),
-            waits_since: find(kind::PENDING)
-                .filter(is_true)
-                .map(|it| it.last_transition_time.0),
+            waits_since: awaits_decision(conditions).map(|it| it.last_transition_time.0),
         }
     }
 }
@@ -176,10 +175,15 @@ mod tests {
         );
         assert_eq!((tally.waiting(), tally.waits_since()), (0, None));
         assert_eq!(tally.enforced("Unknown"), 1);
+        let changed = ("ChangeApproved", "False", "AwaitingReapproval");
+        become_(Some(key(&[approved, changed])), &mut tally);
+        assert_eq!((tally.in_state("Approved"), tally.waiting()), (1, 1));
         for (status, reason, counted) in [
             ("True", "Enforced", "True"),
             ("False", "NoPlans", "NoPlans"),
             ("False", "UnknownTier", "False"),
+            // What was approved is enforced.
+            ("False", "AwaitingReapproval", "True"),
         ] {
             let told = key(&[approved, ("Enforced", status, reason)]);
             become_(Some(told), &mut tally);

@@ -498,9 +498,16 @@ fn create_secret(cluster: &mut Cluster, new: &NewSecret) -> Answer {
             cluster.generated += 1;
             format!("generated-{}", cluster.generated)
         }
-        ValueSource::CopyOf(from, want) => {
-            let from = cluster.secrets.get(&pair(&from.namespace, &from.name));
-            let value = from
+        ValueSource::CopyOf {
+            from,
+            uid,
+            value: want,
+        } => {
+            let secret = cluster.secrets.get(&pair(&from.namespace, &from.name));
+            if let (None, Some(uid)) = (secret, uid) {
+                return Ok(deleted(&pair(&from.namespace, &from.name), uid));
+            }
+            let value = secret
                 .and_then(|it| it.value.clone())
                 .ok_or_else(|| passing("nothing to copy"))?;
             if fingerprint(&value) != *want {

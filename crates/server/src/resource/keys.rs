@@ -32,56 +32,56 @@ use crate::problem::Problem;
 use crate::shelf::{Shelved, Topic};
 use crate::store::listed;
 
-/// Which keys.
+/// Which keys to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeySearch {
-    /// Of one namespace.
+    /// Only keys in this namespace.
     namespace: Option<String>,
-    /// To one product, as `namespace/name`.
+    /// Only keys for this product, as `namespace/name`.
     product: Option<String>,
-    /// That stand so; absent: all.
+    /// Only keys in this state; absent: all.
     state: Option<KeyState>,
-    /// `true`: those that were approved and that the gateway does not enforce.
+    /// `true`: only keys that were approved but that the gateway does not enforce.
     unenforced: Option<bool>,
-    /// Words that name, product, tier, requester or use case have, in any case.
+    /// Text to find in name, product, tier, requester or use case, ignoring case.
     q: Option<String>,
-    /// How many rows, 1 to 200; absent: 50.
+    /// How many rows to return, 1 to 200; absent: 50.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// The `next` of the rows before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// A key, the newest first.
+/// A key in a list; the newest comes first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KeyRow {
     namespace: String,
     name: String,
     product: Reference,
-    /// The tier that holds: the granted one, or before a decision the one asked for.
+    /// The tier in force: the granted one or, before a decision, the requested one.
     tier: String,
-    /// The tier that was asked for.
+    /// The requested tier.
     asked_tier: String,
     state: KeyState,
-    /// Why it stands so, and what is missing.
+    /// Why it is in this state, and what is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     requested_by: RequestedBy,
-    /// When it ends, RFC 3339.
+    /// When the key expires, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
     delivery: Delivery,
-    /// Whether its value waits to be shown, once.
+    /// Whether its value can still be shown, once.
     can_reveal: bool,
-    /// Whether the gateway enforces it, and why not.
+    /// Whether the gateway enforces the key and, if not, why.
     #[serde(skip_serializing_if = "Option::is_none")]
     enforced: Option<Finding>,
     created: String,
 }
 
-/// All of a key, but its value.
+/// A key with all details except its value.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Key {
@@ -89,7 +89,7 @@ pub(crate) struct Key {
     row: KeyRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     use_case: Option<String>,
-    /// Where the API is reached.
+    /// The hostname of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
     /// Where the key goes in a request; absent: `Authorization: Bearer KEY`.
@@ -97,10 +97,10 @@ pub(crate) struct Key {
     credentials: Option<Credentials>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Limits>,
-    /// The Secret with the value, of a key that is delivered so.
+    /// The Secret that holds the value, if the key is delivered in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    /// Which values the gateway accepts: two while a rotation is under way.
+    /// The values that the gateway accepts: more than one during a rotation.
     values: Vec<LiveValue>,
     conditions: Vec<Finding>,
 }
@@ -109,58 +109,58 @@ pub(crate) struct Key {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LiveValue {
-    /// Which one: a rotation makes the next.
+    /// The value's revision: each rotation makes the next.
     revision: i64,
-    /// When it ends because a newer one took its place, RFC 3339.
+    /// When it stops working because a newer one replaced it, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
 }
 
-/// A key to ask for.
+/// A key to request.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewKey {
-    /// Where: a namespace of the consumer's own team.
+    /// The key's namespace, one of the consumer's team.
     namespace: String,
-    /// Absent: one is made from the product's.
+    /// The key's name; absent: made from the product's.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     product: Reference,
     plan_tier: String,
-    /// What it is for, read by whoever decides.
+    /// What the key is for; whoever decides reads this.
     #[serde(skip_serializing_if = "Option::is_none")]
     use_case: Option<String>,
-    /// When it is to end, RFC 3339; absent: never.
+    /// When the key should expire, RFC 3339; absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
-    /// Absent: `Once`.
+    /// How the key reaches the consumer; absent: `Once`.
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<Delivery>,
-    /// Where to reach the requester, if the cluster does not know that.
+    /// The requester's e-mail address, if the cluster does not know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
 }
 
-/// How a key is replaced by another.
+/// How to replace a key's value.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRotation {
-    /// How long the value before goes on, such as `2h` or `0s`; absent: two hours.
+    /// How long the previous value keeps working, such as `2h` or `0s`; absent: two hours.
     overlap: Option<String>,
 }
 
 pub(crate) fn addresses() -> ApiRouter<App> {
     let about = |id, summary| about(id, "keys", summary);
-    let list = get_with(all, about("listKeys", "Keys"))
-        .post_with(create, about("createKey", "Ask for access"));
-    let key = get_with(one, about("getKey", "A key, but its value")).delete_with(
+    let list = get_with(all, about("listKeys", "List keys"))
+        .post_with(create, about("createKey", "Request a key"));
+    let key = get_with(one, about("getKey", "Get a key, without its value")).delete_with(
         delete,
-        about("deleteKey", "Give access up, or take it away"),
+        about("deleteKey", "Delete a key, which ends its access"),
     );
     let show = about("revealKey", "Show a key's value, once");
     let replace = about(
         "rotateKey",
-        "Make a new value; the one before goes on for a while",
+        "Make a new value; the previous one keeps working for a while",
     );
     ApiRouter::new()
         .api_route("/v1/keys", list)

@@ -23,34 +23,34 @@ use crate::resource::{about, marks};
 use crate::shelf::Topic;
 use crate::store::listed;
 
-/// Whoever asks.
+/// The caller.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Myself {
-    /// As the cluster knows them.
+    /// The user name in the cluster.
     user: String,
     groups: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
-    /// Where keys can be asked for.
+    /// The namespaces in which the caller may request keys.
     request_in: Vec<String>,
-    /// What to ask the platform team for, where they cannot be anywhere.
+    /// What to ask the platform team for, if `requestIn` is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
-    /// Where routes can be published.
+    /// The namespaces in which the caller may publish routes.
     publish_in: Vec<String>,
-    /// Whether they may see keys, anywhere.
+    /// Whether the caller may see keys in some namespace.
     sees_keys: bool,
-    /// Whether they may see requests, anywhere.
+    /// Whether the caller may see requests in some namespace.
     sees_requests: bool,
-    /// Whether they may decide on requests, anywhere.
+    /// Whether the caller may decide on requests in some namespace.
     decides: bool,
     /// How many requests wait for a decision.
     pending_requests: usize,
 }
 
 pub(crate) fn addresses() -> ApiRouter<App> {
-    let me = about("getMe", "me", "Who asks, and what they may do at all");
+    let me = about("getMe", "me", "Get the caller, and what they may do");
     ApiRouter::new().api_route("/v1/me", get_with(one, me))
 }
 
@@ -69,8 +69,10 @@ pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, 
     )?;
     let known = app.store.read();
     let shelf = listed(&known.requests)?;
-    let waiting = marks(&requests, None, &Topic::Anything);
-    let waiting = waiting.iter().map(|it| shelf.count(it, KeyState::Pending));
+    let waiting = marks(&requests, None, &Topic::Waiting(None));
+    let counts = waiting
+        .iter()
+        .flat_map(|it| KeyState::ALL.map(|state| shelf.count(it, state)));
     let request_in = of(&request, &consumers);
     let person = &me.person;
     Ok(Json(Myself {
@@ -80,7 +82,7 @@ pub(crate) async fn one(State(app): State<App>, me: Me) -> Result<Json<Myself>, 
         sees_keys: !keys.is_nowhere(),
         sees_requests: !requests.is_nowhere(),
         decides: !decide.is_nowhere(),
-        pending_requests: waiting.sum(),
+        pending_requests: counts.sum(),
         user: person.user.clone(),
         groups: person.groups.clone(),
         email: person.email.clone(),
@@ -116,7 +118,7 @@ async fn consumers(app: &App) -> Result<Arc<BTreeSet<String>>, Problem> {
 
 fn advice(user: &str) -> String {
     format!(
-        "You may ask for keys nowhere yet. Ask your platform team for a namespace:\n\
+        "You cannot request keys in any namespace yet. Ask your platform team for one:\n\
          kubectl label namespace TEAM {}=true\n\
          kubectl create rolebinding devportal-consumer -n TEAM \
          --clusterrole=devportal-consumer --user='{}'",

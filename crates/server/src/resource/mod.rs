@@ -116,19 +116,31 @@ where
         object["metadata"]["annotations"] = json!({MADE_BY_REQUEST: it.note()});
     }
     let made = app.kubernetes.create::<K>(&me.caller, namespace, &object);
-    let problem = match made.await {
+    let mut problem = match made.await {
         Ok(written) => {
             app.store.take(written.told);
             return Ok(written.id);
         }
         Err(problem) => problem,
     };
+    if problem.title == "AlreadyExists" {
+        problem.blame("name");
+    }
     let name = object["metadata"]["name"].as_str();
     let (Some(it), Some(name), StatusCode::CONFLICT) = (idempotency, name, problem.code()) else {
         return Err(problem);
     };
     let id = K::Id::named(namespace, name);
-    let there = app.kubernetes.get::<K>(&me.caller, &id).await?;
+    let there = match app.kubernetes.get::<K>(&me.caller, &id).await {
+        Ok(there) => there,
+        // Who may not look is told what they were told.
+        Err(other) if other.is_outage() => return Err(other),
+        Err(_) => return Err(problem),
+    };
+    let annotations = there.meta().annotations.as_ref();
+    if annotations.is_none_or(|it| !it.contains_key(MADE_BY_REQUEST)) {
+        return Err(problem);
+    }
     it.check(&there)?;
     let there = K::keep(there, &app.kubernetes.lens);
     app.store.take(Told::<K>::Answered(id.clone(), there));
@@ -150,7 +162,7 @@ where
     }
 }
 
-/// Names an object.
+/// A reference to an object.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reference {
@@ -169,7 +181,7 @@ impl Reference {
     }
 }
 
-/// What is true, or not, and why.
+/// A condition: whether it is true, and why.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Finding {

@@ -37,24 +37,24 @@ use crate::problem::Problem;
 use crate::shelf::{Mark, Shelved, Topic};
 use crate::store::{Audience, Known, listed};
 
-/// Which products.
+/// Which products to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProductSearch {
-    /// Of one namespace.
+    /// Only products in this namespace.
     namespace: Option<String>,
-    /// Drafts, or what is published; absent: both.
+    /// Only drafts or only published products; absent: both.
     status: Option<PublishStatus>,
-    /// `true`: those of which something is not as it should be; see `problems`.
+    /// `true`: only products with `problems`.
     troubled: Option<bool>,
-    /// `true`: those that lack something; see `gaps`.
+    /// `true`: only products with `gaps`.
     incomplete: Option<bool>,
-    /// Words that name, description, tags, owner or namespace have, in any case.
+    /// Text to find in name, description, tags, owner or namespace, ignoring case.
     q: Option<String>,
-    /// How many rows, 1 to 200; absent: 50.
+    /// How many rows to return, 1 to 200; absent: 50.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// The `next` of the rows before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
@@ -77,20 +77,20 @@ pub(crate) struct ProductRow {
     /// The team to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     team: Option<String>,
-    /// The tiers that can be asked for, in the order of the PlanPolicy.
+    /// The tiers that can be requested, in the order of the PlanPolicy.
     tiers: Vec<String>,
-    /// What is not as it should be; empty: all is well.
+    /// What is wrong with the product; empty if nothing is.
     problems: Vec<Finding>,
-    /// What the organisation misses of it; for those only who may see the requests.
+    /// What it lacks by the organisation's conventions; only for those who may see requests.
     gaps: Vec<Gap>,
-    /// How many ask for it and have it; for those only who may see the requests.
+    /// How many keys it has in each state; only for those who may see the requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Counts>,
-    /// When it was made, RFC 3339.
+    /// When it was created, RFC 3339.
     created: String,
 }
 
-/// How many keys a product has, by how they stand.
+/// How many keys a product has in each state.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
@@ -101,7 +101,7 @@ pub(crate) struct Counts {
     failed: usize,
 }
 
-/// All of a product.
+/// A product with all details.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Product {
@@ -109,21 +109,21 @@ pub(crate) struct Product {
     name: String,
     /// As its owner wrote it.
     spec: APIProductSpec,
-    /// Where the API is reached.
+    /// The hostnames of the API.
     hostnames: Vec<String>,
-    /// The plans that can be asked for, with their limits.
+    /// The plans that can be requested, with their limits.
     plans: Vec<Plan>,
     /// How to authenticate.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_scheme: Option<DiscoveredAuthScheme>,
-    /// Where clients of OpenID Connect get tokens.
+    /// Where OpenID Connect clients get tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_endpoint: Option<String>,
     /// Whether there is an OpenAPI document, at `…/openapi`.
     has_openapi: bool,
-    /// What the controller found out.
+    /// The conditions that the controller reports.
     conditions: Vec<Finding>,
-    /// What of it is not as it should be; empty: all is well.
+    /// The conditions that report something wrong; empty if none does.
     problems: Vec<Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Counts>,
@@ -131,56 +131,53 @@ pub(crate) struct Product {
     created: String,
 }
 
-/// What whoever asks may do with a product.
+/// What the caller may do with a product.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MayWithProduct {
     /// Edit, publish, withdraw and delete it.
     edit: bool,
-    /// See who asks for it.
+    /// See who requests access to it.
     see_requests: bool,
 }
 
-/// A product to make.
+/// A product to create.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewProduct {
-    /// Where: the namespace of its route.
+    /// The product's namespace, which is that of its route.
     namespace: String,
     name: String,
-    /// As in an APIProduct. What the API server does not know it refuses.
+    /// As in an APIProduct. The API server refuses fields that it does not know.
     #[schemars(with = "APIProductSpec")]
     spec: Value,
 }
 
-/// What is to be otherwise about a product: a JSON merge patch (RFC 7386).
+/// Changes to a product: a JSON merge patch (RFC 7386).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProductPatch {
-    /// The fields of the spec that change; `null` takes one away. To publish:
+    /// The fields of the spec to change; `null` removes one. To publish:
     /// `{"publishStatus": "Published"}`.
     spec: serde_json::Map<String, Value>,
 }
 
 pub(crate) fn addresses() -> ApiRouter<App> {
     let about = |id, summary| about(id, "products", summary);
-    let list = get_with(all, about("listProducts", "The catalog"))
+    let list = get_with(all, about("listProducts", "List the catalog"))
         .post_with(create, about("createProduct", "Offer a route as a product"));
-    let product = get_with(one, about("getProduct", "A product"))
+    let product = get_with(one, about("getProduct", "Get a product"))
         .patch_with(
             edit,
             about("editProduct", "Edit, publish or withdraw a product"),
         )
         .delete_with(
             delete,
-            about(
-                "deleteProduct",
-                "Delete a product: the keys to it open nothing any more",
-            ),
+            about("deleteProduct", "Delete a product: its keys stop working"),
         );
     let document = about(
         "getProductOpenapi",
-        "The OpenAPI document of a product's API",
+        "Get the OpenAPI document of a product's API",
     );
     ApiRouter::new()
         .api_route("/v1/products", list)

@@ -25,90 +25,98 @@ use crate::App;
 use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
 use crate::answer::{Body, Created, IfMatch, List, Named, Path, Query, Tag, Versioned, changed};
 use crate::caller::Me;
-use crate::kinds::{State as RequestState, conditions_of_request, enforced};
+use crate::kinds::{State as RequestState, conditions_of_request, enforced, waits};
 use crate::problem::Problem;
 use crate::shelf::{Shelved, Topic};
 use crate::store::{Known, listed};
 
-/// Which requests.
+/// Which requests to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RequestSearch {
-    /// Of one namespace.
+    /// Only requests in this namespace.
     namespace: Option<String>,
-    /// For one product, as `namespace/name`.
+    /// Only requests for this product, as `namespace/name`.
     product: Option<String>,
-    /// That stand so; absent: all.
+    /// Only requests in this state; absent: all.
     state: Option<RequestState>,
-    /// Words that product, tier, requester, key or use case have, in any case.
+    /// If true, only requests that wait for a decision: nobody has decided, or more is asked for
+    /// than was approved.
+    waiting: Option<bool>,
+    /// Text to find in product, tier, requester, key or use case, ignoring case.
     q: Option<String>,
-    /// How many rows, 1 to 200; absent: 50.
+    /// How many rows to return, 1 to 200; absent: 50.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// The `next` of the rows before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// A request, who has waited longest first.
+/// A request in a list; the oldest comes first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RequestRow {
     namespace: String,
     name: String,
     product: Reference,
-    /// The tier that is asked for.
+    /// The requested tier.
     tier: String,
     requested_by: RequestedBy,
     #[serde(skip_serializing_if = "Option::is_none")]
     use_case: Option<String>,
     /// The key that the request is for.
     key: Reference,
-    /// Until when it is asked for, RFC 3339; absent: for ever.
+    /// When the key should expire, RFC 3339; absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
     state: RequestState,
-    /// Why it stands so: who decided, and their words.
+    /// Whether it waits for a decision: nobody has decided, or more is asked for than was approved.
+    waiting: bool,
+    /// The approved tier, if another one is requested now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_tier: Option<String>,
+    /// Why it is in this state, such as who decided and their message.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// Whether the gateway enforces it, and why not.
+    /// Whether the gateway enforces the key and, if not, why.
     #[serde(skip_serializing_if = "Option::is_none")]
     enforced: Option<Finding>,
     created: String,
 }
 
-/// All of a request.
+/// A request with all details.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Request {
     #[serde(flatten)]
     row: RequestRow,
-    /// What the tier allows; absent where it is in no plan.
+    /// What the tier allows; absent if no plan has the tier.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Limits>,
-    /// The terms that this shows. An approval sends them back, so that it counts for
-    /// them and no others.
+    /// A hash of the terms shown here. An approval sends it back, so that it counts for
+    /// these terms only.
     terms: String,
     conditions: Vec<Finding>,
-    /// Whether whoever asks may decide.
+    /// Whether the caller may decide.
     may_decide: bool,
 }
 
-/// A decision, also one that takes access away again.
+/// A decision; a denial also revokes access that was granted.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewDecision {
-    /// True gives access, false denies it or takes it away.
+    /// True grants access, false denies or revokes it.
     approved: bool,
-    /// The `terms` of the request as it was shown; to approve without them is refused.
+    /// The `terms` of the request as it was shown; required to approve.
     #[serde(skip_serializing_if = "Option::is_none")]
     terms: Option<String>,
     /// Why, for the requester to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// Another tier than is asked for.
+    /// Grants a tier other than the requested one.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan_tier: Option<String>,
-    /// An earlier end than is asked for, RFC 3339.
+    /// Grants an end earlier than requested, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
 }
@@ -117,19 +125,19 @@ pub(crate) struct NewDecision {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Decision {
-    /// The APIKeyApproval that holds it.
+    /// The APIKeyApproval that records it.
     approval: Reference,
     approved: bool,
     reviewed_by: String,
-    /// When, RFC 3339.
+    /// When it was made, RFC 3339.
     reviewed_at: String,
 }
 
 pub(crate) fn addresses() -> ApiRouter<App> {
     let about = |id, summary| about(id, "requests", summary);
-    let list = about("listRequests", "Who asks for access");
-    let request = about("getRequest", "A request, with the terms to decide on");
-    let decision = about("decideRequest", "Approve, deny, or take access away");
+    let list = about("listRequests", "List requests for access");
+    let request = about("getRequest", "Get a request, with the terms to decide on");
+    let decision = about("decideRequest", "Approve or deny, or revoke access");
     ApiRouter::new()
         .api_route("/v1/requests", get_with(all, list))
         .api_route("/v1/requests/{namespace}/{name}", get_with(one, request))
@@ -146,9 +154,11 @@ pub(crate) async fn all(
 ) -> Result<Json<List<RequestRow>>, Problem> {
     let sees = app.places::<APIKeyRequest>(&me, SEE_REQUESTS, |it| &it.requests);
     let sees = sees.await?;
-    let topic = match &search.product {
-        Some(product) => Topic::Product(product_id(product)?),
-        None => Topic::Anything,
+    let product = search.product.as_deref().map(product_id).transpose()?;
+    let topic = match (product, search.waiting) {
+        (product, Some(true)) => Topic::Waiting(product),
+        (Some(product), _) => Topic::Product(product),
+        (None, _) => Topic::Anything,
     };
     let states = search
         .state
@@ -162,7 +172,7 @@ pub(crate) async fn all(
     let wanted = wanted.of::<APIKeyRequest>(&sees, &topic, states)?;
     let known = app.store.read();
     let page = listed(&known.requests)?.page(&wanted, |_, _| true);
-    Ok(Json(list(page, |id, request| row(id, request))))
+    Ok(Json(list(page, |id, request| row(&known, id, request))))
 }
 
 pub(crate) async fn one(
@@ -175,7 +185,7 @@ pub(crate) async fn one(
     let may_decide = app.may(&me, DECIDE, &id.namespace).await?;
     let known = app.store.read();
     let detail = Request {
-        row: row(&id, &request),
+        row: row(&known, &id, &request),
         limits: limits(&known, &id, &request),
         terms: request.terms(),
         conditions: conditions_of_request(&request)
@@ -300,7 +310,18 @@ fn limits(known: &Known, id: &RequestId, request: &APIKeyRequest) -> Option<Limi
     found.limits(&request.spec.plan_tier).cloned()
 }
 
-fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
+/// The tier that was approved, where the key goes by another one than is asked for.
+fn approved_tier(known: &Known, request: &APIKeyRequest) -> Option<String> {
+    let key = known.keys.table.find(&request.key_id())?;
+    let approved = key.status.as_ref()?.approved_terms.as_ref()?;
+    let is_another = approved.plan_tier != request.spec.plan_tier;
+    let is_its = request
+        .key_uid()
+        .is_none_or(|uid| Some(uid) == key.metadata.uid.as_deref());
+    (is_another && is_its).then(|| approved.plan_tier.clone())
+}
+
+fn row(known: &Known, id: &RequestId, request: &APIKeyRequest) -> RequestRow {
     let spec = &request.spec;
     let conditions = conditions_of_request(request);
     let (state, told) = RequestState::of(conditions);
@@ -317,6 +338,8 @@ fn row(id: &RequestId, request: &APIKeyRequest) -> RequestRow {
         key: Reference::to(&request.key_id()),
         expires_at: spec.expires_at.as_ref().map(|it| it.0.to_string()),
         state,
+        waiting: waits(request),
+        approved_tier: approved_tier(known, request),
         message: told.map(|it| it.message.clone()),
         enforced: enforced(conditions).map(Finding::from),
         created: super::created(request),

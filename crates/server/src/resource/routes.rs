@@ -24,22 +24,22 @@ use crate::shelf::{Shelved, Topic};
 use crate::store::{Audience, Known, listed};
 use crate::{App, Routes};
 
-/// Which routes.
+/// Which routes to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RouteSearch {
-    /// Of one namespace.
+    /// Only routes in this namespace.
     namespace: Option<String>,
-    /// Words that name, namespace or hostnames have, in any case.
+    /// Text to find in name, namespace or hostnames, ignoring case.
     q: Option<String>,
-    /// How many rows, 1 to 200; absent: 50.
+    /// How many rows to return, 1 to 200; absent: 50.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// The `next` of the rows before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// A route, and what a product on it would find.
+/// A route, and what the controller would find for a product on it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RouteRow {
@@ -48,31 +48,31 @@ pub(crate) struct RouteRow {
     hostnames: Vec<String>,
     /// Whether a Gateway has accepted it.
     accepted: bool,
-    /// Whether owners are offered it.
+    /// Whether it is offered to owners.
     exposed: bool,
     auth_policy: Policy,
     /// How consumers would authenticate.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_scheme: Option<DiscoveredAuthScheme>,
     plan_policy: Policy,
-    /// What consumers could ask for, with the limits.
+    /// The plans that consumers could request, with their limits.
     plans: Vec<Plan>,
-    /// The products that are on it already, of those that whoever asks sees.
+    /// The products on it that the caller may see.
     products: Vec<Reference>,
 }
 
-/// A policy around a route.
+/// The policy that applies to a route, if any.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Policy {
-    /// Whether there is one that holds.
+    /// Whether one applies.
     found: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Reference>,
-    /// What it is attached to: `HTTPRoute`, or a `Gateway` above.
+    /// The kind that it targets: `HTTPRoute` or `Gateway`.
     #[serde(skip_serializing_if = "Option::is_none")]
     on: Option<String>,
-    /// Why not, for people.
+    /// Why none applies, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
 }
@@ -101,7 +101,7 @@ pub(crate) fn addresses() -> ApiRouter<App> {
     let list = about(
         "listRoutes",
         "routes",
-        "What can be published, and what is around each",
+        "List the routes that can be published, with their policies",
     );
     ApiRouter::new().api_route("/v1/routes", get_with(all, list))
 }

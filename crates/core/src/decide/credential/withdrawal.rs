@@ -3,7 +3,7 @@
 use devportal_api::APIKey;
 use devportal_api::id::{KeyId, ProductId, SecretId};
 use devportal_api::name::{self, annotation, label};
-use devportal_mirror::{SecretFacts, ValueFacts};
+use devportal_mirror::{Fit, SecretFacts, ValueFacts};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -138,6 +138,20 @@ pub(super) fn is_orphan(facts: &SecretFacts, id: &KeyId) -> bool {
         }
     );
     facts.owner_uid.is_none() && of == Some(&id.to_string()) && is_intact
+}
+
+/// Whether the value of a source is one that we may have generated: its digest is noted, and it is
+/// neither weak nor unsendable. Version 0.1 noted none.
+pub(super) fn is_made_by_us(facts: &SecretFacts, key: &APIKey) -> bool {
+    let is_generated = matches!(
+        facts.value,
+        ValueFacts::Value {
+            intact: Some(true),
+            fit: Fit::Good,
+            ..
+        }
+    );
+    is_generated || is_inherited(facts, key)
 }
 
 /// Whether a source is one that version 0.1 made for this key: the gateway reads it.

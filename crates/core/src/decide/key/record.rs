@@ -124,28 +124,25 @@ impl Case<'_> {
         self.world.fit::<APIKeyRequest, _>("spec", whole, have)
     }
 
-    /// On behalf of an automatic product: where nobody decided yet, or where
-    /// the spec outgrew an earlier automatic approval.
+    /// On behalf of an automatic product: where nobody decided yet, or where the spec outgrew an
+    /// approval of all that was asked for.
     fn approve_automatically(&self) -> Option<Write> {
         // The product that is asked for, which may not be the approved one.
         let product_id = self.key.product_id();
         let product = self.world.find_product(&product_id)?;
-        // One that a person edited is theirs.
         let outgrown = self.ruling().filter(|_| self.terms.exceeded);
-        let names = self.names_of(name::auto_approval)?;
-        let ours = outgrown
-            .filter(|it| ruling::is_automatic(it))
-            .map(ApprovalId::of)
-            .filter(|it| names.contains(it));
-        let is_due = (self.is_undecided() || ours.is_some())
-            && self.inheritance() != Some(false)
+        let id = match outgrown {
+            Some(it) => self.renewed(it)?,
+            None if self.is_undecided() => self.approval_named(name::auto_approval)?,
+            None => return None,
+        };
+        let is_due = self.inheritance() != Some(false)
             && self.standing_denial().is_none()
             && !self.is_refused_draft(product)
             && product.spec.approval_mode == ApprovalMode::Automatic
             && !self.is_source_unread()
             && self.blocker(product_id).is_none();
         is_due.then_some(())?;
-        let id = ours.or_else(|| self.approval_named(name::auto_approval))?;
         self.decide_as(
             id,
             Verdict {
@@ -156,6 +153,26 @@ impl Case<'_> {
                 message: Some(auto::MESSAGE),
             },
         )
+    }
+
+    /// The automatic approval that takes the place of one that the spec outgrew: of an automatic
+    /// one itself, of a person's one beside it. One that a person edited is theirs; and so is all
+    /// else once they granted less, or denied, which goes before an automatic approval.
+    pub(super) fn renewed(&self, outgrown: &APIKeyApproval) -> Option<ApprovalId> {
+        let id = ApprovalId::of(outgrown);
+        let names = self.names_of(name::auto_approval)?;
+        if ruling::is_automatic(outgrown) && names.contains(&id) {
+            return Some(id);
+        }
+        let request = RequestId::of(self.request?);
+        let mut all = self.world.approvals_of(&request);
+        let is_denied = all.any(|it| !it.spec.approved);
+        if is_denied || !ruling::grants_all(outgrown) {
+            return None;
+        }
+        let beside = self.approval_named(name::auto_approval)?;
+        let there = self.world.find_approval(&beside);
+        there.is_none_or(ruling::is_automatic).then_some(beside)
     }
 
     /// Whether a product is a draft, and approves nothing by itself for that.

@@ -257,10 +257,10 @@ fn words(fit: Fit) -> Option<Words> {
     Some(match fit {
         Fit::Good => return None,
         Fit::Padded => Words::Unsendable(
-            "white space or a line break is around it, as echo puts it behind; write it without",
+            "it begins or ends with white space or a line break, as echo adds; write it without",
         ),
         Fit::Unsendable => Words::Unsendable(
-            "it has characters that a header does not carry; use ASCII letters, digits and signs",
+            "it has characters that no header can carry; use ASCII letters, digits and symbols",
         ),
         Fit::TooLong => Words::Unsendable("it is longer than 4096 bytes"),
         Fit::Short => Words::Weak("it is shorter than 16 characters"),

@@ -1,8 +1,8 @@
 //! What does a key's status say? It mirrors what is, never what is being done.
 
 use devportal_api::condition::{
-    Blocker, Enforcement, Fact, Lifecycle, Refused, kind, product_is_draft, render,
-    requester_denied, value_guessable,
+    Blocker, Enforcement, Fact, Lifecycle, Refused, change_awaits_decision, kind, person_decided,
+    product_is_draft, render, requester_denied, value_guessable,
 };
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
 use devportal_api::key::SecretKeyRef;
@@ -53,6 +53,7 @@ impl Case<'_> {
         let is_approved = matches!(standing, Standing::Known(Lifecycle::Approved(_)));
         let enforcement = enforcement.or(is_approved.then_some(Enforcement::Issuing));
         facts.extend(enforcement.as_ref().map(Enforcement::fact));
+        facts.extend(self.change(standing));
         facts.extend(self.guessable(standing));
         facts.extend(refused.map(Refused::of_key));
         facts.extend(self.held_up(standing));
@@ -107,8 +108,19 @@ impl Case<'_> {
             None if self.is_refused_draft(product) => {
                 Some(product_is_draft(&ProductId::of(product)))
             }
-            None => None,
+            None => {
+                let ruling = self.ruling().filter(|it| self.renewed(it).is_none());
+                ruling.map(|it| person_decided(&ApprovalId::of(it)))
+            }
         }
+    }
+
+    /// That more is asked for than was approved, also once that is over.
+    fn change(&self, standing: &Standing) -> Option<Fact> {
+        let is_known = matches!(standing, Standing::Known(_));
+        let until = self.key.spec.expires_at.as_ref();
+        let is_of_use = until.is_none_or(|it| self.now < it.0);
+        (self.terms.exceeded && is_known && is_of_use).then(change_awaits_decision)
     }
 
     /// How the key stood before it was in doubt.
