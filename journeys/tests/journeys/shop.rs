@@ -92,15 +92,18 @@ impl Shop {
 
     /// Puts the route on a Gateway in its own namespace, on all of its listeners: one, `http`.
     pub(crate) async fn take_a_gateway_of_its_own(&self) -> Result<()> {
-        let gateway = json!({
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": self.meta(),
-            "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
-        });
-        self.stage.apply(&gateway).await?;
+        self.stage.apply(&self.gateway()).await?;
         let mut route = self.route();
         route["spec"]["parentRefs"] = json!([{"name": self.name}]);
         self.stage.apply(&route).await?;
         Ok(())
+    }
+
+    pub(crate) fn gateway(&self) -> Value {
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": self.meta(),
+            "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+        })
     }
 
     pub(crate) fn meta(&self) -> Value {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::super::stories;
@@ -54,10 +54,48 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
         .await?;
     withdraw_policy(&shop, &shop.name).await?;
     shop.finds_policy("listener").await?;
-    shop.product_says("PartlyOpen", "True").await?;
     shop.key_says("mine", "Enforced", "Enforced").await?;
     shop.gateway_answers(&value, 200).await?;
-    shop.gateway_answers("nobody's", 401).await
+    shop.gateway_answers("nobody's", 401).await?;
+
+    // Another listener has no policy, and is open if it takes the route's host.
+    let open = json!({"name": "open", "port": 80, "protocol": "HTTP", "hostname": "*.example.com"});
+    let mut gateway = shop.gateway();
+    gateway["spec"]["listeners"]
+        .as_array_mut()
+        .context("listeners")?
+        .push(open);
+    shop.stage.apply(&gateway).await?;
+    let told = shop.product_says("PartlyOpen", "True").await?;
+    let conditions = told.status.map(|it| it.conditions).unwrap_or_default();
+    let told = conditions.iter().find(|it| it.type_ == "PartlyOpen");
+    let message = told.map(|it| it.message.as_str()).unwrap_or_default();
+    ensure!(message.contains("to listener open of"), "{message}");
+    gateway["spec"]["listeners"][1]["hostname"] = "*.example.org".into();
+    shop.stage.apply(&gateway).await?;
+    until("no path is open any more", async || {
+        let told = shop.products().get(&shop.name).await?.status;
+        let conditions = told.map(|it| it.conditions).unwrap_or_default();
+        let is_open = conditions.iter().any(|it| it.type_ == "PartlyOpen");
+        Ok(if is_open { Err(conditions) } else { Ok(()) })
+    })
+    .await?;
+
+    // A route without a hostname is called by its listener's.
+    gateway["spec"]["listeners"][0]["hostname"] = shop.hostname().into();
+    shop.stage.apply(&gateway).await?;
+    let mut route = shop.route();
+    route["spec"]["parentRefs"] = json!([{"name": shop.name}]);
+    route["spec"]["hostnames"] = json!([]);
+    shop.stage.apply(&route).await?;
+    shop.gateway_answers(&value, 200).await?;
+    until("the key tells where the API is", async || {
+        let key = shop.keys().get("mine").await?;
+        let told = key.status.and_then(|it| it.api_hostname);
+        let is_right = told.as_deref() == Some(&*shop.hostname());
+        Ok(if is_right { Ok(()) } else { Err(told) })
+    })
+    .await
 }
 
 async fn a_policy_that_merges_with_another_of_the_route_takes_no_key_away(

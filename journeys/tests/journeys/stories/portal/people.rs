@@ -16,6 +16,7 @@ use crate::wait::throughout;
 stories![
     four_people_share_an_api_and_each_sees_and_does_what_is_theirs,
     what_is_written_is_read_by_whoever_reads_next,
+    a_change_of_what_was_approved_waits_where_owners_look,
     a_request_that_is_sent_twice_is_carried_out_once,
     who_listens_hears_of_what_they_may_see_and_goes_on_where_they_were,
 ];
@@ -410,6 +411,47 @@ async fn what_is_written_is_read_by_whoever_reads_next(stage: Arc<Stage>) -> Res
     Ok(())
 }
 
+async fn a_change_of_what_was_approved_waits_where_owners_look(stage: Arc<Stage>) -> Result<()> {
+    let town = Town::settle(Shop::prepare(stage, "changes").await?).await?;
+    let plans = town.shop.plan_policy(&["gold", "silver"]);
+    town.shop.stage.apply(&plans).await?;
+    town.publish(json!({})).await?;
+    let key = town.ask("silver").await?;
+    town.approve(&key, json!({})).await?;
+    let waiting = format!("/v1/requests?namespace={}&waiting=true", town.shop.name);
+    let is_done = |it: &Value| it["items"] == json!([]);
+    town.olivia
+        .until("nothing waits", &waiting, is_done)
+        .await?;
+
+    // Alice asks for more with kubectl.
+    let name = key.rsplit('/').next().unwrap_or_default();
+    town.shop
+        .patch_key(name, &json!({"spec": {"planTier": "gold"}}))
+        .await?;
+    let found = town
+        .olivia
+        .until("the change waits", &waiting, |it| {
+            it["items"][0]["approvedTier"] == "silver"
+        })
+        .await?;
+    let row = &found["items"][0];
+    let told = [&row["tier"], &row["state"], &row["waiting"]];
+    ensure!(
+        told == [&json!("gold"), &json!("Approved"), &json!(true)],
+        "{row}"
+    );
+    let me = town.olivia.get("/v1/me").await?.expect(200)?;
+    ensure!(me["pendingRequests"] == 1, "{me}");
+    town.approve(&key, json!({})).await?;
+    town.olivia
+        .until("nothing waits", &waiting, is_done)
+        .await?;
+    let me = town.olivia.get("/v1/me").await?.expect(200)?;
+    ensure!(me["pendingRequests"] == 0, "{me}");
+    Ok(())
+}
+
 async fn a_request_that_is_sent_twice_is_carried_out_once(stage: Arc<Stage>) -> Result<()> {
     let town = Town::settle(Shop::prepare(stage, "twice").await?).await?;
     town.publish(json!({})).await?;
@@ -428,6 +470,18 @@ async fn a_request_that_is_sent_twice_is_carried_out_once(stage: Arc<Stage>) -> 
     let again = send("gold").await?.expect(201)?;
     ensure!(first["name"] == again["name"], "{again}");
     send("silver").await?.expect(409)?;
+    // A name that somebody else has is no request that was sent before.
+    let taken = json!({"namespace": town.shop.name, "name": town.shop.name, "spec": {
+        "displayName": "Others", "approvalMode": "manual", "publishStatus": "Draft",
+        "targetRef": town.shop.target(),
+    }});
+    let request = town.olivia.request(reqwest::Method::POST, "/v1/products");
+    let request = request.header("Idempotency-Key", "another").json(&taken);
+    let problem = town.olivia.send(request).await?.expect(409)?;
+    ensure!(
+        problem["title"] == "AlreadyExists" && problem["causes"][0]["field"] == "name",
+        "{problem}"
+    );
     let keys = town
         .alice
         .list(&format!("/v1/keys?namespace={}", town.shop.dev))
