@@ -15,9 +15,11 @@ use super::config::FetchConfig;
 use super::document::Document;
 use crate::metrics::Fetches;
 
-/// Room for a number of attempts, with a narrower track for each host.
+/// Room for a number of attempts, with a narrower track for each host, and one for what failed
+/// before: whoever has many hosts that do not answer delays nobody else.
 pub(super) struct Tracks {
     all: Arc<Semaphore>,
+    failing: Arc<Semaphore>,
     per_host: usize,
     hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
@@ -26,6 +28,7 @@ impl Tracks {
     pub(super) fn new(concurrency: usize, per_host: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(concurrency.max(1))),
+            failing: Arc::new(Semaphore::new((concurrency / 4).max(1))),
             per_host: per_host.max(1),
             hosts: Mutex::default(),
         }
@@ -42,6 +45,7 @@ impl Tracks {
         });
         Track {
             of_host,
+            failing: Arc::clone(&self.failing),
             all: Arc::clone(&self.all),
         }
     }
@@ -50,13 +54,22 @@ impl Tracks {
 /// The way of one host's attempts.
 struct Track {
     of_host: Arc<Semaphore>,
+    failing: Arc<Semaphore>,
     all: Arc<Semaphore>,
 }
 
 impl Track {
-    /// Waits for the host first: who waits there takes no room from others.
-    async fn enter(&self) -> Result<[SemaphorePermit<'_>; 2], AcquireError> {
-        Ok([self.of_host.acquire().await?, self.all.acquire().await?])
+    /// Waits where it is narrow first: who waits there takes no room from others.
+    async fn enter(&self, has_failed: bool) -> Result<Vec<SemaphorePermit<'_>>, AcquireError> {
+        let failing = has_failed.then_some(&self.failing);
+        let mut room = Vec::new();
+        for part in [Some(&self.of_host), failing, Some(&self.all)]
+            .into_iter()
+            .flatten()
+        {
+            room.push(part.acquire().await?);
+        }
+        Ok(room)
     }
 }
 
@@ -128,10 +141,11 @@ impl Refresher {
 
     /// Runs until it is aborted or nobody listens any more.
     pub(super) async fn run(mut self) {
+        let mut has_failed = false;
         loop {
             let is_good = {
                 // Until it is handed over: what is read takes room.
-                let Ok(_room) = self.track.enter().await else {
+                let Ok(_room) = self.track.enter(has_failed).await else {
                     return;
                 };
                 let begun = Instant::now();
@@ -151,6 +165,7 @@ impl Refresher {
                 }
                 outcome.is_good
             };
+            has_failed = !is_good;
             sleep(jittered(self.pace.after(is_good))).await;
         }
     }

@@ -194,6 +194,42 @@ async fn one_slow_host_delays_nobody_else() {
 }
 
 #[tokio::test]
+async fn many_hosts_that_do_not_answer_leave_room_for_those_that_do() {
+    const HOSTS: usize = 10;
+    // The first attempt at each fails at once, and each further one takes long.
+    let slow = Server::start(|_, asked| {
+        if asked < HOSTS {
+            Reply::status("503 Service Unavailable")
+        } else {
+            Reply::ok("late").delayed(Duration::from_mins(1))
+        }
+    })
+    .await;
+    let quick = Server::always(Reply::ok("openapi: 3.1.0")).await;
+    let hosts: Vec<_> = (0..HOSTS).map(|it| format!("h{it}.example.com")).collect();
+    let names = hosts.iter().fold(Names::default(), |names, host| {
+        names.with(&format!("{host}."), &[&["127.0.0.1"]])
+    });
+    let config = FetchConfig {
+        attempt_timeout: Duration::from_mins(1),
+        concurrency: 4,
+        ..impatient()
+    };
+    let mut bench = Bench::new(config, names);
+    for host in &hosts {
+        bench.follow(&format!("http://{host}:{}/", slow.at.port()));
+    }
+    for _ in &hosts {
+        assert_eq!(bench.next_openapi().await.text, None);
+    }
+    slow.asked_times(HOSTS + 1).await;
+    bench.follow(&quick.url("/"));
+    let answer = bench.next_openapi().await;
+    assert_eq!(answer.text.as_deref(), Some("openapi: 3.1.0"));
+    assert_eq!(slow.asked().len(), HOSTS + 1);
+}
+
+#[tokio::test]
 async fn no_more_attempts_run_at_once_than_allowed() {
     let slow = Server::always(Reply::ok("late").delayed(Duration::from_mins(1))).await;
     let config = FetchConfig {
