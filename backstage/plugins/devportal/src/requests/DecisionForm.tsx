@@ -3,6 +3,7 @@
  * changes meanwhile they look again first, and lose nothing of what they typed.
  */
 import { useEffect, useState } from 'react';
+import type { ReactNode } from 'react';
 import {
   Alert,
   Button,
@@ -186,16 +187,18 @@ export function DecisionForm({
 function Approved({ request }: { request: Request }) {
   const t = useWords();
   const tier = request.approvedTier ?? request.tier;
+  const words: Partial<Record<Request['state'], ReactNode>> = {
+    Approved: t('requests.decision.changesApproved', {
+      tier: <bdi>{tier}</bdi>,
+    }),
+    Expired: t('requests.decision.changesExpired'),
+  };
   return (
     <Alert
       status="info"
       icon
       title={t('requests.decision.changes')}
-      description={
-        request.state === 'Expired'
-          ? t('requests.decision.changesExpired')
-          : t('requests.decision.changesApproved', { tier: <bdi>{tier}</bdi> })
-      }
+      description={words[request.state]}
     />
   );
 }

@@ -4,6 +4,7 @@ import type {
   Request,
   RequestRow,
 } from '@devportal/backstage-plugin-devportal-common';
+import type { Versioned } from '../portal';
 
 export type Way = 'approve' | 'less' | 'deny';
 
@@ -62,11 +63,19 @@ export const hasChanged = (seen: Request, now: Request): boolean =>
   seen.approvedTier !== now.approvedTier ||
   seen.message !== now.message;
 
+/** Which decisions there are: the end of the tag, behind the version. */
+const decisionsIn = ({ etag }: Versioned<Request>): string | undefined =>
+  etag?.split('-')[1];
+
 /**
  * Whether all that is new is what the controller notes: it is shown, and nobody decides
  * by it. A version in which nothing new is shown may hide somebody's decision that is not
  * carried out yet.
  */
-export const isOnlyNoted = (seen: Request, now: Request): boolean =>
+export const isOnlyNoted = (
+  seen: Versioned<Request>,
+  now: Versioned<Request>,
+): boolean =>
   !hasChanged(seen, now) &&
+  decisionsIn(seen) === decisionsIn(now) &&
   JSON.stringify(seen.conditions) !== JSON.stringify(now.conditions);
