@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::{
     cache, go,
@@ -37,8 +38,13 @@ pub(crate) fn is_followed(crd: &Value) -> bool {
     name.is_some_and(|it| FOLLOWED.contains(&it))
 }
 
-/// The CRDs of everything around us.
+/// The CRDs of everything around us, read once for all stacks of this process.
 pub async fn foreign(progress: Progress) -> Result<Vec<Value>> {
+    static READ: OnceCell<Vec<Value>> = OnceCell::const_new();
+    READ.get_or_try_init(|| read_all(progress)).await.cloned()
+}
+
+async fn read_all(progress: Progress) -> Result<Vec<Value>> {
     let file = match std::env::var_os(obtain::BIN_VARIABLE) {
         Some(folder) if Path::new(&folder).join("crds.yaml").is_file() => {
             Path::new(&folder).join("crds.yaml")

@@ -12,7 +12,7 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{process::Command, sync::OnceCell};
 
 use crate::{
     apply, collector,
@@ -144,12 +144,14 @@ async fn policies_in_force(client: &Client) -> Result<()> {
     }
 }
 
-/// Our binary: the one given, else built now.
+/// Our binary: the one given, else built, once for all stacks of this process.
 pub(crate) async fn binary(given: Option<&Path>, progress: Progress) -> Result<PathBuf> {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
-    progress.step("build devportal", build("devportal")).await
+    let build = || progress.step("build devportal", build("devportal"));
+    BUILT.get_or_try_init(build).await.cloned()
 }
 
 /// cargo, as from a shell: what `cargo run` tells the program it runs about its

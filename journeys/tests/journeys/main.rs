@@ -93,7 +93,12 @@ fn trials(on: Option<(&Arc<Stage>, &tokio::runtime::Handle, &Outcomes)>) -> Vec<
                 return Ok(());
             };
             let begun = Instant::now();
-            let played = catch_unwind(AssertUnwindSafe(|| handle.block_on(run(stage))));
+            let played = catch_unwind(AssertUnwindSafe(|| {
+                handle.block_on(run(Arc::clone(&stage)))
+            }));
+            if let Err(error) = handle.block_on(shop::close_all(&stage)) {
+                eprintln!("the shops of {name} stay open: {error:#}");
+            }
             let failure = match played {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(format!("{error:#}")),

@@ -1,6 +1,7 @@
 //! What does a story play in? A shop: an API with its route, policies and
 //! product in one namespace, and a consumer in another.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,10 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -28,6 +32,32 @@ pub(crate) struct Shop {
     pub(crate) name: String,
     /// The consumer's namespace.
     pub(crate) dev: String,
+}
+
+thread_local! {
+    /// The namespaces of the shops of the story that plays on this thread.
+    static OPENED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes away what the gateway reads of the shops of the story that has played on this thread:
+/// kuadrant-operator goes through all that is there whenever anything changes.
+pub(crate) async fn close_all(stage: &Stage) -> Result<()> {
+    let gateway_api = "gateway.networking.k8s.io";
+    for namespace in OPENED.take() {
+        for (group, version, kind) in [
+            ("extensions.kuadrant.io", "v1alpha1", "PlanPolicy"),
+            ("kuadrant.io", "v1", "AuthPolicy"),
+            (gateway_api, "v1", "HTTPRoute"),
+            (gateway_api, "v1", "Gateway"),
+        ] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+            let all: Api<DynamicObject> =
+                Api::namespaced_with(stage.admin.clone(), &namespace, &resource);
+            let (how, which) = (DeleteParams::default(), ListParams::default());
+            all.delete_collection(&how, &which).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Shop {
@@ -75,6 +105,7 @@ impl Shop {
             name: name.to_owned(),
             dev: format!("{name}-dev"),
         };
+        OPENED.with_borrow_mut(|it| it.push(shop.name.clone()));
         for namespace in [&shop.name, &shop.dev] {
             let object =
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});

@@ -5,10 +5,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Enough for anything that crosses the operator on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Most of what is waited for is there by then.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Looks until `look` finds something, for as long as [`PATIENCE`].
 pub(crate) async fn until<T, S: Debug, F>(what: &str, look: F) -> Result<T>
@@ -31,7 +34,9 @@ where
             Err(seen) if begun.elapsed() > limit => {
                 bail!("{what}: not within {limit:?}; last seen: {seen:#?}")
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
+            // What takes long is looked at less often: looking is work for everyone.
+            Err(_) if begun.elapsed() < SOON => sleep(Duration::from_millis(25)).await,
+            Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }
 }
@@ -44,7 +49,7 @@ pub(crate) async fn throughout(
     let begun = Instant::now();
     while begun.elapsed() < time {
         look().await?;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) fn missing(seen: &Seen) -> Vec<(Key, Value)> {
         .filter_map(|(key, object)| {
             let wanted = wanted(seen, &attached, key, object)?;
             let found = &object.data["status"];
-            let filled = keep_times(&wanted, found);
+            let filled = keep(&wanted, found);
             (!agrees(&filled, found)).then(|| (key.clone(), stamp(filled)))
         })
         .collect()
@@ -195,16 +195,16 @@ fn ready(reason: &str) -> Value {
     json!({"type": "Ready", "status": "True", "reason": reason, "message": MESSAGE})
 }
 
-/// Takes over the time of each condition whose status did not change.
-fn keep_times(wanted: &Value, found: &Value) -> Value {
+/// Takes over the time of each condition whose status did not change, and the conditions of others:
+/// kuadrant-operator notes on Gateways and listeners which policies affect them.
+fn keep(wanted: &Value, found: &Value) -> Value {
     match (wanted, found) {
         (Value::Object(fields), _) => {
             let mut kept = fields.clone();
             for (name, value) in &mut kept {
-                *value = keep_times(value, &found[name.as_str()]);
+                *value = keep(value, &found[name.as_str()]);
             }
-            let is_condition = kept.contains_key("type") && kept.contains_key("status");
-            if is_condition && found["status"] == wanted["status"] {
+            if is_condition(wanted) && found["status"] == wanted["status"] {
                 kept.insert(
                     "lastTransitionTime".into(),
                     found["lastTransitionTime"].clone(),
@@ -212,13 +212,24 @@ fn keep_times(wanted: &Value, found: &Value) -> Value {
             }
             Value::Object(kept)
         }
-        (Value::Array(items), _) => items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| keep_times(item, counterpart(item, at, found)))
-            .collect(),
+        (Value::Array(items), _) => {
+            let kept = items
+                .iter()
+                .enumerate()
+                .map(|(at, item)| keep(item, counterpart(item, at, found)));
+            let are_conditions = items.iter().all(is_condition);
+            let is_wanted = |other: &&Value| items.iter().any(|it| it["type"] == other["type"]);
+            let others = array(found).filter(|it| are_conditions && is_condition(it));
+            let others = others.filter(|it| !is_wanted(it));
+            kept.chain(others.cloned()).collect()
+        }
         _ => wanted.clone(),
     }
+}
+
+/// An address has a type, too.
+fn is_condition(value: &Value) -> bool {
+    value["type"].is_string() && value["status"].is_string()
 }
 
 fn counterpart<'a>(item: &Value, at: usize, found: &'a Value) -> &'a Value {

@@ -212,7 +212,13 @@ async fn doctor_knows_what_the_operators_own_account_may(_: Arc<Stage>) -> Resul
         "{findings:#?}"
     );
     ensure!(
-        may_not(&findings, "Warning") == ["may not patch apikeys", "may not create events"],
+        may_not(&findings, "Warning")
+            == [
+                "may not patch apikeys",
+                "may not list gateways",
+                "may not watch gateways",
+                "may not create events",
+            ],
         "{findings:#?}"
     );
 

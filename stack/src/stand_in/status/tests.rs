@@ -138,3 +138,29 @@ fn what_another_controller_says_about_a_route_stays() {
     assert_eq!(parents[1]["conditions"], theirs["conditions"]);
     assert_eq!(settle(&mut seen), 0);
 }
+
+#[test]
+fn conditions_of_others_stay_and_nothing_is_written_for_them() {
+    let mut seen = gateway();
+    settle(&mut seen);
+    let key = (Kind::Gateway, "infra".to_owned(), "public".to_owned());
+    let gateway = seen.get_mut(&key).unwrap();
+    let affected = json!({"type": "kuadrant.io/AuthPolicyAffected", "status": "True"});
+    for path in ["/status/conditions", "/status/listeners/0/conditions"] {
+        let conditions = gateway.data.pointer_mut(path).unwrap();
+        conditions.as_array_mut().unwrap().push(affected.clone());
+    }
+    assert_eq!(settle(&mut seen), 0);
+    seen.get_mut(&key).unwrap().metadata.generation = Some(2);
+    assert_eq!(settle(&mut seen), 1);
+    for path in ["/conditions", "/listeners/0/conditions"] {
+        let status = status(&seen, Kind::Gateway, "infra", "public");
+        let all = array(status.pointer(path).unwrap());
+        let types: Vec<_> = all.filter_map(|it| it["type"].as_str()).collect();
+        assert!(
+            types.contains(&"kuadrant.io/AuthPolicyAffected"),
+            "{types:?}"
+        );
+        assert!(types.contains(&"Accepted"), "{types:?}");
+    }
+}

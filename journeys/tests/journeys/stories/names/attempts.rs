@@ -52,6 +52,7 @@ pub(super) fn all(open: &Open) -> Vec<Attempt> {
     .collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn requesters(open: &Open) -> Vec<Attempt> {
     let create = |by: &str| create(&open.dev, "apikeys", open.key("another", by));
     let change = |spec: Value| merge(&open.dev, "apikeys", "mine", json!({"spec": spec}));
@@ -69,6 +70,12 @@ fn requesters(open: &Open) -> Vec<Attempt> {
     );
     vec![
         (ALICE, "asks for herself", create("alice"), Allowed),
+        (
+            known_as("alice@localhost"),
+            "is known by an address that no key may have",
+            create("alice"),
+            Allowed,
+        ),
         (ALICE, "asks as bob", create("bob"), forged),
         (
             ALICE,
