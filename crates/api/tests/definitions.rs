@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use devportal_api::crd;
+use devportal_api::key::EMAIL;
 use serde_json::{Value, json};
 
 const PRODUCT: &str = "apiproducts";
@@ -212,6 +213,12 @@ fn a_requester_has_an_address_that_looks_like_one() {
             r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$"
         );
     }
+    // Where it is asked for elsewhere it is the same.
+    let policy = include_str!("../../../deploy/chart/files/policies/identity.yaml");
+    let in_cel = EMAIL.replace(r"\.", "[.]");
+    assert!(policy.contains(&format!(".matches('{in_cel}')")));
+    let backstage = include_str!("../../../backstage/plugins/devportal-node/src/person.ts");
+    assert!(backstage.contains(&format!("EMAIL = /{EMAIL}/;")));
 }
 
 #[test]

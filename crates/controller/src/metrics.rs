@@ -115,7 +115,7 @@ impl Metrics {
         );
         ours.register(
             "keys_enforced",
-            "Approved APIKeys by the status of their condition Enforced; NoPlans: those that nothing limits, for there are no plans",
+            "Approved APIKeys by the status of their condition Enforced, AwaitingReapproval as True; NoPlans: those that nothing limits, for there are no plans",
             metrics.enforced.clone(),
         );
         ours.register(

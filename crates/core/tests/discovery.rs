@@ -337,9 +337,49 @@ fn a_route_without_hostnames_is_called_by_those_of_its_listeners() {
     let mut closed = gateway(&listeners);
     allow(&mut closed.spec.listeners[1], Some("None"), &[]);
     assert_eq!(hostname(closed), None);
+    // It is not known whether the first takes the route.
+    let listeners = [("a", Some("a.example.com")), ("b", Some("b.example.com"))];
+    let mut chosen = gateway(&listeners);
+    allow(&mut chosen.spec.listeners[0], Some("Selector"), &[]);
+    assert_eq!(hostname(chosen).as_deref(), Some("b.example.com"));
     // Its own go before.
     let own = look(bare_on(route("games")).with(gateway(&listeners))).hostname;
     assert_eq!(own.as_deref(), Some("games.example.com"));
+}
+
+#[test]
+fn while_gateways_cannot_be_seen_no_credential_is_made_for_another_listener() {
+    let mut route = route("games").unattached().on(on_listener(None));
+    route.spec.hostnames.clear();
+    let of = |listener: &str| {
+        let rules = rules([("keys", api_key(&[("for", listener)]))]);
+        named(general().on_section(listener).with(rules), listener)
+    };
+    let listeners = [("a", Some("a.example.org")), ("b", Some("b.example.com"))];
+    let mut two = gateway(&listeners);
+    allow(&mut two.spec.listeners[0], Some("None"), &[]);
+    let mut it = Simulation::ready(product().automatic());
+    it.delete::<HTTPRoute>(OWNER, "games");
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it = it.with(route).with(of("a")).with(of("b")).with(two);
+    it.create(key("alice"));
+    it.settle();
+    let of_b = |it: &Simulation| {
+        assert_eq!(it.says("alice"), ["Approved/Approved", "Enforced/Enforced"]);
+        assert_eq!(it.enforced("alice")[0].1.labels["for"], "b");
+        let status = it.key("alice").status.clone().unwrap();
+        assert_eq!(status.api_hostname.as_deref(), Some("b.example.com"));
+    };
+    of_b(&it);
+    it.restart_without(&["Gateway"]);
+    it.settle();
+    let labels = &it.enforced("alice")[0].1.labels;
+    assert_eq!(labels["for"], "b");
+    let status = it.key("alice").status.clone().unwrap();
+    assert_eq!(status.api_hostname.as_deref(), Some("b.example.com"));
+    it.regain("Gateway", true);
+    it.settle();
+    of_b(&it);
 }
 
 #[test]
@@ -563,6 +603,7 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         refusals: vec![],
         unprotected: vec![],
         settled: Settled::Yes,
+        is_certain: true,
     };
     assert_eq!(auth, expected);
 }

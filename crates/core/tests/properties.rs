@@ -308,3 +308,20 @@ proptest! {
         prop_assert_eq!(simulation.in_sight(KEYS[k]), vec![]);
     }
 }
+
+/// Found at random: what was read for an earlier key of the name is remembered for a while.
+#[test]
+fn a_key_that_is_shown_once_names_no_secret_in_its_namespace() {
+    use Action as A;
+    let actions = [
+        A::CreateKey(0, false, None),
+        A::DeleteKey(0),
+        A::Squat(0),
+        A::CreateShownOnce(0, None),
+        A::Suffer(5, 1_349_942_473_171_840_486),
+        A::CreateKey(0, false, None),
+        A::CreateKey(0, false, None),
+        A::Grant(0, 0, false, None, None),
+    ];
+    oracle::check(&live(&actions));
+}

@@ -88,8 +88,18 @@ fn a_foreign_secret_of_the_copys_name_is_left_alone_and_the_key_says_so() {
 /// Whoever may make Secrets in the key's namespace may also write whose they are.
 #[test]
 fn a_secret_of_the_copys_name_that_says_it_is_the_keys_gives_it_no_weak_value() {
-    let digests = [None, Some(digest("weak"))];
-    for digest in digests {
+    let as_of_0_1 = |it: &mut Secret| {
+        it.labels
+            .insert(label::MANAGED_BY.into(), label::MANAGED_BY_AUTHORINO.into());
+        it.annotations
+            .insert(annotation::PLAN.into(), "gold".into());
+    };
+    let with_digest = |it: &mut Secret| {
+        it.annotations
+            .insert(annotation::DIGEST.into(), digest("weak"));
+    };
+    let forged: [fn(&mut Secret); 3] = [|_| (), with_digest, as_of_0_1];
+    for forge in forged {
         let mut it = Simulation::ready(product());
         it.create(key("alice"));
         it.settle();
@@ -97,8 +107,7 @@ fn a_secret_of_the_copys_name_that_says_it_is_the_keys_gives_it_no_weak_value() 
         it.cluster.put_secret(&copy(), |it| {
             it.value = Some("weak".into());
             it.owner_uid = uid;
-            it.annotations
-                .extend(digest.map(|it| (annotation::DIGEST.to_owned(), it)));
+            forge(it);
         });
         it.create(approval("yes", "alice", true, at(0)));
         it.settle();

@@ -253,10 +253,26 @@ fn whoever_asks_for_more_than_was_approved_waits_also_once_that_is_over() {
         })
     );
     assert_eq!(it.world.tally().waiting(), 1);
+    let id = devportal_core::Id::Key(key_id("alice"));
+    assert_eq!(it.decisions()[&id].wake_at, Some(at(900)));
     // Nobody is to decide about what would be over as well.
     it.cluster.now = at(900);
     it.settle();
     assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_told_also_while_a_change_of_it_waits() {
+    let mut it = working(product());
+    it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = vec![plan("silver", 5)]);
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    let says = [
+        "Approved/Approved",
+        "!Enforced/UnknownTier",
+        "!ChangeApproved/AwaitingReapproval",
+    ];
+    assert_eq!(it.says("alice"), says);
+    assert_eq!(it.world.tally().enforced("False"), 1);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use devportal_core::discover::{kuadrant_namespace, route_of};
 use devportal_core::surroundings::Surroundings;
 use devportal_metrics::Watches;
 use devportal_mirror::table::Taken;
-use devportal_mirror::{Difference, Index, Journal, Kept, Kind, Lens, Scope, Sight, Table, Told};
+use devportal_mirror::{
+    Difference, Index, Journal, Kept, Kind, Lens, Scope, Sight, Table, Told, Trouble,
+};
 use devportal_watch::{Source, watch};
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
@@ -259,7 +261,13 @@ impl Known {
         let since = self
             .sights()
             .into_iter()
-            .filter_map(|(_, sight)| match sight {
+            .filter_map(|(kind, sight)| match sight {
+                // Everything goes on without them.
+                Sight::Stale(Trouble::Forbidden | Trouble::NotInstalled, _)
+                    if kind == Gateway::NAME =>
+                {
+                    None
+                }
                 Sight::Stale(_, since) => Some(*since),
                 _ => None,
             });

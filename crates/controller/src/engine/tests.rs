@@ -5,7 +5,7 @@ use std::future::pending;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
-use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy};
+use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::{APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::change::Source;
 use devportal_mirror::{Kind, Lens, Told, Version};
@@ -119,6 +119,7 @@ fn list_all_but_plans(engine: &mut Engine) {
     list::<APIKeyRequest>(engine);
     list::<APIKeyApproval>(engine);
     list::<HTTPRoute>(engine);
+    list::<Gateway>(engine);
     list::<AuthPolicy>(engine);
     list::<Kuadrant>(engine);
     let trouble = Trouble::Failing("500".into());

@@ -16,7 +16,7 @@ use super::document::Document;
 use crate::metrics::Fetches;
 
 /// Room for a number of attempts, with a narrower track for each host, and one for what failed
-/// before: whoever has many hosts that do not answer delays nobody else.
+/// before: many hosts that do not answer do not delay documents that are well.
 pub(super) struct Tracks {
     all: Arc<Semaphore>,
     failing: Arc<Semaphore>,
@@ -59,11 +59,12 @@ struct Track {
 }
 
 impl Track {
-    /// Waits where it is narrow first: who waits there takes no room from others.
+    /// Waits where it is narrow first: who waits there takes no room from others. What failed waits
+    /// before it takes room of its host, of which other documents may be well.
     async fn enter(&self, has_failed: bool) -> Result<Vec<SemaphorePermit<'_>>, AcquireError> {
         let failing = has_failed.then_some(&self.failing);
         let mut room = Vec::new();
-        for part in [Some(&self.of_host), failing, Some(&self.all)]
+        for part in [failing, Some(&self.of_host), Some(&self.all)]
             .into_iter()
             .flatten()
         {

@@ -41,7 +41,7 @@ pub(super) use rotation::{live, retire};
 pub(super) use withdrawal::{
     astray, expired, is_inherited, presence_of, withdraw, withdraw_source,
 };
-use withdrawal::{delete, delete_source, is_made_by_us, is_orphan, is_owned};
+use withdrawal::{delete, delete_source, is_orphan, is_owned, may_be_made_by_us};
 
 /// Labels, or annotations.
 type Marks = BTreeMap<String, String>;
@@ -466,7 +466,7 @@ impl Recipe<'_> {
             // What was made before the key was brought one of its own is over with that.
             (Some(value), None) if self.was_brought_since(facts, value) => replace(),
             // Whoever may make Secrets there may also write whose they are.
-            (Some(_), None) if !is_made_by_us(facts, self.key) => {
+            (Some(_), None) if !facts.deleting && !may_be_made_by_us(facts, self.key) => {
                 Err(Step::Stuck(Enforcement::SecretConflict(id)))
             }
             (Some(value), None) if !facts.deleting => Ok((id, value)),

@@ -196,6 +196,7 @@ impl<'a> Case<'a> {
         let access = self.access(&standing, &course, &mut decision);
         let records = self.records(&mut decision);
         decision.wake(self.expiry());
+        decision.wake(self.change_ends());
 
         // A status tells what is, not what is being done: while something is under way
         // it waits, unless the API server does not let it happen.
@@ -246,6 +247,12 @@ impl<'a> Case<'a> {
     fn expiry(&self) -> Option<Timestamp> {
         let at = instant(self.terms.in_force.expires_at.as_ref());
         at.filter(|_| self.is_granted())
+    }
+
+    /// When a change of what was approved is of no use any more.
+    fn change_ends(&self) -> Option<Timestamp> {
+        let at = instant(self.key.spec.expires_at.as_ref());
+        at.filter(|at| self.terms.exceeded && self.now < *at)
     }
 
     /// Whether the approved time is over.

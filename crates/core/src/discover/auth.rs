@@ -207,6 +207,7 @@ pub(super) fn discover<'a>(
             findings.key_rules.push(entry);
         }
     }
+    findings.is_certain = told.path.is_certain;
     findings.refusals = refusals(&findings, &ways, keys.of);
     let is_bare = |path: &&Path| path.is_open && ways.iter().all(|it| it.path != *path);
     findings.unprotected = paths.iter().filter(is_bare).map(Path::to_string).collect();

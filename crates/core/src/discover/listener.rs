@@ -47,26 +47,32 @@ pub(super) fn attached<'a>(
 }
 
 /// The hostnames that a route is called by: its own, or else those of the listeners it is attached
-/// to, of parents that accepted it first.
+/// to, of parents that accepted it first. Those of listeners that it may be attached to count where
+/// there are no others.
 pub fn hostnames(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<String> {
     if !route.spec.hostnames.is_empty() {
         return route.spec.hostnames.clone();
     }
     let mut parents: Vec<_> = route.spec.parent_refs.iter().collect();
     parents.sort_by_key(|it| !accepts(id, route, it));
-    let mut all = Vec::new();
-    for at in parents
+    let listeners = parents
         .into_iter()
         .filter_map(|it| attached(around, id, route, it))
-        .flatten()
-    {
-        if let Some(hostname) = hostname_of(at.listener)
-            && !all.iter().any(|it| it == hostname)
-        {
-            all.push(hostname.to_owned());
+        .flatten();
+    let named = listeners.filter_map(|it| Some((it.is_certain, hostname_of(it.listener)?)));
+    let (certain, uncertain): (Vec<_>, Vec<_>) = named.partition(|(is_certain, _)| *is_certain);
+    let all = if certain.is_empty() {
+        uncertain
+    } else {
+        certain
+    };
+    let mut hostnames: Vec<String> = Vec::new();
+    for (_, hostname) in all {
+        if hostnames.iter().all(|it| it != hostname) {
+            hostnames.push(hostname.to_owned());
         }
     }
-    all
+    hostnames
 }
 
 /// The hostname of a listener; an empty one is none.

@@ -69,6 +69,8 @@ pub struct AuthFindings {
     pub unprotected: Vec<String>,
     /// Whether the gateway goes by the policies as they are now, and not as they were before.
     pub settled: Settled,
+    /// Whether the route is known to be on the path that all of this is told of.
+    pub is_certain: bool,
 }
 
 /// A path by which keys are refused.
@@ -106,6 +108,7 @@ impl AuthFindings {
             refusals: Vec::new(),
             unprotected: Vec::new(),
             settled: Settled::default(),
+            is_certain: true,
         }
     }
 }

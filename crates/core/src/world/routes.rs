@@ -23,7 +23,7 @@ impl World {
     /// Only its spec counts: its status counts the routes, and changes with each.
     pub(super) fn gateway_changed(&mut self, difference: Difference<Gateway>, dirty: &mut Dirty) {
         let Difference { id, old, new } = difference;
-        if old.map(|it| it.spec.clone()) != new.map(|it| it.spec.clone()) {
+        if old.as_ref().map(|it| &it.spec) != new.as_ref().map(|it| &it.spec) {
             self.rediscover_target(&Target::Gateway(id), dirty);
         }
     }

@@ -65,6 +65,12 @@ impl World {
         Self::blind(table).filter(|_| trouble != Some(&Trouble::NotInstalled))
     }
 
+    /// [`Self::blind`], but only while the API server fails: for a kind that all goes on without.
+    pub(crate) fn failing<K: Kind>(table: &Table<K>) -> Option<Doubt> {
+        let trouble = table.sight(&Scope::Cluster).trouble();
+        Self::blind(table).filter(|_| matches!(trouble, Some(Trouble::Failing(_))))
+    }
+
     /// What became of the sight of a kind.
     pub(super) fn notice<K: Kind>(&mut self, taken: &Taken<K>) {
         self.sight_is_news |= taken.sight_changed;

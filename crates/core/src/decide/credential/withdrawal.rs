@@ -140,18 +140,15 @@ pub(super) fn is_orphan(facts: &SecretFacts, id: &KeyId) -> bool {
     facts.owner_uid.is_none() && of == Some(&id.to_string()) && is_intact
 }
 
-/// Whether the value of a source is one that we may have generated: its digest is noted, and it is
-/// neither weak nor unsendable. Version 0.1 noted none.
-pub(super) fn is_made_by_us(facts: &SecretFacts, key: &APIKey) -> bool {
-    let is_generated = matches!(
-        facts.value,
-        ValueFacts::Value {
-            intact: Some(true),
-            fit: Fit::Good,
-            ..
+/// Whether the value of a source is one that we may have generated: it is neither weak nor
+/// unsendable, and its digest is noted. Version 0.1 noted none.
+pub(super) fn may_be_made_by_us(facts: &SecretFacts, key: &APIKey) -> bool {
+    match facts.value {
+        ValueFacts::Value { fit, intact, .. } => {
+            fit == Fit::Good && (intact == Some(true) || is_inherited(facts, key))
         }
-    );
-    is_generated || is_inherited(facts, key)
+        _ => false,
+    }
 }
 
 /// Whether a source is one that version 0.1 made for this key: the gateway reads it.

@@ -344,8 +344,6 @@ impl Case<'_> {
         let plans = self.world.around().plan_policies.table();
         if !matches!(found.auth.state, AuthPolicyState::Found(_)) {
             Enforcement::AuthPolicyNotEnforced
-        } else if self.terms.exceeded {
-            Enforcement::AwaitingReapproval
         } else if found.auth.refusals.iter().any(|it| it.is_certain) {
             Enforcement::RefusedInPart
         } else if let Some(doubt) = World::unseen(plans) {
@@ -365,6 +363,7 @@ impl Case<'_> {
                 Some(limits) if *limits == Limits::default() => {
                     Enforcement::Unlimited(tier.clone())
                 }
+                Some(_) if self.terms.exceeded => Enforcement::AwaitingReapproval,
                 Some(_) => Enforcement::Enforced,
             }
         }

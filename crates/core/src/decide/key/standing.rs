@@ -122,7 +122,9 @@ impl Case<'_> {
     fn doubt_around(&self, product: &ProductId) -> Option<Doubt> {
         let found = self.world.find_discovery(product)?;
         if found.auth.key_rule.is_some() {
-            return None;
+            // Credentials are not made for another listener while nobody sees which there are.
+            let gateways = World::failing(&self.world.around().gateways);
+            return gateways.filter(|_| !found.auth.is_certain && self.has_credentials());
         }
         if let Some(what) = &found.unreadable {
             // The words may quote a policy, which is the owner's.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{Resource, ResourceExt};
 
-use super::access::{Course, doubtful};
+use super::access::{Course, doubtful, find_source_id};
 use super::{Case, Standing, ruling};
 use crate::change::Source;
 use crate::decide::credential;
@@ -118,20 +118,28 @@ impl Case<'_> {
     /// That more is asked for than was approved, also once that is over.
     fn change(&self, standing: &Standing) -> Option<Fact> {
         let is_known = matches!(standing, Standing::Known(_));
-        let until = self.key.spec.expires_at.as_ref();
-        let is_of_use = until.is_none_or(|it| self.now < it.0);
+        let is_of_use = self.key.spec.expires_at.is_none() || self.change_ends().is_some();
         (self.terms.exceeded && is_known && is_of_use).then(change_awaits_decision)
     }
 
     /// How the key stood before it was in doubt.
     fn last_lifecycle(&self, previous: &[Condition]) -> Vec<Condition> {
-        let is_lifecycle = |it: &&Condition| LIFECYCLE.contains(&it.type_.as_str());
-        let last: Vec<_> = previous.iter().filter(is_lifecycle).cloned().collect();
-        if last.is_empty() {
+        let is_lifecycle = |it: &Condition| LIFECYCLE.contains(&it.type_.as_str());
+        let is_kept = |it: &&Condition| is_lifecycle(it) || it.type_ == kind::CHANGE_APPROVED;
+        let last: Vec<_> = previous.iter().filter(is_kept).cloned().collect();
+        if !last.iter().any(is_lifecycle) {
             let generation = self.key.meta().generation;
             return render(&[Lifecycle::Pending.fact()], previous, generation, self.now);
         }
         last
+    }
+
+    /// Where the API is called; what was told stays where it is not seen.
+    fn hostname(&self, previous: &APIKeyStatus) -> Option<String> {
+        let found = self.found.and_then(|found| found.hostname.clone());
+        let gateways = &self.world.around().gateways;
+        let is_unseen = World::blind(gateways).is_some();
+        found.or_else(|| previous.api_hostname.clone().filter(|_| is_unseen))
     }
 
     fn status(
@@ -146,9 +154,10 @@ impl Case<'_> {
             Lifecycle::Failed(_) | Lifecycle::Pending => None,
             _ => self.ruling().map(ruling::review),
         };
-        let source = self.key.source_secret();
-        let is_approved = matches!(lifecycle, Lifecycle::Approved(_));
-        let is_there = matches!(self.world.find_source(&source), Some(Source::Is(_)));
+        let source = find_source_id(self.key).filter(|it| {
+            matches!(lifecycle, Lifecycle::Approved(_))
+                && matches!(self.world.find_source(it), Some(Source::Is(_)))
+        });
         let plans = self.world.around().plan_policies.table();
         let limits = match World::blind(plans) {
             Some(_) => previous.limits.clone(),
@@ -158,7 +167,7 @@ impl Case<'_> {
         };
         APIKeyStatus {
             observed_generation: self.key.meta().generation,
-            api_hostname: found.and_then(|found| found.hostname.clone()),
+            api_hostname: self.hostname(previous),
             limits,
             auth_scheme: rule.map(|rule| AuthScheme {
                 authentication_spec: rule.api_key.clone(),
@@ -167,8 +176,8 @@ impl Case<'_> {
             phase: Some(lifecycle.phase()),
             reviewed_by: review.as_ref().map(|review| review.by.clone()),
             reviewed_at: review.map(|review| Time(review.at)),
-            secret_ref: (is_approved && is_there).then(|| SecretKeyRef {
-                name: source.name.into(),
+            secret_ref: source.map(|it| SecretKeyRef {
+                name: it.name.into(),
                 key: API_KEY_ENTRY.to_owned(),
             }),
             approved_terms: self.terms.approved.clone(),
