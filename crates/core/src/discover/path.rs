@@ -160,7 +160,6 @@ fn listeners(named: BTreeSet<String>, attached: Option<&[Attached<'_>]>) -> Vec<
         let parts = parts(named, Some(Vec::new()));
         return parts.into_iter().map(|it| (it, is_certain)).collect();
     };
-    let name = |it: &Attached<'_>| it.listener.name.clone();
     let (named, others): (Vec<_>, Vec<_>) =
         (attached.iter()).partition(|it| named.contains(&it.listener.name));
     let is_certain = |part: &Part| match part {
@@ -168,12 +167,16 @@ fn listeners(named: BTreeSet<String>, attached: Option<&[Attached<'_>]>) -> Vec<
         Part::Other(_) => others.iter().any(|it| it.is_certain),
         Part::Named(name) => (named.iter()).any(|it| it.listener.name == *name && it.is_certain),
     };
-    let others_named = others.iter().map(|it| name(it)).collect::<Vec<_>>();
-    let others_named = (!others.is_empty()).then_some(others_named);
-    parts(named.iter().map(|it| name(it)), others_named)
-        .into_iter()
-        .map(|part| (is_certain(&part), part))
-        .map(|(is_certain, part)| (part, is_certain))
+    let called = |all: &[&Attached<'_>]| -> Vec<String> {
+        all.iter().map(|it| it.listener.name.clone()).collect()
+    };
+    let rest = (!others.is_empty()).then(|| called(&others));
+    let parts = parts(called(&named), rest).into_iter();
+    parts
+        .map(|part| {
+            let is_certain = is_certain(&part);
+            (part, is_certain)
+        })
         .collect()
 }
 
