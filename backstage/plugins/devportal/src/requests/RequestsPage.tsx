@@ -235,7 +235,7 @@ function Requests({
     {
       id: 'open',
       label: t('requests.columns.open'),
-      width: '6rem',
+      width: '7rem',
       cell: row => {
         const waits = row.waiting;
         const who = row.requestedBy.userId;
