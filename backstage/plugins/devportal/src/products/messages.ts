@@ -18,7 +18,7 @@ export const productsMessages = {
     approval: 'Approval',
     plans: 'Plans',
     active: 'Active keys',
-    pending: 'Waiting',
+    pending: 'Pending',
     team: 'Team',
   },
   approval: {
@@ -68,7 +68,7 @@ export const productsMessages = {
     noHostnames: 'No hostname is known: no gateway has accepted the route.',
     keys: 'Keys',
     active: 'Active keys',
-    pending: 'Waiting requests',
+    pending: 'Pending requests',
     denied: 'Denied',
     expired: 'Expired',
     failed: 'Failed',
@@ -105,8 +105,8 @@ export const productsMessages = {
     takes: 'It takes away {{active}} and {{pending}}.',
     active_one: '{{count}} active key',
     active_other: '{{count}} active keys',
-    pending_one: '{{count}} waiting request',
-    pending_other: '{{count}} waiting requests',
+    pending_one: '{{count}} pending request',
+    pending_other: '{{count}} pending requests',
     unknown:
       'You may not see how many keys there are: there may be some that are in use.',
     type: 'Type {{name}} to delete it',

@@ -240,7 +240,7 @@ describe('a product', () => {
     const dialog = await screen.findByRole('dialog');
     expect(
       within(dialog).getByText(
-        'It takes away 3 active keys and 2 waiting requests.',
+        'It takes away 3 active keys and 2 pending requests.',
       ),
     ).toBeInTheDocument();
     const remove = within(dialog).getByRole('button', { name: 'Delete' });
