@@ -781,7 +781,7 @@ pub fn selector_shared(
 
 /// How it reads on a product that its keys are refused by some ways to the API, each with the
 /// policy that says so; where they are.
-pub fn accepted_elsewhere(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
+pub fn refused_on_paths(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
     let each = refusals
         .iter()
         .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, accepted_elsewhere, auth_rule_missing, kind,
+    Fact, OidcState, OpenApiState, PlanFault, refused_on_paths, auth_rule_missing, kind,
     not_readable, not_seen, partly_open, render, selector_open, selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
@@ -163,7 +163,7 @@ fn around(
         facts.extend(missing_rule(product, found));
         let refusals = found.auth.refusals.iter();
         let refusals: Vec<_> = refusals.map(|it| (&*it.path, &it.policy)).collect();
-        facts.extend(accepted_elsewhere(&refusals));
+        facts.extend(refused_on_paths(&refusals));
         facts.extend(partly_open(&found.auth.unprotected));
     } else {
         let those = [
