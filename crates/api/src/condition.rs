@@ -779,7 +779,7 @@ pub fn selector_shared(
     Fact::new(kind::SELECTOR_SHARED, true, reason, message)
 }
 
-/// How it reads on a product that its keys are refused by some ways to the API, each with the
+/// How it reads on a product that its keys are refused on some paths to the API, each with the
 /// policy that says so; where they are.
 pub fn refused_on_paths(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
     let each = refusals
@@ -799,7 +799,7 @@ pub fn refused_on_paths(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
     (!each.is_empty()).then_some(fact)
 }
 
-/// How it reads on a product that no AuthPolicy holds by some ways to its API; where it is so.
+/// How it reads on a product that no AuthPolicy holds on some paths to its API; where it is so.
 pub fn partly_open(ways: &[String]) -> Option<Fact> {
     let message = format!(
         "No AuthPolicy applies to {}: anybody who calls the API there gets in. Attach one to the \

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, refused_on_paths, auth_rule_missing, kind,
-    not_readable, not_seen, partly_open, render, selector_open, selector_shared, whole_second,
+    Fact, OidcState, OpenApiState, PlanFault, auth_rule_missing, kind, not_readable, not_seen,
+    partly_open, refused_on_paths, render, selector_open, selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
