@@ -60,9 +60,10 @@ macro_rules! stories {
 }
 use stories;
 
-/// All of them.
+/// All of them. There is one node at a time: its stories are spread among the others, so that they
+/// do not wait for their turn on all threads.
 pub(crate) fn all() -> Vec<Story> {
-    [
+    let others = [
         backstage::stories(),
         generated::stories(),
         install::stories(),
@@ -75,7 +76,6 @@ pub(crate) fn all() -> Vec<Story> {
         faults::stories(),
         monitoring::stories(),
         names::stories(),
-        node::stories(),
         operate::stories(),
         portal::stories(),
         product::stories(),
@@ -87,6 +87,21 @@ pub(crate) fn all() -> Vec<Story> {
         upgrade::stories(),
     ]
     .into_iter()
-    .flatten()
-    .collect()
+    .flatten();
+    spread(node::stories(), others.collect())
+}
+
+/// Puts some stories among others, as far from each other as can be.
+fn spread(some: Vec<Story>, others: Vec<Story>) -> Vec<Story> {
+    let between = (others.len() / (some.len() + 1)).max(1);
+    let mut some = some.into_iter();
+    let mut all = Vec::new();
+    for (at, other) in others.into_iter().enumerate() {
+        if at % between == 0 {
+            all.extend(some.next());
+        }
+        all.push(other);
+    }
+    all.extend(some);
+    all
 }
