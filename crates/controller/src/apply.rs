@@ -16,7 +16,7 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct, APIProduc
 use devportal_core::brake::Failure;
 use devportal_core::change::Source;
 use devportal_core::{Change, Group, Id, Write};
-use devportal_mirror::{Credential, Digest, FIELD_MANAGER, Kind, Lens, Read, Stray, Told};
+use devportal_mirror::{Credential, Digest, FIELD_MANAGER, Kind, Lens, Read, Told};
 use devportal_traces::TARGET;
 use devportal_watch::{Guarded, told};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -242,10 +242,7 @@ impl Writer {
                 let held = self.delete_secret(&id, &uid).await?;
                 Ok(match held {
                     Some(object) => vec![told::<Credential>(object, &self.lens).answered().into()],
-                    None => vec![
-                        Told::<Credential>::Ended(id.clone(), uid.clone(), None).into(),
-                        Told::<Stray>::Ended(id, uid, None).into(),
-                    ],
+                    None => secret::gone(&id, &uid),
                 })
             }
             Write::DeleteSource { id, uid, .. } => {

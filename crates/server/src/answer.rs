@@ -466,16 +466,21 @@ impl Idempotency {
     ///
     /// # Errors
     ///
-    /// When another request made it.
-    pub(crate) fn check<K: kube::Resource>(&self, object: &K) -> Result<(), Problem> {
+    /// When another request made it; `taken` where it was made without such a key.
+    pub(crate) fn check<K: kube::Resource>(
+        &self,
+        object: &K,
+        taken: Problem,
+    ) -> Result<(), Problem> {
         let annotations = object.meta().annotations.as_ref();
-        if annotations.and_then(|it| it.get(MADE_BY_REQUEST)) == Some(&self.whole) {
-            return Ok(());
+        match annotations.and_then(|it| it.get(MADE_BY_REQUEST)) {
+            Some(noted) if *noted == self.whole => Ok(()),
+            Some(_) => Err(Problem::conflict(
+                "IdempotencyKeyUsed",
+                "this Idempotency-Key was sent with another request, or what it would make is there",
+            )),
+            None => Err(taken),
         }
-        Err(Problem::conflict(
-            "IdempotencyKeyUsed",
-            "this Idempotency-Key was sent with another request, or what it would make is there",
-        ))
     }
 }
 

@@ -63,6 +63,12 @@ impl State {
         let hindrance = hindrance.filter(|_| state == Self::Pending);
         (state, hindrance.or(why))
     }
+
+    /// Whether a request that stands so waits for a decision, also about a change of what was
+    /// approved.
+    pub(crate) fn waits(self, conditions: &[Condition]) -> bool {
+        self == Self::Pending || awaits_decision(conditions).is_some()
+    }
 }
 
 /// The condition that says whether the gateway enforces a key.
@@ -76,12 +82,6 @@ pub(crate) fn conditions_of_key(key: &APIKey) -> &[Condition] {
 
 pub(crate) fn conditions_of_request(request: &APIKeyRequest) -> &[Condition] {
     request.status.as_ref().map_or(&[], |it| &it.conditions)
-}
-
-/// Whether a request waits for a decision, also about a change of what was approved.
-pub(crate) fn waits(request: &APIKeyRequest) -> bool {
-    let conditions = conditions_of_request(request);
-    State::of(conditions).0 == State::Pending || awaits_decision(conditions).is_some()
 }
 
 /// When something was created, in seconds.
@@ -175,13 +175,15 @@ impl Shelved for APIKeyRequest {
 
     fn stand(id: &RequestId, request: &Arc<Self>) -> Stand<State, i64> {
         let product = ProductId::new(&id.namespace, &request.spec.api_product_ref.name);
+        let conditions = conditions_of_request(request);
+        let state = State::of(conditions).0;
         let mut topics = vec![Topic::Anything, Topic::Product(product.clone())];
-        if waits(request) {
+        if state.waits(conditions) {
             topics.extend([Topic::Waiting(None), Topic::Waiting(Some(product))]);
         }
         Stand {
             topics,
-            state: State::of(conditions_of_request(request)).0,
+            state,
             rank: created(&**request),
         }
     }

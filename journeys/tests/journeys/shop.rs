@@ -12,14 +12,11 @@ use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
-};
-use kube::core::GroupVersionKind;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, objects};
 use crate::wait::{until, within};
 
 /// Where enforcement Secrets are.
@@ -44,15 +41,13 @@ thread_local! {
 pub(crate) async fn close_all(stage: &Stage) -> Result<()> {
     let gateway_api = "gateway.networking.k8s.io";
     for namespace in OPENED.take() {
-        for (group, version, kind) in [
+        for kind in [
             ("extensions.kuadrant.io", "v1alpha1", "PlanPolicy"),
             ("kuadrant.io", "v1", "AuthPolicy"),
             (gateway_api, "v1", "HTTPRoute"),
             (gateway_api, "v1", "Gateway"),
         ] {
-            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-            let all: Api<DynamicObject> =
-                Api::namespaced_with(stage.admin.clone(), &namespace, &resource);
+            let all = objects(&stage.admin, kind, &namespace);
             let (how, which) = (DeleteParams::default(), ListParams::default());
             all.delete_collection(&how, &which).await?;
         }

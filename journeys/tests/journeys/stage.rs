@@ -166,13 +166,22 @@ pub(crate) async fn delete(
     namespace: &str,
     name: &str,
 ) -> Result<()> {
+    let all = objects(client, (group, version, kind), namespace);
+    all.delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// The objects of any kind in a namespace.
+pub(crate) fn objects(
+    client: &Client,
+    (group, version, kind): (&str, &str, &str),
+    namespace: &str,
+) -> Api<DynamicObject> {
     let resource = ApiResource {
         plural: plural(kind),
         ..ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
     };
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    api.delete(name, &DeleteParams::default()).await?;
-    Ok(())
+    Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
 fn plural(kind: &str) -> String {

@@ -95,7 +95,6 @@ fn wanted(
                         "conditions": [accepted, yes("ResolvedRefs", "ResolvedRefs")],
                     })
                 })
-                .chain(others(object))
                 .collect();
             Some(json!({"parents": parents}))
         }
@@ -110,14 +109,6 @@ fn wanted(
         })),
         Kind::AuthConfig | Kind::EnvoyFilter => None,
     }
-}
-
-/// What other controllers say about a route stays as it is: kuadrant-operator
-/// notes there which policies affect it.
-fn others(route: &DynamicObject) -> impl Iterator<Item = Value> {
-    array(&route.data["status"]["parents"])
-        .filter(|parent| parent["controllerName"] != CONTROLLER_NAME)
-        .cloned()
 }
 
 enum Attachment {
@@ -195,8 +186,8 @@ fn ready(reason: &str) -> Value {
     json!({"type": "Ready", "status": "True", "reason": reason, "message": MESSAGE})
 }
 
-/// Takes over the time of each condition whose status did not change, and the conditions of others:
-/// kuadrant-operator notes on Gateways and listeners which policies affect them.
+/// Takes over the time of each condition whose status did not change, and what others say:
+/// kuadrant-operator notes on Gateways, listeners and routes which policies affect them.
 fn keep(wanted: &Value, found: &Value) -> Value {
     match (wanted, found) {
         (Value::Object(fields), _) => {
@@ -217,14 +208,20 @@ fn keep(wanted: &Value, found: &Value) -> Value {
                 .iter()
                 .enumerate()
                 .map(|(at, item)| keep(item, counterpart(item, at, found)));
-            let are_conditions = items.iter().all(is_condition);
-            let is_wanted = |other: &&Value| items.iter().any(|it| it["type"] == other["type"]);
-            let others = array(found).filter(|it| are_conditions && is_condition(it));
-            let others = others.filter(|it| !is_wanted(it));
+            let others = array(found).filter(|it| is_of_others(it, items));
             kept.chain(others.cloned()).collect()
         }
         _ => wanted.clone(),
     }
+}
+
+/// Whether another controller says something beside what is wanted: about a parent of a route, or
+/// by a condition.
+fn is_of_others(found: &Value, wanted: &[Value]) -> bool {
+    let controller = &found["controllerName"];
+    let is_another = |it: &Value| is_condition(it) && it["type"] != found["type"];
+    controller.is_string() && *controller != CONTROLLER_NAME
+        || is_condition(found) && wanted.iter().all(is_another)
 }
 
 /// An address has a type, too.
@@ -263,12 +260,10 @@ fn agrees(wanted: &Value, found: &Value) -> bool {
 
 /// Gives each condition that changes the time of now.
 fn stamp(mut value: Value) -> Value {
+    let is_untimed = is_condition(&value) && value["lastTransitionTime"].is_null();
     match &mut value {
         Value::Object(fields) => {
-            if fields.contains_key("type")
-                && fields.contains_key("status")
-                && fields.get("lastTransitionTime").is_none_or(Value::is_null)
-            {
+            if is_untimed {
                 let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
                 fields.insert("lastTransitionTime".into(), now.into());
             }

@@ -8,7 +8,7 @@ use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_core::{Change, Id};
 use devportal_mirror::secret::{copied_from, digest, value_of};
-use devportal_mirror::{Credential, Read, SecretFacts, Told};
+use devportal_mirror::{Credential, Read, SecretFacts, Stray, Told};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -59,7 +59,7 @@ impl Writer {
                                 Ok(vec![Change::Source(from.clone(), Source::Gone(None))])
                             }
                             None => match uid {
-                                Some(uid) => Ok(vec![gone(from, uid)]),
+                                Some(uid) => Ok(gone(from, uid)),
                                 None => Err(passing("the Secret to copy from is gone")),
                             },
                         };
@@ -148,9 +148,12 @@ impl Writer {
     }
 }
 
-/// One of the gateway's that was read and is not there.
-fn gone(id: &SecretId, uid: &str) -> Change {
-    Told::<Credential>::Ended(id.clone(), uid.to_owned(), None).into()
+/// What is told of one of the gateway's that is not there any more, with our label or without.
+pub(super) fn gone(id: &SecretId, uid: &str) -> Vec<Change> {
+    vec![
+        Told::<Credential>::Ended(id.clone(), uid.to_owned(), None).into(),
+        Told::<Stray>::Ended(id.clone(), uid.to_owned(), None).into(),
+    ]
 }
 
 /// Whether a Secret to copy from is the one with the key's value, rather than, for a

@@ -58,19 +58,20 @@ struct Track {
     all: Arc<Semaphore>,
 }
 
+/// The room of an attempt, until it is dropped.
+type Room<'a> = (Option<SemaphorePermit<'a>>, [SemaphorePermit<'a>; 2]);
+
 impl Track {
     /// Waits where it is narrow first: who waits there takes no room from others. What failed waits
     /// before it takes room of its host, of which other documents may be well.
-    async fn enter(&self, has_failed: bool) -> Result<Vec<SemaphorePermit<'_>>, AcquireError> {
-        let failing = has_failed.then_some(&self.failing);
-        let mut room = Vec::new();
-        for part in [failing, Some(&self.of_host), Some(&self.all)]
-            .into_iter()
-            .flatten()
-        {
-            room.push(part.acquire().await?);
-        }
-        Ok(room)
+    async fn enter(&self, has_failed: bool) -> Result<Room<'_>, AcquireError> {
+        let failing = if has_failed {
+            Some(self.failing.acquire().await?)
+        } else {
+            None
+        };
+        let room = [self.of_host.acquire().await?, self.all.acquire().await?];
+        Ok((failing, room))
     }
 }
 

@@ -137,11 +137,7 @@ where
         Err(other) if other.is_outage() => return Err(other),
         Err(_) => return Err(problem),
     };
-    let annotations = there.meta().annotations.as_ref();
-    if annotations.is_none_or(|it| !it.contains_key(MADE_BY_REQUEST)) {
-        return Err(problem);
-    }
-    it.check(&there)?;
+    it.check(&there, problem)?;
     let there = K::keep(there, &app.kubernetes.lens);
     app.store.take(Told::<K>::Answered(id.clone(), there));
     Ok(id)

@@ -25,7 +25,7 @@ use crate::App;
 use crate::access::{DECIDE, DECIDE_OWN, SEE_REQUESTS};
 use crate::answer::{Body, Created, IfMatch, List, Named, Path, Query, Tag, Versioned, changed};
 use crate::caller::Me;
-use crate::kinds::{State as RequestState, conditions_of_request, enforced, waits};
+use crate::kinds::{State as RequestState, conditions_of_request, enforced};
 use crate::problem::Problem;
 use crate::shelf::{Shelved, Topic};
 use crate::store::{Known, listed};
@@ -338,7 +338,7 @@ fn row(known: &Known, id: &RequestId, request: &APIKeyRequest) -> RequestRow {
         key: Reference::to(&request.key_id()),
         expires_at: spec.expires_at.as_ref().map(|it| it.0.to_string()),
         state,
-        waiting: waits(request),
+        waiting: state.waits(conditions),
         approved_tier: approved_tier(known, request),
         message: told.map(|it| it.message.clone()),
         enforced: enforced(conditions).map(Finding::from),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use devportal_api::APIProduct;
 use serde_json::{Value, json};
 
 use super::super::stories;
@@ -29,6 +30,13 @@ fn policy(shop: &Shop, name: &str, target: &Value, spec: Value) -> Value {
         "apiVersion": "kuadrant.io/v1", "kind": "AuthPolicy",
         "metadata": {"name": name, "namespace": shop.name}, "spec": spec,
     })
+}
+
+/// What a condition of a product says; nothing where there is none.
+fn message_of(product: APIProduct, kind: &str) -> String {
+    let conditions = product.status.into_iter().flat_map(|it| it.conditions);
+    let mut told = conditions.filter(|it| it.type_ == kind);
+    told.next().map(|it| it.message).unwrap_or_default()
 }
 
 async fn withdraw_policy(shop: &Shop, name: &str) -> Result<()> {
@@ -67,9 +75,7 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
         .push(open);
     shop.stage.apply(&gateway).await?;
     let told = shop.product_says("PartlyOpen", "True").await?;
-    let conditions = told.status.map(|it| it.conditions).unwrap_or_default();
-    let told = conditions.iter().find(|it| it.type_ == "PartlyOpen");
-    let message = told.map(|it| it.message.as_str()).unwrap_or_default();
+    let message = message_of(told, "PartlyOpen");
     ensure!(message.contains("to listener open of"), "{message}");
     gateway["spec"]["listeners"][1]["hostname"] = "*.example.org".into();
     shop.stage.apply(&gateway).await?;
@@ -149,11 +155,7 @@ async fn a_policy_of_the_whole_route_takes_no_key_of_one_of_its_rules_away(
         .await?;
     let value = shop.generated_value(&key).await?;
     let told = shop.product_says("AcceptedEverywhere", "False").await?;
-    let conditions = told.status.map(|it| it.conditions).unwrap_or_default();
-    let message = conditions
-        .iter()
-        .find(|it| it.type_ == "AcceptedEverywhere");
-    let message = message.map(|it| it.message.as_str()).unwrap_or_default();
+    let message = message_of(told, "AcceptedEverywhere");
     ensure!(message.contains("other rules"), "{message}");
     let key = format!("APIKEY {value}");
     let headers: &[(&str, &str)] = &[("Authorization", &key)];

@@ -413,8 +413,6 @@ async fn what_is_written_is_read_by_whoever_reads_next(stage: Arc<Stage>) -> Res
 
 async fn a_change_of_what_was_approved_waits_where_owners_look(stage: Arc<Stage>) -> Result<()> {
     let town = Town::settle(Shop::prepare(stage, "changes").await?).await?;
-    let plans = town.shop.plan_policy(&["gold", "silver"]);
-    town.shop.stage.apply(&plans).await?;
     town.publish(json!({})).await?;
     let key = town.ask("silver").await?;
     town.approve(&key, json!({})).await?;
