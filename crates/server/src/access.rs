@@ -71,6 +71,8 @@ pub(crate) const EDIT_PRODUCTS: Right = right("update", GROUP, "apiproducts");
 pub(crate) const MAKE_PRODUCTS: Right = right("create", GROUP, "apiproducts");
 pub(crate) const SEE_KEYS: Right = right("list", GROUP, "apikeys");
 pub(crate) const ASK_FOR_KEYS: Right = right("create", GROUP, "apikeys");
+pub(crate) const CHANGE_KEYS: Right = right("patch", GROUP, "apikeys");
+pub(crate) const DELETE_KEYS: Right = right("delete", GROUP, "apikeys");
 /// To ask for a key in the name of somebody else: nothing that Kubernetes itself does.
 pub(crate) const REQUEST_FOR_OTHERS: Right = right("request-for-others", GROUP, "apikeys");
 pub(crate) const SEE_REQUESTS: Right = right("list", GROUP, "apikeyrequests");

@@ -39,7 +39,7 @@ async function story(): Promise<void> {
     const petra = await person('Petra');
     await health(petra);
     await consistency(petra);
-    await access(petra, olivia);
+    await access(petra, adam, olivia);
     await stranger(await person('Oscar'));
     await inFiveClicks(await person('Bob'));
     await hostileTexts(alice);

@@ -23,6 +23,7 @@ export type KeyRow = Schemas['KeyRow'];
 export type KeySearch = Schemas['KeySearch'];
 export type Limits = Schemas['Limits'];
 export type LiveValue = Schemas['LiveValue'];
+export type MayWithKey = Schemas['MayWithKey'];
 export type MayWithProduct = Schemas['MayWithProduct'];
 export type Myself = Schemas['Myself'];
 export type NewDecision = Schemas['NewDecision'];

@@ -2,6 +2,8 @@
 import { createRouteRef } from '@backstage/frontend-plugin-api';
 
 export const apisRouteRef = createRouteRef();
+/** The tab of an API in the catalog. */
+export const accessRouteRef = createRouteRef();
 export const apiRouteRef = createRouteRef({ params: ['namespace', 'name'] });
 export const keysRouteRef = createRouteRef();
 export const keyRouteRef = createRouteRef({ params: ['namespace', 'name'] });

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::reveal::reveal;
 use super::{Finding, Reference, Search, about, list, products, said};
 use crate::App;
-use crate::access::SEE_KEYS;
+use crate::access::{CHANGE_KEYS, DELETE_KEYS, REVEAL, SEE_KEYS};
 use crate::answer::{
     Body, Created, Idempotency, IdempotencyKey, IfMatch, List, Named, Path, Query, Tag, Versioned,
     checked_name, checked_namespace, stale_if_conflict,
@@ -103,6 +103,19 @@ pub(crate) struct Key {
     /// The values that the gateway accepts: more than one during a rotation.
     values: Vec<LiveValue>,
     conditions: Vec<Finding>,
+    may: MayWithKey,
+}
+
+/// What the caller may do with a key.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MayWithKey {
+    /// Be shown its value, while `canReveal` is true.
+    reveal: bool,
+    /// Replace its value by a new one; never a value of the consumer's own.
+    rotate: bool,
+    /// Delete it.
+    delete: bool,
 }
 
 /// A value that the gateway accepts.
@@ -218,7 +231,7 @@ pub(crate) async fn one(
 ) -> Result<Versioned<Key>, Problem> {
     let id = named.id()?;
     let key = find(&app, &me, &id).await?;
-    Ok(detail(&id, &key))
+    detail(&app, &me, &id, &key).await
 }
 
 /// # Errors
@@ -273,7 +286,7 @@ pub(crate) async fn create(
     let id = super::create::<APIKey>(&app, &me, &new.namespace, object, idempotency).await?;
     let key = app.store.read().keys.table.find(&id).cloned();
     let key = key.ok_or_else(|| Problem::not_found(format!("APIKey {id}")))?;
-    Ok(Created(detail(&id, &key)))
+    Ok(Created(detail(&app, &me, &id, &key).await?))
 }
 
 /// What a name begins with that is made for somebody: short enough for what is added.
@@ -362,7 +375,7 @@ pub(crate) async fn rotate(
         .find(&id)
         .cloned()
         .unwrap_or(key);
-    Ok(detail(&id, &key))
+    detail(&app, &me, &id, &key).await
 }
 
 /// The value that stays, of those that open the API now.
@@ -405,7 +418,17 @@ fn row(id: &KeyId, key: &APIKey) -> KeyRow {
     }
 }
 
-fn detail(id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
+async fn detail(
+    app: &App,
+    me: &Me,
+    id: &KeyId,
+    key: &Arc<APIKey>,
+) -> Result<Versioned<Key>, Problem> {
+    let (reveal, change, delete) = tokio::try_join!(
+        app.may(me, REVEAL, &id.namespace),
+        app.may(me, CHANGE_KEYS, &id.namespace),
+        app.may(me, DELETE_KEYS, &id.namespace),
+    )?;
     let status = key.status.clone().unwrap_or_default();
     let values = status.credentials.iter().map(|it| LiveValue {
         revision: it.revision,
@@ -420,6 +443,11 @@ fn detail(id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
         secret: status.secret_ref.map(|it| it.name),
         values: values.collect(),
         conditions: status.conditions.iter().map(Finding::from).collect(),
+        may: MayWithKey {
+            reveal: reveal && key.is_shown_once(),
+            rotate: change && key.is_generated(),
+            delete,
+        },
     };
-    Versioned(detail, Tag::of(key.version()))
+    Ok(Versioned(detail, Tag::of(key.version())))
 }

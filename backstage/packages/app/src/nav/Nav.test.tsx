@@ -7,17 +7,6 @@ import { Nav } from './Nav';
 
 jest.setTimeout(30_000);
 
-let mockRefused: string[] = [];
-
-// The real one remembers its answers from one test to the next.
-jest.mock('@backstage/plugin-permission-react', () => ({
-  ...jest.requireActual('@backstage/plugin-permission-react'),
-  usePermission: ({ permission }: { permission: { name: string } }) => ({
-    loading: false,
-    allowed: !mockRefused.includes(permission.name),
-  }),
-}));
-
 type Items = NavContentComponentProps['navItems'];
 type Item = NonNullable<ReturnType<Items['take']>>;
 
@@ -30,13 +19,17 @@ const PAGES: Record<string, [title: string, href: string]> = {
   'page:user-settings': ['Settings', '/settings'],
 };
 
-const navItems = {
-  clone: () => navItems,
-  take: (id: string): Partial<Item> => {
-    const [title, href] = PAGES[id];
-    return { title, href, icon: <svg /> };
-  },
-} as Items;
+/** Without the pages that Backstage does not permit. */
+function itemsWithout(refused: string[]): Items {
+  const items = {
+    clone: () => items,
+    take: (id: string): Partial<Item> | undefined => {
+      const [title, href] = PAGES[id];
+      return refused.includes(id) ? undefined : { title, href, icon: <svg /> };
+    },
+  } as Items;
+  return items;
+}
 
 const nobody: Myself = {
   user: 'alice',
@@ -49,14 +42,13 @@ const nobody: Myself = {
   seesRequests: false,
 };
 
-/** The menu of somebody who may do in Backstage whatever is not named. */
+/** The menu of somebody who has every page that is not named. */
 async function menuOf(me: Partial<Myself>, ...refused: string[]) {
   const fetch = async (input: unknown) =>
     String(input).endsWith('/v1/me')
       ? Response.json({ ...nobody, ...me })
       : new Response(new ReadableStream());
-  mockRefused = refused;
-  renderInTestApp(<Nav navItems={navItems} />, {
+  renderInTestApp(<Nav navItems={itemsWithout(refused)} />, {
     apis: [[portalApiRef, new PortalApi({ fetch })]],
   });
   const menu = within(await screen.findByRole('list'));
@@ -66,8 +58,8 @@ async function menuOf(me: Partial<Myself>, ...refused: string[]) {
 it('leads a consumer to APIs and keys', async () => {
   const titles = await menuOf(
     { requestIn: ['consumer'], seesKeys: true },
-    'devportal.health.read',
-    'devportal.request.read',
+    'page:devportal/health',
+    'page:devportal/requests',
   );
   await waitFor(() =>
     expect(titles()).toEqual(['APIs', 'My keys', 'Catalog', 'Settings']),
@@ -82,7 +74,7 @@ it('leads an owner to requests and products, and says how many wait', async () =
       decides: true,
       pendingRequests: 3,
     },
-    'devportal.health.read',
+    'page:devportal/health',
   );
   await waitFor(() =>
     expect(titles()).toEqual([
@@ -133,7 +125,7 @@ it('leads a platform engineer to what is amiss', async () => {
 });
 
 it('leads somebody without rights to APIs only', async () => {
-  const titles = await menuOf({}, 'devportal.health.read');
+  const titles = await menuOf({}, 'page:devportal/health');
   await waitFor(() =>
     expect(titles()).toEqual(['APIs', 'Catalog', 'Settings']),
   );

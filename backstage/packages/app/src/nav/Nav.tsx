@@ -79,7 +79,7 @@ function Menu({ navItems }: NavContentComponentProps) {
             isCurrent={isAt(products.href)}
           />
         )}
-        {health && may.health && (
+        {health && (
           <Item
             {...health}
             title={isMobile ? t('nav.health') : health.title}

@@ -462,6 +462,7 @@ export interface components {
             /** @description The hostname of the API. */
             hostname?: string | null;
             limits?: components["schemas"]["Limits"] | null;
+            may: components["schemas"]["MayWithKey"];
             /** @description Why it is in this state, and what is missing. */
             message?: string | null;
             name: string;
@@ -581,6 +582,15 @@ export interface components {
              * @description The value's revision: each rotation makes the next.
              */
             revision: number;
+        };
+        /** @description What the caller may do with a key. */
+        MayWithKey: {
+            /** @description Delete it. */
+            delete: boolean;
+            /** @description Be shown its value, while `canReveal` is true. */
+            reveal: boolean;
+            /** @description Replace its value by a new one; never a value of the consumer's own. */
+            rotate: boolean;
         };
         /** @description What the caller may do with a product. */
         MayWithProduct: {

@@ -51,6 +51,7 @@ export const key: Key = {
   tier: 'gold',
   askedTier: 'gold',
   canReveal: true,
+  may: { reveal: true, rotate: true, delete: true },
   delivery: 'Once',
   conditions: [],
   values: [{ revision: 1 }],

@@ -1,12 +1,15 @@
 /* The page of all APIs, and that of each. */
 import { PageBlueprint } from '@backstage/frontend-plugin-api';
 import { RiApps2Line } from '@remixicon/react';
+import { productReadPermission } from '@devportal/backstage-plugin-devportal-common';
 import { devportalTranslationRef } from '../messages';
+import { permitted } from '../permitted';
 import { apiRouteRef, apisRouteRef } from '../routes';
 
 export const apiPages = [
   PageBlueprint.make({
     name: 'apis',
+    if: permitted(productReadPermission),
     params: {
       path: '/apis',
       routeRef: apisRouteRef,
@@ -17,6 +20,7 @@ export const apiPages = [
   }),
   PageBlueprint.make({
     name: 'api',
+    if: permitted(productReadPermission),
     params: {
       path: '/apis/:namespace/:name',
       routeRef: apiRouteRef,

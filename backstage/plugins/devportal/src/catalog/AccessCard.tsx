@@ -1,12 +1,8 @@
 /* On the overview of an API: its plans, and the way to a key. */
 import { ButtonLink, Flex, Text } from '@backstage/ui';
 import { useRouteRef } from '@backstage/frontend-plugin-api';
-import {
-  entityRouteParams,
-  entityRouteRef,
-  useEntity,
-} from '@backstage/plugin-catalog-react';
 import { Loaded, Portal, Section, useWords } from '../shown';
+import { accessRouteRef } from '../routes';
 import { Plans } from './Plans';
 import { Problems } from './Problems';
 import { RequestButton } from './RequestButton';
@@ -22,8 +18,7 @@ export const AccessCard = () => (
 function Access() {
   const t = useWords();
   const query = useEntityProduct();
-  const { entity } = useEntity();
-  const link = useRouteRef(entityRouteRef);
+  const link = useRouteRef(accessRouteRef);
   return (
     <Section title={t('catalog.title')}>
       <Loaded query={query}>
@@ -38,10 +33,7 @@ function Access() {
             <Flex gap="3" style={{ flexWrap: 'wrap' }}>
               {!takesOnlyTokens(product) && <RequestButton product={product} />}
               {link && (
-                <ButtonLink
-                  variant="secondary"
-                  href={`${link(entityRouteParams(entity))}/access`}
-                >
+                <ButtonLink variant="secondary" href={link()}>
                   {t('catalog.allAccess')}
                 </ButtonLink>
               )}

@@ -13,6 +13,7 @@ import {
 import type {
   Key,
   Product,
+  ProductSpec,
 } from '@devportal/backstage-plugin-devportal-common';
 import { useKey } from '../portal';
 import { Problem, Quoted, State, useWords } from '../shown';
@@ -35,18 +36,17 @@ export function Made({
   const { namespace, name } = made;
   const query = useKey({ namespace, name });
   const key = query.data ?? made;
-  const isWaitedFor =
-    key.state === 'Pending' && product.spec.approvalMode === 'manual';
+  const isReady = key.canReveal && key.may.reveal;
   return (
     <Dialog isOpen width={560} onOpenChange={isOpen => !isOpen && onClose()}>
       <DialogHeader>
-        {t(key.canReveal ? 'catalog.form.madeReady' : 'catalog.form.made')}
+        {t(isReady ? 'catalog.form.madeReady' : 'catalog.form.made')}
       </DialogHeader>
       <DialogBody>
         <Flex direction="column" gap="4">
           {query.error && <Problem error={query.error} />}
           <div role="status">
-            {key.canReveal ? (
+            {isReady ? (
               <Alert
                 status="success"
                 icon
@@ -55,11 +55,7 @@ export function Made({
             ) : (
               <Flex direction="column" gap="3" align="start">
                 <State of={key.state} enforced={key.enforced} />
-                {isWaitedFor
-                  ? t('catalog.form.madePending', {
-                      who: whoDecides(product.spec, t),
-                    })
-                  : t('catalog.form.madeSoon')}
+                <Next of={key} spec={product.spec} />
                 {key.message && <Quoted text={key.message} />}
               </Flex>
             )}
@@ -70,7 +66,7 @@ export function Made({
         <ButtonLink variant="secondary" href={link?.({ namespace, name })}>
           {t('catalog.form.open')}
         </ButtonLink>
-        {key.canReveal ? (
+        {isReady ? (
           <Button onPress={onReveal}>{t('catalog.form.reveal')}</Button>
         ) : (
           <Button onPress={onClose}>{t('shown.close')}</Button>
@@ -78,4 +74,15 @@ export function Made({
       </DialogFooter>
     </Dialog>
   );
+}
+
+/** What there is to wait for, if anything. */
+function Next({ of: key, spec }: { of: Key; spec: ProductSpec }) {
+  const t = useWords();
+  const isPending = key.state === 'Pending';
+  if (isPending && spec.approvalMode === 'manual') {
+    return <>{t('catalog.form.madePending', { who: whoDecides(spec, t) })}</>;
+  }
+  const isBeingMade = key.state === 'Approved' && !key.canReveal;
+  return isPending || isBeingMade ? <>{t('catalog.form.madeSoon')}</> : null;
 }

@@ -1,11 +1,12 @@
 /* The plans of a product with their limits in words: to read, and to choose from. */
 import { Radio, RadioGroup, Text } from '@backstage/ui';
 import type { Plan } from '@devportal/backstage-plugin-devportal-common';
-import { Empty, Name, sharedLimits, useWords } from '../shown';
+import { Empty, Name, sharedLimits, useLanguage, useWords } from '../shown';
 import css from './Plans.module.css';
 
 export function Plans({ of: plans }: { of: Plan[] }) {
   const t = useWords();
+  const language = useLanguage();
   if (plans.length === 0) {
     return (
       <Empty title={t('catalog.noPlans')}>{t('catalog.noPlansNext')}</Empty>
@@ -19,7 +20,7 @@ export function Plans({ of: plans }: { of: Plan[] }) {
             <Name>{plan.tier}</Name>
           </Text>
           <Text color="secondary">
-            <bdi>{sharedLimits(plan, t)}</bdi>
+            <bdi>{sharedLimits(plan, t, language)}</bdi>
           </Text>
         </li>
       ))}
@@ -37,6 +38,7 @@ export function PlanChoice({
   onChange: (tier: string) => void;
 }) {
   const t = useWords();
+  const language = useLanguage();
   return (
     <RadioGroup
       label={t('catalog.form.plan')}
@@ -51,7 +53,7 @@ export function PlanChoice({
               <Name>{plan.tier}</Name>
             </Text>
             <Text as="span" color="secondary">
-              <bdi>{sharedLimits(plan, t)}</bdi>
+              <bdi>{sharedLimits(plan, t, language)}</bdi>
             </Text>
           </span>
         </Radio>

@@ -1,5 +1,10 @@
 import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
+import type {
+  Key,
+  Product,
+} from '@devportal/backstage-plugin-devportal-common';
+import { dataOf } from '../portal';
 import { Portal } from '../shown';
 import { key, me, product } from '../__testUtils__/examples';
 import { problem } from '../__testUtils__/fakePortal';
@@ -114,6 +119,81 @@ it('asks also where Backstage is served without TLS', async () => {
   } finally {
     Reflect.deleteProperty(crypto, 'randomUUID');
   }
+});
+
+it('does not claim that what failed is sent again, and keeps what was typed', async () => {
+  const { asked } = ask({
+    'POST /v1/keys': () => problem(503, 'Unavailable', 'nobody answers'),
+  });
+  await click('Request access');
+  await userEvent.type(
+    await screen.findByLabelText('What is it for?'),
+    'A shop',
+  );
+  await send();
+  expect(await screen.findByText('nobody answers')).toBeInTheDocument();
+  expect(screen.getByText(/Look whether it was done/)).toBeInTheDocument();
+  expect(screen.queryByText(/by itself/)).not.toBeInTheDocument();
+  expect(screen.getByLabelText('What is it for?')).toHaveValue('A shop');
+  expect(asked.filter(it => it.method === 'POST')).toHaveLength(1);
+});
+
+const manual: Product = {
+  ...product,
+  spec: { ...product.spec, approvalMode: 'manual' },
+};
+
+const SOON = 'The value is being made …';
+
+it.each<[Key['state'], Product, isSoon: boolean]>([
+  ['Approved', manual, true],
+  ['Pending', product, true],
+  ['Pending', manual, false],
+  ['Denied', product, false],
+  ['Failed', product, false],
+  ['Expired', product, false],
+])('announces a value only where one comes: %s', async (state, of, isSoon) => {
+  const made = { ...key, state, canReveal: false, message: 'Why it is so' };
+  ask(
+    {
+      'POST /v1/keys': () => Response.json(made, { status: 201 }),
+      [`GET ${KEY}`]: made,
+    },
+    of,
+  );
+  await click('Request access');
+  await send();
+  expect(await screen.findByText('Why it is so')).toBeInTheDocument();
+  expect(screen.getByText(state)).toBeInTheDocument();
+  expect(screen.queryAllByText(SOON)).toHaveLength(isSoon ? 1 : 0);
+});
+
+it('offers no value to somebody who may not be shown it', async () => {
+  const made = { ...key, may: { ...key.may, reveal: false } };
+  ask({
+    'POST /v1/keys': () => Response.json(made, { status: 201 }),
+    [`GET ${KEY}`]: made,
+  });
+  await click('Request access');
+  await send();
+  expect(await screen.findByText('Your request is made')).toBeInTheDocument();
+  expect(
+    screen.queryByRole('button', { name: 'Reveal' }),
+  ).not.toBeInTheDocument();
+  expect(screen.queryByText(SOON)).not.toBeInTheDocument();
+});
+
+it('knows rights that were given since the page was opened', async () => {
+  let requestIn: string[] = [];
+  const { api } = ask({ 'GET /v1/me': () => ({ ...me, requestIn }) });
+  await screen.findByRole('button', { name: 'Request access' });
+  await api.queries.fetchQuery({
+    queryKey: ['me'],
+    queryFn: () => dataOf(api.client.GET('/v1/me')),
+  });
+  requestIn = ['consumer'];
+  await click('Request access');
+  expect(await screen.findByLabelText('What is it for?')).toBeInTheDocument();
 });
 
 it('says who decides before anything is sent', async () => {

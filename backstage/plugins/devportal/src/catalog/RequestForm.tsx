@@ -37,7 +37,8 @@ type Props = {
 };
 
 export function RequestForm(props: Props) {
-  const me = useMe();
+  // The rights may be other ones since it was asked last.
+  const me = useMe({ refetchOnMount: 'always' });
   return me.data && me.data.requestIn.length > 0 ? (
     <Form {...props} me={me.data} />
   ) : (

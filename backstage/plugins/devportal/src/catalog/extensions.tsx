@@ -4,6 +4,7 @@ import {
   EntityContentBlueprint,
 } from '@backstage/plugin-catalog-react/alpha';
 import { devportalTranslationRef } from '../messages';
+import { accessRouteRef } from '../routes';
 import { isProduct } from './productOf';
 
 export const catalogExtensions = [
@@ -19,6 +20,7 @@ export const catalogExtensions = [
     name: 'access',
     params: {
       path: '/access',
+      routeRef: accessRouteRef,
       title: devportalTranslationRef('catalog.title'),
       filter: isProduct,
       loader: () => import('./AccessTab').then(it => <it.AccessTab />),

@@ -119,8 +119,8 @@ function Gaps({ rows }: { rows: ProductRow[] }) {
       id: 'actions',
       label: t('health.gaps.actions'),
       width: '6rem',
-      // Only for whom the server lets edit it.
-      isOf: row => editable.has(pathOf(row)),
+      // Only for whom the server lets edit it, and Backstage.
+      isOf: row => editable.has(pathOf(row)) && links.edit(row) !== undefined,
       cell: row => (
         <ButtonLink
           variant="secondary"

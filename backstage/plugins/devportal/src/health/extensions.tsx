@@ -4,7 +4,9 @@ import {
   SubPageBlueprint,
 } from '@backstage/frontend-plugin-api';
 import { RiPulseLine } from '@remixicon/react';
+import { healthReadPermission } from '@devportal/backstage-plugin-devportal-common';
 import { devportalTranslationRef } from '../messages';
+import { permitted } from '../permitted';
 import { consistencyRouteRef, healthRouteRef } from '../routes';
 
 const attachTo = { id: 'page:devportal/health', input: 'pages' };
@@ -12,6 +14,7 @@ const attachTo = { id: 'page:devportal/health', input: 'pages' };
 export const healthPages = [
   PageBlueprint.make({
     name: 'health',
+    if: permitted(healthReadPermission),
     params: {
       path: '/api-health',
       routeRef: healthRouteRef,

@@ -41,13 +41,21 @@ const well = () =>
     .on('GET', '/v1/keys', { items: [] })
     .on('GET', '/v1/routes', { items: [] });
 
-const show = (page: JSX.Element, portal: FakePortal) =>
+const ROUTES = {
+  '/key/:namespace/:name': keyRouteRef,
+  '/product/:namespace/:name': productRouteRef,
+};
+
+const show = (
+  page: JSX.Element,
+  portal: FakePortal,
+  mountedRoutes: Record<string, typeof keyRouteRef> = {
+    ...ROUTES,
+    '/edit/:namespace/:name': editRouteRef,
+  },
+) =>
   renderInTestApp(page, {
-    mountedRoutes: {
-      '/key/:namespace/:name': keyRouteRef,
-      '/product/:namespace/:name': productRouteRef,
-      '/edit/:namespace/:name': editRouteRef,
-    },
+    mountedRoutes,
     apis: [[portalApiRef, new PortalApi(portal)]],
   });
 
@@ -128,6 +136,19 @@ describe('consistency', () => {
         spec: { contact: { email: 'toys@example.com' } },
       });
     show(<ConsistencyPage />, portal);
+    expect(await screen.findByText('toys@example.com')).toBeInTheDocument();
+    expect(screen.queryByText('Actions')).not.toBeInTheDocument();
+  });
+
+  it('offers no action where Backstage does not permit the page for it', async () => {
+    const portal = well()
+      .on('GET', '/v1/products', { items: [product] })
+      .on('GET', '/v1/products/toystore/toys', {
+        ...product,
+        may: { edit: true, seeRequests: true },
+        spec: { contact: { email: 'toys@example.com' } },
+      });
+    show(<ConsistencyPage />, portal, ROUTES);
     expect(await screen.findByText('toys@example.com')).toBeInTheDocument();
     expect(screen.queryByText('Actions')).not.toBeInTheDocument();
   });

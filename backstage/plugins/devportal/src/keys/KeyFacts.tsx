@@ -1,10 +1,19 @@
 /* What a key is for, and until when. */
 import { Flex } from '@backstage/ui';
 import type { Key } from '@devportal/backstage-plugin-devportal-common';
-import { Facts, Name, Quoted, When, sharedLimits, useWords } from '../shown';
+import {
+  Facts,
+  Name,
+  Quoted,
+  When,
+  sharedLimits,
+  useLanguage,
+  useWords,
+} from '../shown';
 
 export function KeyFacts({ of: key }: { of: Key }) {
   const t = useWords();
+  const language = useLanguage();
   const { tier, askedTier, limits, namespace, secret } = key;
   return (
     <Facts
@@ -16,7 +25,7 @@ export function KeyFacts({ of: key }: { of: Key }) {
         ],
         [
           t('keys.one.limits'),
-          limits && <bdi>{sharedLimits({ tier, limits }, t)}</bdi>,
+          limits && <bdi>{sharedLimits({ tier, limits }, t, language)}</bdi>,
         ],
         [t('keys.one.expires'), <When at={key.expiresAt} />],
         [t('keys.one.values'), <Values of={key} />],

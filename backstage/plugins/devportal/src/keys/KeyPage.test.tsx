@@ -13,11 +13,11 @@ jest.setTimeout(30_000);
 const PATH = '/v1/keys/consumer/toys-1';
 
 /** A key whose value can be revealed, until somebody does. */
-function open(reveal: unknown) {
+function open(reveal: unknown, of: Key = key) {
   const portal = new FakePortal()
-    .on('GET', PATH, key)
+    .on('GET', PATH, of)
     .on('POST', `${PATH}/reveal`, () => {
-      const shown: Key = { ...key, canReveal: false };
+      const shown: Key = { ...of, canReveal: false };
       portal.on('GET', PATH, shown);
       return reveal;
     });
@@ -66,4 +66,40 @@ it('gives the focus back to what opened a dialog that changed nothing', async ()
       expect(screen.getByRole('button', { name })).toHaveFocus(),
     );
   }
+});
+
+const withRights = (may: Partial<Key['may']>): Key => ({
+  ...key,
+  may: { reveal: false, rotate: false, delete: false, ...may },
+});
+
+it.each([
+  ['reveal', 'Reveal'],
+  ['rotate', 'Rotate'],
+  ['delete', 'Delete'],
+])('offers only what may be done: %s', async (right, action) => {
+  open({}, withRights({ [right]: true }));
+  expect(
+    await screen.findByRole('button', { name: action }),
+  ).toBeInTheDocument();
+  for (const name of ['Reveal', 'Rotate', 'Delete']) {
+    expect(screen.queryAllByRole('button', { name })).toHaveLength(
+      name === action ? 1 : 0,
+    );
+  }
+});
+
+it('sends somebody who may not rotate the key to others where the value was shown', async () => {
+  open(
+    problem(410, 'ShownAlready', 'it was shown already'),
+    withRights({ reveal: true }),
+  );
+  await click('Reveal');
+  await click('Show it now');
+  expect(
+    await screen.findByText(/ask whoever may rotate the key/),
+  ).toBeInTheDocument();
+  expect(
+    screen.queryByRole('button', { name: 'Rotate the key' }),
+  ).not.toBeInTheDocument();
 });

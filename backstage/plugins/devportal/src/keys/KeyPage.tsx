@@ -99,17 +99,23 @@ function Shown({ of: key }: { of: Key }) {
           {key.message && <Quoted text={key.message} />}
         </Flex>
         <Flex gap="2">
-          {key.values.length > 0 && (
+          {key.may.rotate && key.values.length > 0 && (
             <Button variant="secondary" onPress={() => ask('rotate')}>
               {t('keys.one.rotate')}
             </Button>
           )}
-          <Button variant="secondary" destructive onPress={() => ask('delete')}>
-            {t('keys.one.delete')}
-          </Button>
+          {key.may.delete && (
+            <Button
+              variant="secondary"
+              destructive
+              onPress={() => ask('delete')}
+            >
+              {t('keys.one.delete')}
+            </Button>
+          )}
         </Flex>
       </Flex>
-      {key.canReveal && (
+      {key.may.reveal && key.canReveal && (
         <Alert
           status="info"
           icon
@@ -146,7 +152,7 @@ function Shown({ of: key }: { of: Key }) {
       </Grid.Root>
       {asked === 'reveal' && (
         <Reveal
-          of={{ namespace, name }}
+          of={key}
           onClose={isOver => {
             isOpenerGone.current ||= isOver;
             close();

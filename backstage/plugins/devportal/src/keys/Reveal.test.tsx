@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { act, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { Portal } from '../shown';
+import { key } from '../__testUtils__/examples';
 import { problem } from '../__testUtils__/fakePortal';
 import { show } from '../__testUtils__/show';
 import { Reveal } from './Reveal';
@@ -15,11 +16,7 @@ function Opened({ onRotate }: { onRotate: () => void }) {
   return (
     <Portal>
       {isOpen && (
-        <Reveal
-          of={{ namespace: 'consumer', name: 'toys-1' }}
-          onClose={() => setOpen(false)}
-          onRotate={onRotate}
-        />
+        <Reveal of={key} onClose={() => setOpen(false)} onRotate={onRotate} />
       )}
     </Portal>
   );
@@ -105,6 +102,16 @@ it('says what the server says where the value is not ready, and asks again', asy
   expect(await screen.findByText('it is being made')).toBeInTheDocument();
   await click('Show it now');
   expect(await screen.findByDisplayValue('dpk_secret')).toBeInTheDocument();
+});
+
+it('does not claim to ask again by itself', async () => {
+  const { asked } = show(<Opened onRotate={jest.fn()} />, {
+    [REVEAL]: () => problem(503, 'Unavailable', 'nobody answers'),
+  });
+  await click('Show it now');
+  expect(await screen.findByText('nobody answers')).toBeInTheDocument();
+  expect(screen.getByText(/Look whether it was done/)).toBeInTheDocument();
+  expect(asked).toHaveLength(1);
 });
 
 it('cannot be left while the value is on its way', async () => {

@@ -14,19 +14,21 @@ import {
   Flex,
   TextField,
 } from '@backstage/ui';
-import type { Revealed } from '@devportal/backstage-plugin-devportal-common';
+import type {
+  Key,
+  Revealed,
+} from '@devportal/backstage-plugin-devportal-common';
 import { PortalError, dataOf, portalApiRef } from '../portal';
-import type { Named } from '../portal';
 import { Copy, Problem, useKept, useWords } from '../shown';
 import { canBeSent, curl, urlOf } from './snippets';
 import css from './Reveal.module.css';
 
 export function Reveal({
-  of,
+  of: { namespace, name, may },
   onClose,
   onRotate,
 }: {
-  of: Named;
+  of: Key;
   /** Over: there is nothing left that could be shown. */
   onClose: (isOver: boolean) => void;
   onRotate: () => void;
@@ -34,13 +36,13 @@ export function Reveal({
   const t = useWords();
   const { client, outdate } = useApi(portalApiRef);
   const [revealed, setRevealed] = useKept<Revealed | undefined>(
-    `value of ${of.namespace}/${of.name}`,
+    `value of ${namespace}/${name}`,
     () => undefined,
   );
   const [error, setError] = useState<PortalError>();
   // Kept as well: whoever is mounted anew meanwhile waits for the same answer.
   const [isPending, setPending] = useKept(
-    `reveal of ${of.namespace}/${of.name}`,
+    `reveal of ${namespace}/${name}`,
     () => false,
   );
 
@@ -52,7 +54,7 @@ export function Reveal({
       setRevealed(
         await dataOf(
           client.POST('/v1/keys/{namespace}/{name}/reveal', {
-            params: { path: of },
+            params: { path: { namespace, name } },
           }),
         ),
       );
@@ -90,7 +92,9 @@ export function Reveal({
             icon
             role="alert"
             title={t('keys.reveal.gone')}
-            description={t('keys.reveal.goneNext')}
+            description={t(
+              may.rotate ? 'keys.reveal.goneNext' : 'keys.reveal.goneAsk',
+            )}
           />
         )}
         {!revealed && !isGone && (
@@ -101,7 +105,7 @@ export function Reveal({
               title={t('keys.reveal.warning')}
               description={t('keys.reveal.warningNext')}
             />
-            {error && <Problem error={error} />}
+            {error && <Problem isWrite error={error} />}
           </Flex>
         )}
       </DialogBody>
@@ -113,9 +117,10 @@ export function Reveal({
             <Button variant="secondary" isDisabled={isPending} onPress={close}>
               {t(isGone ? 'shown.close' : 'shown.cancel')}
             </Button>
-            {isGone ? (
+            {isGone && may.rotate && (
               <Button onPress={onRotate}>{t('keys.reveal.goneAction')}</Button>
-            ) : (
+            )}
+            {!isGone && (
               <Button isPending={isPending} onPress={() => void reveal()}>
                 {t('keys.reveal.action')}
               </Button>

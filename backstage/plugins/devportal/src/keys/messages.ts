@@ -14,7 +14,7 @@ export const keysMessages = {
     expires: 'Expires',
     requested: 'Requested',
     asked: 'asked for {{tier}}',
-    waits: 'The value waits to be shown',
+    waits: 'The value has not been shown yet',
     empty: 'No keys yet',
     emptyNext: 'Find an API and request access to it.',
     emptyAction: 'Find an API',
@@ -77,6 +77,8 @@ export const keysMessages = {
     gone: 'This value was shown already',
     goneNext:
       'A value is shown to one person, once. If you do not have it, rotate the key: that makes another value, and ends this one.',
+    goneAsk:
+      'A value is shown to one person, once. If you do not have it, ask whoever may rotate the key for another.',
     goneAction: 'Rotate the key',
   },
   rotate: {

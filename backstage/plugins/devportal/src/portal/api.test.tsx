@@ -12,16 +12,26 @@ const inWords = new Date(SINCE).toLocaleString();
 const stale = () =>
   Response.json(me, { headers: { 'Devportal-Stale-Since': SINCE } });
 
-/** A server that closes its streams when the test says so. */
+/** A server that says something now and then, until the test says otherwise. */
 function streams() {
   const opened: AbortSignal[] = [];
   const isLost = { now: false };
+  const isSilent = { now: false };
   const fetch = async (_: unknown, { signal }: RequestInit = {}) => {
     opened.push(signal!);
     if (isLost.now) throw new TypeError('nobody answers');
-    return new Response(new ReadableStream());
+    let timer: ReturnType<typeof setInterval>;
+    const stream = new ReadableStream<Uint8Array>({
+      start: it => {
+        const say = () =>
+          isSilent.now || it.enqueue(new TextEncoder().encode(':\n\n'));
+        timer = setInterval(say, 15_000);
+      },
+      cancel: () => clearInterval(timer),
+    });
+    return new Response(stream);
   };
-  return { opened, isLost, fetch };
+  return { opened, isLost, isSilent, fetch };
 }
 
 let isHidden = false;
@@ -140,6 +150,23 @@ describe('the stream', () => {
     expect(api.lostSince()).toBeUndefined();
     expect(reset).toHaveBeenCalledTimes(2);
     expect(reset).toHaveBeenLastCalledWith();
+    leave();
+  });
+
+  it('is opened anew when nothing was heard for a minute', async () => {
+    jest.useFakeTimers();
+    const { opened, isSilent, fetch } = streams();
+    const api = new PortalApi({ fetch });
+    const reset = jest.spyOn(api.queries, 'invalidateQueries');
+    const leave = api.watch(() => {});
+    await later(300_000);
+    expect(opened).toHaveLength(1);
+    isSilent.now = true;
+    await later(59_000);
+    expect(opened).toHaveLength(1);
+    await later(3_000);
+    expect(opened).toHaveLength(2);
+    expect(reset).toHaveBeenCalledTimes(2);
     leave();
   });
 

@@ -36,6 +36,9 @@ const HIDDEN_FOR = 30_000;
 /** What is answered from memory is asked for again until it is not. */
 const WHILE_STALE = 15_000;
 
+/** What failed is tried again by itself. */
+const AFTER_FAILURE = 5_000;
+
 export const portalApiRef = createApiRef<PortalApi>({
   id: 'plugin.devportal.portal',
 });
@@ -57,21 +60,26 @@ export class PortalApi {
     this.queries = new QueryClient({
       defaultOptions: {
         queries: {
+          // Without a network it fails, and is not waited for.
+          networkMode: 'always',
           // The stream tells what is old.
           staleTime: Infinity,
           refetchOnWindowFocus: false,
           retry: (failures, error) =>
             error instanceof PortalError && error.mayPass && failures < 2,
-          // What failed is tried again by itself.
-          refetchInterval: query => {
-            const { error } = query.state;
-            if (error instanceof PortalError && error.mayPass) return 5_000;
-            return this.stale ? WHILE_STALE : false;
-          },
+          refetchInterval: query => this.againAfter(query.state),
         },
+        // Sent later it may be what nobody wants any more.
+        mutations: { networkMode: 'always' },
       },
     });
   }
+
+  /** After how long an answer is asked for anew; false: not by itself. */
+  readonly againAfter = ({ error }: { error: unknown }): number | false => {
+    if (error instanceof PortalError && error.mayPass) return AFTER_FAILURE;
+    return this.stale ? WHILE_STALE : false;
+  };
 
   /** Since when changes are not heard of. */
   readonly lostSince = (): Date | undefined => this.lost;

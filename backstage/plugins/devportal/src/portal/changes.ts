@@ -26,6 +26,9 @@ export type Listener = {
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
+/** The server says something every 15 s; a stream that is silent for so long is dead. */
+const LONGEST_SILENCE = 60_000;
+
 /**
  * Listens until the signal ends it. Whatever happened after `since` is asked for anew when
  * the stream is there.
@@ -86,12 +89,35 @@ async function read(
     },
   });
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) {
-      return;
+  try {
+    for (;;) {
+      const { done, value } = await next(reader);
+      if (done) {
+        return;
+      }
+      parser.feed(value);
     }
-    parser.feed(value);
+  } finally {
+    // Where it has broken by itself there is nothing left to cancel.
+    void reader.cancel().catch(() => {});
+  }
+}
+
+/** What comes next; fails where nothing comes for too long. */
+async function next<T>(
+  reader: ReadableStreamDefaultReader<T>,
+): Promise<ReadableStreamReadResult<T>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error('the stream has fallen silent')),
+      LONGEST_SILENCE,
+    );
+  });
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

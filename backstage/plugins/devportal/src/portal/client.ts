@@ -12,6 +12,9 @@ export type PortalClient = Client<paths>;
 /** What is wrong with a field, in the API server's words. */
 export type Cause = { field?: string; reason?: string; message: string };
 
+/** The titles of conflicts with a change; of others nothing has changed. */
+const OVERTAKEN = ['Changed', 'Conflict', 'DecidedAlready', 'TermsChanged'];
+
 /** An answer that is no success; `message` is the server's own. */
 export class PortalError extends Error {
   constructor(
@@ -30,6 +33,14 @@ export class PortalError extends Error {
   /** Whether asking again may help. */
   get mayPass(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+
+  /** Whether somebody or something was faster. */
+  get isOvertaken(): boolean {
+    return (
+      this.status === 412 ||
+      (this.status === 409 && OVERTAKEN.includes(this.title))
+    );
   }
 }
 

@@ -16,6 +16,7 @@ import type {
   UseQueryResult,
 } from '@tanstack/react-query';
 import type {
+  Myself,
   Product,
   paths,
 } from '@devportal/backstage-plugin-devportal-common';
@@ -38,17 +39,28 @@ export type KeySearch = Search<'/v1/keys'>;
 export type RequestSearch = Search<'/v1/requests'>;
 export type RouteSearch = Search<'/v1/routes'>;
 
+type Options<T> = {
+  /** Whether the answer may become another one of which no change tells. */
+  isUntold?: (data: T | undefined) => boolean;
+  refetchOnMount?: 'always';
+};
+
+/** Of what no change tells it is asked again and again. */
+const WHILE_UNTOLD = 30_000;
+
 /** One object. */
 function useOne<T>(
   topic: Topic,
   about: unknown[],
   ask: (client: PortalClient, signal: AbortSignal) => Promise<T>,
-  options: { refetchInterval?: number } = {},
+  { isUntold = () => false, ...options }: Options<T> = {},
 ): UseQueryResult<T, PortalError> {
-  const { client } = useApi(portalApiRef);
+  const { client, againAfter } = useApi(portalApiRef);
   return useQuery<T, PortalError>({
     queryKey: [topic, ...about],
     queryFn: ({ signal }) => ask(client, signal),
+    refetchInterval: query =>
+      againAfter(query.state) || (isUntold(query.state.data) && WHILE_UNTOLD),
     ...options,
   });
 }
@@ -78,23 +90,29 @@ function useRows<T>(
   });
 }
 
-export const useMe = () =>
-  useOne('me', [], (client, signal) =>
-    dataOf(client.GET('/v1/me', { signal })),
+/** Whoever may ask for keys nowhere waits for somebody to change that. */
+export const useMe = (options: Pick<Options<Myself>, 'refetchOnMount'> = {}) =>
+  useOne(
+    'me',
+    [],
+    (client, signal) => dataOf(client.GET('/v1/me', { signal })),
+    { isUntold: me => me?.requestIn.length === 0, ...options },
   );
 
-/** No change tells of it, so it is asked for again and again. */
 export const useHealth = () =>
   useOne(
     'health',
     [],
     (client, signal) => dataOf(client.GET('/v1/health', { signal })),
-    { refetchInterval: 30_000 },
+    { isUntold: () => true },
   );
 
 export const useGrants = () =>
-  useOne('grants', [], (client, signal) =>
-    dataOf(client.GET('/v1/grants', { signal })),
+  useOne(
+    'grants',
+    [],
+    (client, signal) => dataOf(client.GET('/v1/grants', { signal })),
+    { isUntold: () => true },
   );
 
 export const useProducts = (search: ProductSearch = {}) =>

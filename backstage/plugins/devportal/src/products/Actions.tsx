@@ -31,6 +31,8 @@ export function Actions({ product }: { product: Product }) {
   const publish = usePublish(product);
   const [asks, setAsks] = useState<'withdraw' | 'delete'>();
   const isDraft = product.spec.publishStatus === 'Draft';
+  const requests = links.requests({ product: pathOf(product), state: 'all' });
+  const edit = links.edit(product);
   return (
     <Flex direction="column" gap="3" align={{ initial: 'start', md: 'end' }}>
       <Flex gap="2" style={{ flexWrap: 'wrap' }}>
@@ -39,11 +41,8 @@ export function Actions({ product }: { product: Product }) {
             {t('products.detail.entity')}
           </ButtonLink>
         )}
-        {product.may.seeRequests && (
-          <ButtonLink
-            variant="secondary"
-            href={links.requests({ product: pathOf(product), state: 'all' })}
-          >
+        {product.may.seeRequests && requests && (
+          <ButtonLink variant="secondary" href={requests}>
             {t('products.detail.requests')}
           </ButtonLink>
         )}
@@ -61,12 +60,14 @@ export function Actions({ product }: { product: Product }) {
                 {t('products.detail.withdraw')}
               </Button>
             )}
-            <ButtonLink
-              variant={isDraft ? 'secondary' : 'primary'}
-              href={links.edit(product)}
-            >
-              {t('products.detail.edit')}
-            </ButtonLink>
+            {edit && (
+              <ButtonLink
+                variant={isDraft ? 'secondary' : 'primary'}
+                href={edit}
+              >
+                {t('products.detail.edit')}
+              </ButtonLink>
+            )}
             {isDraft && (
               <Button
                 variant="primary"
@@ -84,7 +85,7 @@ export function Actions({ product }: { product: Product }) {
           {t('products.detail.mayNotEdit')}
         </Text>
       )}
-      {publish.error && !asks && <Problem error={publish.error} />}
+      {publish.error && !asks && <Problem isWrite error={publish.error} />}
       {asks === 'withdraw' && (
         <Question
           title={t('products.withdraw.title', {

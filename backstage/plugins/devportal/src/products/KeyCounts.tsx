@@ -1,7 +1,14 @@
 /* How many ask for a product and have it, and where to see who. */
 import { Flex, Link, Text } from '@backstage/ui';
 import type { Product } from '@devportal/backstage-plugin-devportal-common';
-import { Facts, Section, pathOf, useLinks, useWords } from '../shown';
+import {
+  Facts,
+  Section,
+  pathOf,
+  useLanguage,
+  useLinks,
+  useWords,
+} from '../shown';
 import type { Fact } from '../shown';
 
 const STATES = [
@@ -14,6 +21,7 @@ const STATES = [
 
 export function KeyCounts({ product }: { product: Product }) {
   const t = useWords();
+  const language = useLanguage();
   const links = useLinks();
   const { keys } = product;
   const facts = STATES.map(([count, state]): Fact => {
@@ -23,9 +31,9 @@ export function KeyCounts({ product }: { product: Product }) {
     return [
       t(`products.detail.${name}`),
       number > 0 && href ? (
-        <Link href={href}>{number.toLocaleString()}</Link>
+        <Link href={href}>{number.toLocaleString(language)}</Link>
       ) : (
-        number.toLocaleString()
+        number.toLocaleString(language)
       ),
     ];
   });

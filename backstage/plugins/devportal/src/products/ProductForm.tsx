@@ -81,7 +81,9 @@ export function ProductForm({
         <Documentation {...fields} />
         <When {...fields} />
         {notice}
-        {error && !isAllPlaced && <Problem error={error} without={placed} />}
+        {error && !isAllPlaced && (
+          <Problem isWrite error={error} without={placed} />
+        )}
         <div aria-live="polite">
           {marked > 0 && (
             <Text color="danger">

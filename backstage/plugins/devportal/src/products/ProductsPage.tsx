@@ -2,6 +2,7 @@
 import { Badge, ButtonLink, Flex, Link, Text } from '@backstage/ui';
 import { RiAddLine, RiAlertLine } from '@remixicon/react';
 import type {
+  Finding,
   ProductRow,
   PublishStatus,
 } from '@devportal/backstage-plugin-devportal-common';
@@ -13,10 +14,12 @@ import {
   LoadedRows,
   Name,
   Page,
+  Quoted,
   Sheet,
   State,
   TeamPicker,
   pathOf,
+  useLanguage,
   useLinks,
   useSearch,
   useWords,
@@ -40,12 +43,9 @@ function Products() {
   const rows = useProducts({ status, namespace: search.team, q: search.q });
   const isSearch = Boolean(status || search.team || search.q);
   const mayPublish = (me.data?.publishIn.length ?? 0) > 0;
-  const publish = mayPublish && (
-    <ButtonLink
-      variant="primary"
-      href={links.publish()}
-      iconStart={<RiAddLine />}
-    >
+  const page = links.publish();
+  const publish = mayPublish && page && (
+    <ButtonLink variant="primary" href={page} iconStart={<RiAddLine />}>
       {t('products.publish')}
     </ButtonLink>
   );
@@ -97,8 +97,30 @@ function Products() {
   );
 }
 
+/** How many, and at a press of the button which. */
+function Problems({ of: problems }: { of: Finding[] }) {
+  const t = useWords();
+  return (
+    <details>
+      <summary style={{ cursor: 'pointer' }}>
+        <Badge
+          size="small"
+          // The colour is the icon's: as a text it would be hard to read.
+          icon={<RiAlertLine style={{ color: 'var(--bui-fg-warning)' }} />}
+        >
+          {t('products.problems', { count: problems.length })}
+        </Badge>
+      </summary>
+      {problems.map(({ kind, reason, message }) => (
+        <Quoted key={kind} text={message || `${kind}: ${reason}`} />
+      ))}
+    </details>
+  );
+}
+
 function Table({ rows }: { rows: ProductRow[] }) {
   const t = useWords();
+  const language = useLanguage();
   const links = useLinks();
   /** A count that leads to what it counts. */
   const count = (row: ProductRow, state: 'approved' | 'pending') => {
@@ -111,9 +133,9 @@ function Table({ rows }: { rows: ProductRow[] }) {
       state: state === 'approved' ? 'Approved' : 'Pending',
     });
     return number > 0 && href ? (
-      <Link href={href}>{number.toLocaleString()}</Link>
+      <Link href={href}>{number.toLocaleString(language)}</Link>
     ) : (
-      <Text color="secondary">{number.toLocaleString()}</Text>
+      <Text color="secondary">{number.toLocaleString(language)}</Text>
     );
   };
   const columns: Column<ProductRow>[] = [
@@ -145,16 +167,7 @@ function Table({ rows }: { rows: ProductRow[] }) {
       cell: row => (
         <Flex direction="column" gap="1" align="start">
           <State of={row.publishStatus} />
-          {row.problems.length > 0 && (
-            <Badge
-              size="small"
-              icon={<RiAlertLine />}
-              style={{ color: 'var(--bui-fg-warning)' }}
-              title={row.problems.map(it => it.message).join('\n')}
-            >
-              {t('products.problems', { count: row.problems.length })}
-            </Badge>
-          )}
+          {row.problems.length > 0 && <Problems of={row.problems} />}
         </Flex>
       ),
     },

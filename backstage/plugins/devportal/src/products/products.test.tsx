@@ -1,17 +1,20 @@
 import '@testing-library/jest-dom';
-import { fireEvent, screen, within } from '@testing-library/react';
+import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { parse } from 'yaml';
 import { renderInTestApp } from '@backstage/frontend-test-utils';
 import type {
   Product,
+  ProductRow,
   RouteRow,
 } from '@devportal/backstage-plugin-devportal-common';
 import { FakePortal, problem, whole } from '../__testUtils__/fakePortal';
 import { PortalApi, portalApiRef } from '../portal';
-import { productRouteRef, productsRouteRef } from '../routes';
+import { productRouteRef, productsRouteRef, publishRouteRef } from '../routes';
+import { me } from '../__testUtils__/examples';
 import { EditPage } from './EditPage';
 import { ProductPage } from './ProductPage';
+import { ProductsPage } from './ProductsPage';
 import { PublishPage } from './PublishPage';
 
 jest.setTimeout(30_000);
@@ -141,6 +144,96 @@ describe('publishing an API', () => {
   });
 });
 
+describe('a write that nobody answered', () => {
+  const down = () => problem(503, 'Unavailable', 'nobody answers');
+
+  it('is not sent again by itself from the form', async () => {
+    const portal = new FakePortal().on('POST', '/v1/products', down);
+    publish(portal);
+    fill(await screen.findByLabelText(/^Display name/), 'Toys');
+    await userEvent.click(screen.getByRole('button', { name: 'Publish' }));
+    expect(
+      await screen.findByText(/Look whether it was done/),
+    ).toBeInTheDocument();
+    expect(portal.sent('POST', '/v1/products')).toHaveLength(1);
+  });
+
+  it('is not sent again by itself from the page', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, {
+        ...product,
+        spec: { ...product.spec, publishStatus: 'Draft' },
+      })
+      .on('PATCH', PATH, down);
+    renderInTestApp(<ProductPage />, {
+      ...onPage(portal, '/api-products/:namespace/:name'),
+      initialRouteEntries: ['/api-products/toystore/toys'],
+    });
+    await userEvent.click(
+      await screen.findByRole('button', { name: 'Publish' }),
+    );
+    expect(
+      await screen.findByText(/Look whether it was done/),
+    ).toBeInTheDocument();
+  });
+});
+
+describe('the list of products', () => {
+  it('offers to publish where there is a page for it', async () => {
+    const portal = new FakePortal()
+      .on('GET', '/v1/products', { items: [] })
+      .on('GET', '/v1/me', { ...me, publishIn: ['toystore'] });
+    const { mountedRoutes, ...page } = onPage(portal, '/api-products');
+    const on = { ...page, initialRouteEntries: ['/api-products'] };
+    const none = renderInTestApp(<ProductsPage />, { ...on, mountedRoutes });
+    await screen.findByText('No API products yet');
+    await waitFor(() => expect(portal.lines).toContain('GET /v1/me'));
+    expect(screen.queryByText('Publish an API')).not.toBeInTheDocument();
+    none.unmount();
+
+    renderInTestApp(<ProductsPage />, {
+      ...on,
+      mountedRoutes: { ...mountedRoutes, '/new': publishRouteRef },
+    });
+    expect(
+      (await screen.findAllByRole('link', { name: 'Publish an API' }))[0],
+    ).toHaveAttribute('href', '/new');
+  });
+
+  it('says with the keyboard, too, what is wrong with one', async () => {
+    const row: ProductRow = {
+      ...product,
+      displayName: 'Toys',
+      approvalMode: 'manual',
+      publishStatus: 'Published',
+      tiers: ['gold'],
+      tags: [],
+      gaps: [],
+      problems: [
+        {
+          kind: 'Ready',
+          holds: false,
+          reason: 'NotFound',
+          message: 'HTTPRoute not found',
+          since: '2026-11-01T10:00:00Z',
+        },
+      ],
+    };
+    const portal = new FakePortal().on('GET', '/v1/products', { items: [row] });
+    renderInTestApp(<ProductsPage />, {
+      ...onPage(portal, '/api-products'),
+      initialRouteEntries: ['/api-products'],
+    });
+    const problems = await screen.findByText('1 problem');
+    expect(screen.getByText('HTTPRoute not found')).not.toBeVisible();
+    // As a text the colour of the icon would be hard to read.
+    expect(problems.closest('[style*=warning]')).toBeNull();
+    await userEvent.click(problems);
+    expect(screen.getByText('HTTPRoute not found')).toBeVisible();
+    expect(problems.closest('summary')).not.toBeNull();
+  });
+});
+
 const answer = (body: Product, etag: string) => () =>
   new Response(JSON.stringify(body), {
     headers: { 'content-type': 'application/json', etag },
@@ -248,6 +341,19 @@ describe('a product', () => {
     fill(within(dialog).getByLabelText('Type toys to delete it'), 'toys');
     await userEvent.click(remove);
     expect(portal.lines).toContain(`DELETE ${PATH}`);
+  });
+
+  it('offers no way to pages that Backstage does not permit', async () => {
+    const portal = new FakePortal().on('GET', PATH, product);
+    renderInTestApp(<ProductPage />, {
+      ...onPage(portal, '/api-products/:namespace/:name'),
+      mountedRoutes: { '/one/:namespace/:name': productRouteRef },
+      initialRouteEntries: ['/api-products/toystore/toys'],
+    });
+    await screen.findByRole('button', { name: 'Delete' });
+    for (const name of ['Edit', 'Access requests', 'All API products']) {
+      expect(screen.queryByText(name)).not.toBeInTheDocument();
+    }
   });
 
   it('offers no change to those who may not edit it', async () => {

@@ -1,7 +1,7 @@
 /* Says what is otherwise about a request since somebody opened it. */
 import { Alert, Button, Flex, Text } from '@backstage/ui';
 import type { Request } from '@devportal/backstage-plugin-devportal-common';
-import { Facts, useWords } from '../shown';
+import { Facts, useLanguage, useWords } from '../shown';
 import type { Fact } from '../shown';
 import { changesApproved } from './decision';
 
@@ -15,8 +15,9 @@ export function Changed({
   onSeen: () => void;
 }) {
   const t = useWords();
+  const language = useLanguage();
   const day = (at?: string | null) =>
-    at ? new Date(at).toLocaleString() : t('requests.facts.forever');
+    at ? new Date(at).toLocaleString(language) : t('requests.facts.forever');
   const standing = (it: Request) => {
     const state = t(`shown.state.${it.state}`);
     return changesApproved(it)

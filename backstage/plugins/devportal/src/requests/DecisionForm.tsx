@@ -61,10 +61,6 @@ const verbOf = (way: Way | undefined, { state }: Request) => {
   return state === 'Approved' ? 'revoke' : 'deny';
 };
 
-/** Whether somebody or something was faster. */
-const isOvertaken = (error: PortalError | null) =>
-  error !== null && [409, 412].includes(error.status);
-
 export function DecisionForm({
   request,
   onDecided,
@@ -91,7 +87,7 @@ export function DecisionForm({
   }, [isNoted, request, setSeen]);
   // What the server saw as a change need not be one of what is shown.
   const isRefused =
-    isOvertaken(decide.error) && seen.etag !== request.etag && !isNoted;
+    decide.error?.isOvertaken && seen.etag !== request.etag && !isNoted;
   const isOld = hasChanged(seen, request) || isRefused;
   const missing = missingIn(draft);
   const change = (changes: Partial<Draft>) => {
@@ -240,6 +236,7 @@ function Refused({ error }: { error: PortalError }) {
   return (
     <Flex direction="column" gap="3">
       <Problem
+        isWrite
         error={error}
         without={FIELDS.flatMap(it => [it, `spec.${it}`])}
       />
@@ -251,7 +248,7 @@ function Refused({ error }: { error: PortalError }) {
           description={t('requests.decision.ownNext')}
         />
       )}
-      {isOvertaken(error) && (
+      {error.isOvertaken && (
         <Text color="secondary">{t('requests.decision.kept')}</Text>
       )}
     </Flex>

@@ -3,7 +3,7 @@ import { parseDate } from '@internationalized/date';
 import { Button, DatePicker, Flex, Select } from '@backstage/ui';
 import type { Request } from '@devportal/backstage-plugin-devportal-common';
 import { useProduct } from '../portal';
-import { Loaded, limitsInWords, useWords } from '../shown';
+import { Loaded, limitsInWords, useLanguage, useWords } from '../shown';
 import type { Draft } from './decision';
 
 const AS_ASKED = '';
@@ -24,6 +24,7 @@ export function Less({
   wrongEnd?: string;
 }) {
   const t = useWords();
+  const language = useLanguage();
   const product = useProduct(request.product);
   const nothing = isMissing ? t('requests.decision.lessMissing') : undefined;
   return (
@@ -41,7 +42,7 @@ export function Less({
                 value: AS_ASKED,
                 label: t('requests.decision.asAsked', {
                   tier: request.tier,
-                  limits: limitsInWords(request.limits, t),
+                  limits: limitsInWords(request.limits, t, language),
                 }),
               },
               ...plans
@@ -50,7 +51,7 @@ export function Less({
                   value: it.tier,
                   label: t('requests.decision.planOf', {
                     tier: it.tier,
-                    limits: limitsInWords(it.limits, t),
+                    limits: limitsInWords(it.limits, t, language),
                   }),
                 })),
             ]}

@@ -25,6 +25,7 @@ import {
   When,
   pathOf,
   sharedLimits,
+  useLanguage,
   useLinks,
   useWords,
 } from '../shown';
@@ -36,11 +37,14 @@ import { History } from './History';
 import { ApprovedTier } from './Tier';
 
 /** A time, and how far away it is. */
-const Moment = ({ at }: { at: string }) => (
-  <>
-    {new Date(at).toLocaleString()} (<When at={at} />)
-  </>
-);
+function Moment({ at }: { at: string }) {
+  const language = useLanguage();
+  return (
+    <>
+      {new Date(at).toLocaleString(language)} (<When at={at} />)
+    </>
+  );
+}
 
 export function RequestPage() {
   const path = useRouteRefParams(requestRouteRef);
@@ -139,13 +143,16 @@ function What({ request }: { request: Request }) {
 
 function Plan({ request }: { request: Request }) {
   const t = useWords();
+  const language = useLanguage();
   return (
     <>
       <strong>
         <Name>{request.tier}</Name>
       </strong>
       <br />
-      {request.limits ? sharedLimits(request, t) : t('requests.unknownLimits')}
+      {request.limits
+        ? sharedLimits(request, t, language)
+        : t('requests.unknownLimits')}
       {request.approvedTier && <ApprovedTier tier={request.approvedTier} />}
     </>
   );

@@ -2,7 +2,7 @@
 import { Text } from '@backstage/ui';
 import { useProduct } from '../portal';
 import type { Named } from '../portal';
-import { Name, limitsInWords, useWords } from '../shown';
+import { Name, limitsInWords, useLanguage, useWords } from '../shown';
 
 /** The plan in force, where it is not the one that is asked for. */
 export function ApprovedTier({ tier }: { tier: string }) {
@@ -16,12 +16,13 @@ export function ApprovedTier({ tier }: { tier: string }) {
 
 export function Tier({ product, tier }: { product: Named; tier: string }) {
   const t = useWords();
+  const language = useLanguage();
   const { data } = useProduct(product);
   const plan = data?.plans.find(it => it.tier === tier);
   return (
     <Text as="div" variant="body-small" color="secondary">
       <Name>{tier}</Name>
-      {plan && `: ${limitsInWords(plan.limits, t)}`}
+      {plan && `: ${limitsInWords(plan.limits, t, language)}`}
     </Text>
   );
 }

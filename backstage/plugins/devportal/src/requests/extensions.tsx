@@ -1,12 +1,15 @@
 /* The pages of access requests. */
 import { PageBlueprint } from '@backstage/frontend-plugin-api';
 import { RiInboxLine } from '@remixicon/react';
+import { requestReadPermission } from '@devportal/backstage-plugin-devportal-common';
 import { devportalTranslationRef } from '../messages';
+import { permitted } from '../permitted';
 import { requestRouteRef, requestsRouteRef } from '../routes';
 
 export const requestPages = [
   PageBlueprint.make({
     name: 'requests',
+    if: permitted(requestReadPermission),
     params: {
       path: '/api-requests',
       routeRef: requestsRouteRef,
@@ -17,6 +20,7 @@ export const requestPages = [
   }),
   PageBlueprint.make({
     name: 'request',
+    if: permitted(requestReadPermission),
     params: {
       path: '/api-requests/:namespace/:name',
       routeRef: requestRouteRef,

@@ -38,7 +38,7 @@ export const requestsMessages = {
     searchNext: 'Change the state, the filters or the words.',
     mayNot: 'You may not see any access requests',
     mayNotNext:
-      'They are seen by owners of API products and by administrators. Your own are under “My API keys”.',
+      'They are seen by owners of API products and by administrators. Your own are under “My keys”.',
   },
   facts: {
     heading: 'What is asked for',

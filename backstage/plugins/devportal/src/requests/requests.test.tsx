@@ -316,6 +316,36 @@ describe('a request', () => {
     expect(sent.get('If-Match')).toBe('"1"');
   });
 
+  it('that could not be decided is not decided later by itself', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, () =>
+        problem(503, 'Unavailable', 'nobody answers'),
+      );
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+    expect(await screen.findByText('nobody answers')).toBeInTheDocument();
+    expect(screen.getByText(/Look whether it was done/)).toBeInTheDocument();
+    expect(screen.queryByText(/by itself/)).not.toBeInTheDocument();
+    expect(decisions(portal)).toHaveLength(1);
+  });
+
+  it('that cannot be decided for another reason has not changed', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, request)
+      .on('POST', `${PATH}/decision`, () =>
+        problem(409, 'AlreadyExists', 'there is one of this name'),
+      );
+    open(portal);
+    await userEvent.click(await screen.findByLabelText('Approve as asked'));
+    await userEvent.click(screen.getByRole('button', { name: 'Approve' }));
+    expect(
+      await screen.findByText('there is one of this name'),
+    ).toBeInTheDocument();
+    expect(screen.queryByText(/decide anew/)).not.toBeInTheDocument();
+  });
+
   it('of one’s own tells that somebody else has to approve it', async () => {
     const portal = new FakePortal()
       .on('GET', PATH, request)

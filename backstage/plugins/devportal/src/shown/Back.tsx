@@ -9,11 +9,12 @@ export const Back = ({
 }: {
   href: string | undefined;
   children: ReactNode;
-}) => (
-  <Link href={href} standalone>
-    <Flex align="center" gap="1">
-      <RiArrowLeftLine size={16} aria-hidden="true" />
-      {children}
-    </Flex>
-  </Link>
-);
+}) =>
+  href ? (
+    <Link href={href} standalone>
+      <Flex align="center" gap="1">
+        <RiArrowLeftLine size={16} aria-hidden="true" />
+        {children}
+      </Flex>
+    </Link>
+  ) : null;

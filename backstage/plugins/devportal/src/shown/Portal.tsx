@@ -5,6 +5,7 @@ import { useApi } from '@backstage/frontend-plugin-api';
 import { Alert } from '@backstage/ui';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { portalApiRef } from '../portal';
+import { useLanguage } from './useLanguage';
 import { useWords } from './useWords';
 
 const earlier = (one: Date | undefined, other: Date | undefined) =>
@@ -21,6 +22,7 @@ export function Portal({
 }) {
   const portal = useApi(portalApiRef);
   const t = useWords();
+  const language = useLanguage();
   const lostSince = useSyncExternalStore(portal.watch, portal.lostSince);
   const staleSince = useSyncExternalStore(portal.watch, portal.staleSince);
   const since = earlier(lostSince, staleSince);
@@ -32,7 +34,7 @@ export function Portal({
           icon
           mb="4"
           title={t(lostSince ? 'shown.lost' : 'shown.stale', {
-            time: since.toLocaleString(),
+            time: since.toLocaleString(language),
           })}
         />
       )}

@@ -3,8 +3,8 @@ import { Alert, Button, Flex, Text } from '@backstage/ui';
 import type { PortalError } from '../portal';
 import { useWords } from './useWords';
 
-/** Which kind of problem a status is. */
-function kindOf(status: number) {
+/** Which kind of problem an error is. */
+function kindOf({ status, isOvertaken }: PortalError) {
   switch (status) {
     case 0:
       return 'unreachable';
@@ -15,7 +15,7 @@ function kindOf(status: number) {
       return 'notFound';
     case 409:
     case 412:
-      return 'conflict';
+      return isOvertaken ? 'conflict' : 'notDone';
     case 410:
       return 'gone';
     case 400:
@@ -32,18 +32,37 @@ function kindOf(status: number) {
   }
 }
 
+/** Reads are tried again by themselves; writes never are, and may have been carried out. */
+function nextOf(kind: ReturnType<typeof kindOf>, isWrite: boolean) {
+  switch (kind) {
+    case 'notDone':
+      // The server's own words say what to do.
+      return undefined;
+    case 'unreachable':
+    case 'unavailable':
+    case 'other':
+      return isWrite ? (`written.${kind}` as const) : kind;
+    default:
+      return kind;
+  }
+}
+
 /** The problem; causes that a form shows at their fields are left out by `without`. */
 export function Problem({
   error,
+  isWrite = false,
   onRetry,
   without = [],
 }: {
   error: PortalError;
+  /** Something was to be changed. */
+  isWrite?: boolean;
   onRetry?: () => void;
   without?: string[];
 }) {
   const t = useWords();
-  const kind = kindOf(error.status);
+  const kind = kindOf(error);
+  const next = nextOf(kind, isWrite);
   const causes = error.causes.filter(
     it =>
       it.message !== error.message && !(it.field && without.includes(it.field)),
@@ -62,7 +81,7 @@ export function Problem({
               {it.field ? `${it.field}: ${it.message}` : it.message}
             </Text>
           ))}
-          <Text>{t(`shown.next.${kind}`)}</Text>
+          {next && <Text>{t(`shown.next.${next}`)}</Text>}
           {error.requestId && error.status >= 500 && (
             <Text variant="body-small" color="secondary">
               {t('shown.requestId', { id: error.requestId })}

@@ -44,7 +44,7 @@ export function Question({
       <DialogBody>
         <Flex direction="column" gap="4">
           {children}
-          {error && <Problem error={error} without={fields} />}
+          {error && <Problem isWrite error={error} without={fields} />}
         </Flex>
       </DialogBody>
       <DialogFooter>

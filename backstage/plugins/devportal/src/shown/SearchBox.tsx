@@ -15,12 +15,19 @@ export function SearchBox({
 }) {
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>();
-  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    // What is being typed is newer than any value.
+    if (timer.current !== undefined) return;
+    setText(typed => (typed.trim() === value ? typed : value));
+  }, [value]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const search = (typed: string) => {
     setText(typed);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => onSearch(typed.trim()), PAUSE);
+    timer.current = setTimeout(() => {
+      timer.current = undefined;
+      onSearch(typed.trim());
+    }, PAUSE);
   };
   return (
     <SearchField

@@ -22,4 +22,5 @@ export * from './links';
 export * from './useOnceKey';
 export * from './useSearch';
 export * from './useKept';
+export * from './useLanguage';
 export * from './useWords';

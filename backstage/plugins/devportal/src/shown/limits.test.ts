@@ -10,16 +10,16 @@ const t = ((name: string, said?: Record<string, unknown>) =>
 describe('limits in words', () => {
   it('tells each period', () => {
     const limits = { daily: 1, weekly: 2, monthly: 3, yearly: 4 };
-    expect(limitsInWords(limits, t)).toBe(
+    expect(limitsInWords(limits, t, 'en')).toBe(
       'and and and day 1 week 2 month 3 year 4',
     );
   });
 
   it('tells that no request is let through, and not that there is no limit', () => {
-    expect(limitsInWords({ daily: 0 }, t)).toBe('day 0');
-    expect(limitsInWords({ custom: [{ limit: 0, window: '1h' }] }, t)).toBe(
-      'window 0 1 hour',
-    );
-    expect(limitsInWords({}, t)).toBe('none');
+    expect(limitsInWords({ daily: 0 }, t, 'en')).toBe('day 0');
+    expect(
+      limitsInWords({ custom: [{ limit: 0, window: '1h' }] }, t, 'en'),
+    ).toBe('window 0 1 hour');
+    expect(limitsInWords({}, t, 'en')).toBe('none');
   });
 });

@@ -9,13 +9,13 @@ const UNITS: Record<string, Intl.NumberFormatOptions['unit']> = {
 };
 
 /** A window such as `1h30m` in words; the text itself where it is none. */
-export function windowInWords(window: string): string {
+export function windowInWords(window: string, language: string): string {
   const parts = [...window.matchAll(/(\d+)(h|m|s)/g)];
   if (parts.map(it => it[0]).join('') !== window || parts.length === 0) {
     return window;
   }
   const words = parts.map(([, count, unit]) =>
-    new Intl.NumberFormat('en', {
+    new Intl.NumberFormat(language, {
       style: 'unit',
       unit: UNITS[unit],
       unitDisplay: 'long',
@@ -25,7 +25,11 @@ export function windowInWords(window: string): string {
 }
 
 /** What a plan allows; who shares it is said by `sharedLimits`. */
-export function limitsInWords(limits: Limits | null | undefined, t: Words) {
+export function limitsInWords(
+  limits: Limits | null | undefined,
+  t: Words,
+  language: string,
+) {
   const { daily, weekly, monthly, yearly, custom } = limits ?? {};
   const words: string[] = [];
   const periods = { day: daily, week: weekly, month: monthly, year: yearly };
@@ -39,7 +43,10 @@ export function limitsInWords(limits: Limits | null | undefined, t: Words) {
   }
   for (const { limit, window } of custom ?? []) {
     words.push(
-      t('shown.limits.window', { count: limit, window: windowInWords(window) }),
+      t('shown.limits.window', {
+        count: limit,
+        window: windowInWords(window, language),
+      }),
     );
   }
   if (words.length === 0) return t('shown.limits.none');
@@ -52,8 +59,9 @@ export function limitsInWords(limits: Limits | null | undefined, t: Words) {
 export function sharedLimits(
   { tier, limits }: { tier: string; limits?: Limits | null },
   t: Words,
+  language: string,
 ) {
-  const words = limitsInWords(limits, t);
+  const words = limitsInWords(limits, t, language);
   return words === t('shown.limits.none')
     ? words
     : t('shown.limits.shared', { limits: words, tier });

@@ -18,6 +18,7 @@ export const shownMessages = {
     forbidden: 'You may not do this',
     notFound: 'It is not there, or you may not see it',
     conflict: 'Something has changed meanwhile',
+    notDone: 'It was not done',
     gone: 'It was shown already',
     refused: 'The cluster did not accept it',
     unavailable: 'The portal cannot do this at the moment',
@@ -30,8 +31,17 @@ export const shownMessages = {
     conflict: 'Look at it as it is now, and decide anew.',
     gone: 'Rotate the key to get a new value.',
     refused: 'Mend the fields that are named, and send it again.',
-    unavailable: 'It is tried again by itself; what you typed is kept.',
+    unavailable: 'It is tried again by itself.',
     other: 'Try again; if it stays, tell your platform team the request id.',
+    // Of a write nobody knows whether it was carried out, and nothing sends it again.
+    written: {
+      unreachable:
+        'Look whether it was done, then send it again. What you typed is kept.',
+      unavailable:
+        'Look whether it was done, then send it again in a moment. What you typed is kept.',
+      other:
+        'Look whether it was done, then send it again. What you typed is kept. If it stays, tell your platform team the request id.',
+    },
   },
   state: {
     Pending: 'Pending',
