@@ -126,6 +126,14 @@ impl Denied {
     }
 }
 
+impl APIKeyApprovalSpec {
+    /// The tier it grants, where that is not the one that is asked for: clients that write empty
+    /// text mean none.
+    pub fn granted_tier(&self) -> Option<&str> {
+        self.plan_tier.as_deref().filter(|it| !it.is_empty())
+    }
+}
+
 impl APIKeyApproval {
     /// What it is noted to deny, also once it is edited to approve.
     pub fn denied(&self) -> &[Denied] {

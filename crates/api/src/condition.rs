@@ -3,14 +3,14 @@
 //! A state of the world is an enum variant; [`Fact`] is how it reads on the
 //! wire. The published texts are a contract: other people's clients match them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::id::{ApprovalId, PolicyId, ProductId, RequestId, RouteId, SecretId};
 use crate::key::Phase;
-use crate::name::{API_KEY_ENTRY, label};
+use crate::name::{API_KEY_ENTRY, annotation, label};
 
 /// Condition types.
 pub mod kind {
@@ -28,9 +28,12 @@ pub mod kind {
     /// APIProduct, ours: whether keys are accepted by every way to the API. Absent where they
     /// are.
     pub const ACCEPTED_EVERYWHERE: &str = "AcceptedEverywhere";
-    /// APIProduct, ours: no AuthPolicy holds by some ways to the API. Absent where one holds by
-    /// all, or by none.
+    /// APIProduct, ours: some requests need no credential. Absent where all need one, or no
+    /// AuthPolicy holds at all.
     pub const PARTLY_OPEN: &str = "PartlyOpen";
+    /// APIProduct, ours: what is taken away goes on for a while, because the gateway remembers
+    /// whom it let in. Absent where it does not.
+    pub const ACCESS_CACHED: &str = "AccessCached";
     /// APIProduct, ours: keys are good for other products, too. Absent where they are not.
     pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
@@ -96,7 +99,9 @@ const AWAITING_REAPPROVAL: &str = "AwaitingReapproval";
 /// Whether a condition of a product says that something is not as it should be.
 pub fn is_problem(it: &Condition) -> bool {
     match it.type_.as_str() {
-        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN | kind::PARTLY_OPEN => it.status == "True",
+        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN | kind::PARTLY_OPEN | kind::ACCESS_CACHED => {
+            it.status == "True"
+        }
         // That an API has no OpenID Connect is no fault of it.
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
     }
@@ -373,6 +378,12 @@ pub enum Enforcement {
     RefusedInPart,
     /// By some ways to the API other plans hold, or none.
     PlansDiffer,
+    /// No Gateway controller has accepted the route.
+    RouteNotAccepted,
+    /// Requests with the key may count as anybody's, by this rule.
+    Outrun(String),
+    /// The plan of the tier is for keys of another one.
+    PlanForAnother(String),
     /// The tier's plan has no limits.
     Unlimited(String),
     /// Several plans have the tier, and the last of them holds: whether it has limits.
@@ -499,6 +510,27 @@ impl Enforcement {
                 "The gateway accepts the key; on some paths to the API its limits may not apply: \
                  see PlansInForce of the product"
                     .into(),
+            ),
+            Self::RouteNotAccepted => (
+                false,
+                "HTTPRouteNotAccepted",
+                "No Gateway controller has accepted the HTTPRoute: requests do not reach the API".into(),
+            ),
+            Self::Outrun(rule) => (
+                false,
+                "AnonymousFirst",
+                format!(
+                    "The gateway accepts the key, but rule {rule:?} of the AuthPolicy may let its \
+                     requests in as anonymous: they are not limited"
+                ),
+            ),
+            Self::PlanForAnother(tier) => (
+                false,
+                "PredicateOfAnotherTier",
+                format!(
+                    "The gateway accepts the key, but the plan of tier {tier:?} is for keys of \
+                     another tier: requests are not limited"
+                ),
             ),
             Self::Unlimited(tier) => (
                 true,
@@ -684,6 +716,14 @@ pub enum PlanFault {
     Several(PolicyId, Vec<PolicyId>),
     /// By other ways to the API other policies hold, or none: each way with its policy.
     InPart(PolicyId, Vec<(String, Option<PolicyId>)>),
+    /// Beside the PlanPolicy that is shown, others may tell which tier a request has.
+    TiersDiffer(PolicyId, Vec<PolicyId>),
+    /// This rule lets requests in as anybody's, whose plan nobody knows, before their key counts.
+    Outrun(String),
+    /// The plan of this tier is for keys of another one.
+    ForAnother(String),
+    /// Whether the plan of this tier is for its keys is not known.
+    ForWhom(String),
     /// Several plans have this tier.
     Twice(String),
     /// This tier has no limits, which holds as it is shown, and may not be meant.
@@ -721,6 +761,39 @@ impl PlanFault {
                     ),
                 )
             }
+            Self::TiersDiffer(shown, others) => (
+                "TiersDiffer",
+                format!(
+                    "PlanPolicy {shown} is shown, but kuadrant-operator may tell the tier of a \
+                     request by the predicates of {} instead. Let all have the same tiers and \
+                     predicates, or delete all but one",
+                    few(others)
+                ),
+            ),
+            Self::Outrun(rule) => (
+                "AnonymousFirst",
+                format!(
+                    "Rule {rule:?} of the AuthPolicy lets requests in as anonymous before their key \
+                     counts, and without a plan. Give it a higher priority number than the apiKey \
+                     rule"
+                ),
+            ),
+            Self::ForAnother(tier) => (
+                "PredicateOfAnotherTier",
+                format!(
+                    "The predicate of tier {tier:?} compares {} with another tier: nothing limits \
+                     keys of {tier:?}",
+                    annotation::PLAN
+                ),
+            ),
+            Self::ForWhom(tier) => (
+                "PredicateUnclear",
+                format!(
+                    "The predicate of tier {tier:?} does not compare {} with it: whether it limits \
+                     keys of {tier:?} is not known",
+                    annotation::PLAN
+                ),
+            ),
             Self::Twice(tier) => (
                 "DuplicateTier",
                 format!(
@@ -737,16 +810,8 @@ impl PlanFault {
     /// How they read on the wire, where there are any: the first with its reason. It is true
     /// where no more is told than that a tier is unlimited.
     pub fn fact(faults: &[Self]) -> Option<Fact> {
-        let (reason, _) = faults.first()?.text();
-        let messages: Vec<_> = faults.iter().map(|it| it.text().1).collect();
-        let mut all = faults.iter();
-        let hold = all.all(|it| matches!(it, Self::Unlimited(_)));
-        Some(Fact::new(
-            kind::PLANS_IN_FORCE,
-            hold,
-            reason,
-            messages.join(". "),
-        ))
+        let hold = faults.iter().all(|it| matches!(it, Self::Unlimited(_)));
+        several(kind::PLANS_IN_FORCE, hold, faults.iter().map(Self::text))
     }
 }
 
@@ -779,34 +844,114 @@ pub fn selector_shared(
 }
 
 /// How it reads on a product that its keys are refused on some paths to the API, each with the
-/// policy that says so; where they are.
-pub fn refused_on_paths(refusals: &[(&str, &PolicyId)]) -> Option<Fact> {
+/// policy that says so, or are taken from some requests only by this rule; where that is so.
+pub fn refused_on_paths(refusals: &[(&str, &PolicyId)], conditional: Option<&str>) -> Option<Fact> {
     let each = refusals
         .iter()
         .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));
     let each: Vec<_> = each.collect();
-    let message = format!(
+    let differ = format!(
         "Keys are refused on {}: make the apiKey rules select and read keys alike",
         few(&each)
     );
-    let fact = Fact::new(
+    let differ = (!each.is_empty()).then_some(("AuthPoliciesDiffer", differ));
+    let conditional = conditional.map(|rule| {
+        let message = format!(
+            "Rule {rule:?}, which keys are made for, is tried only for requests that its `when` \
+             selects: all others are refused with a key"
+        );
+        ("RuleConditional", message)
+    });
+    several(
         kind::ACCEPTED_EVERYWHERE,
         false,
-        "AuthPoliciesDiffer",
-        message,
-    );
-    (!each.is_empty()).then_some(fact)
+        differ.into_iter().chain(conditional),
+    )
 }
 
-/// How it reads on a product that no AuthPolicy holds on some paths to its API; where it is so.
-pub fn partly_open(ways: &[String]) -> Option<Fact> {
+/// Where requests need no credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// On these paths no AuthPolicy holds.
+    NoPolicy(Vec<String>),
+    /// On these paths the AuthPolicy has no authentication rule.
+    NoRule(Vec<(String, PolicyId)>),
+    /// These AuthPolicies ask for a credential under conditions only.
+    Conditional(BTreeSet<PolicyId>),
+}
+
+impl Opening {
+    fn text(&self) -> (&'static str, String) {
+        match self {
+            Self::NoPolicy(ways) => (
+                "NoAuthPolicy",
+                format!(
+                    "No AuthPolicy applies to {}: anybody who calls the API there gets in. Attach \
+                     one to the route or to the Gateway",
+                    few(ways)
+                ),
+            ),
+            Self::NoRule(ways) => {
+                let ways = ways.iter();
+                let ways: Vec<_> = ways
+                    .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"))
+                    .collect();
+                (
+                    "NoAuthenticationRule",
+                    format!(
+                        "The AuthPolicy has no authentication rule on {}: anybody who calls the \
+                         API there gets in",
+                        few(&ways)
+                    ),
+                )
+            }
+            Self::Conditional(policies) => (
+                "PolicyConditional",
+                format!(
+                    "Requests that `when` of AuthPolicy {} does not select get in without a key, \
+                     and are not limited",
+                    few(policies)
+                ),
+            ),
+        }
+    }
+
+    /// How they read on a product, where there are any: the first with its reason.
+    pub fn fact(all: &[Self]) -> Option<Fact> {
+        several(kind::PARTLY_OPEN, true, all.iter().map(Self::text))
+    }
+}
+
+/// One condition for all that is wrong of its kind: the first reason, and each message.
+fn several(
+    kind: &'static str,
+    holds: bool,
+    all: impl IntoIterator<Item = (&'static str, String)>,
+) -> Option<Fact> {
+    let (reasons, messages): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    Some(Fact::new(
+        kind,
+        holds,
+        reasons.first()?,
+        messages.join(". "),
+    ))
+}
+
+/// How it reads on a product that the gateway goes on letting in whom it let in before, by these
+/// rules and for so many seconds; where that is so.
+pub fn access_cached(rules: &BTreeMap<String, i64>) -> Option<Fact> {
+    let rules = rules.iter();
+    let each: Vec<_> = rules
+        .map(|(rule, seconds)| format!("rule {rule:?} for {seconds} s"))
+        .collect();
     let message = format!(
-        "No AuthPolicy applies to {}: anybody who calls the API there gets in. Attach one to the \
-         route or to the Gateway",
-        few(ways)
+        "The AuthPolicy remembers whom it let in ({}): only after that does it notice that a key \
+         was denied, revoked, rotated or moved to another plan, or has expired. Remove `cache` from \
+         the apiKey rule",
+        few(&each)
     );
-    let fact = Fact::new(kind::PARTLY_OPEN, true, "NoAuthPolicy", message);
-    (!ways.is_empty()).then_some(fact)
+    let fact = Fact::new(kind::ACCESS_CACHED, true, "RuleCaches", message);
+    (!each.is_empty()).then_some(fact)
 }
 
 /// How it reads that Secrets of every namespace are keys of a product, by these rules.

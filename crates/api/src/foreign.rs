@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::{CustomResource, Resource};
 use serde::{Deserialize, Serialize};
 
-use crate::scheme::{ApiKeyAuthentication, Credentials, JwtAuthentication, Plan};
+use crate::scheme::{ApiKeyAuthentication, Credentials, JwtAuthentication, Limits, Plan};
 
 /// The group of HTTPRoute and Gateway.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
@@ -155,6 +155,9 @@ pub struct RouteParentStatus {
 pub struct AuthPolicySpec {
     /// What it is attached to.
     pub target_ref: PolicyTarget,
+    /// For which requests it asks for a credential, where `rules` has no block: all others enter
+    /// without one.
+    pub when: Vec<Unread>,
     /// Rules written without a block: implicit defaults.
     pub rules: Option<AuthRules>,
     /// Rules a more specific policy may replace.
@@ -169,6 +172,8 @@ pub struct AuthPolicySpec {
 pub struct AuthRulesBlock {
     /// How the block combines with other policies.
     pub strategy: Strategy,
+    /// For which requests the block asks for a credential: all others enter without one.
+    pub when: Vec<Unread>,
     /// The rules.
     pub rules: Option<AuthRules>,
 }
@@ -230,8 +235,27 @@ pub struct AuthenticationSpec {
     pub anonymous: Option<Unread>,
     /// Where the credential goes.
     pub credentials: Option<Credentials>,
-    /// Rules of a lower number are tried first.
+    /// Rules of a lower number are tried first, those of one number at once.
     pub priority: i64,
+    /// For which requests it is tried.
+    pub when: Vec<Unread>,
+    /// How long whom it let in is remembered.
+    pub cache: Option<Cache>,
+}
+
+/// For how long an answer is remembered, whatever becomes of what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cache {
+    /// In seconds.
+    pub ttl: i64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        // As Authorino's definition has it.
+        Self { ttl: 60 }
+    }
 }
 
 /// What a policy is attached to, in the policy's own namespace.
@@ -276,7 +300,28 @@ pub struct PlanPolicySpec {
     /// What it is attached to.
     pub target_ref: PolicyTarget,
     /// The plans; the first that matches a request wins.
-    pub plans: Vec<Plan>,
+    pub plans: Vec<PlanSpec>,
+}
+
+/// A plan, and for whom it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlanSpec {
+    /// The tier's name.
+    pub tier: String,
+    /// What the tier allows.
+    pub limits: Limits,
+    /// Whose requests it is for, in CEL.
+    pub predicate: String,
+}
+
+impl From<&PlanSpec> for Plan {
+    fn from(spec: &PlanSpec) -> Self {
+        Self {
+            tier: spec.tier.clone(),
+            limits: spec.limits.clone(),
+        }
+    }
 }
 
 /// A Kuadrant installation: its namespace holds the credentials. Nothing of it

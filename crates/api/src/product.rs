@@ -207,8 +207,8 @@ pub struct APIProductStatus {
     pub auth_rule: Option<String>,
     /// `Ready`, `PlanPolicyDiscovered`, `AuthPolicyDiscovered` and `OIDCDiscovered`;
     /// `OpenAPISpecReady` where a document is referenced; and `PlansInForce`, `AuthRuleFound`,
-    /// `AcceptedEverywhere`, `PartlyOpen`, `SelectorShared`, `SelectorOpen`, `Readable` and
-    /// `Recorded` where there is something to report.
+    /// `AcceptedEverywhere`, `PartlyOpen`, `AccessCached`, `SelectorShared`, `SelectorOpen`,
+    /// `Readable` and `Recorded` where there is something to report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -1,10 +1,11 @@
 //! What is found around a route.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use devportal_api::APIProduct;
 use devportal_api::condition::{
-    Attachment, AuthPolicyState, PlanFault, PlanPolicyState, RouteState,
+    Attachment, AuthPolicyState, Opening, PlanFault, PlanPolicyState, RouteState,
 };
 use devportal_api::foreign::{
     AllowedRoutes, AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, Gateway, HTTPRoute, Listener,
@@ -35,6 +36,15 @@ fn look(mut simulation: Simulation) -> Discovery {
 
 fn auth_of(simulation: Simulation) -> AuthFindings {
     look(simulation).auth
+}
+
+/// The paths on which no AuthPolicy holds.
+fn bare_ways(auth: &AuthFindings) -> Vec<String> {
+    match &auth.openings[..] {
+        [] => vec![],
+        [Opening::NoPolicy(ways)] => ways.clone(),
+        others => panic!("no other openings than bare ones: {others:?}"),
+    }
 }
 
 /// The names of the rules that hold.
@@ -104,11 +114,6 @@ fn allow(listener: &mut Listener, from: Option<&str>, kinds: &[&str]) {
         }),
         kinds: kinds.collect(),
     });
-}
-
-fn named<K: kube::Resource>(mut object: K, name: &str) -> K {
-    object.meta_mut().name = Some(name.into());
-    object
 }
 
 #[test]
@@ -222,7 +227,7 @@ fn a_listeners_policy_applies_to_routes_on_that_listener_or_on_all() {
     let auth = auth(attached(None));
     assert_eq!(auth.state, there);
     let others = "any other listener of Gateway owner/gateway";
-    assert_eq!(auth.unprotected, [others]);
+    assert_eq!(bare_ways(&auth), [others]);
 }
 
 #[test]
@@ -235,7 +240,7 @@ fn keys_are_for_the_listener_that_takes_keys_where_the_gateway_itself_does_not()
     assert_eq!(auth.key_rule_name.as_deref(), Some("keys"));
     let others = "any other listener of Gateway owner/gateway";
     assert_eq!(refusals(&auth), [(others, "general", false)]);
-    assert_eq!(auth.unprotected, [""; 0]);
+    assert_eq!(bare_ways(&auth), [""; 0]);
 }
 
 #[test]
@@ -243,12 +248,12 @@ fn policies_count_of_the_listeners_that_a_route_is_attached_to_where_the_gateway
     let attached = || route("games").unattached().on(on_listener(None));
     let on = |gateway: Gateway| bare_on(attached()).with(gateway);
     let public = || general().on_section("public");
-    let unprotected = |simulation| auth_of(simulation).unprotected;
+    let unprotected = |simulation| bare_ways(&auth_of(simulation));
 
     // The only listener is protected.
     let auth = auth_of(on(gateway(&[("public", None)])).with(public()));
     assert_eq!(auth.state, found("general", "Gateway", "gateway"));
-    assert_eq!(auth.unprotected, [""; 0]);
+    assert_eq!(bare_ways(&auth), [""; 0]);
     // Another is for other hosts.
     let others = || gateway(&[("public", None), ("other", Some("*.example.org"))]);
     assert_eq!(unprotected(on(others()).with(public())), [""; 0]);
@@ -601,7 +606,11 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         issuer: None,
         key_rules: vec![],
         refusals: vec![],
-        unprotected: vec![],
+        openings: vec![],
+        outrun_by: None,
+        is_conditional: false,
+        caches: BTreeMap::new(),
+        is_behind: false,
         settled: Settled::Yes,
         is_certain: true,
     };
@@ -790,7 +799,7 @@ fn plans_that_hold_by_some_paths_only_are_told() {
     let found = look(bare().with(of_rule));
     let state = PlanPolicyState::Found(attachment("games", "HTTPRoute", "games"));
     assert_eq!(found.plan.state, state);
-    assert!(found.plan.is_not_enforced());
+    assert!(matches!(found.plan.faults[..], [PlanFault::NotEnforced(_)]));
 }
 
 #[test]
@@ -819,7 +828,7 @@ fn what_is_told_is_of_parents_that_accepted_the_route() {
     let auth = auth_of(bare);
     assert_eq!(auth.state, found("general", "Gateway", "gateway"));
     assert_eq!(auth.key_rules.len(), 1);
-    assert_eq!(auth.unprotected, ["Gateway owner/second"]);
+    assert_eq!(bare_ways(&auth), ["Gateway owner/second"]);
     simulation.edit::<HTTPRoute>(OWNER, "games", |it| {
         it.status.as_mut().unwrap().parents.remove(0);
     });

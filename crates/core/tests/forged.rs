@@ -187,7 +187,7 @@ fn what_a_product_says_is_written_anew() {
     let mut it = approved();
     let before = product_status(&it);
     forge_product(&mut it, |it| {
-        it.discovered_plans = vec![plan("gold", 1_000_000)];
+        it.discovered_plans = shown(&[plan("gold", 1_000_000)]);
         it.discovered_auth_scheme = None;
         it.observed_generation = Some(9);
         it.conditions.clear();

@@ -3,7 +3,7 @@
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, Kuadrant, PlanPolicy, PolicyStatus};
 use devportal_api::key::Phase;
 use devportal_api::product::{ApprovalMode, PublishStatus};
-use devportal_api::scheme::{Credentials, Limits, Named, Plan};
+use devportal_api::scheme::{Credentials, Limits, Named};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyStatus, APIProduct};
 use devportal_core::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -136,9 +136,7 @@ fn an_unknown_tier_a_missing_plan_and_an_unaccepted_route_do_not_fail_a_key() {
         ["Approved/Approved", "!Enforced/UnknownTier"]
     );
     it.edit::<PlanPolicy>(OWNER, "games", |it| {
-        let limits = Limits::default();
-        let tier = "gold".into();
-        it.spec.plans.push(Plan { tier, limits });
+        it.spec.plans.push(plan_of("gold", Limits::default()));
     });
     it.settle();
     assert_eq!(

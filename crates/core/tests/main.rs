@@ -17,6 +17,8 @@ mod delivery;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod enforcement;
+#[cfg(test)]
 mod forged;
 #[cfg(test)]
 mod lifecycle;

@@ -6,7 +6,7 @@ use devportal_api::condition::OpenApiState;
 use devportal_api::foreign::{AuthPolicy, HTTPRoute, PlanPolicy, PolicyStatus};
 use devportal_api::id::ProductId;
 use devportal_api::product::{Documentation, OpenApiStatus};
-use devportal_api::scheme::{Limits, Plan, Rate};
+use devportal_api::scheme::{Limits, Rate};
 use devportal_api::{APIProduct, APIProductStatus};
 use devportal_core::change::{OidcAnswer, OpenApiAnswer};
 use devportal_core::{Change, Write};
@@ -89,7 +89,7 @@ fn a_product_with_everything_around_it_says_so() {
     assert_eq!(says(&it), pairs(&expected));
     assert_eq!(
         status(&it).discovered_plans,
-        [plan("gold", 1000), plan("silver", 100)]
+        shown(&[plan("gold", 1000), plan("silver", 100)])
     );
 }
 
@@ -196,7 +196,7 @@ fn a_document_that_the_api_server_refuses_holds_up_nothing_else_of_the_status() 
     let two = Some(Digest::of("two").to_string());
     it.edit::<PlanPolicy>(OWNER, "games", |it| drop(it.spec.plans.pop()));
     it.settle();
-    assert_eq!(status(&it).discovered_plans, [plan("gold", 1000)]);
+    assert_eq!(status(&it).discovered_plans, shown(&[plan("gold", 1000)]));
     assert_eq!(raw(&it), two);
 
     // There is no room any more for what was there, nor for what is read then.
@@ -351,10 +351,7 @@ fn plans_are_told_as_they_are_and_keys_what_holds_of_theirs() {
         ("burst", burst.clone()),
         ("", limit(Some(5))),
     ];
-    let six = six.map(|(tier, limits)| Plan {
-        tier: tier.into(),
-        limits,
-    });
+    let six = six.map(|(tier, limits)| plan_of(tier, limits));
     let mut it = Simulation::ready(product().automatic());
     it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = six.to_vec());
     // Of each tier what a key says of the gateway, and which limits it tells.
@@ -372,7 +369,11 @@ fn plans_are_told_as_they_are_and_keys_what_holds_of_theirs() {
     }
     it.settle();
     oracle::check(&it);
-    assert_eq!(status(&it).discovered_plans, six, "all of them, in order");
+    assert_eq!(
+        status(&it).discovered_plans,
+        shown(&six),
+        "all of them, in order"
+    );
     let raw = serde_json::to_value(status(&it).discovered_plans).unwrap();
     assert_eq!(raw[0]["limits"]["daily"], 0, "nothing is left out");
     assert_eq!(raw[4]["limits"]["custom"][0]["limit"], 0);

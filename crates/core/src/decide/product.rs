@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use devportal_api::condition::{
-    Fact, OidcState, OpenApiState, PlanFault, auth_rule_missing, kind, not_readable, not_seen,
-    partly_open, refused_on_paths, render, selector_open, selector_shared, whole_second,
+    AuthPolicyState, Fact, OidcState, OpenApiState, Opening, PlanFault, access_cached,
+    auth_rule_missing, kind, not_readable, not_seen, refused_on_paths, render, selector_open,
+    selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -37,7 +38,7 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     let is_doubt = |it: &Condition| it.reason == PlanFault::NOT_ENFORCED;
     let mut before = previous.conditions.clone();
     before.retain(|it| {
-        it.type_ != kind::PLANS_IN_FORCE || is_doubt(it) == found.plan.is_not_enforced()
+        it.type_ != kind::PLANS_IN_FORCE || is_doubt(it) == found.plan.not_enforced().is_some()
     });
     let renew = |facts: &[Fact]| render(facts, &before, generation, now);
     let keep = |kind: &str| {
@@ -135,10 +136,14 @@ fn around(
 ) -> (Vec<Fact>, Vec<&'static str>) {
     let mut facts = Vec::new();
     let mut kept = Vec::new();
+    let auth = match &found.auth.state {
+        AuthPolicyState::Found(_) if found.auth.is_behind => AuthPolicyState::NotReady.fact(),
+        state => state.fact(),
+    };
     let around = [
         (found.route.fact(), &blind.routes),
         (found.plan.state.fact(), &blind.plans),
-        (found.auth.state.fact(), &blind.policies),
+        (auth, &blind.policies),
     ];
     for (fact, doubt) in around {
         match doubt {
@@ -163,13 +168,17 @@ fn around(
         facts.extend(missing_rule(product, found));
         let refusals = found.auth.refusals.iter();
         let refusals: Vec<_> = refusals.map(|it| (&*it.path, &it.policy)).collect();
-        facts.extend(refused_on_paths(&refusals));
-        facts.extend(partly_open(&found.auth.unprotected));
+        let conditional = found.auth.key_rule_name.as_deref();
+        let conditional = conditional.filter(|_| found.auth.is_conditional);
+        facts.extend(refused_on_paths(&refusals, conditional));
+        facts.extend(Opening::fact(&found.auth.openings));
+        facts.extend(access_cached(&found.auth.caches));
     } else {
         let those = [
             kind::AUTH_RULE_FOUND,
             kind::ACCEPTED_EVERYWHERE,
             kind::PARTLY_OPEN,
+            kind::ACCESS_CACHED,
         ];
         kept.extend(those);
     }

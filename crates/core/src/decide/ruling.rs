@@ -95,7 +95,7 @@ pub(super) fn is_automatic(approval: &APIKeyApproval) -> bool {
 /// Whether an approval grants all that was asked for.
 pub(super) fn grants_all(approval: &APIKeyApproval) -> bool {
     let spec = &approval.spec;
-    spec.approved && spec.plan_tier.is_none() && spec.expires_at.is_none()
+    spec.approved && spec.granted_tier().is_none() && spec.expires_at.is_none()
 }
 
 /// The denial that withdraws an approval, also while the request asks for something else: one

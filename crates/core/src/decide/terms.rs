@@ -131,9 +131,9 @@ fn granted(approval: &APIKeyApproval, request: &APIKeyRequest) -> ApprovedTerms 
         plan_tier: spec.plan_tier.clone(),
         expires_at: spec.expires_at.clone(),
     };
-    let tier = approval.spec.plan_tier.as_ref();
+    let tier = approval.spec.granted_tier();
     let granted = AskedTerms {
-        plan_tier: tier.unwrap_or(&asked.plan_tier).clone(),
+        plan_tier: tier.unwrap_or(&asked.plan_tier).to_owned(),
         expires_at: earlier(asked.expires_at.clone(), approval.spec.expires_at.clone()),
     };
     ApprovedTerms {

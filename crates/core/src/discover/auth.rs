@@ -16,9 +16,9 @@
 //! says so.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use devportal_api::condition::{Attachment, AuthPolicyState};
+use devportal_api::condition::{Attachment, AuthPolicyState, Opening};
 use devportal_api::foreign::{AuthPolicy, AuthRules, AuthRulesBlock, AuthenticationSpec, Strategy};
 use devportal_api::id::{PolicyId, ProductId};
 use devportal_api::scheme::{
@@ -27,7 +27,7 @@ use devportal_api::scheme::{
 use kube::Resource;
 
 use super::path::Path;
-use super::{AuthFindings, Keys, Prefer, Refusal, Settled, holds_now, selector};
+use super::{AuthFindings, Keys, Prefer, Refusal, Settled, holds_now, is_behind, selector};
 use crate::surroundings::Surroundings;
 
 /// A policy with the facts that decide its place.
@@ -47,15 +47,19 @@ impl Candidate<'_> {
         holds_now(self.policy, conditions, kind)
     }
 
+    /// Whether the operator has not looked at the policy as it is now.
+    fn is_behind(&self) -> bool {
+        is_behind(self.policy, self.policy.status.as_ref())
+    }
+
     /// Whether the operator has carried the policy out as it is now.
     fn settled(&self) -> Settled {
-        let status = self.policy.status.as_ref();
-        let observed = status.and_then(|it| it.observed_generation);
-        let mut conditions = status.iter().flat_map(|it| &it.conditions);
-        let enforced = conditions.find(|it| it.type_ == "Enforced");
-        if observed.is_some() && observed < self.policy.meta().generation {
+        if self.is_behind() {
             return Settled::No;
         }
+        let status = self.policy.status.as_ref();
+        let mut conditions = status.iter().flat_map(|it| &it.conditions);
+        let enforced = conditions.find(|it| it.type_ == "Enforced");
         match enforced {
             Some(it) if it.status == "True" => Settled::Yes,
             Some(it) => Settled::NotSince(it.last_transition_time.0),
@@ -78,6 +82,8 @@ impl Candidate<'_> {
 struct Effective<'a> {
     rules: BTreeMap<&'a str, (Candidate<'a>, &'a AuthenticationSpec)>,
     has_rules: bool,
+    /// The policy whose conditions tell which requests need a credential at all.
+    conditional: Option<Candidate<'a>>,
     /// The most specific policy that has a say.
     main: Option<Candidate<'a>>,
 }
@@ -109,10 +115,12 @@ impl<'a> Effective<'a> {
         rules
     }
 
-    /// Those that take API keys.
+    /// Those that take API keys; first those that take them from every request.
     fn key_rules(&self) -> impl Iterator<Item = (&'a str, &'a AuthenticationSpec)> {
-        let rules = self.ordered().into_iter();
-        rules.filter(|(_, rule)| rule.api_key.is_some())
+        let mut rules = self.ordered();
+        rules.retain(|(_, rule)| rule.api_key.is_some());
+        rules.sort_by_key(|(_, rule)| !rule.when.is_empty());
+        rules.into_iter()
     }
 
     /// The one that is preferred, where it is there.
@@ -154,8 +162,26 @@ impl<'a> Effective<'a> {
                     == Credentials::or_bearer(made.credentials.as_ref())
         };
         let mut rules = self.rules.values();
-        self.rules.is_empty() || rules.any(|(_, it)| it.anonymous.is_some() || is_taken(it))
+        self.is_open() || rules.any(|(_, it)| lets_all_in(it) || is_taken(it))
     }
+
+    /// Whether nothing authenticates: Authorino lets everybody in then.
+    fn is_open(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rule that lets everybody in before, or as soon as, a rule has looked at the key: what
+    /// succeeds first is who it is.
+    fn outruns(&self, key_rule: &str) -> Option<&'a str> {
+        let (_, keys) = self.rules.get(key_rule)?;
+        let mut rules = self.rules.iter();
+        let first = rules.find(|(_, (_, it))| lets_all_in(it) && it.priority <= keys.priority);
+        first.map(|(name, _)| *name)
+    }
+}
+
+fn lets_all_in(rule: &AuthenticationSpec) -> bool {
+    rule.anonymous.is_some() && rule.when.is_empty()
 }
 
 /// What holds on a path.
@@ -199,6 +225,7 @@ pub(super) fn discover<'a>(
     };
     let mut findings = findings(&told.effective, keys.prefer);
     let open = || ways.iter().filter(|it| it.path.is_open);
+    findings.openings = openings(paths, &ways);
     let closed = Some(told).filter(|it| !it.path.is_open);
     let all = open().chain(closed).flat_map(|it| it.effective.key_rules());
     for (name, rule) in all.filter_map(|(name, rule)| Some((name, rule.api_key.as_ref()?))) {
@@ -209,14 +236,45 @@ pub(super) fn discover<'a>(
     }
     findings.is_certain = told.path.is_certain;
     findings.refusals = refusals(&findings, &ways, keys.of);
-    let is_bare = |path: &&Path| path.is_open && ways.iter().all(|it| it.path != *path);
-    findings.unprotected = paths.iter().filter(is_bare).map(Path::to_string).collect();
+    findings.caches = caches(open());
+    let outrun = findings.key_rule_name.as_deref().and_then(|rule| {
+        let mut certain = open().filter(|it| it.path.is_certain);
+        certain.find_map(|it| it.effective.outruns(rule))
+    });
+    findings.outrun_by = outrun.map(str::to_owned);
     let contributors = open().flat_map(|it| it.effective.contributors());
     findings.settled = contributors
         .map(|it| it.settled())
         .max()
         .unwrap_or_default();
     (findings, Some(told.path))
+}
+
+/// Where requests need no credential.
+fn openings(paths: &[Path], ways: &[Way<'_>]) -> Vec<Opening> {
+    let is_bare = |path: &&Path| path.is_open && ways.iter().all(|it| it.path != *path);
+    let bare: Vec<_> = paths.iter().filter(is_bare).map(Path::to_string).collect();
+    let open = || ways.iter().filter(|it| it.path.is_open);
+    let without = open().filter(|it| it.effective.is_open());
+    let without: Vec<_> = without
+        .filter_map(|it| Some((it.path.to_string(), it.effective.named()?.id.clone())))
+        .collect();
+    let conditional: BTreeSet<_> = open()
+        .filter_map(|it| Some(it.effective.conditional?.id.clone()))
+        .collect();
+    let all = [
+        (!bare.is_empty()).then_some(Opening::NoPolicy(bare)),
+        (!without.is_empty()).then_some(Opening::NoRule(without)),
+        (!conditional.is_empty()).then_some(Opening::Conditional(conditional)),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The rules that remember whom they let in by a key, and for how many seconds.
+fn caches<'a>(ways: impl Iterator<Item = &'a Way<'a>>) -> BTreeMap<String, i64> {
+    let rules = ways.flat_map(|it| it.effective.key_rules());
+    let cached = rules.filter_map(|(name, rule)| Some((name.to_owned(), rule.cache.as_ref()?.ttl)));
+    cached.filter(|(_, ttl)| *ttl > 0).collect()
 }
 
 /// The paths by which the keys that are made are refused, and the policy that says so.
@@ -281,69 +339,85 @@ enum Part {
 
 fn combine<'a>(specific: Effective<'a>, general: Candidate<'a>) -> Effective<'a> {
     let spec = &general.policy.spec;
-    let block = |block: &'a Option<AuthRulesBlock>| {
-        block
-            .as_ref()
-            .and_then(|block| Some((block.strategy, block.rules.as_ref()?)))
+    let block = |block: &'a AuthRulesBlock| {
+        Some(Says {
+            rules: block.rules.as_ref()?,
+            is_conditional: !block.when.is_empty(),
+        })
     };
-    let (part, rules) = if let Some((strategy, rules)) = block(&spec.overrides) {
-        (Part::Override(strategy), rules)
-    } else if let Some((strategy, rules)) = block(&spec.defaults) {
-        (Part::Default(strategy), rules)
+    let (part, says) = if let Some(it) = &spec.overrides
+        && let Some(says) = block(it)
+    {
+        (Part::Override(it.strategy), says)
+    } else if let Some(it) = &spec.defaults
+        && let Some(says) = block(it)
+    {
+        (Part::Default(it.strategy), says)
     } else if let Some(rules) = &spec.rules {
-        (Part::Default(Strategy::Atomic), rules)
+        let is_conditional = !spec.when.is_empty();
+        let says = Says {
+            rules,
+            is_conditional,
+        };
+        (Part::Default(Strategy::Atomic), says)
     } else {
         return specific;
     };
     match part {
         Part::Default(Strategy::Atomic) if specific.has_rules => specific,
-        Part::Default(Strategy::Atomic) | Part::Override(Strategy::Atomic) => Effective {
-            rules: named(rules)
-                .map(|(name, rule)| (name, (general, rule)))
-                .collect(),
-            has_rules: has_rules(rules),
-            main: Some(general),
-        },
-        Part::Default(Strategy::Merge) => merged(specific, general, rules, false),
-        Part::Override(Strategy::Merge) => merged(specific, general, rules, true),
+        Part::Default(Strategy::Atomic) | Part::Override(Strategy::Atomic) => {
+            merged(Effective::default(), general, &says, true)
+        }
+        Part::Default(Strategy::Merge) => merged(specific, general, &says, false),
+        Part::Override(Strategy::Merge) => merged(specific, general, &says, true),
+    }
+}
+
+/// What a policy has a say with.
+struct Says<'a> {
+    rules: &'a AuthRules,
+    /// Whether that is for some requests only.
+    is_conditional: bool,
+}
+
+impl Says<'_> {
+    /// Whether there is anything: conditions are rules, too.
+    fn is_any(&self) -> bool {
+        let rules = self.rules;
+        let others = [
+            rules.metadata,
+            rules.authorization,
+            rules.callbacks,
+            rules.response,
+        ];
+        self.is_conditional
+            || !rules.authentication.is_empty()
+            || others.iter().any(Option::is_some)
     }
 }
 
 fn merged<'a>(
     mut into: Effective<'a>,
     general: Candidate<'a>,
-    rules: &'a AuthRules,
+    says: &Says<'a>,
     overriding: bool,
 ) -> Effective<'a> {
-    for (name, rule) in named(rules) {
+    for (name, rule) in &says.rules.authentication {
         if overriding {
             into.rules.insert(name, (general, rule));
         } else {
             into.rules.entry(name).or_insert((general, rule));
         }
     }
-    into.has_rules |= has_rules(rules);
+    let conditional = says.is_conditional.then_some(general);
+    into.conditional = if overriding {
+        conditional.or(into.conditional)
+    } else {
+        into.conditional.or(conditional)
+    };
+    into.has_rules |= says.is_any();
     into.main.get_or_insert(general);
     into
-}
-
-fn named(rules: &AuthRules) -> impl Iterator<Item = (&str, &AuthenticationSpec)> {
-    rules
-        .authentication
-        .iter()
-        .map(|(name, rule)| (name.as_str(), rule))
-}
-
-fn has_rules(rules: &AuthRules) -> bool {
-    !rules.authentication.is_empty()
-        || [
-            rules.metadata,
-            rules.authorization,
-            rules.callbacks,
-            rules.response,
-        ]
-        .iter()
-        .any(Option::is_some)
 }
 
 fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
@@ -369,6 +443,8 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
     AuthFindings {
         key_rule: key_rule.map(|(_, rule)| published(rule)),
         key_rule_name: key_rule.map(|(name, _)| name.to_owned()),
+        is_conditional: key_rule.is_some_and(|(_, rule)| !rule.when.is_empty()),
+        is_behind: contributors.iter().any(Candidate::is_behind),
         issuer,
         scheme: Some(DiscoveredAuthScheme {
             authentication: authentication.collect(),

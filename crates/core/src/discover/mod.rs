@@ -17,7 +17,7 @@ pub use self::plan::PlanFindings;
 use std::collections::BTreeMap;
 
 use devportal_api::APIProduct;
-use devportal_api::condition::{AuthPolicyState, RouteState};
+use devportal_api::condition::{AuthPolicyState, Opening, RouteState};
 use devportal_api::foreign::{Kuadrant, PolicyStatus};
 use devportal_api::id::{PolicyId, ProductId, RouteId};
 use devportal_api::scheme::{
@@ -65,8 +65,17 @@ pub struct AuthFindings {
     /// The paths by which keys that are made for that rule are refused, each with the policy
     /// that says so.
     pub refusals: Vec<Refusal>,
-    /// The paths on which no AuthPolicy holds, where one holds on others.
-    pub unprotected: Vec<String>,
+    /// Where requests need no credential.
+    pub openings: Vec<Opening>,
+    /// The rule that may let requests with a key in as anybody's, if there is one.
+    pub outrun_by: Option<String>,
+    /// Whether the rule that keys are made for is tried for some requests only.
+    pub is_conditional: bool,
+    /// The rules that remember whom they let in by a key, and for how many seconds.
+    pub caches: BTreeMap<String, i64>,
+    /// Whether the operator has not looked at a policy as it is now: the gateway goes by what it
+    /// was before.
+    pub is_behind: bool,
     /// Whether the gateway goes by the policies as they are now, and not as they were before.
     pub settled: Settled,
     /// Whether the route is known to be on the path that all of this is told of.
@@ -106,7 +115,11 @@ impl AuthFindings {
             issuer: None,
             key_rules: Vec::new(),
             refusals: Vec::new(),
-            unprotected: Vec::new(),
+            openings: Vec::new(),
+            outrun_by: None,
+            is_conditional: false,
+            caches: BTreeMap::new(),
+            is_behind: false,
             settled: Settled::default(),
             is_certain: true,
         }
@@ -215,7 +228,7 @@ fn look(id: &RouteId, keys: Keys<'_>, around: &Surroundings) -> Discovery {
     let paths = paths.unwrap_or_default();
     let (auth, told) = auth::discover(around, &paths, keys);
     Discovery {
-        plan: plan::discover(around, told, &paths),
+        plan: plan::discover(around, told, &paths, &auth),
         auth,
         unreadable: around.unreadable(id),
         hostname: route.and_then(|route| hostnames(around, id, route).into_iter().next()),
@@ -250,6 +263,13 @@ pub fn kuadrant_namespace(kuadrants: &Table<Kuadrant>) -> Option<&str> {
 fn says(status: Option<&PolicyStatus>, kind: &str, holds: &str) -> bool {
     let mut conditions = status.into_iter().flat_map(|it| &it.conditions);
     conditions.any(|it| it.type_ == kind && it.status == holds)
+}
+
+/// Whether the operator has not looked at a policy as it is now. It notes the generation in the
+/// status, and not in each condition.
+fn is_behind<K: Resource>(policy: &K, status: Option<&PolicyStatus>) -> bool {
+    let observed = status.and_then(|it| it.observed_generation);
+    observed.is_some() && observed < policy.meta().generation
 }
 
 fn holds(condition: &Condition, kind: &str) -> bool {

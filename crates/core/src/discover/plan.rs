@@ -4,18 +4,24 @@
 //! Of several on one target the gateway holds one (kuadrant-operator 1.5): the one that is
 //! enforced, else the newest. One that is not accepted is shown all the same: the operator
 //! says so for seconds of each new one, and while its rate limiter is away.
+//!
+//! Limits hold by tiers, and which tier a request has is one expression for all of a route: that of
+//! any one of the PlanPolicies of the route, whatever part of it they are for, or else of those of
+//! the Gateway.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use devportal_api::condition::{Attachment, PlanFault, PlanPolicyState};
-use devportal_api::foreign::PlanPolicy;
+use devportal_api::condition::{Attachment, Fact, PlanFault, PlanPolicyState};
+use devportal_api::foreign::{PlanPolicy, PlanSpec};
 use devportal_api::id::PolicyId;
+use devportal_api::name::annotation;
 use devportal_api::scheme::{Limits, Plan};
 use kube::Resource;
 
 use super::path::Path;
-use super::says;
+use super::{AuthFindings, is_behind, says};
 use crate::surroundings::{Surroundings, Target};
 
 /// What the PlanPolicies around a route amount to.
@@ -27,14 +33,22 @@ pub struct PlanFindings {
     pub plans: Vec<Plan>,
     /// Why the plans may not hold as they are shown.
     pub faults: Vec<PlanFault>,
-    /// Whether others hold, or none, on a path by which requests are known to come.
+    /// Whether others hold, or none, on a path by which requests are known to come, or other
+    /// policies may tell which tier a request has.
     pub is_in_part: bool,
 }
 
 impl PlanFindings {
-    /// Whether the policy itself says that it does not hold.
-    pub fn is_not_enforced(&self) -> bool {
-        let is_so = |it: &PlanFault| matches!(it, PlanFault::NotEnforced(_));
+    /// How it reads that the policy itself does not hold as it is now, if so.
+    pub(crate) fn not_enforced(&self) -> Option<Fact> {
+        let is_so = |it: &&PlanFault| matches!(it, PlanFault::NotEnforced(_));
+        let fault = self.faults.iter().find(is_so)?;
+        PlanFault::fact(std::slice::from_ref(fault))
+    }
+
+    /// Whether the plan of a tier is for keys of another one.
+    pub(crate) fn is_for_another(&self, tier: &str) -> bool {
+        let is_so = |it: &PlanFault| matches!(it, PlanFault::ForAnother(of) if of == tier);
         self.faults.iter().any(is_so)
     }
 
@@ -46,7 +60,12 @@ impl PlanFindings {
 }
 
 /// What is told is of the given path, where it has plans, else of the first that has some.
-pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path]) -> PlanFindings {
+pub(super) fn discover(
+    around: &Surroundings,
+    told: Option<&Path>,
+    paths: &[Path],
+    auth: &AuthFindings,
+) -> PlanFindings {
     let all: Vec<_> = paths
         .iter()
         .map(|path| (path, along(around, path)))
@@ -65,14 +84,25 @@ pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path
     let (id, policy) = policies[0];
     let target = &policy.spec.target_ref;
     let mut faults = Vec::new();
-    if says(policy.status.as_ref(), "Accepted", "False")
-        || says(policy.status.as_ref(), "Enforced", "False")
-    {
+    let status = policy.status.as_ref();
+    let is_denied = |kind| says(status, kind, "False");
+    if is_denied("Accepted") || is_denied("Enforced") || is_behind(policy, status) {
         faults.push(PlanFault::NotEnforced(id.clone()));
     }
     if policies.len() > 1 {
         let others = policies[1..].iter().map(|(id, _)| (*id).clone());
         faults.push(PlanFault::Several(id.clone(), others.collect()));
+    }
+    let open = || paths.iter().filter(|it| it.is_open);
+    let others = open().flat_map(|path| classifiers(around, path));
+    let others = others.filter(|(_, it)| !classify_alike(it, policy));
+    let others: BTreeSet<_> = others.map(|(id, _)| id.clone()).collect();
+    let is_unsure = !others.is_empty();
+    if is_unsure {
+        faults.push(PlanFault::TiersDiffer(
+            id.clone(),
+            others.into_iter().collect(),
+        ));
     }
     let held = |policies: &[(&PolicyId, _)]| policies.first().map(|(id, _)| (*id).clone());
     let all = all.iter().filter(|(path, _)| path.is_open);
@@ -84,6 +114,10 @@ pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path
         let others = others.iter().map(|(path, it)| (path.to_string(), held(it)));
         faults.push(PlanFault::InPart(id.clone(), others.collect()));
     }
+    faults.extend(auth.outrun_by.clone().map(PlanFault::Outrun));
+    // Whom else they are for, where no keys are made, is the owner's concern.
+    let with_keys = policy.spec.plans.iter().filter(|_| auth.key_rule.is_some());
+    faults.extend(with_keys.filter_map(mismatch));
     let mut seen = BTreeSet::new();
     let tiers = policy.spec.plans.iter().map(|plan| plan.tier.as_str());
     let twice: BTreeSet<_> = tiers.filter(|tier| !seen.insert(*tier)).collect();
@@ -99,9 +133,49 @@ pub(super) fn discover(around: &Surroundings, told: Option<&Path>, paths: &[Path
             target_kind: target.kind.clone(),
             target_name: target.name.clone(),
         }),
-        plans: policy.spec.plans.clone(),
+        plans: policy.spec.plans.iter().map(Plan::from).collect(),
         faults,
-        is_in_part: is_certain,
+        is_in_part: is_certain || is_unsure,
+    }
+}
+
+/// Those of which any one tells which tier a request by this path has: kuadrant-operator binds the
+/// tier to the route or the Gateway, and not to the part of it that a policy is for.
+fn classifiers<'a>(
+    around: &'a Surroundings,
+    path: &Path,
+) -> Vec<(&'a PolicyId, &'a Arc<PlanPolicy>)> {
+    let mut levels = path.levels().map(|(target, _)| {
+        let all = around.plan_policies.at(&target);
+        let alive = all.filter(|(_, it)| it.metadata.deletion_timestamp.is_none());
+        alive.collect::<Vec<_>>()
+    });
+    levels.find(|it| !it.is_empty()).unwrap_or_default()
+}
+
+/// Whether two policies give each request the same tier. Their limits may differ.
+fn classify_alike(one: &PlanPolicy, other: &PlanPolicy) -> bool {
+    let by = |it: &PlanPolicy| -> Vec<(String, String)> {
+        let plans = it.spec.plans.iter();
+        plans
+            .map(|it| (it.tier.clone(), it.predicate.clone()))
+            .collect()
+    };
+    by(one) == by(other)
+}
+
+/// What is wrong with whom a plan is for, so far as its text tells: its keys carry its tier in an
+/// annotation, which a predicate is to compare.
+fn mismatch(plan: &PlanSpec) -> Option<PlanFault> {
+    let says = |text: &str| plan.predicate.contains(text);
+    let names_tier = says(&format!("\"{}\"", plan.tier)) || says(&format!("'{}'", plan.tier));
+    // Without a predicate it is no PlanPolicy of the API server's.
+    if plan.predicate.is_empty() || (says(annotation::PLAN) && names_tier) {
+        None
+    } else if says(annotation::PLAN) {
+        Some(PlanFault::ForAnother(plan.tier.clone()))
+    } else {
+        Some(PlanFault::ForWhom(plan.tier.clone()))
     }
 }
 

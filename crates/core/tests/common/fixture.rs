@@ -6,7 +6,8 @@ use devportal_api::approval::{APIKeyApprovalSpec, ApiKeyRequestRef};
 use devportal_api::foreign::{
     AuthPolicy, AuthPolicySpec, AuthRules, AuthRulesBlock, AuthenticationSpec, GATEWAY_GROUP,
     Gateway, GatewaySpec, HTTPRoute, HttpRouteSpec, HttpRouteStatus, Kuadrant, Listener, ParentRef,
-    PlanPolicy, PlanPolicySpec, PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule, Strategy,
+    PlanPolicy, PlanPolicySpec, PlanSpec, PolicyStatus, PolicyTarget, RouteParentStatus, RouteRule,
+    Strategy,
 };
 use devportal_api::id::{KeyId, ProductId, RequestId};
 use devportal_api::key::{ApiProductRef, Delivery, RequestedBy, SecretRef};
@@ -317,13 +318,21 @@ impl PolicyAdjectives for AuthPolicy {
 
     fn defaulting(mut self, strategy: Strategy) -> Self {
         let rules = self.spec.rules.take();
-        self.spec.defaults = Some(AuthRulesBlock { strategy, rules });
+        self.spec.defaults = Some(AuthRulesBlock {
+            strategy,
+            rules,
+            ..AuthRulesBlock::default()
+        });
         self
     }
 
     fn overriding(mut self, strategy: Strategy) -> Self {
         let rules = self.spec.rules.take();
-        self.spec.overrides = Some(AuthRulesBlock { strategy, rules });
+        self.spec.overrides = Some(AuthRulesBlock {
+            strategy,
+            rules,
+            ..AuthRulesBlock::default()
+        });
         self
     }
 
@@ -344,6 +353,12 @@ impl PolicyAdjectives for AuthPolicy {
     }
 }
 
+/// The same under another name.
+pub fn named<K: kube::Resource>(mut object: K, name: &str) -> K {
+    object.meta_mut().name = Some(name.into());
+    object
+}
+
 /// Gold and silver, for the route of the same name.
 pub fn plans(name: &str) -> PlanPolicy {
     let spec = PlanPolicySpec {
@@ -355,13 +370,28 @@ pub fn plans(name: &str) -> PlanPolicy {
     policy
 }
 
-pub fn plan(tier: &str, daily: i64) -> Plan {
-    Plan {
+pub fn plan(tier: &str, daily: i64) -> PlanSpec {
+    let limits = Limits {
+        daily: Some(daily),
+        ..Limits::default()
+    };
+    plan_of(tier, limits)
+}
+
+/// Plans as a product shows them.
+pub fn shown(plans: &[PlanSpec]) -> Vec<Plan> {
+    plans.iter().map(Plan::from).collect()
+}
+
+/// A plan for the keys of its tier.
+pub fn plan_of(tier: &str, limits: Limits) -> PlanSpec {
+    PlanSpec {
         tier: tier.into(),
-        limits: Limits {
-            daily: Some(daily),
-            ..Limits::default()
-        },
+        limits,
+        predicate: format!(
+            "auth.identity.metadata.annotations[\"{}\"] == \"{tier}\"",
+            name::annotation::PLAN
+        ),
     }
 }
 

@@ -10,6 +10,7 @@ mod plans;
 mod restarts;
 mod rotation;
 mod routes;
+mod untrue;
 
 use super::Story;
 
@@ -26,6 +27,7 @@ pub(super) fn stories() -> Vec<Story> {
         routes::stories(),
         authorino::stories(),
         field::stories(),
+        untrue::stories(),
     ]
     .into_iter()
     .flatten()

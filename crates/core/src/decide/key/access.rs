@@ -2,7 +2,7 @@
 //! and real removal do.
 
 use devportal_api::condition::{
-    AuthPolicyState, Blocker, Enforcement, Lifecycle, PlanFault, kind, whole_second,
+    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, whole_second,
 };
 use devportal_api::id::{ApprovalId, ProductId, RequestId, SecretId};
 use devportal_api::scheme::Limits;
@@ -17,8 +17,8 @@ use crate::decision::{Decision, Group, Id, Presence, Write};
 use crate::discover::{self, Discovery};
 use crate::world::{Doubt, World};
 
-/// How long the operator may take to enforce plans before keys say that it does not.
-const PLANS_TAKE: SignedDuration = SignedDuration::from_mins(1);
+/// How long others may take to carry out a change before keys say that they have not.
+const CHANGES_TAKE: SignedDuration = SignedDuration::from_mins(1);
 
 /// What is to become of the Secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,8 +196,9 @@ impl Case<'_> {
                 self.hold(standing, decision)
             }
             Course::Issue => {
-                let doubted = self.plans_doubted_at();
-                decision.wake(doubted.filter(|at| self.now < *at));
+                for (_, at) in self.found.into_iter().flat_map(|it| self.delays(it)) {
+                    decision.wake(Some(at).filter(|at| self.now < *at));
+                }
                 self.issue(decision)
             }
         };
@@ -326,23 +327,45 @@ impl Case<'_> {
         }
     }
 
-    /// When it is told on the key that the plans are not enforced: the operator says so for
-    /// seconds of each change, and of the product's keys none is to be written for that.
-    fn plans_doubted_at(&self) -> Option<Timestamp> {
-        self.found.filter(|it| it.plan.is_not_enforced())?;
+    /// What keeps what was found from being in force, and when the key says so: the operator or a
+    /// Gateway controller says it for seconds of each change, and of the product's keys none is to
+    /// be written for that.
+    fn delays(&self, found: &Discovery) -> Vec<(Enforcement, Timestamp)> {
+        let behind = Some(AuthPolicyState::NotReady.fact()).filter(|_| found.auth.is_behind);
+        let all = [
+            (
+                Some(found.route.fact()).filter(|it| !it.holds),
+                Enforcement::RouteNotAccepted,
+            ),
+            (behind, Enforcement::AuthPolicyNotEnforced),
+            (found.plan.not_enforced(), Enforcement::PlansNotEnforced),
+        ];
         let product = self.world.find_product(&self.terms.product_id());
-        let conditions = product?.status.iter().flat_map(|it| &it.conditions);
-        let mut told = conditions
-            .filter(|it| it.type_ == kind::PLANS_IN_FORCE && it.reason == PlanFault::NOT_ENFORCED);
-        let since = told.next().map_or(self.now, |it| it.last_transition_time.0);
-        Some(after(since, PLANS_TAKE))
+        let told = product.and_then(|it| it.status.as_ref());
+        let since = |fact: Fact| {
+            let mut conditions = told.into_iter().flat_map(|it| &it.conditions);
+            let told = conditions.find(|it| it.type_ == fact.kind && it.reason == fact.reason);
+            told.map_or(self.now, |it| it.last_transition_time.0)
+        };
+        let all = all.into_iter();
+        all.filter_map(|(fact, it)| Some((it, after(since(fact?), CHANGES_TAKE))))
+            .collect()
     }
 
     /// What the gateway makes of a credential that is in place.
     fn enforcement(&self, found: &Discovery) -> Enforcement {
         let tier = &self.terms.in_force.plan_tier;
         let plans = self.world.around().plan_policies.table();
-        if !matches!(found.auth.state, AuthPolicyState::Found(_)) {
+        let delays = self.delays(found);
+        let is_late = |what: &Enforcement| {
+            let mut all = delays.iter();
+            all.any(|(it, at)| it == what && *at <= self.now)
+        };
+        if is_late(&Enforcement::RouteNotAccepted) {
+            Enforcement::RouteNotAccepted
+        } else if !matches!(found.auth.state, AuthPolicyState::Found(_))
+            || is_late(&Enforcement::AuthPolicyNotEnforced)
+        {
             Enforcement::AuthPolicyNotEnforced
         } else if found.auth.refusals.iter().any(|it| it.is_certain) {
             Enforcement::RefusedInPart
@@ -353,19 +376,28 @@ impl Case<'_> {
         } else {
             match found.limits(tier) {
                 None => Enforcement::UnknownTier(tier.clone()),
-                Some(_) if self.plans_doubted_at().is_some_and(|at| at <= self.now) => {
-                    Enforcement::PlansNotEnforced
-                }
+                Some(_) if is_late(&Enforcement::PlansNotEnforced) => Enforcement::PlansNotEnforced,
                 Some(_) if found.plan.is_in_part => Enforcement::PlansDiffer,
-                Some(limits) if found.plan.is_twice(tier) => {
-                    Enforcement::DuplicateTier(tier.clone(), *limits != Limits::default())
-                }
-                Some(limits) if *limits == Limits::default() => {
-                    Enforcement::Unlimited(tier.clone())
-                }
-                Some(_) if self.terms.exceeded => Enforcement::AwaitingReapproval,
-                Some(_) => Enforcement::Enforced,
+                Some(limits) => self.limited(found, tier, limits),
             }
+        }
+    }
+
+    /// The same where a plan that holds everywhere has the tier.
+    fn limited(&self, found: &Discovery, tier: &str, limits: &Limits) -> Enforcement {
+        let is_limited = *limits != Limits::default();
+        if let Some(rule) = found.auth.outrun_by.clone() {
+            Enforcement::Outrun(rule)
+        } else if found.plan.is_for_another(tier) {
+            Enforcement::PlanForAnother(tier.to_owned())
+        } else if found.plan.is_twice(tier) {
+            Enforcement::DuplicateTier(tier.to_owned(), is_limited)
+        } else if !is_limited {
+            Enforcement::Unlimited(tier.to_owned())
+        } else if self.terms.exceeded {
+            Enforcement::AwaitingReapproval
+        } else {
+            Enforcement::Enforced
         }
     }
 
