@@ -34,7 +34,7 @@ use self::patch::{object, part_patch, reference, to_value};
 use crate::event::Events;
 use crate::lead::Leads;
 use crate::metrics::{Writes, known_reason};
-use crate::read::{guarded, is_absence, look};
+use crate::read::{Looks, guarded, is_absence, look};
 
 /// What a patch is for: the status is written through a door of its own.
 #[derive(Clone, Copy, PartialEq)]
@@ -52,6 +52,7 @@ pub(crate) struct Writer {
     metrics: Writes,
     events: Events,
     kept: KeptShapes,
+    looks: Looks,
 }
 
 /// How long a write may take: the connection may be gone without a word.
@@ -92,6 +93,7 @@ impl Writer {
             metrics,
             events,
             kept: KeptShapes::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -162,7 +164,7 @@ impl Writer {
     async fn write_unless_found(&self, id: &Id, write: Write, seen: &Value) -> Done {
         let found = match write.unless() {
             None => Ok(vec![]),
-            Some(unless) => look(&self.client, &self.lens, unless).await,
+            Some(unless) => look(&self.client, &self.lens, &self.looks, unless).await,
         };
         match found {
             Ok(found) if !found.is_empty() => return Done::Found(found),

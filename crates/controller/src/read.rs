@@ -1,7 +1,11 @@
 //! How is one object read, and what does it mean that there is none?
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use devportal_api::id::SecretId;
 use devportal_api::name;
+use devportal_api::shared::Shared;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_core::Change;
 use devportal_core::change::Source;
@@ -11,6 +15,7 @@ use devportal_watch::{Guarded, told};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::time::Instant;
 
 /// Reads a Secret that a key names. A key may name whatever its author likes: what is
 /// no name at all is not asked for, so that no other request can be made of it.
@@ -48,10 +53,74 @@ pub(crate) fn is_absence(error: &kube::Error, name: &str) -> bool {
     status.code == 404 && named
 }
 
+/// Which approvals of each namespace are newer than what was known, as they were listed last: many
+/// keys that ask at one time share a list.
+#[derive(Clone, Default)]
+pub(crate) struct Looks(Arc<Mutex<HashMap<Shared, Arc<Look>>>>);
+
+type Look = tokio::sync::Mutex<Option<Listed>>;
+
+struct Listed {
+    begun: Instant,
+    after: Version,
+    news: Arc<[(String, Version)]>,
+}
+
+impl Looks {
+    /// The names of the approvals in a namespace that are newer than a version: by a list that was begun after this was asked.
+    async fn approvals(
+        &self,
+        client: &Client,
+        namespace: &Shared,
+        after: Version,
+    ) -> kube::Result<Vec<String>> {
+        let asked = Instant::now();
+        let look = {
+            let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever is still looking has it.
+            looks.retain(|_, it| Arc::strong_count(it) > 1);
+            Arc::clone(looks.entry(namespace.clone()).or_default())
+        };
+        let mut last = look.lock().await;
+        let is_of_use = |it: &Listed| it.begun >= asked && it.after <= after;
+        if !last.as_ref().is_some_and(is_of_use) {
+            let begun = Instant::now();
+            let news = newer(client, namespace, after).await?;
+            *last = Some(Listed { begun, after, news });
+        }
+        let news = last.as_ref().into_iter().flat_map(|it| it.news.iter());
+        let news = news.filter(|(_, version)| *version > after);
+        Ok(news.map(|(name, _)| name.clone()).collect())
+    }
+}
+
+/// Lists what the approvals of a namespace are called and how new they are, page by page.
+async fn newer(
+    client: &Client,
+    namespace: &str,
+    after: Version,
+) -> kube::Result<Arc<[(String, Version)]>> {
+    let api: Api<APIKeyApproval> = Api::namespaced(client.clone(), namespace);
+    let mut params = ListParams::default().limit(APIKeyApproval::PAGE);
+    let mut news = Vec::new();
+    loop {
+        let page = api.list_metadata(&params).await?;
+        news.extend(page.items.into_iter().filter_map(|it| {
+            let version = Version::of(it.metadata.resource_version.as_deref());
+            Some((it.metadata.name?, version)).filter(|_| version > after)
+        }));
+        match page.metadata.continue_.filter(|it| !it.is_empty()) {
+            Some(next) => params.continue_token = Some(next),
+            None => return Ok(news.into()),
+        }
+    }
+}
+
 /// A live look for what must not be there. What is found, as told.
 pub(crate) async fn look(
     client: &Client,
     lens: &Lens,
+    looks: &Looks,
     unless: &Presence,
 ) -> kube::Result<Vec<Change>> {
     let is_uid = |want: &Option<String>, have: Option<String>| want.is_none() || *want == have;
@@ -87,18 +156,19 @@ pub(crate) async fn look(
             ))
         }
         Presence::Approval(request, after) => {
+            let names = looks.approvals(client, &request.namespace, *after).await?;
             let api = guarded::<APIKeyApproval>(client, &request.namespace);
-            let all = api.list(&ListParams::default()).await?;
-            let is_news = |it: &Guarded<APIKeyApproval>| {
-                let is_about = match &it.read {
-                    Read::Whole(approval) | Read::Flawed(Some(approval), _) => {
-                        approval.request_id() == *request
-                    }
-                    Read::Flawed(None, _) => true,
-                };
-                is_about && Version::of(it.resource_version().as_deref()) > *after
+            let mut news = Vec::new();
+            for name in names {
+                news.extend(find(&api, &name).await?);
+            }
+            let is_about = |it: &Guarded<APIKeyApproval>| match &it.read {
+                Read::Whole(approval) | Read::Flawed(Some(approval), _) => {
+                    approval.request_id() == *request
+                }
+                Read::Flawed(None, _) => true,
             };
-            Ok(tell(all.items.into_iter().filter(is_news), lens))
+            Ok(tell(news.into_iter().filter(is_about), lens))
         }
     }
 }

@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use devportal_api::id::{ApprovalId, KeyId, RequestId};
 use devportal_api::product::OpenApiStatus;
 use devportal_core::brake::Cause;
-use devportal_core::decision::{NewSecret, ValueSource};
+use devportal_core::decision::{NewSecret, Presence, ValueSource};
+use devportal_mirror::Version;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::client::Body as Sent;
@@ -414,4 +415,63 @@ async fn once_the_lease_is_over_no_write_is_begun() {
     writer.leads = Leads::until(Some(now + Duration::from_mins(1)));
     writer.apply(&id, both()).await;
     assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn many_revocations_at_one_time_share_the_look_for_what_was_decided_meanwhile() {
+    let approval = |name: &str, version: &str, request: &str| {
+        let metadata = json!({"name": name, "namespace": "owner", "uid": name,
+            "resourceVersion": version});
+        json!({"apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKeyApproval",
+            "metadata": metadata, "spec": {"apiKeyRequestRef": {"name": request},
+            "approved": true, "reviewedBy": "olivia", "reviewedAt": "2026-01-01T00:00:00Z"}})
+    };
+    let (writer, seen) = writer_by(move |(method, path, _)| {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        match (method.as_str(), path.rsplit('/').next().unwrap()) {
+            ("GET", "apikeyapprovals") => {
+                let (name, version, next) = match query.contains("continue=more") {
+                    false => ("known", "5", "more"),
+                    true => ("news", "7", ""),
+                };
+                let metadata = json!({"name": name, "namespace": "owner", "uid": name,
+                    "resourceVersion": version});
+                let items = json!([{"kind": "PartialObjectMetadata",
+                    "apiVersion": "meta.k8s.io/v1", "metadata": metadata}]);
+                let list = json!({"kind": "PartialObjectMetadataList",
+                    "apiVersion": "meta.k8s.io/v1", "items": items,
+                    "metadata": {"resourceVersion": "9", "continue": next}});
+                (200, list)
+            }
+            ("GET", "news") => (200, approval("news", "7", "request-3")),
+            ("DELETE", _) => (200, json!({"kind": "Status", "status": "Success"})),
+            other => panic!("{other:?}"),
+        }
+    });
+    let revoke = |number: usize| {
+        let request = RequestId::new("owner", format!("request-{number}"));
+        let write = Write::DeleteCredential {
+            id: SecretId::new("kuadrant-system", format!("key-{number}")),
+            uid: format!("uid-{number}"),
+            unless: Some(Presence::Approval(request, Version(6))),
+        };
+        let id = Id::Key(KeyId::new("consumer", format!("key-{number}")));
+        let writer = &writer;
+        async move { writer.apply(&id, vec![(write, Value::Null)]).await }
+    };
+    let outcomes = futures::future::join_all((0..10).map(revoke)).await;
+    let kept: Vec<_> = (0..10)
+        .filter(|it| outcomes[*it].groups[0].1.is_some())
+        .collect();
+    assert_eq!(kept, [3], "what was approved meanwhile stays");
+    assert!(matches!(outcomes[3].answers[..], [Change::Approval(_)]));
+    let seen = seen.lock().unwrap();
+    let lists = seen
+        .iter()
+        .filter(|(_, path, _)| path.contains("limit=") && !path.contains("continue="));
+    assert_eq!(
+        lists.count(),
+        2,
+        "one for the first, and one for all others"
+    );
 }
