@@ -137,7 +137,8 @@ pub(crate) async fn run(
                 None => return,
             },
             () = until(patience) => engine.notice_sight(),
-            () = until(review_at) => engine.look_at_everything(),
+            // The one before ends first: what keeps happening keeps no id from its turn.
+            () = until(review_at), if !is_reviewing => engine.look_at_everything(),
             () = tokio::time::sleep(alarm) => {}
             // When nothing else has to be done: a revocation does not wait for all keys.
             () = tokio::task::yield_now(), if is_reviewing => engine.review_some(),

@@ -265,9 +265,11 @@ impl World {
         changed: fn(&mut Self, Difference<K>, &mut Dirty),
         dirty: &mut Dirty,
     ) {
-        // Of an object that was never read it is not known whom it bears on.
+        // Of an object that was never read it is not known whom it bears on; but all that bears on a
+        // key names it.
         let is_blind = |it: &Difference<K>| it.old.is_none() && it.new.is_none();
-        self.review_is_due |= taken.differences.iter().any(is_blind);
+        let is_named = K::NAME == <APIKey as Kind>::NAME;
+        self.review_is_due |= !is_named && taken.differences.iter().any(is_blind);
         self.notice(&taken);
         for difference in taken.differences {
             changed(self, difference, dirty);
@@ -494,9 +496,10 @@ impl World {
         if let Some(key) = new.as_ref().filter(|it| !it.is_generated()) {
             self.note_value(&key.source_secret());
         }
-        // A decision counts for the key that is there.
+        // A decision counts for the key that is there, also where that cannot be read.
         let uid = |key: &Arc<APIKey>| key.uid();
-        if old.as_ref().map(uid) != new.as_ref().map(uid) {
+        let is_unread = old.is_none() && new.is_none();
+        if is_unread || old.as_ref().map(uid) != new.as_ref().map(uid) {
             for request in self.requests_of(&id) {
                 self.dirty_approvals_of(&RequestId::of(request), dirty);
             }

@@ -1,11 +1,15 @@
 //! What cannot be read or seen is unknown, not gone.
 
+use std::sync::Arc;
+
 use devportal_api::foreign::AuthPolicy;
+use devportal_api::id::KeyId;
 use devportal_api::key::{Phase, SecretKeyRef};
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIKeyStatus, APIProduct};
+use devportal_core::Id;
 use devportal_core::decide::explain;
-use devportal_mirror::Trouble;
+use devportal_mirror::{Flaw, Told, Trouble, Version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
 
@@ -120,6 +124,25 @@ fn a_status_of_ours_that_cannot_be_read_is_written_anew_and_keeps_what_others_wr
     let status = it.key("alice").status.as_ref().unwrap();
     assert_eq!(status.can_read_secret, Some(false));
     assert!(status.reviewed_at.is_some());
+}
+
+#[test]
+fn a_key_that_was_never_read_has_nothing_else_looked_at_again() {
+    let mut it = approved();
+    it.world.take_review();
+    let bob = KeyId::new(CONSUMER, "bob");
+    for version in 1_000..1_003 {
+        let flaw = Flaw {
+            uid: "bob's".into(),
+            version: Version(version),
+            holes: vec!["spec".into()],
+            ..Flaw::default()
+        };
+        let told = Told::<APIKey>::Flawed(bob.clone(), None, Arc::new(flaw));
+        let dirty = it.world.observe(told.into());
+        assert_eq!(dirty, [Id::Key(bob.clone())].into());
+        assert!(!it.world.take_review());
+    }
 }
 
 #[test]
