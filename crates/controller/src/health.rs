@@ -1,5 +1,6 @@
 //! Is the controller alive, and what of the cluster can it see?
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use devportal_core::world::Followed;
+use devportal_metrics::serve::{self, PROBES};
 use devportal_metrics::{Registry, endpoint};
 use devportal_mirror::Scope;
 use tokio::net::TcpListener;
@@ -72,21 +74,23 @@ impl Readiness {
     }
 }
 
-/// Answers `/healthz`, `/readyz` and `/metrics` until the process ends. For metrics the
-/// engine is asked first; one that is not there, or busy, is not waited for.
-///
 /// # Errors
 ///
 /// When the address is taken; says how to choose another.
-pub(crate) async fn serve(
-    address: SocketAddr,
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; choose another with --health-probe-bind-address")
+    })
+}
+
+/// Answers `/healthz`, `/readyz` and `/metrics` until the process ends. For metrics the
+/// engine is asked first; one that is not there, or busy, is not waited for.
+pub(crate) fn serve(
+    listener: TcpListener,
     ready: watch::Receiver<Readiness>,
     registry: Registry,
     engine: mpsc::Sender<Scrape>,
-) -> Result<()> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; choose another with --health-probe-bind-address")
-    })?;
+) {
     let readyz = move || async move { ready.borrow().answer() };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
@@ -100,14 +104,15 @@ pub(crate) async fn serve(
                 }
             }
         }));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(())
+    tokio::spawn(serve::serve(listener, router, PROBES, pending()));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use devportal_mirror::{Sight, Trouble};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
 
     fn followed(kind: &'static str, sight: Sight) -> Followed {
         Followed {
@@ -115,6 +120,19 @@ mod tests {
             scope: Scope::Cluster,
             sight,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_opens_a_connection_and_says_nothing_is_cut_off() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_ready, is_ready) = watch::channel(Readiness::unknown());
+        let registry = devportal_metrics::registry("1.2.3", "abc");
+        serve(listener, is_ready, registry, mpsc::channel(1).0);
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let a_minute = Duration::from_mins(1);
+        let ended = timeout(a_minute, silent.read_to_end(&mut vec![])).await;
+        assert!(ended.is_ok(), "the connection is still there");
     }
 
     #[test]

@@ -98,7 +98,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     let mut registry = options.registry;
     let metrics = Metrics::register(&mut registry);
     let (ask, scrapes) = mpsc::channel(1);
-    health::serve(options.health, is_ready, registry, ask).await?;
+    let probes = health::listen(options.health).await?;
+    health::serve(probes, is_ready, registry, ask);
 
     let leadership = if options.leader_elect {
         Leadership::elected(client.clone(), &lead::namespace(&client)).await?

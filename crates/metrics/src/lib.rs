@@ -1,4 +1,5 @@
-//! What do the processes tell of themselves? OpenMetrics at `/metrics`.
+//! What do the processes tell of themselves? OpenMetrics at `/metrics`, and how they are
+//! asked.
 //!
 //! Each process makes a [`Registry`], and each part registers what it counts where it
 //! counts it. Here is what both have: the process, and the watches it lives on.
@@ -8,11 +9,13 @@
 //! | what is told of the process | [`process`] |
 //! | what is told of watches | [`watches`] |
 //! | how it is answered | [`endpoint`] |
+//! | how connections are served, bounded and ended | [`serve`] |
 
 #![deny(missing_docs)]
 
 pub mod endpoint;
 mod process;
+pub mod serve;
 pub mod watches;
 
 use prometheus_client::encoding::EncodeLabelSet;

@@ -17,7 +17,8 @@
 //! | what is mirrored | [`store`] |
 //! | by what a kind is listed, ordered and searched | [`kinds`], [`shelf`], [`texts`] |
 //! | how the API server is written to | [`kubernetes`] |
-//! | how connections are served, and requests logged | [`serve`], [`trace`] |
+//! | how connections are served | [`devportal_metrics::serve`] |
+//! | how requests are named and logged | [`trace`] |
 //! | the form of requests, answers and refusals | [`answer`], [`problem`] |
 //! | a resource: its rows, details and actions | [`resource`] |
 //! | what is told at `/metrics` | [`metrics`] |
@@ -36,7 +37,6 @@ mod problem;
 mod reference;
 mod remember;
 mod resource;
-mod serve;
 mod shelf;
 mod store;
 mod texts;
@@ -48,6 +48,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use devportal_metrics::Registry;
+use devportal_metrics::serve::serve;
 use devportal_mirror::Lens;
 use devportal_watch::{connect, without_retries};
 use tokio::net::TcpListener;
@@ -91,6 +92,9 @@ pub enum Routes {
     /// Those that a platform engineer has annotated.
     Annotated,
 }
+
+/// How many connections of people there may be.
+const CONNECTIONS: usize = 4096;
 
 /// What every request needs.
 #[derive(Clone)]
@@ -193,7 +197,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         stopping.send_replace(true);
     };
     tokio::select! {
-        () = serve::serve(listener, document::router(app.clone()), stop) => Ok(()),
+        () = serve(listener, document::router(app.clone()), CONNECTIONS, stop) => Ok(()),
         () = app.store.follow(&app.kubernetes.own, &lens, &app.metrics.watches) => {
             anyhow::bail!("a watch has ended; this is a defect")
         }

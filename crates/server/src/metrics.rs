@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::http::{Method, StatusCode};
+use devportal_metrics::serve::{self, PROBES};
 use devportal_metrics::{Registry, SECONDS, Watches, endpoint, ours};
 use devportal_mirror::Scope;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,8 +16,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
-
-use crate::serve;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
@@ -145,6 +144,11 @@ pub(crate) async fn serve(address: SocketAddr, registry: Registry) -> Result<()>
         format!("cannot listen on {address}; choose another with --metrics-address")
     })?;
     let router = endpoint::router(Arc::new(registry), || std::future::ready(()));
-    tokio::spawn(serve::serve(listener, router, std::future::pending()));
+    tokio::spawn(serve::serve(
+        listener,
+        router,
+        PROBES,
+        std::future::pending(),
+    ));
     Ok(())
 }

@@ -18,22 +18,30 @@ use tracing::{info, warn};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests that are under way may take when the server stops.
 const LAST_ORDERS: Duration = Duration::from_secs(10);
-/// How many connections there may be: more wait to be taken.
-const CONNECTIONS: usize = 4096;
 /// How many lines the head may have: one for each group that a person is in.
 const LINES: usize = 1024;
 /// How large the head may be, in bytes.
 const HEAD: usize = 128 << 10;
 
-/// Serves until `stop` is done, and then what is under way.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+/// How many connections there may be where a kubelet and Prometheus ask, and nobody else is
+/// expected to.
+pub const PROBES: usize = 64;
+
+/// Serves until `stop` is done, and then what is under way. Of more connections than there
+/// are `places` for, the others wait to be taken.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    places: usize,
+    stop: impl Future<Output = ()>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .max_headers(LINES)
         .max_buf_size(HEAD);
     let graceful = GracefulShutdown::new();
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let free = Arc::new(Semaphore::new(places));
     tokio::pin!(stop);
     loop {
         let accept = async {
@@ -83,3 +91,52 @@ fn limit_unread(stream: &TcpStream) {
 
 #[cfg(not(target_os = "linux"))]
 fn limit_unread(_: &TcpStream) {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const ASKS: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+
+    async fn served(places: usize) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || "ok"));
+        tokio::spawn(serve(listener, router, places, pending()));
+        address
+    }
+
+    /// Whether it is answered before a second has passed in which nothing happens.
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let mut answer = [0; 512];
+        let read = timeout(Duration::from_secs(1), stream.read(&mut answer)).await;
+        read.is_ok_and(|it| answer[..it.unwrap()].starts_with(b"HTTP/1.1 200"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_there_are_places_for_wait_until_one_is_free() {
+        let address = served(1).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(ASKS).await.unwrap();
+        assert!(is_answered(&mut first).await);
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(ASKS).await.unwrap();
+        assert!(!is_answered(&mut second).await);
+        drop(first);
+        assert!(is_answered(&mut second).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_cut_off() {
+        let address = served(1).await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let ended = timeout(2 * PATIENCE, silent.read_to_end(&mut vec![])).await;
+        assert!(ended.is_ok(), "the connection is still there");
+    }
+}
