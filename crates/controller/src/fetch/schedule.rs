@@ -16,12 +16,20 @@ use super::document::Document;
 use crate::metrics::Fetches;
 
 /// Room for a number of attempts, with a narrower track for each host, and one for what failed
-/// before: many hosts that do not answer do not delay documents that are well.
+/// before: many hosts that do not answer do not delay documents that are well, and one host of
+/// many such documents does not delay those of others.
 pub(super) struct Tracks {
     all: Arc<Semaphore>,
     failing: Arc<Semaphore>,
     per_host: usize,
-    hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
+    hosts: Mutex<HashMap<String, Weak<Host>>>,
+}
+
+/// Room for the attempts at one host.
+struct Host {
+    all: Semaphore,
+    /// For one of those that failed before.
+    failing: Semaphore,
 }
 
 impl Tracks {
@@ -36,12 +44,15 @@ impl Tracks {
 
     fn track(&self, host: String) -> Track {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.retain(|_, track| track.strong_count() > 0);
+        hosts.retain(|_, host| host.strong_count() > 0);
         let known = hosts.get(&host).and_then(Weak::upgrade);
         let of_host = known.unwrap_or_else(|| {
-            let track = Arc::new(Semaphore::new(self.per_host));
-            hosts.insert(host, Arc::downgrade(&track));
-            track
+            let room = Arc::new(Host {
+                all: Semaphore::new(self.per_host),
+                failing: Semaphore::new(1),
+            });
+            hosts.insert(host, Arc::downgrade(&room));
+            room
         });
         Track {
             of_host,
@@ -53,24 +64,26 @@ impl Tracks {
 
 /// The way of one host's attempts.
 struct Track {
-    of_host: Arc<Semaphore>,
+    of_host: Arc<Host>,
     failing: Arc<Semaphore>,
     all: Arc<Semaphore>,
 }
 
-/// The room of an attempt, until it is dropped.
-type Room<'a> = (Option<SemaphorePermit<'a>>, [SemaphorePermit<'a>; 2]);
+/// The room of an attempt, until it is dropped: that of what failed before, and that of all.
+type Room<'a> = (Option<[SemaphorePermit<'a>; 2]>, [SemaphorePermit<'a>; 2]);
 
 impl Track {
     /// Waits where it is narrow first: who waits there takes no room from others. What failed waits
     /// before it takes room of its host, of which other documents may be well.
     async fn enter(&self, has_failed: bool) -> Result<Room<'_>, AcquireError> {
         let failing = if has_failed {
-            Some(self.failing.acquire().await?)
+            let of_host = self.of_host.failing.acquire().await?;
+            Some([of_host, self.failing.acquire().await?])
         } else {
             None
         };
-        let room = [self.of_host.acquire().await?, self.all.acquire().await?];
+        let of_host = self.of_host.all.acquire().await?;
+        let room = [of_host, self.all.acquire().await?];
         Ok((failing, room))
     }
 }

@@ -233,6 +233,49 @@ async fn many_hosts_that_do_not_answer_leave_room_for_those_that_do() {
 }
 
 #[tokio::test]
+async fn one_host_of_many_documents_that_fail_leaves_room_for_others_that_failed_once() {
+    const DOCUMENTS: usize = 10;
+    // The first attempt at each fails at once, and each further one takes long.
+    let known = Mutex::new(BTreeSet::new());
+    let slow = Server::start(move |head, _| {
+        let document = head.lines().next().map(str::to_owned);
+        if known.lock().unwrap().insert(document) {
+            Reply::status("503 Service Unavailable")
+        } else {
+            Reply::ok("late").delayed(Duration::from_mins(1))
+        }
+    })
+    .await;
+    let once_down = Server::start(|_, number| match number {
+        1 => Reply::status("503 Service Unavailable"),
+        _ => Reply::ok("openapi: 3.1.0"),
+    })
+    .await;
+    let names = Names::default().with("slow.example.com.", &[&["127.0.0.1"]]);
+    let config = FetchConfig {
+        attempt_timeout: Duration::from_mins(1),
+        concurrency: 8,
+        per_host: 2,
+        ..impatient()
+    };
+    let mut bench = Bench::new(config, names);
+    let port = slow.at.port();
+    for number in 0..DOCUMENTS {
+        bench.follow(&format!("http://slow.example.com:{port}/{number}"));
+    }
+    for _ in 0..DOCUMENTS {
+        assert_eq!(bench.next_openapi().await.text, None);
+    }
+    slow.asked_times(DOCUMENTS + 1).await;
+    assert!(bench.is_silent().await);
+    bench.follow(&once_down.url("/"));
+    assert_eq!(bench.next_openapi().await.text, None);
+    let answer = bench.next_openapi().await;
+    assert_eq!(answer.text.as_deref(), Some("openapi: 3.1.0"));
+    assert_eq!(slow.asked().len(), DOCUMENTS + 1);
+}
+
+#[tokio::test]
 async fn no_more_attempts_run_at_once_than_allowed() {
     let slow = Server::always(Reply::ok("late").delayed(Duration::from_mins(1))).await;
     let config = FetchConfig {
