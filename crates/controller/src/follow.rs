@@ -3,7 +3,8 @@
 //! Each is read by name when a key first refers to it, and followed by a watch
 //! of *metadata* of its namespace: no other Secret's contents are ever asked
 //! for. One that is still the version that a credential was copied from is not
-//! read at all: a start asks for lists, and only for what was written since.
+//! read at all: a start asks for lists, and only for what was written since. Where neither
+//! the list nor the Secret may be read, the list alone is asked for until it may.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use devportal_api::shared::Shared;
 use devportal_core::Change;
 use devportal_core::change::Source;
 use devportal_metrics::watches::Watch;
-use devportal_mirror::{Copied, Lens, Named, Scope, SecretFacts, Told, Version};
+use devportal_mirror::{Copied, Lens, Named, Scope, SecretFacts, Told, Trouble, Version};
 use devportal_watch::{brief, watch};
 use kube::Client;
 use tokio::sync::mpsc::{
@@ -207,10 +208,12 @@ impl Follow {
                 told = told.recv() => match told {
                     // A watch that breaks off goes on or lists anew, and tells what
                     // changed: only without one is each Secret read.
-                    Some(Told::Lost(..)) => {
+                    Some(Told::Lost(_, trouble, _)) => {
                         failures += 1;
+                        let names = self.names();
+                        unread.lost(&trouble, &names);
                         if failures > 1 || !listed.is_complete {
-                            unread.add(self.names());
+                            unread.add(names);
                         }
                     }
                     Some(told) => {
@@ -263,9 +266,11 @@ impl Follow {
                 }
                 listed.names.clear();
                 listed.is_complete = true;
+                unread.is_allowed();
             }
             Told::Progress(..) => self.others = None,
-            Told::Lost(..) | Told::Resumed(_) | Told::Left(_) => {}
+            Told::Resumed(_) => unread.is_allowed(),
+            Told::Lost(..) | Told::Left(_) => {}
         }
     }
 
@@ -342,6 +347,7 @@ impl Follow {
         let id = SecretId::new(&self.namespace, name);
         // The connection may be gone without a word, and the others wait.
         let answer = timeout(PATIENCE, read(&self.client, &self.lens, &id)).await;
+        let mut is_forbidden = false;
         let failure = match answer {
             Ok(Ok(source)) => {
                 unread.succeeded(name);
@@ -353,7 +359,8 @@ impl Follow {
                 return;
             }
             Ok(Err(failure)) => {
-                if matches!(&failure, kube::Error::Api(status) if status.code == 403) {
+                is_forbidden = matches!(&failure, kube::Error::Api(status) if status.code == 403);
+                if is_forbidden {
                     self.tell(name, Source::Forbidden).await;
                 }
                 brief(&failure)
@@ -361,7 +368,7 @@ impl Follow {
             Err(_) => "the API server does not answer".to_owned(),
         };
         self.versions.remove(name);
-        if unread.failed(name) {
+        if unread.failed(name, is_forbidden) {
             warn!(secret = %id, error = failure, "cannot read the Secret a key refers to; trying again");
         }
     }
@@ -385,12 +392,20 @@ struct Unread {
     now: Vec<Shared>,
     /// Those whose failure was told.
     told: HashSet<Shared>,
+    /// Whether the list was refused, too, when it was asked for last.
+    is_unlisted: bool,
+    /// Those that may not be read while that is so: the list is waited for, for what allows it
+    /// allows to read them, too.
+    barred: HashSet<Shared>,
     due: Option<Instant>,
     wait: Duration,
 }
 
 impl Unread {
+    /// To be read after a pause, except those that wait for the list.
     fn add(&mut self, names: impl IntoIterator<Item = Shared>) {
+        let barred = &self.barred;
+        let names = names.into_iter().filter(|it| !barred.contains(it));
         self.names.extend(names);
         if self.due.is_none() && !self.names.is_empty() {
             self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
@@ -416,14 +431,40 @@ impl Unread {
         self.now.pop()
     }
 
+    /// The list is lost, for all of those that are wanted.
+    fn lost(&mut self, trouble: &Trouble, wanted: &HashSet<Shared>) {
+        self.is_unlisted = *trouble == Trouble::Forbidden;
+        if self.is_unlisted {
+            self.barred.retain(|it| wanted.contains(it));
+        } else {
+            self.unbar();
+        }
+    }
+
+    /// There is a list, or a watch.
+    fn is_allowed(&mut self) {
+        self.is_unlisted = false;
+        self.unbar();
+    }
+
+    fn unbar(&mut self) {
+        let barred = std::mem::take(&mut self.barred);
+        self.add(barred);
+    }
+
     /// Whether this failure is news.
-    fn failed(&mut self, name: &Shared) -> bool {
-        self.add([name.clone()]);
+    fn failed(&mut self, name: &Shared, is_forbidden: bool) -> bool {
+        if is_forbidden && self.is_unlisted {
+            self.barred.insert(name.clone());
+        } else {
+            self.add([name.clone()]);
+        }
         self.told.insert(name.clone())
     }
 
     fn succeeded(&mut self, name: &str) {
         self.names.remove(name);
+        self.barred.remove(name);
         self.told.remove(name);
         if self.names.is_empty() {
             self.due = None;

@@ -315,7 +315,7 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
             return Some(None);
         }
         // Who may not watch, or not any more, is told so by a list.
-        let is_refused = matches!(failure.trouble, Trouble::Forbidden | Trouble::NotInstalled);
+        let is_refused = is_refused(&failure.trouble);
         self.fail(failure).await?;
         Some((!is_refused).then_some(version))
     }
@@ -332,9 +332,8 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
             warn!(kind = K::NAME, scope = %place(&self.source.scope), error = %trouble, advice, "cannot follow this kind; going on with what is known, and trying again");
         }
         self.trouble = Some(trouble.clone());
-        let is_absent = trouble == Trouble::NotInstalled;
         self.tell(failure.told(&self.source.scope)).await?;
-        let pause = self.pause.next(is_absent, rand::random());
+        let pause = self.pause.next(is_refused(&trouble), rand::random());
         tokio::select! {
             () = sleep(pause) => Some(()),
             () = self.news.closed() => None,
@@ -381,6 +380,11 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
         }
         self.news.send(told.into()).await.ok()
     }
+}
+
+/// Whether the API server answers, and will not until somebody changes something.
+fn is_refused(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Forbidden | Trouble::NotInstalled)
 }
 
 fn place(scope: &Scope) -> Arc<str> {

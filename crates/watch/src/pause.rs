@@ -5,8 +5,9 @@ use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(4);
-/// Where the kind is not installed: nobody waits for it.
-const ABSENT: Duration = Duration::from_secs(10);
+/// Where the kind is not installed, or the right to it is missing: that changes seldom, and
+/// there may be thousands of namespaces of which it is so.
+const REFUSED: Duration = Duration::from_secs(10);
 
 /// The failures in a row.
 #[derive(Debug, Default)]
@@ -20,17 +21,16 @@ impl Pause {
         self.failures = 0;
     }
 
-    /// After one more failure. `jitter`, from 0 to 1, keeps those apart who failed
-    /// together.
-    pub fn next(&mut self, is_absent: bool, jitter: f64) -> Duration {
-        if is_absent {
-            return ABSENT;
+    /// After one more failure; `is_refused`: the API server says that there is no such kind,
+    /// or no right to it. `jitter`, from 0 to 1, keeps those apart who failed together.
+    pub fn next(&mut self, is_refused: bool, jitter: f64) -> Duration {
+        let jitter = 0.5 + jitter.clamp(0.0, 1.0) / 2.0;
+        if is_refused {
+            return REFUSED.mul_f64(jitter);
         }
         let pause = FIRST.saturating_mul(2_u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
-        pause
-            .min(LONGEST)
-            .mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+        pause.min(LONGEST).mul_f64(jitter)
     }
 }
 

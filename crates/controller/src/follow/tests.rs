@@ -8,6 +8,7 @@ use devportal_api::name::annotation;
 use devportal_core::change::Source;
 use devportal_mirror::secret::copied_from;
 use devportal_mirror::{FIELD_MANAGER, ValueFacts};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::client::Body as Sent;
 use serde_json::{Value, json};
@@ -157,6 +158,13 @@ impl Room {
         self.told.send(told).await.unwrap();
     }
 
+    async fn is_refused_the_list(&self) {
+        self.list_begins().await;
+        let scope = Scope::Namespace("ns".into());
+        let lost = Told::Lost(scope, Trouble::Forbidden, Timestamp::now());
+        self.told.send(lost).await.unwrap();
+    }
+
     /// What is told next: the value's fingerprint, if there is a value.
     async fn hears(&mut self, name: &str) -> Source {
         let change = timeout(Duration::from_mins(1), self.news.recv()).await;
@@ -272,6 +280,44 @@ async fn what_could_not_be_read_is_not_absent_and_is_read_again() {
     assert!(matches!(source, Source::Forbidden), "{source:?}");
     room.server.lock().unwrap().refuses = None;
     room.hears_value("mine", "the value").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_may_be_listed_or_read_the_list_alone_is_waited_for() {
+    let mut room = Room::new();
+    let secret = room.put("mine", 5, "the value");
+    room.server.lock().unwrap().refuses = Some(403);
+    room.is_refused_the_list().await;
+    room.is_quiet().await;
+    room.want("mine", None);
+    for _ in 0..20 {
+        room.is_refused_the_list().await;
+        tokio::time::sleep(2 * LONGEST_RETRY).await;
+    }
+    while let Ok(Some(change)) = timeout(RETRY, room.news.recv()).await {
+        assert!(matches!(change, Change::Source(_, Source::Forbidden)));
+    }
+    assert_eq!(room.reads(), ["mine"]);
+    room.server.lock().unwrap().refuses = None;
+    room.list_begins().await;
+    room.shows(&secret).await;
+    room.list_ends(9).await;
+    room.hears_value("mine", "the value").await;
+    room.is_quiet().await;
+    assert_eq!(room.reads(), ["mine"; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_read_but_not_listed_is_read_each_time_the_list_is_refused() {
+    let mut room = Room::new();
+    room.put("mine", 5, "the value");
+    room.want("mine", None);
+    room.hears_value("mine", "the value").await;
+    room.is_refused_the_list().await;
+    room.hears_value("mine", "the value").await;
+    room.put("mine", 6, "another value");
+    room.is_refused_the_list().await;
+    room.hears_value("mine", "another value").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,6 +134,25 @@ async fn a_version_that_is_forgotten_is_listed_anew_and_what_ended_meanwhile_is_
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_a_right_is_missing_it_is_asked_for_every_ten_seconds_at_most() {
+    let refusal = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
+        "reason": "Forbidden", "message": "no"});
+    let (source, mut asked) = source(vec![(403, refusal); 100]);
+    let (news, mut heard) = mpsc::channel(9);
+    let watch = tokio::spawn(watch::<Kuadrant, Told<Kuadrant>>(source, news));
+    let ignored = tokio::spawn(async move { while heard.recv().await.is_some() {} });
+    asked.recv().await.expect("it is asked at once");
+    for _ in 0..9 {
+        let before = Instant::now();
+        asked.recv().await.expect("it goes on");
+        let pause = before.elapsed().as_secs_f64();
+        assert!((4.9..10.1).contains(&pause), "{pause} s");
+    }
+    watch.abort();
+    ignored.abort();
+}
+
 /// As of a kind that never changed since the API server started: it marks no progress of it.
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_says_nothing_is_opened_anew_then_all_is_listed_and_no_answer_is_told() {
