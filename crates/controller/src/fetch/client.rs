@@ -28,6 +28,10 @@ pub(super) const UNREACHABLE: &str = "the address could not be reached or is not
 
 const USER_AGENT: &str = concat!("devportal/", env!("CARGO_PKG_VERSION"));
 const REDIRECTS: usize = 5;
+/// The longest name of a version that is kept, in bytes.
+const LONGEST_VALIDATOR: usize = 512;
+/// The longest address of which versions are kept, in bytes.
+const LONGEST_ADDRESS: usize = 4096;
 
 /// What to ask for.
 pub(super) struct Wish<'a> {
@@ -233,10 +237,18 @@ async fn read(url: Url, response: Response, wish: &Wish<'_>) -> Result<Reply, Fe
     }
 }
 
+/// What is kept for as long as the document is: what a server would have us keep at length is
+/// left, and of the rest nothing but itself.
 fn find_validators(url: &Url, response: &Response) -> Option<Validators> {
-    let find = |name: HeaderName| response.headers().get(name).cloned();
+    let find = |name: HeaderName| {
+        let value = response.headers().get(name)?.as_bytes();
+        let is_short = value.len() <= LONGEST_VALIDATOR;
+        // A clone would keep all that was read together with it.
+        is_short.then(|| HeaderValue::from_bytes(value).ok())?
+    };
     let (etag, last_modified) = (find(ETAG), find(LAST_MODIFIED));
-    (etag.is_some() || last_modified.is_some()).then(|| Validators {
+    let is_any = etag.is_some() || last_modified.is_some();
+    (is_any && url.as_str().len() <= LONGEST_ADDRESS).then(|| Validators {
         url: url.clone(),
         etag,
         last_modified,

@@ -139,6 +139,27 @@ async fn a_version_is_told_only_to_the_address_that_gave_it() {
 }
 
 #[tokio::test]
+async fn a_version_with_an_endless_name_is_not_kept() {
+    let long = "x".repeat(513);
+    let server = Server::always(
+        Reply::ok("openapi: 3.1.0")
+            .with("etag", &format!("\"{long}\""))
+            .with("last-modified", "Mon, 30 Nov 2026 00:00:00 GMT"),
+    )
+    .await;
+    let mut bench = Bench::new(impatient(), Names::default());
+    bench.follow(&server.url("/"));
+    bench.next_openapi().await;
+    server.asked_times(2).await;
+    let asked = &server.asked()[1];
+    assert!(
+        asked.contains("if-modified-since: mon, 30 nov 2026"),
+        "{asked}"
+    );
+    assert!(!asked.contains("if-none-match"), "{asked}");
+}
+
+#[tokio::test]
 async fn an_issuer_that_fails_and_returns_is_news_twice() {
     let endpoint = "https://login.example.com/token";
     let server = Server::start(move |head, number| match number {
