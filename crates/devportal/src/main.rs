@@ -157,7 +157,8 @@ struct ServerArguments {
     /// Address of the HTTP API; `:PORT` means every IPv4 interface.
     #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
     address: SocketAddr,
-    /// Address of /metrics, for Prometheus; without it metrics are not served.
+    /// Address of /metrics, for Prometheus, and of /healthz and /readyz, which people at
+    /// --address cannot keep from answering here; without it metrics are not served.
     #[arg(long, value_parser = address)]
     metrics_address: Option<SocketAddr>,
     /// Which routes owners can choose to publish: all that they may see, or only those

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use aide::OperationInput;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -31,10 +31,14 @@ static ADDRESS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(devportal_api::key::EMAIL).expect("a regular expression"));
 
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
+/// What begins like the headers by which the API server is told who is spoken for.
+const IMPERSONATE: &str = "impersonate-";
+const UID: HeaderName = HeaderName::from_static("impersonate-uid");
 const EMAIL_HEADER: HeaderName =
     HeaderName::from_static("impersonate-extra-devportal.kuadrant.io%2femail");
 
-/// SHA-256 of all that is passed on of a caller.
+/// SHA-256 of all that is passed on of a caller. Nobody is many callers by one token: what the
+/// API server would not look at is refused, and the rest is told in one form.
 pub(crate) type CallerId = [u8; 32];
 
 /// What is passed on to the API server.
@@ -49,23 +53,27 @@ pub(crate) struct Caller {
 impl Caller {
     /// # Errors
     ///
-    /// When there is no token.
-    fn of(all: &HeaderMap) -> Result<Self, Problem> {
-        for name in [header::AUTHORIZATION, USER, EMAIL_HEADER] {
+    /// When there is no token, or more than the API server looks at.
+    pub(crate) fn of(all: &HeaderMap) -> Result<Self, Problem> {
+        for name in [header::AUTHORIZATION, USER, UID, EMAIL_HEADER] {
             if all.get_all(&name).iter().count() > 1 {
                 return Err(Problem::invalid(format!("{name} is sent more than once")));
             }
         }
         let authorization = all.get(header::AUTHORIZATION);
-        let token = authorization.and_then(bearer);
-        let (Some(authorization), Some(token)) = (authorization, token) else {
-            return Err(Problem::unauthenticated());
-        };
+        let authorization = authorization.ok_or_else(Problem::unauthenticated)?;
+        let token = bearer(authorization)?;
         let mut headers = HeaderMap::new();
-        let mut authorization = authorization.clone();
-        authorization.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, authorization);
-        for (name, value) in all.iter().filter(|(name, _)| is_passed_on(name)) {
+        headers.insert(header::AUTHORIZATION, said(token)?);
+        for (name, value) in all {
+            let Some(what) = name.as_str().strip_prefix(IMPERSONATE) else {
+                continue;
+            };
+            if !["user", "uid", "group"].contains(&what) && !what.starts_with("extra-") {
+                return Err(Problem::invalid(format!(
+                    "{name} is no header that the API server knows"
+                )));
+            }
             headers.append(name, value.clone());
         }
         let mut hash = Sha256::new();
@@ -97,14 +105,30 @@ impl Caller {
     }
 }
 
-fn bearer(authorization: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
-    is_bearer.then(|| token.trim())
+/// The token. The API server takes the second word for it, whatever comes after.
+fn bearer(authorization: &HeaderValue) -> Result<&str, Problem> {
+    let text = authorization.to_str().unwrap_or_default();
+    let (scheme, token) = text.split_once(' ').unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(Problem::unauthenticated());
+    }
+    if token.contains(char::is_whitespace) {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "Unauthorized",
+            "Authorization has more than a scheme and a token, or more than a space between \
+             them: send Authorization: Bearer TOKEN",
+        ));
+    }
+    Ok(token)
 }
 
-fn is_passed_on(name: &HeaderName) -> bool {
-    name.as_str().starts_with("impersonate-")
+/// How the token is told, however it came.
+fn said(token: &str) -> Result<HeaderValue, Problem> {
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut value = value.map_err(|_| Problem::unauthenticated())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// When a JSON Web Token ends. Nothing is believed for it: an answer about it is only
@@ -276,6 +300,38 @@ mod tests {
             &[("authorization", "Bearer ")],
         ] {
             assert_eq!(Caller::of(&headers(pairs)).unwrap_err().status, 401);
+        }
+    }
+
+    #[test]
+    fn however_a_token_is_written_it_is_the_same_caller_and_only_alone() {
+        let of = |authorization| Caller::of(&headers(&[("authorization", authorization)]));
+        let caller = of("Bearer t").unwrap();
+        for same in ["bearer t", "BEARER t"] {
+            let other = of(same).unwrap();
+            assert_eq!(other.id, caller.id, "{same}");
+            assert_eq!(other.headers()[header::AUTHORIZATION], "Bearer t");
+        }
+        for more in [
+            "Bearer t n",
+            "Bearer  t",
+            "Bearer t\tn",
+            "Bearer t, Bearer u",
+        ] {
+            let problem = of(more).unwrap_err();
+            assert_eq!(problem.status, 401, "{more:?}");
+            assert!(problem.detail.contains("more than"), "{}", problem.detail);
+        }
+    }
+
+    #[test]
+    fn what_the_api_server_would_not_look_at_makes_nobody_another_caller() {
+        let token = ("authorization", "Bearer t");
+        for pairs in [
+            &[token, ("impersonate-nonsense", "1")][..],
+            &[token, ("impersonate-uid", ""), ("impersonate-uid", "1")],
+        ] {
+            assert_eq!(Caller::of(&headers(pairs)).unwrap_err().status, 400);
         }
     }
 

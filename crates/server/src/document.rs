@@ -13,7 +13,7 @@ use axum::routing::get;
 use std::sync::Arc;
 
 use crate::App;
-use crate::health::{readyz, tell_staleness};
+use crate::health::{probes, tell_staleness};
 use crate::problem::Problem;
 use crate::resource::{events, grants, health, keys, me, products, requests, routes};
 use crate::trace::every_request;
@@ -32,8 +32,7 @@ pub(crate) fn router(app: App) -> Router {
     router
         .layer(from_fn_with_state(app.clone(), tell_staleness))
         .route("/openapi.json", get(answer))
-        .route("/healthz", get(async || "ok"))
-        .route("/readyz", get(readyz))
+        .merge(probes())
         .fallback(async || Problem::not_found("this address").into_response())
         .method_not_allowed_fallback(async || {
             let detail = "this address takes another method: see /openapi.json";

@@ -1,15 +1,25 @@
 //! Is the server alive, and is what it shows complete and fresh?
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use axum::routing::get;
 
 use crate::App;
 
+/// What the kubelet asks. At the address of the metrics, too: the other is for people, who may
+/// take all of its connections.
+pub(crate) fn probes() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(readyz))
+}
+
 /// Ready is who has listed everything. What is out of date is told and shown all the
 /// same: another replica would see no more.
-pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, String) {
+async fn readyz(State(app): State<App>) -> (StatusCode, String) {
     if *app.stops.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
     }

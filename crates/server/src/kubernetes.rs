@@ -53,6 +53,17 @@ impl Kubernetes {
         })
     }
 
+    /// Over this connection, whoever asks.
+    #[cfg(test)]
+    pub(crate) fn over(client: Client, lens: Lens) -> Self {
+        Self {
+            bare: client.clone(),
+            own: client,
+            lens,
+            outage: Outage::new(),
+        }
+    }
+
     /// Asks as the caller.
     pub(crate) async fn send<T: DeserializeOwned>(
         &self,

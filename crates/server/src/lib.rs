@@ -41,6 +41,8 @@ mod shelf;
 mod store;
 mod texts;
 mod trace;
+#[cfg(test)]
+mod trial;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -73,7 +75,7 @@ use crate::store::{Known, Store};
 pub struct Options {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Where `/metrics` answers, if anywhere.
+    /// Where `/metrics` answers, if anywhere, and the probes besides.
     pub metrics: Option<SocketAddr>,
     /// What `/metrics` tells besides.
     pub registry: Registry,
@@ -124,6 +126,27 @@ impl std::ops::Deref for App {
 }
 
 impl App {
+    fn new(
+        kubernetes: Kubernetes,
+        routes: Routes,
+        conventions: Conventions,
+        metrics: Metrics,
+        stops: watch::Receiver<bool>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            door: Door::new(&kubernetes.outage),
+            access: Access::new(&kubernetes.outage),
+            store: Store::new(),
+            consumers: Memory::new(&kubernetes.outage),
+            listeners: Listeners::default(),
+            routes,
+            conventions,
+            metrics,
+            stops,
+            kubernetes,
+        }))
+    }
+
     /// Where somebody may do something, of the namespaces that hold anything of a kind.
     pub(crate) async fn places<K: Shelved>(
         &self,
@@ -174,22 +197,12 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     })?;
     let mut registry = options.registry;
     let metrics = Metrics::register(&mut registry);
-    if let Some(address) = options.metrics {
-        metrics::serve(address, registry).await?;
-    }
     let (stopping, stops) = watch::channel(false);
-    let app = App(Arc::new(Parts {
-        door: Door::new(&kubernetes.outage),
-        access: Access::new(&kubernetes.outage),
-        store: Store::new(),
-        consumers: Memory::new(&kubernetes.outage),
-        listeners: Listeners::default(),
-        routes: options.routes,
-        conventions: options.conventions,
-        metrics,
-        stops,
-        kubernetes,
-    }));
+    let (routes, conventions) = (options.routes, options.conventions);
+    let app = App::new(kubernetes, routes, conventions, metrics, stops);
+    if let Some(address) = options.metrics {
+        metrics::serve(metrics::listen(address).await?, registry, app.clone());
+    }
     info!(address = %listener.local_addr()?, "serving");
     let stop = async move {
         stop.await;

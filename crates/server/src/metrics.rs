@@ -1,6 +1,7 @@
 //! What does the server tell of its work? At an address of its own: the other is for
 //! people.
 
+use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
+
+use crate::App;
+use crate::health::probes;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
@@ -138,17 +142,53 @@ impl Drop for Open {
     }
 }
 
-/// Answers `/metrics` until the process ends.
-pub(crate) async fn serve(address: SocketAddr, registry: Registry) -> Result<()> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
+/// # Errors
+///
+/// When the address is taken; says how to choose another.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; choose another with --metrics-address")
-    })?;
-    let router = endpoint::router(Arc::new(registry), || std::future::ready(()));
-    tokio::spawn(serve::serve(
-        listener,
-        router,
-        PROBES,
-        std::future::pending(),
-    ));
-    Ok(())
+    })
+}
+
+/// Answers `/metrics` and the probes until the process ends.
+pub(crate) fn serve(listener: TcpListener, registry: Registry, app: App) {
+    let router = endpoint::router(Arc::new(registry), || ready(()));
+    let router = router.merge(probes().with_state(app));
+    tokio::spawn(serve::serve(listener, router, PROBES, pending()));
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::trial;
+
+    #[tokio::test]
+    async fn the_kubelet_is_answered_where_prometheus_is() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let registry = devportal_metrics::registry("1.2.3", "abc");
+        serve(listener, registry, trial::app(Router::new()));
+        for (path, expected) in [
+            ("/healthz", ("200 OK", "\r\nok")),
+            ("/readyz", ("503 Service Unavailable", "\nAPIKey: ")),
+            ("/metrics", ("200 OK", "\ndevportal_build_info{")),
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            let (status, body) = expected;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{answer}"
+            );
+            assert!(answer.contains(body), "{answer}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ use crate::access::{
     EDIT_ROUTES, Right, SEE_ALL_PUBLISHED, SEE_KEYS, SEE_PRODUCTS, SEE_REQUESTS, SEE_ROUTES,
 };
 use crate::answer::{LastEvent, documented};
-use crate::caller::{CallerId, Me};
+use crate::caller::{Me, Person};
 use crate::problem::Problem;
 use crate::{App, Routes};
 
@@ -55,23 +55,24 @@ const WAITING: usize = 64;
 
 type Events = Sender<Result<Event, Infallible>>;
 
-/// How many streams one caller may have: one for each page that is open.
+/// How many streams one person may have: one for each page that is open.
 const STREAMS: usize = 32;
 
-/// Who listens, and how often.
+/// Who listens, by the user's name, and how often: somebody may have any number of tokens.
 #[derive(Clone, Default)]
-pub(crate) struct Listeners(Arc<Mutex<HashMap<CallerId, usize>>>);
+pub(crate) struct Listeners(Arc<Mutex<HashMap<String, usize>>>);
 
 /// A place among them, given back at its end.
 struct Listening {
     all: Listeners,
-    id: CallerId,
+    user: String,
 }
 
 impl Listeners {
-    fn enter(&self, id: CallerId) -> Result<Listening, Problem> {
+    fn enter(&self, person: &Person) -> Result<Listening, Problem> {
+        let user = person.user.clone();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(id).or_default();
+        let count = all.entry(user.clone()).or_default();
         if *count == STREAMS {
             return Err(Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -81,14 +82,14 @@ impl Listeners {
         }
         *count += 1;
         let all = self.clone();
-        Ok(Listening { all, id })
+        Ok(Listening { all, user })
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
         let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = all.entry(self.id) {
+        if let Entry::Occupied(mut count) = all.entry(std::mem::take(&mut self.user)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -110,7 +111,7 @@ pub(crate) async fn all(
     me: Me,
     LastEvent(last): LastEvent,
 ) -> Result<Changes, Problem> {
-    let place = app.listeners.enter(me.caller.id())?;
+    let place = app.listeners.enter(&me.person)?;
     let reader = Reader::from(&app, last.as_deref());
     let (events, heard) = channel(WAITING);
     tokio::spawn(async move {
@@ -294,5 +295,25 @@ impl OperationOutput for Changes {
     ) -> Vec<(Option<Status>, Documented)> {
         let response = Self::operation_response(context, operation);
         documented(StatusCode::OK, response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial;
+
+    #[test]
+    fn a_person_has_so_many_streams_whatever_their_tokens_and_others_have_theirs() {
+        let listeners = Listeners::default();
+        let enter = |user| listeners.enter(&trial::person(user).person);
+        let mut places: Vec<_> = (0..STREAMS).map(|_| enter("alice").unwrap()).collect();
+        let refusal = enter("alice").map(drop).unwrap_err();
+        assert_eq!(refusal.code(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(enter("bob").is_ok());
+        places.pop();
+        assert!(enter("alice").is_ok());
+        drop(places);
+        assert!(listeners.0.lock().unwrap().is_empty());
     }
 }
