@@ -69,6 +69,8 @@ pub(crate) async fn reveal(
 ) -> Result<Json<Revealed>, Problem> {
     let id: KeyId = named.id()?;
     let mut key = find(&app, &me, &id).await?;
+    // It is as the mirror has it, which may be behind.
+    let mut is_live = false;
     // Asked anew: what is shown cannot be taken back.
     if !ask(&app.kubernetes, &me, REVEAL, &id.namespace, &id.name).await? {
         return Err(Problem::forbidden(format!(
@@ -78,10 +80,11 @@ pub(crate) async fn reveal(
         )));
     }
     for _ in 0..TRIES {
-        let secret = waiting(&app, &id, &key)?;
-        let shown = match read(&app, &key, &secret).await {
-            Ok(value) => claim(&app, &me, &id, &key).await.map(|()| value),
-            Err(problem) => Err(problem),
+        let shown = match waiting(&app, &id, &key) {
+            Ok(secret) => show(&app, &me, &id, &key, &secret).await,
+            // A key that is rotated for nothing stops what works: nobody is told so on hearsay.
+            Err(_) if !is_live => Err(behind()),
+            Err(problem) => return Err(problem),
         };
         match shown {
             Ok(value) => {
@@ -95,14 +98,30 @@ pub(crate) async fn reveal(
             // The key has changed, or its value is being moved to another Secret.
             Err(problem) if problem.code() == StatusCode::CONFLICT => {
                 key = look(&app, &id).await?;
+                is_live = true;
             }
             Err(problem) => return Err(problem),
         }
     }
-    Err(Problem::conflict(
-        "Changing",
-        "the key is changing: try again in a moment",
-    ))
+    Err(behind())
+}
+
+/// The mirror may be behind the key.
+fn behind() -> Problem {
+    Problem::conflict("Changing", "the key is changing: try again in a moment")
+}
+
+/// The value, once it is claimed.
+async fn show(
+    app: &App,
+    me: &Me,
+    id: &KeyId,
+    key: &Arc<APIKey>,
+    secret: &SecretId,
+) -> Result<Zeroizing<String>, Problem> {
+    let value = read(app, key, secret).await?;
+    claim(app, me, id, key).await?;
+    Ok(value)
 }
 
 /// The Secret of the value that waits to be shown.
@@ -231,3 +250,6 @@ async fn note(app: &App, person: &Person, key: &APIKey) {
         warn!(%key, "no Event tells that this key was shown");
     }
 }
+
+#[cfg(test)]
+mod tests;
