@@ -7,8 +7,8 @@ use devportal_api::id::KeyId;
 use devportal_api::key::{Phase, SecretKeyRef};
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIKeyStatus, APIProduct};
-use devportal_core::Id;
 use devportal_core::decide::explain;
+use devportal_core::{Id, Settings, World};
 use devportal_mirror::{Flaw, Told, Trouble, Version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
@@ -472,6 +472,16 @@ fn a_refused_request_is_told_on_the_key_and_on_the_product() {
     it.pass(minutes(1));
     assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
     assert!(told(&it).is_none());
+}
+
+#[test]
+fn a_key_that_is_not_there_or_cannot_be_seen_is_told_as_not_found() {
+    let it = approved();
+    let is_found = |name, world| explain(&key_id(name), world, it.cluster.now).found;
+    assert!(is_found("alice", &it.world));
+    assert!(!is_found("nobody", &it.world));
+    let blind = World::new(Settings::default());
+    assert!(!is_found("alice", &blind));
 }
 
 #[test]

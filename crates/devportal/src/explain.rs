@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use devportal_api::id::KeyId;
 use devportal_controller::{Explanation, Held, Settings};
 
@@ -10,7 +10,16 @@ use crate::output::Format;
 
 pub(crate) async fn run(key: &KeyId, settings: Settings, format: Format) -> Result<()> {
     let explanation = devportal_controller::explain(key, settings).await?;
-    format.print(&explanation, table)
+    format.print(&explanation, table)?;
+    found(&explanation)
+}
+
+/// # Errors
+///
+/// When there is no such key, or it cannot be seen: scripts look at the exit code.
+fn found(it: &Explanation) -> Result<()> {
+    ensure!(it.found, "{}: {}", it.key, it.standing);
+    Ok(())
 }
 
 fn table(it: &Explanation) -> String {
@@ -74,10 +83,10 @@ fn held(it: &Held) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_screen_says_how_a_key_stands_and_what_is_not_written() {
-        let explanation = Explanation {
+    fn explanation() -> Explanation {
+        Explanation {
             key: "consumer/reseller".into(),
+            found: true,
             standing: "Pending/AwaitingApproval: API key request is awaiting approval".into(),
             ruling: None,
             terms: None,
@@ -90,9 +99,23 @@ mod tests {
                 until: None,
             }],
             unseen: vec!["PlanPolicy: the right to list and watch it is missing".into()],
-        };
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_a_failure_and_one_that_is_there_is_none() {
+        let mut explanation = explanation();
+        assert!(found(&explanation).is_ok());
+        explanation.found = false;
+        explanation.standing = "there is no such APIKey".into();
+        let failure = found(&explanation).unwrap_err().to_string();
+        assert_eq!(failure, "consumer/reseller: there is no such APIKey");
+    }
+
+    #[test]
+    fn one_screen_says_how_a_key_stands_and_what_is_not_written() {
         assert_eq!(
-            table(&explanation),
+            table(&explanation()),
             "\
 Key        consumer/reseller
 Stands     Pending/AwaitingApproval: API key request is awaiting approval

@@ -193,6 +193,9 @@ enum Routes {
     after_help = "It uses your own rights, and names what you may not list.
 Give it the flags that the controller runs with. The cluster is the one of KUBECONFIG.
 
+Exit codes: 0 the key is explained; 1 there is no such key, or you cannot see it, or nothing
+could be looked at.
+
 Examples:
   devportal explain consumer/reseller
   devportal explain consumer/reseller --refuse-own-approvals -o yaml"

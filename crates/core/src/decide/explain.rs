@@ -22,6 +22,8 @@ use crate::world::World;
 pub struct Explanation {
     /// The key, as `namespace/name`.
     pub key: String,
+    /// Whether there is such a key, as far as can be seen.
+    pub found: bool,
     /// How it stands: a condition's type, reason and message.
     pub standing: String,
     /// The approval that counts, as `namespace/name`, and what it says.
@@ -71,6 +73,7 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
         });
     let mut explanation = Explanation {
         key: id.to_string(),
+        found: is_there(id, world),
         standing: absent(id, world),
         ruling: None,
         terms: None,
@@ -156,6 +159,11 @@ fn held(id: &Id, group: Group, target: String, world: &World, now: Timestamp) ->
         because,
         until: until.map(|at| at.to_string()),
     }
+}
+
+fn is_there(id: &KeyId, world: &World) -> bool {
+    let found = world.keys().look(id);
+    matches!(found, Found::Present(_) | Found::Flawed(..))
 }
 
 fn absent(id: &KeyId, world: &World) -> String {
