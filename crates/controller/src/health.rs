@@ -1,7 +1,6 @@
 //! Is the controller alive, and what of the cluster can it see?
 
 use std::future::pending;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use devportal_core::world::Followed;
-use devportal_metrics::serve::{self, PROBES};
+use devportal_metrics::serve::{self, Address, PROBES};
 use devportal_metrics::{Registry, endpoint};
 use devportal_mirror::Scope;
 use tokio::net::TcpListener;
@@ -77,8 +76,8 @@ impl Readiness {
 /// # Errors
 ///
 /// When the address is taken; says how to choose another.
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+pub(crate) async fn listen(address: Address) -> Result<TcpListener> {
+    address.listen().await.with_context(|| {
         format!("cannot listen on {address}; choose another with --health-probe-bind-address")
     })
 }
@@ -124,12 +123,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_opens_a_connection_and_says_nothing_is_cut_off() {
-        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = listen(Address::Every(0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         let (_ready, is_ready) = watch::channel(Readiness::unknown());
         let registry = devportal_metrics::registry("1.2.3", "abc");
         serve(listener, is_ready, registry, mpsc::channel(1).0);
-        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut silent = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let a_minute = Duration::from_mins(1);
         let ended = timeout(a_minute, silent.read_to_end(&mut vec![])).await;
         assert!(ended.is_ok(), "the connection is still there");

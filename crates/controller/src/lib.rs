@@ -38,13 +38,12 @@ pub mod uninstall;
 mod value;
 mod vital;
 
-use std::net::SocketAddr;
-
 use anyhow::Result;
 pub use devportal_core::Settings;
 pub use devportal_core::decide::{Explanation, Held};
 pub use devportal_core::discover::oldest_kuadrant;
 use devportal_metrics::Registry;
+use devportal_metrics::serve::Address;
 use devportal_mirror::Lens;
 pub use devportal_watch::connect;
 use devportal_watch::without_retries;
@@ -71,7 +70,7 @@ use crate::vital::Vital;
 #[derive(Debug)]
 pub struct Options {
     /// Where `/healthz`, `/readyz` and `/metrics` answer.
-    pub health: SocketAddr,
+    pub health: Address,
     /// What `/metrics` tells besides.
     pub registry: Registry,
     /// Whether several replicas share the work by a lease.

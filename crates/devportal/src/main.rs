@@ -9,13 +9,13 @@ mod log;
 mod output;
 mod uninstall;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use devportal_api::id::KeyId;
+use devportal_metrics::serve::Address;
 use devportal_server::Pattern;
 
 use crate::log::{LogFormat, telling};
@@ -88,9 +88,9 @@ struct ControllerArguments {
     /// Share the work between replicas: only the holder of the lease writes.
     #[arg(long)]
     leader_elect: bool,
-    /// Address of /healthz, /readyz and /metrics; `:PORT` means every IPv4 interface.
-    #[arg(long, default_value = "127.0.0.1:8081", value_parser = address)]
-    health_probe_bind_address: SocketAddr,
+    /// Address of /healthz, /readyz and /metrics; `:PORT` means every interface, IPv4 and IPv6.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    health_probe_bind_address: Address,
     #[command(flatten)]
     decisions: DecisionArguments,
     /// Format of log lines.
@@ -154,13 +154,13 @@ Examples:
   curl localhost:8080/v1/me -H \"Authorization: Bearer $TOKEN\""
 )]
 struct ServerArguments {
-    /// Address of the HTTP API; `:PORT` means every IPv4 interface.
-    #[arg(long, default_value = "127.0.0.1:8080", value_parser = address)]
-    address: SocketAddr,
+    /// Address of the HTTP API; `:PORT` means every interface, IPv4 and IPv6.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    address: Address,
     /// Address of /metrics, for Prometheus, and of /healthz and /readyz, which people at
     /// --address cannot keep from answering here; without it metrics are not served.
-    #[arg(long, value_parser = address)]
-    metrics_address: Option<SocketAddr>,
+    #[arg(long)]
+    metrics_address: Option<Address>,
     /// Which routes owners can choose to publish: all that they may see, or only those
     /// annotated `devportal.kuadrant.io/expose: "true"`.
     #[arg(long, value_enum, default_value_t = Routes::All)]
@@ -218,17 +218,6 @@ fn key_id(text: &str) -> Result<KeyId, String> {
         }
         _ => Err("expected NAMESPACE/NAME, for example consumer/reseller".to_owned()),
     }
-}
-
-/// An address as Go programs write it, too: `:8081`.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let whole = match text.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None => text.to_owned(),
-    };
-    whole
-        .parse()
-        .map_err(|_| "expected HOST:PORT or :PORT, for example :8081".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -1,6 +1,10 @@
-//! How is a connection served? Whoever is slow holds nobody up, neither others nor the
-//! end.
+//! Where is listened, and how is a connection served? Whoever is slow holds nobody up,
+//! neither others nor the end.
 
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -26,6 +30,84 @@ const HEAD: usize = 128 << 10;
 /// How many connections there may be where a kubelet and Prometheus ask, and nobody else is
 /// expected to.
 pub const PROBES: usize = 64;
+
+/// Where is listened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// At one address, or at all of one family.
+    One(SocketAddr),
+    /// At a port of every address, IPv6 and IPv4.
+    Every(u16),
+}
+
+/// As Go programs write it: `:8081` is every address.
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address = match text.strip_prefix(':') {
+            Some(port) => port.parse().map(Self::Every).ok(),
+            None => text.parse().map(Self::One).ok(),
+        };
+        address.ok_or("expected HOST:PORT or :PORT, for example :8081")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(address) => address.fmt(text),
+            Self::Every(port) => write!(text, ":{port}"),
+        }
+    }
+}
+
+impl Address {
+    /// Listens there.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken, in either family, or the address is none of this machine.
+    pub async fn listen(self) -> io::Result<TcpListener> {
+        let port = match self {
+            Self::One(address) => return TcpListener::bind(address).await,
+            Self::Every(port) => port,
+        };
+        match both_families(port) {
+            // There is no IPv6, or whatever is wrong is so with IPv4, too.
+            Err(error) if error.kind() != ErrorKind::AddrInUse => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+            }
+            listener => listener,
+        }
+    }
+}
+
+/// One socket for IPv6 and IPv4.
+fn both_families(port: u16) -> io::Result<TcpListener> {
+    /// As many as tokio lets wait.
+    const BACKLOG: u32 = 1024;
+    let socket = TcpSocket::new_v6()?;
+    take_ipv4(&socket)?;
+    // Otherwise a restart waits for what is left of connections. Elsewhere it lets others
+    // take the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv6Addr::UNSPECIFIED, port).into())?;
+    socket.listen(BACKLOG)
+}
+
+/// A machine may have it that a socket for IPv6 is for nothing else.
+#[cfg(target_os = "linux")]
+fn take_ipv4(socket: &TcpSocket) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    Ok(setsockopt(socket, sockopt::Ipv6V6Only, &false)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn take_ipv4(_: &TcpSocket) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
 
 /// Serves until `stop` is done, and then what is under way. Of more connections than there
 /// are `places` for, the others wait to be taken.
@@ -95,7 +177,6 @@ fn limit_unread(_: &TcpStream) {}
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::net::SocketAddr;
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,6 +198,38 @@ mod tests {
         let mut answer = [0; 512];
         let read = timeout(Duration::from_secs(1), stream.read(&mut answer)).await;
         read.is_ok_and(|it| answer[..it.unwrap()].starts_with(b"HTTP/1.1 200"))
+    }
+
+    #[tokio::test]
+    async fn a_port_alone_is_listened_at_over_ipv6_and_ipv4() {
+        let listener = Address::Every(0).listen().await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+        // Where there is no IPv6, IPv4 is all.
+        if TcpListener::bind("[::1]:0").await.is_ok() {
+            assert!(TcpStream::connect(("::1", port)).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_in_one_family_is_taken() {
+        let other = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = other.local_addr().unwrap().port();
+        let taken = Address::Every(port).listen().await.unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn addresses_are_read_as_go_programs_write_them() {
+        let read = |text: &str| text.parse::<Address>();
+        assert_eq!(read(":8081"), Ok(Address::Every(8081)));
+        let one = Address::One(([127, 0, 0, 1], 8081).into());
+        assert_eq!(read("127.0.0.1:8081"), Ok(one));
+        assert_eq!(one.to_string(), "127.0.0.1:8081");
+        assert_eq!(Address::Every(8081).to_string(), ":8081");
+        for text in ["8081", "localhost:8081", ":", ":80810", ""] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

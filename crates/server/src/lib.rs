@@ -45,15 +45,13 @@ mod trace;
 mod trial;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use devportal_metrics::Registry;
-use devportal_metrics::serve::serve;
+use devportal_metrics::serve::{Address, serve};
 use devportal_mirror::Lens;
 use devportal_watch::{connect, without_retries};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 
@@ -74,9 +72,9 @@ use crate::store::{Known, Store};
 #[derive(Debug)]
 pub struct Options {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Where `/metrics` answers, if anywhere, and the probes besides.
-    pub metrics: Option<SocketAddr>,
+    pub metrics: Option<Address>,
     /// What `/metrics` tells besides.
     pub registry: Registry,
     /// Whether owners see every route, or only those that are annotated for it.
@@ -189,7 +187,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     let (_, config) = connect().await?;
     let lens = Lens::new(rand::random());
     let kubernetes = Kubernetes::new(without_retries(config), lens.clone())?;
-    let listener = TcpListener::bind(options.address).await.with_context(|| {
+    let listener = options.address.listen().await.with_context(|| {
         format!(
             "cannot listen on {}; choose another with --address",
             options.address

@@ -2,13 +2,12 @@
 //! people.
 
 use std::future::{pending, ready};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::http::{Method, StatusCode};
-use devportal_metrics::serve::{self, PROBES};
+use devportal_metrics::serve::{self, Address, PROBES};
 use devportal_metrics::{Registry, SECONDS, Watches, endpoint, ours};
 use devportal_mirror::Scope;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -145,8 +144,8 @@ impl Drop for Open {
 /// # Errors
 ///
 /// When the address is taken; says how to choose another.
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+pub(crate) async fn listen(address: Address) -> Result<TcpListener> {
+    address.listen().await.with_context(|| {
         format!("cannot listen on {address}; choose another with --metrics-address")
     })
 }
@@ -169,8 +168,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_kubelet_is_answered_where_prometheus_is() {
-        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = listen(Address::Every(0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         let registry = devportal_metrics::registry("1.2.3", "abc");
         serve(listener, registry, trial::app(Router::new()));
         for (path, expected) in [
@@ -178,7 +177,7 @@ mod tests {
             ("/readyz", ("503 Service Unavailable", "\nAPIKey: ")),
             ("/metrics", ("200 OK", "\ndevportal_build_info{")),
         ] {
-            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
             let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
