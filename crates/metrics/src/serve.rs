@@ -1,6 +1,7 @@
 //! Where is listened, and how is a connection served? Whoever is slow holds nobody up,
 //! neither others nor the end.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,6 +16,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -27,9 +29,30 @@ const LINES: usize = 1024;
 /// How large the head may be, in bytes.
 const HEAD: usize = 128 << 10;
 
-/// How many connections there may be where a kubelet and Prometheus ask, and nobody else is
-/// expected to.
-pub const PROBES: usize = 64;
+/// How many connections there may be at a time, and what becomes of one more.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// How many.
+    pub places: usize,
+    /// What becomes of one more.
+    pub when_full: Full,
+}
+
+/// What becomes of a connection that there is no place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// It waits to be taken.
+    Waits,
+    /// The oldest one is ended for it.
+    EndsTheOldest,
+}
+
+/// Where a kubelet and Prometheus ask, and nobody else is expected to: they are answered at once,
+/// however many others hold connections open.
+pub const PROBES: Room = Room {
+    places: 64,
+    when_full: Full::EndsTheOldest,
+};
 
 /// Where is listened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +132,11 @@ fn take_ipv4(_: &TcpSocket) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// Serves until `stop` is done, and then what is under way. Of more connections than there
-/// are `places` for, the others wait to be taken.
+/// Serves until `stop` is done, and then what is under way.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    places: usize,
+    room: Room,
     stop: impl Future<Output = ()>,
 ) {
     let mut http = http1::Builder::new();
@@ -123,11 +145,15 @@ pub async fn serve(
         .max_headers(LINES)
         .max_buf_size(HEAD);
     let graceful = GracefulShutdown::new();
-    let free = Arc::new(Semaphore::new(places));
+    let free = Arc::new(Semaphore::new(room.places));
+    let mut open = VecDeque::new();
     tokio::pin!(stop);
     loop {
         let accept = async {
-            let place = Arc::clone(&free).acquire_owned().await;
+            let place = match room.when_full {
+                Full::Waits => Arc::clone(&free).acquire_owned().await.ok(),
+                Full::EndsTheOldest => None,
+            };
             (listener.accept().await, place)
         };
         let (accepted, place) = tokio::select! {
@@ -147,11 +173,18 @@ pub async fn serve(
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             // What is wrong with it, only whoever is at its other end could mend.
             let _ = connection.await;
             drop(place);
         });
+        if room.when_full == Full::EndsTheOldest {
+            open.retain(|it: &AbortHandle| !it.is_finished());
+            if open.len() == room.places {
+                open.pop_front().inspect(AbortHandle::abort);
+            }
+            open.push_back(task.abort_handle());
+        }
     }
     // Whoever comes now is to go to another replica.
     drop(listener);
@@ -185,11 +218,15 @@ mod tests {
 
     const ASKS: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
 
-    async fn served(places: usize) -> SocketAddr {
+    async fn served(when_full: Full) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(async || "ok"));
-        tokio::spawn(serve(listener, router, places, pending()));
+        let room = Room {
+            places: 1,
+            when_full,
+        };
+        tokio::spawn(serve(listener, router, room, pending()));
         address
     }
 
@@ -234,7 +271,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn more_than_there_are_places_for_wait_until_one_is_free() {
-        let address = served(1).await;
+        let address = served(Full::Waits).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         first.write_all(ASKS).await.unwrap();
         assert!(is_answered(&mut first).await);
@@ -245,9 +282,22 @@ mod tests {
         assert!(is_answered(&mut second).await);
     }
 
+    #[tokio::test]
+    async fn who_holds_connections_open_keeps_no_probe_from_its_answer() {
+        let address = served(Full::EndsTheOldest).await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        for _ in 0..3 {
+            let mut probe = TcpStream::connect(address).await.unwrap();
+            probe.write_all(ASKS).await.unwrap();
+            assert!(is_answered(&mut probe).await);
+        }
+        let ended = silent.read_to_end(&mut vec![]).await;
+        assert!(ended.is_ok_and(|it| it == 0));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_says_nothing_is_cut_off() {
-        let address = served(1).await;
+        let address = served(Full::Waits).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         let ended = timeout(2 * PATIENCE, silent.read_to_end(&mut vec![])).await;
         assert!(ended.is_ok(), "the connection is still there");

@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use devportal_metrics::Registry;
-use devportal_metrics::serve::{Address, serve};
+use devportal_metrics::serve::{Address, Full, Room, serve};
 use devportal_mirror::Lens;
 use devportal_watch::{connect, without_retries};
 use tokio::sync::watch;
@@ -94,7 +94,10 @@ pub enum Routes {
 }
 
 /// How many connections of people there may be.
-const CONNECTIONS: usize = 4096;
+const ROOM: Room = Room {
+    places: 4096,
+    when_full: Full::Waits,
+};
 
 /// What every request needs.
 #[derive(Clone)]
@@ -208,7 +211,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         stopping.send_replace(true);
     };
     tokio::select! {
-        () = serve(listener, document::router(app.clone()), CONNECTIONS, stop) => Ok(()),
+        () = serve(listener, document::router(app.clone()), ROOM, stop) => Ok(()),
         () = app.store.follow(&app.kubernetes.own, &lens, &app.metrics.watches) => {
             anyhow::bail!("a watch has ended; this is a defect")
         }

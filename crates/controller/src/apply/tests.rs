@@ -430,9 +430,11 @@ async fn many_revocations_at_one_time_share_the_look_for_what_was_decided_meanwh
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match (method.as_str(), path.rsplit('/').next().unwrap()) {
             ("GET", "apikeyapprovals") => {
-                let (name, version, next) = match query.contains("continue=more") {
-                    false => ("known", "5", "more"),
-                    true => ("news", "7", ""),
+                let is_second = query.contains("continue=more");
+                let (name, version, next) = if is_second {
+                    ("news", "7", "")
+                } else {
+                    ("known", "5", "more")
                 };
                 let metadata = json!({"name": name, "namespace": "owner", "uid": name,
                     "resourceVersion": version});

@@ -54,15 +54,14 @@ async fn a_rule_that_caches_goes_on_letting_in_whose_key_was_denied(
     ensure!(shop.ask(&value).await? == 200);
     shop.decide("mine", false, "no").await?;
     shop.key_is("mine", "Denied").await?;
-    shop.enforcement_is_gone("mine", Duration::from_secs(5)).await?;
+    shop.enforcement_is_gone("mine", Duration::from_secs(5))
+        .await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     ensure!(shop.ask(&value).await? == 200, "Authorino has forgotten it");
     shop.gateway_answers(&value, 401).await
 }
 
-async fn an_anonymous_rule_beside_the_keys_takes_their_plan_away(
-    stage: Arc<Stage>,
-) -> Result<()> {
+async fn an_anonymous_rule_beside_the_keys_takes_their_plan_away(stage: Arc<Stage>) -> Result<()> {
     const LIMIT: u16 = 3;
     let limits = json!({"custom": [{"limit": LIMIT, "window": "10m"}]});
     let plans = [("gold", limits)];
