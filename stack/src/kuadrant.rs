@@ -184,6 +184,8 @@ async fn authorino(core: &Core, inside: &Inside) -> Result<Launch> {
         args: vec![
             "server".into(),
             format!("--ext-auth-http-port={}", inside.port(AUTHORINO)),
+            // Of the usual one it keeps nothing larger than 1 KiB, which a Secret is.
+            "--evaluator-cache-size=8".into(),
             format!("--ext-auth-grpc-port={}", inside.port(AUTHORINO_GRPC)),
             format!("--oidc-http-port={}", inside.port("authorino-oidc")),
             format!("--metrics-addr={}", inside.addr("authorino-metrics")),

@@ -937,7 +937,7 @@ fn several(
     ))
 }
 
-/// How it reads on a product that the gateway goes on letting in whom it let in before, by these
+/// How it reads on a product that the gateway may go on letting in whom it let in before, by these
 /// rules and for so many seconds; where that is so.
 pub fn access_cached(rules: &BTreeMap<String, i64>) -> Option<Fact> {
     let rules = rules.iter();
@@ -945,7 +945,7 @@ pub fn access_cached(rules: &BTreeMap<String, i64>) -> Option<Fact> {
         .map(|(rule, seconds)| format!("rule {rule:?} for {seconds} s"))
         .collect();
     let message = format!(
-        "The AuthPolicy remembers whom it let in ({}): only after that does it notice that a key \
+        "The AuthPolicy may remember whom it let in ({}): only after that does it notice that a key \
          was denied, revoked, rotated or moved to another plan, or has expired. Remove `cache` from \
          the apiKey rule",
         few(&each)

@@ -1,5 +1,6 @@
 //! Products: the catalog, and what owners do with them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aide::OperationOutput;
@@ -56,6 +57,14 @@ pub(crate) struct ProductSearch {
     limit: Option<usize>,
     /// The `next` of the previous page.
     after: Option<String>,
+}
+
+/// Of which products to list the namespaces.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamespaceSearch {
+    /// Only of drafts or only of published products; absent: of both.
+    status: Option<PublishStatus>,
 }
 
 /// A product in the catalog.
@@ -179,8 +188,13 @@ pub(crate) fn addresses() -> ApiRouter<App> {
         "getProductOpenapi",
         "Get the OpenAPI document of a product's API",
     );
+    let spaces = about(
+        "listProductNamespaces",
+        "List the namespaces of the products in the catalog",
+    );
     ApiRouter::new()
         .api_route("/v1/products", list)
+        .api_route("/v1/products/namespaces", get_with(namespaces, spaces))
         .api_route("/v1/products/{namespace}/{name}", product)
         .api_route(
             "/v1/products/{namespace}/{name}/openapi",
@@ -274,6 +288,26 @@ pub(crate) async fn all(
         row(id, product, inside)
     });
     Ok(Json(rows))
+}
+
+/// Of all products that somebody sees, whatever page of them is shown.
+pub(crate) async fn namespaces(
+    State(app): State<App>,
+    me: Me,
+    Query(search): Query<NamespaceSearch>,
+) -> Result<Json<List<String>>, Problem> {
+    let sees = Sees::of(&app, &me).await?;
+    let known = app.store.read();
+    let products = listed(&known.products)?.table.iter();
+    let shown = products.filter(|(id, product)| {
+        let status = product.spec.publish_status;
+        search.status.is_none_or(|it| it == status) && sees.has(product, id, &me.person)
+    });
+    let namespaces: BTreeSet<_> = shown.map(|(id, _)| id.namespace.to_string()).collect();
+    Ok(Json(List {
+        items: namespaces.into_iter().collect(),
+        next: None,
+    }))
 }
 
 pub(crate) async fn one(

@@ -18,22 +18,25 @@ stories![
     a_policy_that_authenticates_nobody_lets_everybody_in,
 ];
 
-/// Changes the AuthPolicy, and waits until it is enforced as it is then.
+/// Changes the AuthPolicy.
 async fn change_policy(shop: &Shop, change: impl FnOnce(&mut Value)) -> Result<()> {
     let mut policy = shop.auth_policy();
     change(&mut policy["spec"]);
     shop.stage.apply(&policy).await?;
-    shop.product_says("AuthPolicyDiscovered", "True").await?;
     Ok(())
 }
 
+/// Waits until the product says so of the policies as they are, and these are enforced.
 async fn says(shop: &Shop, kind: &str, reason: &str) -> Result<()> {
     until(&format!("the product says {reason}"), async || {
         let status = shop.products().get(&shop.name).await?.status;
         let conditions = status.map(|it| it.conditions).unwrap_or_default();
-        let mut told = conditions.iter();
-        let is_told = told.any(|it| it.type_ == kind && it.reason == reason);
-        Ok(if is_told { Ok(()) } else { Err(conditions) })
+        let is_told = |kind: &str, reason: &str| {
+            let mut told = conditions.iter();
+            told.any(|it| it.type_ == kind && it.reason == reason)
+        };
+        let is_so = is_told(kind, reason) && is_told("AuthPolicyDiscovered", "Found");
+        Ok(if is_so { Ok(()) } else { Err(conditions) })
     })
     .await
 }
@@ -57,7 +60,8 @@ async fn a_rule_that_caches_goes_on_letting_in_whose_key_was_denied(
     shop.enforcement_is_gone("mine", Duration::from_secs(5))
         .await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    ensure!(shop.ask(&value).await? == 200, "Authorino has forgotten it");
+    let seen = shop.ask(&value).await?;
+    ensure!(seen == 200, "{seen}: Authorino has forgotten it");
     shop.gateway_answers(&value, 401).await
 }
 

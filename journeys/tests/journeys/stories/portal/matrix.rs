@@ -100,9 +100,11 @@ async fn what_is_for_a_group_is_shown_to_its_members_and_to_the_catalog(
         for (visitor, expected) in people.iter().zip(expected) {
             let is_found = visitor.get(&town.product()).await?.status == 200;
             let is_listed = !visitor.list(&list).await?.is_empty();
+            let namespaces = visitor.list("/v1/products/namespaces").await?;
+            let is_named = namespaces.contains(&json!(town.shop.name));
             ensure!(
-                (is_found, is_listed) == (expected, expected),
-                "{status}: {is_found} {is_listed}, not {expected}"
+                [is_found, is_listed, is_named] == [expected; 3],
+                "{status}: {is_found} {is_listed} {is_named}, not {expected}"
             );
         }
     }
