@@ -40,6 +40,11 @@ export const operations: Readonly<Record<OperationId, Operation>> = {
     path: '/v1/products',
     permission: permissions.productCreatePermission,
   },
+  listProductNamespaces: {
+    method: 'GET',
+    path: '/v1/products/namespaces',
+    permission: permissions.productReadPermission,
+  },
   getProduct: {
     method: 'GET',
     path: '/v1/products/{namespace}/{name}',

@@ -73,6 +73,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/products/namespaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the namespaces of the products in the catalog */
+        get: operations["listProductNamespaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/products/{namespace}/{name}": {
         parameters: {
             query?: never;
@@ -573,6 +590,13 @@ export interface components {
             /** @description What to send as `after` for the next page; absent on the last page. */
             next?: string | null;
         };
+        /** @description A page of a list. */
+        ListOfstring: {
+            /** @description The rows, in order. */
+            items: string[];
+            /** @description What to send as `after` for the next page; absent on the last page. */
+            next?: string | null;
+        };
         /** @description A value that the gateway accepts. */
         LiveValue: {
             /** @description When it stops working because a newer one replaced it, RFC 3339. */
@@ -634,6 +658,11 @@ export interface components {
             name: string;
             /** @description The object's namespace. */
             namespace: string;
+        };
+        /** @description Of which products to list the namespaces. */
+        NamespaceSearch: {
+            /** @description Only of drafts or only of published products; absent: of both. */
+            status?: components["schemas"]["PublishStatus"] | null;
         };
         /** @description A decision; a denial also revokes access that was granted. */
         NewDecision: {
@@ -1237,6 +1266,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Product"];
+                };
+            };
+            /** @description Why the request was refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listProductNamespaces: {
+        parameters: {
+            query?: {
+                /** @description Only of drafts or only of published products; absent: of both. */
+                status?: components["schemas"]["PublishStatus"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of a list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOfstring"];
                 };
             };
             /** @description Why the request was refused. */

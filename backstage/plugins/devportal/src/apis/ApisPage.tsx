@@ -29,8 +29,6 @@ function Apis() {
     namespace: search.team,
     q: search.q,
   });
-  // The teams of all, also while fewer are shown.
-  const all = useProducts({ status: 'Published' });
   const isNarrowed = Boolean(search.q || search.team);
   return (
     <Flex direction="column" gap="5">
@@ -48,7 +46,7 @@ function Apis() {
             <TeamPicker
               label={t('apis.team')}
               all={t('apis.anyTeam')}
-              teams={(all.data ?? []).map(it => it.namespace)}
+              isOfPublished
               value={search.team}
               onChange={team => change({ team })}
             />

@@ -38,6 +38,9 @@ const list = (items: ProductRow[], next?: string) => ({
   'GET /v1/me': me,
   'GET /v1/products': ({ query }: Asked) =>
     query.has('after') ? { items: [] } : { items, next },
+  'GET /v1/products/namespaces': {
+    items: [...new Set(items.map(it => it.namespace))],
+  },
 });
 
 const cards = async () =>

@@ -1,7 +1,7 @@
 /* Which products lack something that the organisation expects, and whom to tell? */
 import { ButtonLink, Flex, Link, Text } from '@backstage/ui';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
-import { useEachProduct, useMe, useProduct, useProducts } from '../portal';
+import { useEachProduct, useProduct, useProducts } from '../portal';
 import {
   Filters,
   Empty,
@@ -25,7 +25,6 @@ export const ConsistencyPage = () => (
 
 function Consistency() {
   const t = useWords();
-  const me = useMe();
   const [search, change] = useSearch('team', 'q');
   const rows = useProducts({
     incomplete: true,
@@ -44,10 +43,6 @@ function Consistency() {
         <TeamPicker
           label={t('health.gaps.team')}
           all={t('health.gaps.anyTeam')}
-          teams={[
-            ...(me.data?.publishIn ?? []),
-            ...(rows.data ?? []).map(it => it.namespace),
-          ]}
           value={search.team}
           onChange={team => change({ team })}
         />

@@ -38,6 +38,7 @@ const well = () =>
     .on('GET', '/v1/me', me)
     .on('GET', '/v1/health', { findings: [] })
     .on('GET', '/v1/products', { items: [] })
+    .on('GET', '/v1/products/namespaces', { items: ['toystore'] })
     .on('GET', '/v1/keys', { items: [] })
     .on('GET', '/v1/routes', { items: [] });
 

@@ -1,12 +1,20 @@
 import { act, renderHook, waitFor } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { QueryClientProvider, onlineManager } from '@tanstack/react-query';
+import { useApi } from '@backstage/frontend-plugin-api';
 import { TestApiProvider } from '@backstage/frontend-test-utils';
 import { me } from '../__testUtils__/examples';
 import { FakePortal } from '../__testUtils__/fakePortal';
 import { PortalApi, portalApiRef } from './api';
 import { dataOf } from './client';
-import { useGrants, useHealth, useMe, useProducts, useWrite } from './queries';
+import {
+  useGrants,
+  useHealth,
+  useMe,
+  useProducts,
+  useTeams,
+  useWrite,
+} from './queries';
 
 jest.setTimeout(30_000);
 
@@ -49,6 +57,22 @@ describe('without a network', () => {
     });
     expect(portal.lines).toHaveLength(3);
   });
+});
+
+it('the teams are asked for anew when products have changed', async () => {
+  const about = 'GET /v1/products/namespaces';
+  const portal = new FakePortal({ [about]: { items: ['toystore'] } });
+  const { result } = on(portal, () => ({
+    teams: useTeams('Published'),
+    api: useApi(portalApiRef),
+  }));
+  await waitFor(() => expect(result.current.teams.data).toEqual(['toystore']));
+  expect(portal.lines).toEqual([`${about}?status=Published`]);
+  portal.on('GET', '/v1/products/namespaces', { items: ['toystore', 'zoo'] });
+  await act(() => result.current.api.outdate('products'));
+  await waitFor(() =>
+    expect(result.current.teams.data).toEqual(['toystore', 'zoo']),
+  );
 });
 
 describe('what no change tells of', () => {

@@ -18,6 +18,7 @@ import type {
 import type {
   Myself,
   Product,
+  PublishStatus,
   paths,
 } from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, versionedOf } from './client';
@@ -124,6 +125,17 @@ export const useProducts = (search: ProductSearch = {}) =>
       }),
     ),
   );
+
+/** The namespaces of all products, whatever page of them is shown. */
+export const useTeams = (status?: PublishStatus) =>
+  useOne('products', ['namespaces', status], async (client, signal) => {
+    const query = { status };
+    const asked = client.GET('/v1/products/namespaces', {
+      params: { query },
+      signal,
+    });
+    return (await dataOf(asked)).items;
+  });
 
 const askProduct = (path: Named, client: PortalClient, signal: AbortSignal) =>
   dataOf(

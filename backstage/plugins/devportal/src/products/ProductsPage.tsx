@@ -72,10 +72,6 @@ function Products() {
         <TeamPicker
           label={t('products.filters.team')}
           all={t('products.filters.anyTeam')}
-          teams={[
-            ...(me.data?.publishIn ?? []),
-            ...(rows.data ?? []).map(it => it.namespace),
-          ]}
           value={search.team}
           onChange={team => change({ team })}
         />

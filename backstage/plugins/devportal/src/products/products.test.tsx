@@ -182,6 +182,7 @@ describe('the list of products', () => {
   it('offers to publish where there is a page for it', async () => {
     const portal = new FakePortal()
       .on('GET', '/v1/products', { items: [] })
+      .on('GET', '/v1/products/namespaces', { items: [] })
       .on('GET', '/v1/me', { ...me, publishIn: ['toystore'] });
     const { mountedRoutes, ...page } = onPage(portal, '/api-products');
     const on = { ...page, initialRouteEntries: ['/api-products'] };
@@ -219,7 +220,10 @@ describe('the list of products', () => {
         },
       ],
     };
-    const portal = new FakePortal().on('GET', '/v1/products', { items: [row] });
+    const portal = new FakePortal()
+      .on('GET', '/v1/me', me)
+      .on('GET', '/v1/products', { items: [row] })
+      .on('GET', '/v1/products/namespaces', { items: ['toystore'] });
     renderInTestApp(<ProductsPage />, {
       ...onPage(portal, '/api-products'),
       initialRouteEntries: ['/api-products'],

@@ -4,7 +4,7 @@ import type {
   RequestRow,
   State as RequestState,
 } from '@devportal/backstage-plugin-devportal-common';
-import { useMe, useProducts, useRequests } from '../portal';
+import { useMe, useRequests } from '../portal';
 import {
   Filters,
   Choice,
@@ -73,7 +73,6 @@ function Queue() {
     namespace: search.team,
     q: search.q,
   });
-  const products = useProducts();
   const isNarrowed = Boolean(search.product || search.team || search.q);
   const mayNot = me.data?.seesRequests === false;
   return (
@@ -89,14 +88,7 @@ function Queue() {
           ]}
           onChange={id => change({ state: id === WAITING ? undefined : id })}
         />
-        <Narrow
-          search={search}
-          change={change}
-          teams={[
-            ...(me.data?.publishIn ?? []),
-            ...(products.data ?? []).map(it => it.namespace),
-          ]}
-        />
+        <Narrow search={search} change={change} />
       </Flex>
       <LoadedRows
         rows={rows}
@@ -124,11 +116,9 @@ type Search = Partial<Record<'product' | 'team' | 'q', string>>;
 function Narrow({
   search,
   change,
-  teams,
 }: {
   search: Search;
   change: (changes: Search) => void;
-  teams: string[];
 }) {
   const t = useWords();
   return (
@@ -147,7 +137,6 @@ function Narrow({
       <TeamPicker
         label={t('requests.filters.team')}
         all={t('requests.filters.anyTeam')}
-        teams={teams}
         value={search.team}
         onChange={team => change({ team })}
       />

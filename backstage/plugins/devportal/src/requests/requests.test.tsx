@@ -386,6 +386,7 @@ describe('the queue', () => {
         pendingRequests: 1,
       })
       .on('GET', '/v1/products', { items: [] })
+      .on('GET', '/v1/products/namespaces', { items: ['toystore'] })
       .on('GET', '/v1/products/toystore/toys-bulk', product)
       .on('GET', '/v1/requests', {
         items: [request, { ...change, name: 'bob-gold', requestedBy: bob }],

@@ -1,22 +1,31 @@
 /* Narrows a list down to one team, which is a namespace. */
 import { Select } from '@backstage/ui';
+import { useMe, useTeams } from '../portal';
 
 const ALL = 'all';
 
 export function TeamPicker({
   label,
   all,
-  teams,
+  isOfPublished = false,
   value,
   onChange,
 }: {
   label: string;
+  /** What no choice is called. */
   all: string;
-  teams: string[];
+  /** Only teams that have published; otherwise also those with drafts, and one's own. */
+  isOfPublished?: boolean;
   value?: string;
   onChange: (team: string | undefined) => void;
 }) {
-  const names = [...new Set(value ? [...teams, value] : teams)].sort();
+  const me = useMe();
+  const { data: teams = [] } = useTeams(
+    isOfPublished ? 'Published' : undefined,
+  );
+  const own = isOfPublished ? [] : me.data?.publishIn ?? [];
+  const chosen = value ? [value] : [];
+  const names = [...new Set([...teams, ...own, ...chosen])].sort();
   return (
     <Select
       aria-label={label}
