@@ -425,7 +425,7 @@ impl Enforcement {
                 false,
                 "SecretConflict",
                 format!(
-                    "Secret {id} exists but is not the controller's: delete it to issue the key"
+                    "Secret {id} exists but is not the controller's: delete it, so that it can be made"
                 ),
             ),
             Self::SecretHeld(id) => (

@@ -56,6 +56,8 @@ pub struct World {
     around: Surroundings,
     /// The Secrets that keys refer to.
     sources: FoldingMap<SecretId, Arc<Source>>,
+    /// Those of them that were read, and may not be any more.
+    lost_sources: BTreeSet<SecretId>,
     openapi: HashMap<String, OpenApiAnswer>,
     /// The texts of those that a product's status lacks yet, and of others while there
     /// is room.
@@ -139,6 +141,7 @@ impl World {
             strays: Table::default(),
             around: Surroundings::default(),
             sources: FoldingMap::new(open),
+            lost_sources: BTreeSet::new(),
             openapi: HashMap::new(),
             texts: Texts::new(TEXTS),
             unshown: HashMap::new(),
@@ -282,6 +285,7 @@ impl World {
         match need {
             Need::Secret(id) => {
                 self.sources_by_value.set(id, []);
+                self.lost_sources.remove(id);
                 self.sources.remove(id)
             }
             Need::OpenApi(url) => self.openapi.remove(url).is_some(),

@@ -1,6 +1,7 @@
 //! What becomes of a key when something comes between it and its Secrets.
 
 use devportal_api::APIKey;
+use devportal_api::foreign::AuthPolicy;
 use devportal_api::name::label;
 use jiff::SignedDuration;
 
@@ -102,6 +103,30 @@ fn a_secret_that_may_not_be_read_is_told_and_the_owner_decides_all_the_same() {
         oracle::check(&it);
         assert_eq!(it.says("alice"), WORKING);
     }
+}
+
+#[test]
+fn losing_the_right_to_read_secrets_is_told_at_once_and_what_was_approved_since_holds() {
+    let mut it = crate::credential::brought();
+    it.cluster.forbidden.insert(CONSUMER.to_owned());
+    it.read_anew();
+    it.settle();
+    let says = ["Approved/Approved", "!Enforced/SecretForbidden"];
+    assert_eq!(it.says("alice"), says);
+    assert_eq!(it.accepted("alice"), ["secret"]);
+    it.restart();
+    it.settle();
+    it.edit::<AuthPolicy>(OWNER, "games", |it| {
+        let rules = rules([("keys", api_key(&[("api", "renamed")]))]);
+        it.spec.rules = Some(rules);
+    });
+    it.settle();
+    assert_eq!(it.says("alice"), says);
+    let (_, secret) = it.enforced("alice")[0];
+    assert_eq!(secret.labels["api"], "renamed");
+    it.permit();
+    it.settle();
+    assert_eq!(it.says("alice"), crate::credential::WORKING);
 }
 
 #[test]

@@ -483,6 +483,30 @@ fn a_value_that_was_taken_away_does_not_come_back_from_a_copy_that_is_held() {
 }
 
 #[test]
+fn a_key_whose_copy_is_taken_over_is_held_to_what_was_approved_since() {
+    let mut it = generated();
+    let value = it.accepted("alice")[0].to_owned();
+    it.cluster.put_secret(&copy(), |it| {
+        it.owner_uid = None;
+        it.annotations.remove(annotation::KEY);
+    });
+    it.settle();
+    assert_eq!(it.says("alice")[1], "!Enforced/SecretConflict");
+    let mut less = approval("less", "alice", true, at(60));
+    less.spec.plan_tier = Some("silver".into());
+    it.cluster.now = at(60);
+    it.create(less);
+    it.settle();
+    assert_eq!(it.says("alice")[1], "!Enforced/SecretConflict");
+    let secrets = it.enforced("alice");
+    let [(_, secret)] = &secrets[..] else {
+        panic!("one Secret: {secrets:?}");
+    };
+    assert_eq!(secret.annotations[annotation::PLAN], "silver");
+    assert_eq!(secret.value.as_deref(), Some(&*value));
+}
+
+#[test]
 fn a_rotation_that_waits_for_a_held_copy_says_so() {
     let mut it = generated();
     let value = it.accepted("alice")[0].to_owned();
@@ -495,7 +519,11 @@ fn a_rotation_that_waits_for_a_held_copy_says_so() {
     });
     it.settle();
     assert_eq!(it.says("alice"), ["Approved/Approved", HELD]);
-    assert_eq!(it.accepted("alice"), [&*value], "the old one goes on");
+    assert_eq!(
+        it.accepted("alice").len(),
+        2,
+        "the old one goes on meanwhile"
+    );
     it.cluster.delete_held(&copy());
     it.settle();
     oracle::check(&it);

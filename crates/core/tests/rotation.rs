@@ -5,6 +5,7 @@ use devportal_api::foreign::AuthPolicy;
 use devportal_api::key::Rotation;
 use devportal_api::name::annotation;
 
+use crate::common::cluster::{self, Admission};
 use crate::common::hands::pair;
 use crate::common::*;
 use crate::credential::{WORKING, brought, copy, generated};
@@ -18,6 +19,17 @@ fn rotate(it: &mut Simulation, revision: i64, overlap: Option<&str>) {
     });
     it.settle();
     oracle::check(it);
+}
+
+/// The same where the API server refuses what follows from it.
+fn rotate_unchecked(it: &mut Simulation, revision: i64) {
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.rotation = Some(Rotation {
+            revision,
+            overlap: None,
+        });
+    });
+    it.settle();
 }
 
 /// The values the gateway accepts, sorted.
@@ -213,4 +225,62 @@ fn a_rotation_costs_five_writes() {
         "request status",
     ];
     assert_eq!(wrote, expected);
+}
+
+#[test]
+fn nobody_is_given_a_new_value_that_the_gateway_does_not_accept() {
+    let mut it = generated();
+    let old = value(&it);
+    it.cluster.admission = Admission::Refuses;
+    rotate_unchecked(&mut it, 1);
+    assert_eq!(value(&it), old);
+    assert_eq!(accepted(&it), [&*old]);
+    it.cluster.admission = Admission::Passes;
+    it.pass(minutes(2));
+    oracle::check(&it);
+    assert_ne!(value(&it), old);
+    assert!(accepted(&it).contains(&value(&it)));
+}
+
+#[test]
+fn what_is_made_again_prolongs_no_value_before_it() {
+    let mut it = generated();
+    rotate(&mut it, 1, Some("30m"));
+    let new = value(&it);
+    it.pass(minutes(20));
+    let of_new = it.enforced("alice").into_iter();
+    let of_new: Vec<_> = of_new
+        .filter(|(_, it)| it.value.as_ref() == Some(&new))
+        .map(|(name, _)| name.clone())
+        .collect();
+    it.cluster.delete_secret(&of_new[0]);
+    it.settle();
+    assert_eq!(accepted(&it).len(), 2);
+    it.pass(minutes(10));
+    assert_eq!(accepted(&it), [new]);
+}
+
+#[test]
+fn a_value_that_was_brought_is_no_revision_of_a_generated_one() {
+    let mut it = generated();
+    rotate(&mut it, 1, Some("30m"));
+    it.pass(minutes(40));
+    it.bring("own", Some("my-own"));
+    it.wrote();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| *it = it.clone().brought("own"));
+    it.settle();
+    assert_eq!(accepted(&it), ["my-own"]);
+    let made = it.wrote();
+    let made = made.iter().filter(|it| **it == "create Secret");
+    assert_eq!(made.count(), 1, "once");
+    it.edit::<APIKey>(CONSUMER, "alice", |it| it.spec.secret_ref = None);
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(accepted(&it), [value(&it)], "none goes on for a while");
+    let told = it.key("alice").status.clone().unwrap().credentials;
+    let brought = cluster::digest("my-own");
+    assert!(
+        told.iter()
+            .all(|it| it.digest.as_deref() != Some(&*brought))
+    );
 }

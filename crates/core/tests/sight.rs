@@ -182,6 +182,27 @@ fn requests_are_written_and_keys_told_where_the_gateways_secrets_cannot_be_liste
 }
 
 #[test]
+fn what_may_open_the_api_stays_listed_where_the_gateways_secrets_cannot_be() {
+    let mut it = approved();
+    let listed = |it: &Simulation| it.key("alice").status.clone().unwrap().credentials;
+    let before = listed(&it);
+    assert_eq!(before.len(), 1);
+    it.cluster.delete::<APIKeyApproval>(&pair(OWNER, "yes"));
+    it.restart_without(&["enforcement Secret"]);
+    it.settle();
+    assert_eq!(
+        it.says("alice"),
+        ["Pending/AwaitingApproval", "!Enforced/Unknown"]
+    );
+    assert_eq!(listed(&it), before);
+    it.regain_all();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
+    assert_eq!(listed(&it), []);
+}
+
+#[test]
 fn nothing_is_deleted_for_an_absence_that_only_an_old_list_shows() {
     let mut it = approved();
     let before = uids(&it);

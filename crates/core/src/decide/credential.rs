@@ -123,11 +123,15 @@ impl Recipe<'_> {
     /// The next step towards one enforcement Secret that says what was approved,
     /// and one for each value that a rotation lets go on for a while.
     pub(super) fn next(&self) -> Step {
+        let existing: Vec<_> = self.world.credentials_of(self.id).collect();
         let found = if self.key.is_shown_once() {
-            self.find_only()
+            let only = self.find_only();
+            only.map(|(from, value)| self.wanted(from, value, &existing))
         } else {
             match self.source() {
-                Ok(found) => Some(found),
+                Ok(found) => found.map(|(from, value)| self.wanted(from, value, &existing)),
+                // Where its value cannot be had the key goes on, and as it was approved.
+                Err(Step::Stuck(why)) => return self.without_source(&existing, why),
                 Err(step) => return step,
             }
         };
@@ -135,11 +139,48 @@ impl Recipe<'_> {
             Ok(marks) => marks,
             Err(why) => return Step::Stuck(Enforcement::SelectorUnsatisfiable(why)),
         };
-        let existing: Vec<_> = self.world.credentials_of(self.id).collect();
-        let Some((source, fingerprint)) = found else {
-            return self.generate(&existing, labels, annotations);
+        match found {
+            Some(wanted) => self.towards(&wanted, &existing, &labels, &annotations),
+            None => self.generate(&existing, labels, annotations),
+        }
+    }
+
+    /// The next step where the Secret that the value is read from is of no use: what is there is
+    /// made to say what was approved.
+    fn without_source(&self, existing: &[(&SecretId, &SecretFacts)], why: Enforcement) -> Step {
+        let mut wanted = Vec::<Wanted>::new();
+        for (id, facts) in existing {
+            if let Some(value) = intact_fingerprint(facts)
+                && self.is_of_this_key(facts)
+                && wanted.iter().all(|other| other.value != value)
+            {
+                wanted.push(Wanted {
+                    from: (*id).clone(),
+                    value,
+                    place: rotation::place_of(facts),
+                });
+            }
+        }
+        let (labels, annotations) = match self.marks() {
+            Ok(marks) if !wanted.is_empty() => marks,
+            _ => return Step::Stuck(why),
         };
-        let newest_of_others = match self.contest(fingerprint, &existing) {
+        match self.towards(&wanted, existing, &labels, &annotations) {
+            Step::Done => Step::Stuck(why),
+            step => step,
+        }
+    }
+
+    /// The next step towards a Secret for each of these values, the current one first.
+    fn towards(
+        &self,
+        wanted: &[Wanted],
+        existing: &[(&SecretId, &SecretFacts)],
+        labels: &Marks,
+        annotations: &Marks,
+    ) -> Step {
+        let fingerprint = wanted[0].value;
+        let newest_of_others = match self.contest(fingerprint, existing) {
             Contest::None => None,
             Contest::Won(version) => Some(version),
             Contest::Lost(writes) if writes.is_empty() => {
@@ -148,7 +189,6 @@ impl Recipe<'_> {
             Contest::Lost(writes) => return Step::Write(writes),
             Contest::Open(until) => return Step::Yield(until),
         };
-        let wanted = self.wanted(source, fingerprint, &existing);
         // Each change of one that is held puts it in the place of another of its value.
         let held_ones: Vec<_> = held_secrets(self.id, self.world).collect();
         let is_in_place = |facts: &SecretFacts| {
@@ -158,7 +198,7 @@ impl Recipe<'_> {
         // Whatever labels it has.
         let says_all = |facts: &SecretFacts, wanted: &Wanted| {
             facts.fingerprint() == Some(wanted.value)
-                && says(&facts.annotations, &annotations)
+                && says(&facts.annotations, annotations)
                 && facts.annotations.get(annotation::REVISION)
                     == wanted.place.get(annotation::REVISION).map(String::as_str)
         };
@@ -169,14 +209,14 @@ impl Recipe<'_> {
                     || newest_of_others.is_none_or(|newest| facts.version > newest))
                 && says_all(facts, wanted)
         };
-        let before = self.labels_before(&labels);
+        let before = self.labels_before(labels);
         let is_of_before =
             |facts: &SecretFacts, is_taken| before.iter().any(|it| it.are_of(facts, is_taken));
         let mut kept = Vec::new();
         let mut missing = Vec::new();
-        for wanted in &wanted {
+        for wanted in wanted {
             let right = || existing.iter().filter(|it| is_right(it, wanted));
-            let labelled = right().find(|(_, facts)| is_labelled(facts, &labels));
+            let labelled = right().find(|(_, facts)| is_labelled(facts, labels));
             match labelled.or_else(|| right().find(|(_, facts)| is_of_before(facts, true))) {
                 Some((id, _)) => kept.push(*id),
                 None => missing.push(wanted),
@@ -372,8 +412,23 @@ impl Recipe<'_> {
             annotations,
             owner: None,
             value: self.copy_of(&wanted.from, wanted.value),
-            generated: self.key.is_generated(),
+            generated: self.is_generated(&wanted.from),
         })
+    }
+
+    /// Whether the value that is read there was generated: of one that was brought no digest is
+    /// told.
+    fn is_generated(&self, from: &SecretId) -> bool {
+        let is_copied = self
+            .world
+            .credentials_of(self.id)
+            .find(|(id, _)| *id == from);
+        match is_copied {
+            Some((_, facts)) if facts.annotations.has(annotation::KEY) => {
+                facts.annotations.has(annotation::DIGEST)
+            }
+            _ => self.key.is_generated(),
+        }
     }
 
     fn copy_of(&self, from: &SecretId, value: Fingerprint) -> ValueSource {
@@ -418,8 +473,9 @@ impl Recipe<'_> {
         })])
     }
 
-    /// The Secret that holds the value, put in place where it is ours to make.
-    fn source(&self) -> Result<(SecretId, Fingerprint), Step> {
+    /// The Secret that holds the value, put in place where it is ours to make; none where the
+    /// gateway is to have another one first.
+    fn source(&self) -> Result<Option<(SecretId, Fingerprint)>, Step> {
         let id = self.key.source_secret();
         let facts = match self.world.find_source(&id) {
             None => return Err(Step::Wait),
@@ -432,7 +488,7 @@ impl Recipe<'_> {
         if !self.key.is_generated() {
             // Absence and emptiness were ruled out before.
             let value = facts.and_then(SecretFacts::fingerprint);
-            return value.map(|value| (id, value)).ok_or(Step::Wait);
+            return value.map(|value| Some((id, value))).ok_or(Step::Wait);
         }
         let Some(facts) = facts else {
             return Err(Step::Write(vec![self.make_source(id)]));
@@ -455,8 +511,13 @@ impl Recipe<'_> {
             return replace();
         }
         if rotation::revision_of(facts) != self.key.revision() {
-            // The gateway goes on accepting the value while another is made.
-            return replace();
+            // Nobody is given a value that the gateway does not accept yet, and it goes on
+            // accepting the one before.
+            let mut working = self.world.credentials_of(self.id);
+            return match self.enforced() {
+                None if working.next().is_some() && !facts.deleting => Ok(None),
+                _ => replace(),
+            };
         }
         let intact = intact_fingerprint(facts);
         let enforced = self.enforced().map(|(_, value)| value);
@@ -469,8 +530,8 @@ impl Recipe<'_> {
             (Some(_), None) if !facts.deleting && !may_be_made_by_us(facts, self.key) => {
                 Err(Step::Stuck(Enforcement::SecretConflict(id)))
             }
-            (Some(value), None) if !facts.deleting => Ok((id, value)),
-            (Some(value), Some(enforced)) if value == enforced => Ok((id, value)),
+            (Some(value), None) if !facts.deleting => Ok(Some((id, value))),
+            (Some(value), Some(enforced)) if value == enforced => Ok(Some((id, value))),
             // What the gateway accepts is the truth about a generated key: the
             // source lies in a namespace other people write to.
             _ => replace(),

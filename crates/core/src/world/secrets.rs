@@ -173,17 +173,27 @@ impl World {
     }
 
     pub(super) fn source_changed(&mut self, id: &SecretId, new: Source, dirty: &mut Dirty) {
-        let old = self.find_source(id);
-        let is_news = match (old, &new) {
-            (Some(Source::Is(old)), Source::Is(new)) => {
-                new.version > old.version || new.version.0 == 0
+        if let Source::Forbidden = new
+            && let Some(Source::Is(_) | Source::Gone(_)) = self.find_source(id)
+        {
+            // What was read before the right was lost still stands, and its keys say so.
+            if self.lost_sources.insert(id.clone()) {
+                dirty.extend(self.keys_by_source.referrers(id).cloned().map(Id::Key));
             }
-            // The end of a predecessor may be told after its successor.
-            (Some(Source::Is(old)), Source::Gone(Some(uid))) => *old.uid == **uid,
-            // What was read before the right was lost still stands.
-            (Some(Source::Gone(_)), Source::Gone(_)) | (Some(_), Source::Forbidden) => false,
-            _ => true,
-        };
+            return;
+        }
+        let is_regained = self.lost_sources.remove(id);
+        let old = self.find_source(id);
+        let is_news = is_regained
+            || match (old, &new) {
+                (Some(Source::Is(old)), Source::Is(new)) => {
+                    new.version > old.version || new.version.0 == 0
+                }
+                // The end of a predecessor may be told after its successor.
+                (Some(Source::Is(old)), Source::Gone(Some(uid))) => *old.uid == **uid,
+                (Some(Source::Gone(_)), Source::Gone(_)) | (Some(_), Source::Forbidden) => false,
+                _ => true,
+            };
         if is_news {
             self.sources.insert(id.clone(), Arc::new(new));
             self.note_value(id);
@@ -222,6 +232,11 @@ impl World {
         let keys = self.keys_by_source.referrers(source);
         let mut credentials = keys.flat_map(|key| self.credentials_of(key));
         credentials.find_map(|(_, facts)| Copied::by(facts))
+    }
+
+    /// Whether the right to read a followed Secret was lost since it was read.
+    pub(crate) fn is_source_lost(&self, id: &SecretId) -> bool {
+        self.lost_sources.contains(id)
     }
 
     /// A followed Secret: `None` before it was read.

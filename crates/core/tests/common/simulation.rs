@@ -369,6 +369,11 @@ impl Simulation {
     /// Gives back the right to read Secrets everywhere; what could not be read is.
     pub fn permit(&mut self) {
         self.cluster.forbidden.clear();
+        self.read_anew();
+    }
+
+    /// Reads what is followed once more.
+    pub fn read_anew(&mut self) {
         for id in self.followed.clone() {
             self.read(&id);
         }

@@ -15,7 +15,7 @@ use devportal_mirror::{Fingerprint, SecretFacts};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Marks, after, delete, intact_fingerprint};
+use super::{Marks, after, delete, intact_fingerprint, may_be_generated};
 use crate::decision::Write;
 use crate::world::World;
 
@@ -52,7 +52,7 @@ pub(super) fn place(
         .find(|(_, it)| current.is_some() && it.fingerprint() == current);
     let has_predecessor = existing
         .iter()
-        .any(|(_, it)| revision_of(it) != revision && intact_fingerprint(it).is_some());
+        .any(|(_, it)| is_earlier(it, key) && intact_fingerprint(it).is_some());
     match same {
         // Made again under other terms: the overlap goes on as it was.
         Some((_, facts)) => marks.extend(
@@ -63,6 +63,7 @@ pub(super) fn place(
         None if has_predecessor => {
             let rotation = key.spec.rotation.clone().unwrap_or_default();
             let until = after(whole_second(now), rotation.overlap());
+            let until = told_end(key, existing).map_or(until, |told| told.min(until));
             let last = existing.iter().filter_map(|(_, it)| since(it)).max();
             let since = last.map_or(now, |last| {
                 now.max(after(last, SignedDuration::from_millis(1)))
@@ -73,6 +74,23 @@ pub(super) fn place(
         None => {}
     }
     marks
+}
+
+/// Whether a Secret has a value that a later revision took the place of. One that the consumer
+/// brought has no revision.
+fn is_earlier(facts: &SecretFacts, key: &APIKey) -> bool {
+    may_be_generated(facts) && revision_of(facts) != key.revision()
+}
+
+/// When the values before the current one end, as was told while its own Secret was there: what is
+/// made again prolongs nothing.
+fn told_end(key: &APIKey, existing: &[(&SecretId, &SecretFacts)]) -> Option<Timestamp> {
+    let told = &key.status.as_ref()?.credentials;
+    let is_there = |it: &&LiveCredential| existing.iter().any(|(id, _)| *id.name == *it.id);
+    let mut of_current = told.iter().filter(|it| it.revision == key.revision());
+    of_current.next()?;
+    let ends = told.iter().filter(is_there);
+    ends.filter_map(|it| Some(it.ends_at.as_ref()?.0)).max()
 }
 
 /// What a replaced value's Secret goes on saying when it is made again.
@@ -93,7 +111,7 @@ pub(in crate::decide) fn retire(
     let existing: Vec<_> = world.credentials_of(id).collect();
     let ends = existing
         .iter()
-        .filter(|(_, facts)| revision_of(facts) != key.revision())
+        .filter(|(_, facts)| is_earlier(facts, key))
         .filter_map(|secret| Some((*secret, end_of(secret.1, &existing)?)));
     let (over, going): (Vec<_>, Vec<_>) = ends.partition(|(_, end)| *end <= now);
     let next = going.into_iter().map(|(_, end)| end).min();
@@ -118,7 +136,7 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
                 id: id.name.to_string(),
                 revision: revision_of(facts),
                 digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
-                ends_at: (revision_of(facts) != key.revision())
+                ends_at: is_earlier(facts, key)
                     .then(|| end_of(facts, &existing))
                     .flatten()
                     .map(Time),
@@ -143,7 +161,7 @@ pub(super) fn retiring<'a>(
     let mut retiring: Vec<_> = existing
         .iter()
         .filter(|(_, facts)| facts.fingerprint() != Some(current))
-        .filter(|(_, facts)| revision_of(facts) != key.revision())
+        .filter(|(_, facts)| is_earlier(facts, key))
         .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
         .copied()
         .collect();

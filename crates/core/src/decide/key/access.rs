@@ -184,10 +184,14 @@ impl Case<'_> {
                 Access::Settled(self.not_yet_gone()),
                 self.withdrawal(None, true),
             ),
-            Course::Suspend(unless) => (
-                Access::Settled(self.held()),
-                self.withdrawal(unless.as_ref(), false),
-            ),
+            Course::Suspend(unless) => {
+                // A key that nothing was made for has nothing to take away.
+                let had_any = !self.told().is_empty();
+                let held = self.held();
+                let left = held.or_else(|| self.not_yet_gone().filter(|_| had_any));
+                let writes = self.withdrawal(unless.as_ref(), false);
+                (Access::Settled(left), writes)
+            }
             Course::Hold(_) if *standing == Standing::Known(Lifecycle::Pending) => {
                 (Access::Waiting, vec![])
             }
@@ -239,6 +243,13 @@ impl Case<'_> {
     /// the gateway goes on reading it.
     fn held(&self) -> Option<Enforcement> {
         credential::find_held(self.id, self.world).map(credential::held)
+    }
+
+    /// That what becomes of the value's Secret is not seen any more.
+    fn unread_source(&self) -> Option<Enforcement> {
+        let source = find_source_id(self.key)?;
+        let is_lost = self.world.is_source_lost(&source);
+        is_lost.then(|| Enforcement::SecretForbidden(source))
     }
 
     /// Why the enforcement Secrets cannot be listed, if they cannot.
@@ -321,7 +332,8 @@ impl Case<'_> {
                 (Access::Settled(Some(Enforcement::ValueInUse)), vec![])
             }
             credential::Step::Done => {
-                let enforcement = self.held().unwrap_or_else(|| self.enforcement(found));
+                let what = self.held().or_else(|| self.unread_source());
+                let enforcement = what.unwrap_or_else(|| self.enforcement(found));
                 (Access::Settled(Some(enforcement)), vec![])
             }
         }

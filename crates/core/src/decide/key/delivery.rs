@@ -11,12 +11,14 @@ use super::Case;
 use crate::decide::credential;
 
 impl Case<'_> {
-    /// What opens the API now. Of a key that is shown once it stays as it was told while
-    /// nobody sees it: otherwise it would come back as news.
+    /// What opens the API now. It stays as it was told while nobody sees it; of a key that is
+    /// shown once also without a Kuadrant: otherwise it would come back as news.
     pub(super) fn credentials(&self) -> Vec<LiveCredential> {
-        let namespace = self.world.kuadrant_namespace();
-        let is_seen = namespace.is_some_and(|it| self.world.credentials().is_listed(it));
-        if self.key.is_shown_once() && !is_seen {
+        let is_seen = match self.world.kuadrant_namespace() {
+            Some(namespace) => self.world.credentials().is_listed(namespace),
+            None => !self.key.is_shown_once(),
+        };
+        if !is_seen {
             return self.told();
         }
         credential::live(self.id, self.key, self.world)
@@ -49,7 +51,7 @@ impl Case<'_> {
 
     /// The credentials that the status tells of, also where a time of theirs cannot be
     /// read.
-    fn told(&self) -> Vec<LiveCredential> {
+    pub(super) fn told(&self) -> Vec<LiveCredential> {
         let flaw = self.flaw.filter(|it| it.has_hole("status.credentials"));
         let Some(flaw) = flaw else {
             let status = self.key.status.as_ref();
