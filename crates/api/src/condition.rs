@@ -28,12 +28,15 @@ pub mod kind {
     /// APIProduct, ours: whether keys are accepted by every way to the API. Absent where they
     /// are.
     pub const ACCEPTED_EVERYWHERE: &str = "AcceptedEverywhere";
-    /// APIProduct, ours: some requests need no credential. Absent where all need one, or no
-    /// AuthPolicy holds at all.
+    /// APIProduct, ours: by some paths, or under some conditions, requests need no credential.
+    /// Absent where that is not so, and where no AuthPolicy holds at all.
     pub const PARTLY_OPEN: &str = "PartlyOpen";
     /// APIProduct, ours: what is taken away goes on for a while, because the gateway remembers
     /// whom it let in. Absent where it does not.
     pub const ACCESS_CACHED: &str = "AccessCached";
+    /// APIProduct, ours: whether kuadrant-operator has looked at the policies as they are now.
+    /// Absent where it has.
+    pub const POLICIES_OBSERVED: &str = "PoliciesObserved";
     /// APIProduct, ours: keys are good for other products, too. Absent where they are not.
     pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
@@ -951,6 +954,24 @@ pub fn access_cached(rules: &BTreeMap<String, i64>) -> Option<Fact> {
         few(&each)
     );
     let fact = Fact::new(kind::ACCESS_CACHED, true, "RuleCaches", message);
+    (!each.is_empty()).then_some(fact)
+}
+
+/// How it reads on a product that kuadrant-operator has not looked at these policies as they are
+/// now, each with its kind; where there are any.
+pub fn operator_behind<'a>(
+    policies: impl IntoIterator<Item = (&'static str, &'a PolicyId)>,
+) -> Option<Fact> {
+    let each = policies
+        .into_iter()
+        .map(|(kind, id)| format!("{kind} {id}"));
+    let each: Vec<_> = each.collect();
+    let message = format!(
+        "kuadrant-operator has not looked at the current version of {}: the gateway applies the \
+         version before",
+        few(&each)
+    );
+    let fact = Fact::new(kind::POLICIES_OBSERVED, false, "OperatorBehind", message);
     (!each.is_empty()).then_some(fact)
 }
 

@@ -95,12 +95,33 @@ pub struct HttpRouteSpec {
     pub rules: Vec<RouteRule>,
 }
 
-/// A rule of a route: nothing but its name.
+/// A rule of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteRule {
     /// Absent: `rule-1` for the first, and so on, where policies name it.
     pub name: Option<String>,
+    /// Which requests it is for; none: all.
+    pub matches: Vec<RouteMatch>,
+}
+
+/// Requests that a rule is for: of these no more than the path is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteMatch {
+    /// Absent: any path.
+    pub path: Option<PathMatch>,
+}
+
+/// Paths that a rule is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PathMatch {
+    /// `PathPrefix`, which is meant where it is absent, `Exact` or `RegularExpression`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The path, or an expression for it.
+    pub value: Option<String>,
 }
 
 /// A parent of a route.

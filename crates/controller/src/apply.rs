@@ -15,7 +15,7 @@ use devportal_api::name::{LEGACY_FINALIZER, annotation};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct, APIProductStatus};
 use devportal_core::brake::Failure;
 use devportal_core::change::Source;
-use devportal_core::{Change, Group, Id, Write};
+use devportal_core::{Change, Group, Write};
 use devportal_mirror::{Credential, Digest, FIELD_MANAGER, Kind, Lens, Read, Told};
 use devportal_traces::TARGET;
 use devportal_watch::{Guarded, told};
@@ -100,7 +100,7 @@ impl Writer {
     /// Carries out the writes of one id, each with what it is to replace as
     /// last seen. They are independent of each other: one that fails holds up
     /// none after it. Once another replica may lead none is begun.
-    pub(crate) async fn apply(&self, id: &Id, writes: Vec<(Write, Value)>) -> Outcome {
+    pub(crate) async fn apply(&self, writes: Vec<(Write, Value)>) -> Outcome {
         let mut outcome = Outcome::default();
         for (write, seen) in writes {
             if !self.leads.now() {
@@ -115,7 +115,7 @@ impl Writer {
                 otel.status_code = Empty,
                 error.type = Empty,
             );
-            let writing = timeout(PATIENCE, self.write_unless_found(id, write, &seen));
+            let writing = timeout(PATIENCE, self.write_unless_found(write, &seen));
             let answer = writing.instrument(span.clone()).await;
             // Nothing was written, and nothing has failed.
             let is_counted = !matches!(answer, Ok(Done::Found(_)));
@@ -161,7 +161,7 @@ impl Writer {
     }
 
     /// Carries out one write, after the live look that it asks for.
-    async fn write_unless_found(&self, id: &Id, write: Write, seen: &Value) -> Done {
+    async fn write_unless_found(&self, write: Write, seen: &Value) -> Done {
         let found = match write.unless() {
             None => Ok(vec![]),
             Some(unless) => look(&self.client, &self.lens, &self.looks, unless).await,
@@ -186,7 +186,7 @@ impl Writer {
                     told => told,
                 }
             }
-            write => self.write(id, write, seen).await,
+            write => self.write(write, seen).await,
         };
         match written {
             Ok(answers) => {
@@ -237,9 +237,9 @@ impl Writer {
     }
 
     /// Carries out one write. What it answers is what has become of the object.
-    async fn write(&self, id: &Id, write: Write, seen: &Value) -> Answer {
+    async fn write(&self, write: Write, seen: &Value) -> Answer {
         match write {
-            Write::CreateSecret(secret) => self.create_secret(id, secret).await,
+            Write::CreateSecret(secret) => self.create_secret(secret).await,
             Write::DeleteCredential { id, uid, .. } => {
                 let held = self.delete_secret(&id, &uid).await?;
                 Ok(match held {

@@ -419,7 +419,7 @@ impl Engine {
             self.vital.spawn("writes", async move {
                 // Whoever leads now must not find us writing beside them.
                 let outcome = tokio::select! {
-                    outcome = hands.apply(&id, writes).instrument(span) => outcome,
+                    outcome = hands.apply(writes).instrument(span) => outcome,
                     () = leads.lost() => Outcome::default(),
                 };
                 // The engine is gone only when the process ends.

@@ -114,8 +114,6 @@ fn losing_the_right_to_read_secrets_is_told_at_once_and_what_was_approved_since_
     let says = ["Approved/Approved", "!Enforced/SecretForbidden"];
     assert_eq!(it.says("alice"), says);
     assert_eq!(it.accepted("alice"), ["secret"]);
-    it.restart();
-    it.settle();
     it.edit::<AuthPolicy>(OWNER, "games", |it| {
         let rules = rules([("keys", api_key(&[("api", "renamed")]))]);
         it.spec.rules = Some(rules);

@@ -1,6 +1,6 @@
 //! What is found around a route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use devportal_api::APIProduct;
@@ -9,12 +9,13 @@ use devportal_api::condition::{
 };
 use devportal_api::foreign::{
     AllowedRoutes, AuthPolicy, AuthenticationSpec, GATEWAY_GROUP, Gateway, HTTPRoute, Listener,
-    ParentRef, PlanPolicy, PlanPolicySpec, PolicyStatus, PolicyTarget, RouteGroupKind,
-    RouteNamespaces, RouteParentStatus, RouteRule, Strategy, Unread,
+    ParentRef, PathMatch, PlanPolicy, PlanPolicySpec, PolicyStatus, PolicyTarget, RouteGroupKind,
+    RouteMatch, RouteNamespaces, RouteParentStatus, RouteRule, Strategy, Unread,
 };
 use devportal_api::id::{GatewayId, PolicyId, RouteId};
 use devportal_api::scheme::{Credentials, JwtAuthentication, Named, Prefixed};
-use devportal_core::discover::{AuthFindings, Discovery, Settled};
+use devportal_core::discover::{self, AuthFindings, Discovery, Settled};
+use devportal_core::surroundings::Surroundings;
 use devportal_mirror::Told;
 
 use crate::common::*;
@@ -610,7 +611,7 @@ fn a_policy_that_is_not_accepted_gives_no_scheme() {
         outrun_by: None,
         is_conditional: false,
         caches: BTreeMap::new(),
-        is_behind: false,
+        behind: BTreeSet::new(),
         settled: Settled::Yes,
         is_certain: true,
     };
@@ -985,4 +986,63 @@ fn a_policy_that_moves_away_leaves_its_old_target_bare() {
         it.spec.target_ref = target("HTTPRoute", "elsewhere");
     });
     assert_eq!(auth_of(simulation).state, AuthPolicyState::NotFound);
+}
+
+#[test]
+fn the_address_of_an_api_is_as_its_listeners_and_its_rules_say() {
+    let rule = |kind: &str, path: &str| RouteRule {
+        matches: vec![RouteMatch {
+            path: Some(PathMatch {
+                kind: Some(kind.into()),
+                value: Some(path.into()),
+            }),
+        }],
+        ..RouteRule::default()
+    };
+    let listener = |protocol: &str, port, hostname: Option<&str>| {
+        let mut gateway = gateway(&[("a", hostname)]);
+        gateway.spec.listeners[0].protocol = protocol.into();
+        gateway.spec.listeners[0].port = port;
+        gateway
+    };
+    let address_at = |gateway: Option<Gateway>, rules: Vec<RouteRule>| {
+        let mut route = route("games").unattached().on(on_listener(None));
+        route.spec.rules = rules;
+        let mut around = Surroundings::default();
+        let id = GatewayId::new(OWNER, "gateway");
+        if let Some(gateway) = gateway {
+            around.gateways.take(Told::Is(id, Arc::new(gateway)));
+        }
+        discover::address(&around, &RouteId::new(OWNER, "games"), &route).unwrap()
+    };
+    let host = &route("games").spec.hostnames[0];
+    let toys = || {
+        vec![
+            rule("RegularExpression", "/.*"),
+            rule("PathPrefix", "/toys"),
+        ]
+    };
+    // Of a Gateway that is not seen nothing else is known.
+    assert_eq!(address_at(None, vec![]), format!("https://{host}/"));
+    let http = listener("HTTP", 80, None);
+    assert_eq!(
+        address_at(Some(http), toys()),
+        format!("http://{host}/toys")
+    );
+    let mut both = listener("HTTP", 8080, None);
+    assert_eq!(
+        address_at(Some(both.clone()), toys()),
+        format!("http://{host}:8080/toys")
+    );
+    let tls = listener("HTTPS", 443, Some("*.example.com"));
+    both.spec.listeners.extend(tls.spec.listeners);
+    assert_eq!(
+        address_at(Some(both.clone()), toys()),
+        format!("https://{host}/toys")
+    );
+    both.spec.listeners[1].port = 8443;
+    assert_eq!(
+        address_at(Some(both), vec![]),
+        format!("https://{host}:8443/")
+    );
 }

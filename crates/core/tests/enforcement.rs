@@ -194,22 +194,14 @@ fn what_the_operator_has_not_looked_at_is_told_of_the_product_at_once_and_of_key
         });
         it.settle();
     };
-    let each: [(Edit<'_>, &str, &str); 2] = [
-        (
-            &auth,
-            "AuthPolicyDiscovered/AuthPolicyNotReady",
-            "!Enforced/AuthPolicyNotEnforced",
-        ),
-        (
-            &plans,
-            "PlansInForce/PlanPolicyNotEnforced",
-            "!Enforced/PlansNotEnforced",
-        ),
+    let each: [(Edit<'_>, &str); 2] = [
+        (&auth, "!Enforced/AuthPolicyNotEnforced"),
+        (&plans, "!Enforced/PlansNotEnforced"),
     ];
-    for (edit, told, says) in each {
+    for (edit, says) in each {
         let mut it = working();
         edit(&mut it, true);
-        assert_eq!(alarms(&it), [told]);
+        assert_eq!(alarms(&it), ["PoliciesObserved/OperatorBehind"]);
         assert_eq!(it.wrote(), ["product status"], "no key is written");
         edit(&mut it, false);
         assert_eq!(it.wrote(), ["product status"]);
@@ -252,6 +244,31 @@ fn another_plan_policy_of_any_part_of_the_target_may_tell_the_tier() {
 }
 
 #[test]
+fn plan_policies_of_two_gateways_tell_the_tiers_of_their_own_requests() {
+    let on = |gateway: &str| {
+        let mut policy = named(plans("games"), gateway);
+        policy.spec.target_ref = target("Gateway", gateway);
+        policy.spec.plans = vec![plan("gold", 5), plan(gateway, 1)];
+        policy
+    };
+    let mut it = working();
+    it.delete::<PlanPolicy>(OWNER, "games");
+    it.create(on("gateway"));
+    it.edit::<HTTPRoute>(OWNER, "games", |it| {
+        let mut second = it.spec.parent_refs[0].clone();
+        second.name = "second".into();
+        let status = it.status.as_mut().unwrap();
+        let mut accepted = status.parents[0].clone();
+        accepted.parent_ref = second.clone();
+        status.parents.push(accepted);
+        it.spec.parent_refs.push(second);
+    });
+    it.create(on("second"));
+    it.settle();
+    assert_eq!(alarms(&it), ["PlansInForce/PlansDiffer"]);
+}
+
+#[test]
 fn the_predicate_of_a_plan_is_to_compare_the_tier_of_its_keys() {
     let mut it = working();
     let by = |it: &mut Simulation, predicate: &str| {
@@ -260,25 +277,42 @@ fn the_predicate_of_a_plan_is_to_compare_the_tier_of_its_keys() {
         });
         it.settle();
     };
-    let compares = format!(
+    let plan_id = format!(
         "auth.identity.metadata.annotations['{}']",
         name::annotation::PLAN
     );
-    by(
-        &mut it,
-        &format!("has(auth.identity.metadata) && {compares} == 'gold'"),
-    );
-    assert_eq!(alarms(&it), [""; 0]);
-    // Its tier was renamed.
-    by(&mut it, &format!("{compares} == 'premium'"));
-    assert_eq!(alarms(&it), ["PlansInForce/PredicateOfAnotherTier"]);
-    assert_eq!(enforced(&it), "!Enforced/PredicateOfAnotherTier");
-    by(
-        &mut it,
-        "auth.identity.metadata.annotations['kuadrant.io/groups'] == 'gold'",
-    );
-    assert_eq!(alarms(&it), ["PlansInForce/PredicateUnclear"]);
-    assert_eq!(enforced(&it), "Enforced/Enforced");
+    // Its tier was renamed, or it is for whoever has another one.
+    for other in ["== 'premium'", "== \"premium\" && true"] {
+        by(&mut it, &format!("{plan_id} {other}"));
+        assert_eq!(alarms(&it), ["PlansInForce/PredicateOfAnotherTier"]);
+        assert_eq!(enforced(&it), "!Enforced/PredicateOfAnotherTier");
+    }
+    // What is not understood is no key's fault.
+    let groups = "auth.identity.metadata.annotations['kuadrant.io/groups'] == 'gold'";
+    let unclear = [
+        groups.to_owned(),
+        format!("has({plan_id})"),
+        format!("{plan_id} != 'silver'"),
+    ];
+    for predicate in unclear {
+        by(&mut it, &predicate);
+        assert_eq!(
+            alarms(&it),
+            ["PlansInForce/PredicateUnclear"],
+            "{predicate}"
+        );
+        assert_eq!(enforced(&it), "Enforced/Enforced");
+    }
+    let right = [
+        format!("has(auth.identity.metadata) && {plan_id} == 'gold'"),
+        format!("{plan_id} == 'premium' || {plan_id}==\"gold\""),
+        format!("{plan_id} in ['gold', 'premium']"),
+        "true".into(),
+    ];
+    for predicate in right {
+        by(&mut it, &predicate);
+        assert_eq!(alarms(&it), [""; 0], "{predicate}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use devportal_api::id::{ApprovalId, ObjectId, ProductId, RequestId, RouteId};
 use devportal_api::name::{self, annotation};
 use devportal_api::product::PublishStatus;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
-use devportal_core::discover::{kuadrant_namespace, route_of};
+use devportal_core::discover::{address, kuadrant_namespace, route_of};
 use devportal_core::surroundings::Surroundings;
 use devportal_metrics::Watches;
 use devportal_mirror::table::Taken;
@@ -142,6 +142,13 @@ impl Known {
             journal: Journal::new(REMEMBERED),
             audiences: BTreeMap::new(),
         }
+    }
+
+    /// An address at which the API of a product is called.
+    pub(crate) fn address_of(&self, product: &ProductId) -> Option<String> {
+        let route_id = route_of(self.products.table.find(product)?);
+        let route = self.routes.table.find(&route_id)?;
+        address(&self.around, &route_id, route)
     }
 
     fn take(&mut self, news: News) {

@@ -1,12 +1,12 @@
 //! How is a Secret made? Values travel here only: from the operating system or from
 //! another Secret into a new one.
 
-use devportal_api::id::{KeyId, SecretId};
-use devportal_api::name::{self, API_KEY_ENTRY, annotation, label};
+use devportal_api::id::SecretId;
+use devportal_api::name::{API_KEY_ENTRY, annotation, label};
+use devportal_core::Change;
 use devportal_core::brake::Cause;
 use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
-use devportal_core::{Change, Id};
 use devportal_mirror::secret::{copied_from, digest, value_of};
 use devportal_mirror::{Credential, Read, SecretFacts, Stray, Told};
 use k8s_openapi::ByteString;
@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use zeroize::Zeroizing;
 
-use super::failure::{classify, passing, refused};
+use super::failure::{classify, passing};
 use super::patch::reference;
 use super::{Answer, Writer};
 use crate::metrics::known_reason;
@@ -23,10 +23,7 @@ use crate::read::find;
 use crate::value;
 
 impl Writer {
-    pub(super) async fn create_secret(&self, id: &Id, new: NewSecret) -> Answer {
-        let Id::Key(key) = id else {
-            return Err(refused("Internal", "only keys have Secrets"));
-        };
+    pub(super) async fn create_secret(&self, new: NewSecret) -> Answer {
         let mut annotations = new.annotations.clone();
         let value = match &new.value {
             ValueSource::Generate => {
@@ -42,7 +39,7 @@ impl Writer {
             } => {
                 let api: Api<Secret> = Api::namespaced(self.client.clone(), &from.namespace);
                 let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
-                let is_source = is_source(key, from, &new);
+                let is_source = uid.is_none();
                 let found = secret.as_ref().and_then(|it| Some((it, value_of(it)?)));
                 match found {
                     Some((secret, value)) if self.lens.fingerprint(value) == *expected => {
@@ -154,10 +151,4 @@ pub(super) fn gone(id: &SecretId, uid: &str) -> Vec<Change> {
         Told::<Credential>::Ended(id.clone(), uid.to_owned(), None).into(),
         Told::<Stray>::Ended(id.clone(), uid.to_owned(), None).into(),
     ]
-}
-
-/// Whether a Secret to copy from is the one with the key's value, rather than, for a
-/// generated key, another one of the gateway's.
-fn is_source(key: &KeyId, from: &SecretId, new: &NewSecret) -> bool {
-    !new.generated || *from == name::generated_source(key)
 }

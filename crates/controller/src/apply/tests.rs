@@ -80,8 +80,7 @@ fn deletion() -> Write {
 }
 
 async fn apply(writer: &Writer, write: Write, seen: Value) -> Outcome {
-    let id = Id::Key(KeyId::new("ns", "key"));
-    writer.apply(&id, vec![(write, seen)]).await
+    writer.apply(vec![(write, seen)]).await
 }
 
 /// The one failure.
@@ -403,17 +402,16 @@ async fn once_the_lease_is_over_no_write_is_begun() {
     let now = tokio::time::Instant::now();
     let conflict = || refusal(409, "Conflict", "another version");
     let status = || Write::KeyStatus(KeyId::new("ns", "k"), Box::default());
-    let id = Id::Key(KeyId::new("ns", "k"));
     let both = || vec![(status(), object()), (deletion(), Value::Null)];
 
     let (mut writer, seen) = writer(vec![conflict(), conflict(), there("old")]);
     writer.leads = Leads::until(now.checked_sub(Duration::from_millis(1)));
-    let outcome = writer.apply(&id, both()).await;
+    let outcome = writer.apply(both()).await;
     assert!(seen.lock().unwrap().is_empty());
     assert!(outcome.groups.is_empty(), "nothing has failed either");
 
     writer.leads = Leads::until(Some(now + Duration::from_mins(1)));
-    writer.apply(&id, both()).await;
+    writer.apply(both()).await;
     assert_eq!(seen.lock().unwrap().len(), 3);
 }
 
@@ -457,9 +455,8 @@ async fn many_revocations_at_one_time_share_the_look_for_what_was_decided_meanwh
             uid: format!("uid-{number}"),
             unless: Some(Presence::Approval(request, Version(6))),
         };
-        let id = Id::Key(KeyId::new("consumer", format!("key-{number}")));
         let writer = &writer;
-        async move { writer.apply(&id, vec![(write, Value::Null)]).await }
+        async move { writer.apply(vec![(write, Value::Null)]).await }
     };
     let outcomes = futures::future::join_all((0..10).map(revoke)).await;
     let kept: Vec<_> = (0..10)

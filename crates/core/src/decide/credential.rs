@@ -130,8 +130,19 @@ impl Recipe<'_> {
         } else {
             match self.source() {
                 Ok(found) => found.map(|(from, value)| self.wanted(from, value, &existing)),
-                // Where its value cannot be had the key goes on, and as it was approved.
-                Err(Step::Stuck(why)) => return self.without_source(&existing, why),
+                // Whatever becomes of its source, the key goes on as it was approved.
+                Err(Step::Stuck(why)) => {
+                    return match self.without_source(&existing) {
+                        Step::Done => Step::Stuck(why),
+                        step => step,
+                    };
+                }
+                Err(Step::Write(mut writes)) => {
+                    if let Step::Write(more) = self.without_source(&existing) {
+                        writes.extend(more);
+                    }
+                    return Step::Write(writes);
+                }
                 Err(step) => return step,
             }
         };
@@ -147,27 +158,29 @@ impl Recipe<'_> {
 
     /// The next step where the Secret that the value is read from is of no use: what is there is
     /// made to say what was approved.
-    fn without_source(&self, existing: &[(&SecretId, &SecretFacts)], why: Enforcement) -> Step {
+    fn without_source(&self, existing: &[(&SecretId, &SecretFacts)]) -> Step {
+        let is_earlier = |facts: &SecretFacts| rotation::revision_of(facts) != self.key.revision();
+        // Of one value the newest is what others are copied from: it is the last to go.
+        let mut newest = existing.to_vec();
+        newest.sort_by_key(|(_, facts)| (is_earlier(facts), Reverse(facts.version)));
         let mut wanted = Vec::<Wanted>::new();
-        for (id, facts) in existing {
+        for (id, facts) in newest {
             if let Some(value) = intact_fingerprint(facts)
                 && self.is_of_this_key(facts)
                 && wanted.iter().all(|other| other.value != value)
             {
                 wanted.push(Wanted {
-                    from: (*id).clone(),
+                    from: id.clone(),
                     value,
                     place: rotation::place_of(facts),
                 });
             }
         }
-        let (labels, annotations) = match self.marks() {
-            Ok(marks) if !wanted.is_empty() => marks,
-            _ => return Step::Stuck(why),
-        };
-        match self.towards(&wanted, existing, &labels, &annotations) {
-            Step::Done => Step::Stuck(why),
-            step => step,
+        match self.marks() {
+            Ok((labels, annotations)) if !wanted.is_empty() => {
+                self.towards(&wanted, existing, &labels, &annotations)
+            }
+            _ => Step::Done,
         }
     }
 
@@ -391,7 +404,7 @@ impl Recipe<'_> {
             value: current,
             place: rotation::place(self.key, existing, Some(current), self.now),
         }];
-        for (id, facts) in rotation::retiring(self.key, existing, current, self.now) {
+        for (id, facts) in rotation::retiring(self.key, existing, current, self.world, self.now) {
             if let Some(value) = intact_fingerprint(facts)
                 && wanted.iter().all(|other| other.value != value)
             {
@@ -432,10 +445,11 @@ impl Recipe<'_> {
     }
 
     fn copy_of(&self, from: &SecretId, value: Fingerprint) -> ValueSource {
-        let credential = self.world.credentials().find(from);
+        let mut of_gateway = self.world.enforcement_of(self.id);
+        let credential = of_gateway.find(|(id, _)| *id == from);
         ValueSource::CopyOf {
             from: from.clone(),
-            uid: credential.map(|it| it.uid.to_string()),
+            uid: credential.map(|(_, it)| it.uid.to_string()),
             value,
         }
     }
@@ -451,7 +465,9 @@ impl Recipe<'_> {
     ) -> Step {
         let revision = self.key.revision();
         let is_of_revision = |(_, facts): &(&SecretId, &SecretFacts)| {
-            rotation::revision_of(facts) == revision && self.is_of_this_key(facts)
+            rotation::revision_of(facts) == revision
+                && may_be_generated(facts)
+                && self.is_of_this_key(facts)
         };
         let mut held_ones = held_secrets(self.id, self.world);
         if let Some((id, _)) = held_ones.find(is_of_revision) {
@@ -477,6 +493,9 @@ impl Recipe<'_> {
     /// gateway is to have another one first.
     fn source(&self) -> Result<Option<(SecretId, Fingerprint)>, Step> {
         let id = self.key.source_secret();
+        if self.world.is_source_lost(&id) {
+            return Err(Step::Stuck(Enforcement::SecretForbidden(id)));
+        }
         let facts = match self.world.find_source(&id) {
             None => return Err(Step::Wait),
             Some(Source::Forbidden) => {

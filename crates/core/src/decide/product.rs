@@ -5,9 +5,8 @@
 use std::collections::BTreeSet;
 
 use devportal_api::condition::{
-    AuthPolicyState, Fact, OidcState, OpenApiState, Opening, PlanFault, access_cached,
-    auth_rule_missing, kind, not_readable, not_seen, refused_on_paths, render, selector_open,
-    selector_shared, whole_second,
+    Fact, OidcState, OpenApiState, Opening, PlanFault, access_cached, auth_rule_missing, kind,
+    not_readable, not_seen, refused_on_paths, render, selector_open, selector_shared, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -37,8 +36,11 @@ pub(super) fn decide(id: &ProductId, world: &World, now: Timestamp) -> Decision 
     // Since when plans are not enforced is told also where they were wrong otherwise before.
     let is_doubt = |it: &Condition| it.reason == PlanFault::NOT_ENFORCED;
     let mut before = previous.conditions.clone();
-    before.retain(|it| {
-        it.type_ != kind::PLANS_IN_FORCE || is_doubt(it) == found.plan.not_enforced().is_some()
+    before.retain(|it| match it.type_.as_str() {
+        kind::PLANS_IN_FORCE => is_doubt(it) == found.plan.not_enforced().is_some(),
+        // Nor is it told since when the route was not there that it is not accepted.
+        kind::READY => it.reason == found.route.fact().reason,
+        _ => true,
     });
     let renew = |facts: &[Fact]| render(facts, &before, generation, now);
     let keep = |kind: &str| {
@@ -136,14 +138,10 @@ fn around(
 ) -> (Vec<Fact>, Vec<&'static str>) {
     let mut facts = Vec::new();
     let mut kept = Vec::new();
-    let auth = match &found.auth.state {
-        AuthPolicyState::Found(_) if found.auth.is_behind => AuthPolicyState::NotReady.fact(),
-        state => state.fact(),
-    };
     let around = [
         (found.route.fact(), &blind.routes),
         (found.plan.state.fact(), &blind.plans),
-        (auth, &blind.policies),
+        (found.auth.state.fact(), &blind.policies),
     ];
     for (fact, doubt) in around {
         match doubt {
@@ -173,12 +171,14 @@ fn around(
         facts.extend(refused_on_paths(&refusals, conditional));
         facts.extend(Opening::fact(&found.auth.openings));
         facts.extend(access_cached(&found.auth.caches));
+        facts.extend(found.behind().filter(|_| blind.plans.is_none()));
     } else {
         let those = [
             kind::AUTH_RULE_FOUND,
             kind::ACCEPTED_EVERYWHERE,
             kind::PARTLY_OPEN,
             kind::ACCESS_CACHED,
+            kind::POLICIES_OBSERVED,
         ];
         kept.extend(those);
     }

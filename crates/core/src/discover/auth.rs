@@ -252,7 +252,11 @@ pub(super) fn discover<'a>(
 
 /// Where requests need no credential.
 fn openings(paths: &[Path], ways: &[Way<'_>]) -> Vec<Opening> {
-    let is_bare = |path: &&Path| path.is_open && ways.iter().all(|it| it.path != *path);
+    let is_protected = |path: &Path| {
+        let mut its = ways.iter().filter(|it| it.path == path);
+        its.any(|it| it.effective.named().is_some())
+    };
+    let is_bare = |path: &&Path| path.is_open && !is_protected(path);
     let bare: Vec<_> = paths.iter().filter(is_bare).map(Path::to_string).collect();
     let open = || ways.iter().filter(|it| it.path.is_open);
     let without = open().filter(|it| it.effective.is_open());
@@ -444,7 +448,11 @@ fn findings(effective: &Effective<'_>, prefer: Prefer<'_>) -> AuthFindings {
         key_rule: key_rule.map(|(_, rule)| published(rule)),
         key_rule_name: key_rule.map(|(name, _)| name.to_owned()),
         is_conditional: key_rule.is_some_and(|(_, rule)| !rule.when.is_empty()),
-        is_behind: contributors.iter().any(Candidate::is_behind),
+        behind: contributors
+            .iter()
+            .filter(|it| it.is_behind())
+            .map(|it| it.id.clone())
+            .collect(),
         issuer,
         scheme: Some(DiscoveredAuthScheme {
             authentication: authentication.collect(),

@@ -53,12 +53,7 @@ pub fn hostnames(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<
     if !route.spec.hostnames.is_empty() {
         return route.spec.hostnames.clone();
     }
-    let mut parents: Vec<_> = route.spec.parent_refs.iter().collect();
-    parents.sort_by_key(|it| !accepts(id, route, it));
-    let listeners = parents
-        .into_iter()
-        .filter_map(|it| attached(around, id, route, it))
-        .flatten();
+    let listeners = all_attached(around, id, route);
     let named = listeners.filter_map(|it| Some((it.is_certain, hostname_of(it.listener)?)));
     let (certain, uncertain): (Vec<_>, Vec<_>) = named.partition(|(is_certain, _)| *is_certain);
     let all = if certain.is_empty() {
@@ -73,6 +68,51 @@ pub fn hostnames(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<
         }
     }
     hostnames
+}
+
+/// The listeners that a route is attached to, of parents that accepted it first.
+fn all_attached<'a>(
+    around: &'a Surroundings,
+    id: &'a RouteId,
+    route: &'a HTTPRoute,
+) -> impl Iterator<Item = Attached<'a>> {
+    let mut parents: Vec<_> = route.spec.parent_refs.iter().collect();
+    parents.sort_by_key(|it| !accepts(id, route, it));
+    let listeners = parents.into_iter();
+    listeners
+        .filter_map(|it| attached(around, id, route, it))
+        .flatten()
+}
+
+/// An address that a route is called at, as far as its rules and listeners tell: the first of its
+/// [`hostnames`], over TLS where a listener has it, and the first path. A listener that is not
+/// known is taken to be the usual one for TLS.
+pub fn address(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Option<String> {
+    let hostname = hostnames(around, id, route).into_iter().next()?;
+    let is_its = |it: &Attached| {
+        let own = hostname_of(it.listener);
+        own.is_none_or(|own| intersect(own, &hostname))
+    };
+    let listeners = all_attached(around, id, route).filter(is_its);
+    let best = listeners.min_by_key(|it| (!it.is_certain, it.listener.protocol != "HTTPS"));
+    let (scheme, port) = match best.map(|it| (&*it.listener.protocol, it.listener.port)) {
+        None | Some(("HTTPS", 443)) => ("https", None),
+        Some(("HTTP", 80)) => ("http", None),
+        Some(("HTTP", port)) => ("http", Some(port)),
+        Some((_, port)) => ("https", Some(port)),
+    };
+    let port = port.map(|it| format!(":{it}")).unwrap_or_default();
+    let path = first_path(route);
+    Some(format!("{scheme}://{hostname}{port}{path}"))
+}
+
+/// The first path that a rule names as it is.
+fn first_path(route: &HTTPRoute) -> &str {
+    let matches = route.spec.rules.iter().flat_map(|it| &it.matches);
+    let mut paths = matches.filter_map(|it| it.path.as_ref());
+    let literal = paths.find(|it| it.kind.as_deref() != Some("RegularExpression"));
+    let path = literal.and_then(|it| it.value.as_deref());
+    path.filter(|it| it.starts_with('/')).unwrap_or("/")
 }
 
 /// The hostname of a listener; an empty one is none.

@@ -11,13 +11,13 @@ mod path;
 mod plan;
 pub mod selector;
 
-pub use self::listener::hostnames;
+pub use self::listener::{address, hostnames};
 pub use self::plan::PlanFindings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use devportal_api::APIProduct;
-use devportal_api::condition::{AuthPolicyState, Opening, RouteState};
+use devportal_api::condition::{AuthPolicyState, Fact, Opening, RouteState, operator_behind};
 use devportal_api::foreign::{Kuadrant, PolicyStatus};
 use devportal_api::id::{PolicyId, ProductId, RouteId};
 use devportal_api::scheme::{
@@ -73,9 +73,9 @@ pub struct AuthFindings {
     pub is_conditional: bool,
     /// The rules that remember whom they let in by a key, and for how many seconds.
     pub caches: BTreeMap<String, i64>,
-    /// Whether the operator has not looked at a policy as it is now: the gateway goes by what it
-    /// was before.
-    pub is_behind: bool,
+    /// The policies that the operator has not looked at as they are now: the gateway goes by what
+    /// they were before.
+    pub behind: BTreeSet<PolicyId>,
     /// Whether the gateway goes by the policies as they are now, and not as they were before.
     pub settled: Settled,
     /// Whether the route is known to be on the path that all of this is told of.
@@ -119,7 +119,7 @@ impl AuthFindings {
             outrun_by: None,
             is_conditional: false,
             caches: BTreeMap::new(),
-            is_behind: false,
+            behind: BTreeSet::new(),
             settled: Settled::default(),
             is_certain: true,
         }
@@ -127,6 +127,13 @@ impl AuthFindings {
 }
 
 impl Discovery {
+    /// How it reads that the operator has not looked at policies as they are now, if so.
+    pub(crate) fn behind(&self) -> Option<Fact> {
+        let auth = self.auth.behind.iter().map(|it| ("AuthPolicy", it));
+        let plan = self.plan.behind.iter().map(|it| ("PlanPolicy", it));
+        operator_behind(auth.chain(plan))
+    }
+
     /// The issuer whose discovery document is wanted.
     pub fn issuer(&self) -> Option<&str> {
         self.auth.issuer.as_deref()

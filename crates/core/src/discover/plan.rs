@@ -36,6 +36,8 @@ pub struct PlanFindings {
     /// Whether others hold, or none, on a path by which requests are known to come, or other
     /// policies may tell which tier a request has.
     pub is_in_part: bool,
+    /// The policy that is shown, where the operator has not looked at it as it is now.
+    pub behind: Option<PolicyId>,
 }
 
 impl PlanFindings {
@@ -79,6 +81,7 @@ pub(super) fn discover(
             plans: Vec::new(),
             faults: Vec::new(),
             is_in_part: false,
+            behind: None,
         };
     };
     let (id, policy) = policies[0];
@@ -86,23 +89,17 @@ pub(super) fn discover(
     let mut faults = Vec::new();
     let status = policy.status.as_ref();
     let is_denied = |kind| says(status, kind, "False");
-    if is_denied("Accepted") || is_denied("Enforced") || is_behind(policy, status) {
+    if is_denied("Accepted") || is_denied("Enforced") {
         faults.push(PlanFault::NotEnforced(id.clone()));
     }
     if policies.len() > 1 {
         let others = policies[1..].iter().map(|(id, _)| (*id).clone());
         faults.push(PlanFault::Several(id.clone(), others.collect()));
     }
-    let open = || paths.iter().filter(|it| it.is_open);
-    let others = open().flat_map(|path| classifiers(around, path));
-    let others = others.filter(|(_, it)| !classify_alike(it, policy));
-    let others: BTreeSet<_> = others.map(|(id, _)| id.clone()).collect();
+    let others = other_classifiers(around, &all);
     let is_unsure = !others.is_empty();
     if is_unsure {
-        faults.push(PlanFault::TiersDiffer(
-            id.clone(),
-            others.into_iter().collect(),
-        ));
+        faults.push(PlanFault::TiersDiffer(id.clone(), others));
     }
     let held = |policies: &[(&PolicyId, _)]| policies.first().map(|(id, _)| (*id).clone());
     let all = all.iter().filter(|(path, _)| path.is_open);
@@ -136,11 +133,33 @@ pub(super) fn discover(
         plans: policy.spec.plans.iter().map(Plan::from).collect(),
         faults,
         is_in_part: is_certain || is_unsure,
+        behind: is_behind(policy, status).then(|| id.clone()),
     }
 }
 
-/// Those of which any one tells which tier a request by this path has: kuadrant-operator binds the
-/// tier to the route or the Gateway, and not to the part of it that a policy is for.
+/// The policies that may give requests by some open path another tier than the policy that limits
+/// them there: kuadrant-operator binds the tier to the route or the Gateway, and not to the part of
+/// it that a policy is for.
+fn other_classifiers(
+    around: &Surroundings,
+    all: &[(&Path, Vec<(&PolicyId, &PlanPolicy)>)],
+) -> Vec<PolicyId> {
+    let mut compared = BTreeSet::new();
+    let mut others = BTreeSet::new();
+    for (path, policies) in all.iter().filter(|(path, _)| path.is_open) {
+        let Some((own, policy)) = policies.first() else {
+            continue;
+        };
+        for (other, classifier) in classifiers(around, path) {
+            if compared.insert((*own, other)) && !classify_alike(policy, classifier) {
+                others.insert(other.clone());
+            }
+        }
+    }
+    others.into_iter().collect()
+}
+
+/// Those of which any one tells which tier a request by this path has.
 fn classifiers<'a>(
     around: &'a Surroundings,
     path: &Path,
@@ -155,28 +174,46 @@ fn classifiers<'a>(
 
 /// Whether two policies give each request the same tier. Their limits may differ.
 fn classify_alike(one: &PlanPolicy, other: &PlanPolicy) -> bool {
-    let by = |it: &PlanPolicy| -> Vec<(String, String)> {
-        let plans = it.spec.plans.iter();
-        plans
-            .map(|it| (it.tier.clone(), it.predicate.clone()))
-            .collect()
-    };
-    by(one) == by(other)
+    let (one, other) = (one.spec.plans.iter(), other.spec.plans.iter());
+    one.map(|it| (&it.tier, &it.predicate))
+        .eq(other.map(|it| (&it.tier, &it.predicate)))
 }
 
 /// What is wrong with whom a plan is for, so far as its text tells: its keys carry its tier in an
 /// annotation, which a predicate is to compare.
 fn mismatch(plan: &PlanSpec) -> Option<PlanFault> {
-    let says = |text: &str| plan.predicate.contains(text);
-    let names_tier = says(&format!("\"{}\"", plan.tier)) || says(&format!("'{}'", plan.tier));
+    let mut compared = compared_tiers(&plan.predicate).peekable();
+    let is_compared = compared.peek().is_some();
+    let names_tier = || {
+        let names = |quote| {
+            plan.predicate
+                .contains(&format!("{quote}{}{quote}", plan.tier))
+        };
+        plan.predicate.contains(annotation::PLAN) && (names('"') || names('\''))
+    };
     // Without a predicate it is no PlanPolicy of the API server's.
-    if plan.predicate.is_empty() || (says(annotation::PLAN) && names_tier) {
+    if matches!(plan.predicate.trim(), "" | "true") || compared.any(|it| it == plan.tier) {
         None
-    } else if says(annotation::PLAN) {
+    } else if is_compared {
         Some(PlanFault::ForAnother(plan.tier.clone()))
     } else {
-        Some(PlanFault::ForWhom(plan.tier.clone()))
+        (!names_tier()).then(|| PlanFault::ForWhom(plan.tier.clone()))
     }
+}
+
+/// The texts that a predicate compares the annotation with, as in `…["…/plan-id"] == "gold"`.
+fn compared_tiers(predicate: &str) -> impl Iterator<Item = &str> {
+    let after = predicate.split(annotation::PLAN).skip(1);
+    after.filter_map(|it| {
+        let it = it
+            .strip_prefix(['"', '\''])?
+            .trim_start()
+            .strip_prefix(']')?;
+        let it = it.trim_start().strip_prefix("==")?.trim_start();
+        let quote = it.chars().next().filter(|it| ['"', '\''].contains(it))?;
+        let (tier, _) = it[1..].split_once(quote)?;
+        Some(tier)
+    })
 }
 
 /// The policies that are the most specific on a path, the one that the gateway holds first.

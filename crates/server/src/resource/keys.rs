@@ -92,6 +92,9 @@ pub(crate) struct Key {
     /// The hostname of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
+    /// An address at which the API is called; in a wildcard host any label may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     /// Where the key goes in a request; absent: `Authorization: Bearer KEY`.
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<Credentials>,
@@ -231,7 +234,8 @@ pub(crate) async fn one(
 ) -> Result<Versioned<Key>, Problem> {
     let id = named.id()?;
     let key = find(&app, &me, &id).await?;
-    detail(&app, &me, &id, &key).await
+    let may = May::find(&app, &me, &id.namespace).await?;
+    Ok(detail(&app, may, &id, &key))
 }
 
 /// # Errors
@@ -257,6 +261,7 @@ pub(crate) async fn create(
     }
     let product = ProductId::new(&new.product.namespace, &new.product.name);
     products::find(&app, &me, &product).await?;
+    let may = May::find(&app, &me, &new.namespace).await?;
     let Some(email) = me.person.email.clone().or_else(|| new.email.clone()) else {
         return Err(Problem::of_field(
             "email",
@@ -286,7 +291,7 @@ pub(crate) async fn create(
     let id = super::create::<APIKey>(&app, &me, &new.namespace, object, idempotency).await?;
     let key = app.store.read().keys.table.find(&id).cloned();
     let key = key.ok_or_else(|| Problem::not_found(format!("APIKey {id}")))?;
-    Ok(Created(detail(&app, &me, &id, &key).await?))
+    Ok(Created(detail(&app, may, &id, &key)))
 }
 
 /// What a name begins with that is made for somebody: short enough for what is added.
@@ -333,6 +338,7 @@ pub(crate) async fn rotate(
     let Body(rotation) = rotation.unwrap_or_default();
     let id = named.id()?;
     let key = find(&app, &me, &id).await?;
+    let may = May::find(&app, &me, &id.namespace).await?;
     if !key.is_generated() {
         return Err(Problem::conflict(
             "Brought",
@@ -375,7 +381,7 @@ pub(crate) async fn rotate(
         .find(&id)
         .cloned()
         .unwrap_or(key);
-    detail(&app, &me, &id, &key).await
+    Ok(detail(&app, may, &id, &key))
 }
 
 /// The value that stays, of those that open the API now.
@@ -418,17 +424,31 @@ fn row(id: &KeyId, key: &APIKey) -> KeyRow {
     }
 }
 
-async fn detail(
-    app: &App,
-    me: &Me,
-    id: &KeyId,
-    key: &Arc<APIKey>,
-) -> Result<Versioned<Key>, Problem> {
-    let (reveal, change, delete) = tokio::try_join!(
-        app.may(me, REVEAL, &id.namespace),
-        app.may(me, CHANGE_KEYS, &id.namespace),
-        app.may(me, DELETE_KEYS, &id.namespace),
-    )?;
+/// What somebody may do with the keys of a namespace. It is asked for before anything is written:
+/// what was done is not answered with an error.
+#[derive(Clone, Copy)]
+struct May {
+    reveal: bool,
+    change: bool,
+    delete: bool,
+}
+
+impl May {
+    async fn find(app: &App, me: &Me, namespace: &str) -> Result<Self, Problem> {
+        let (reveal, change, delete) = tokio::try_join!(
+            app.may(me, REVEAL, namespace),
+            app.may(me, CHANGE_KEYS, namespace),
+            app.may(me, DELETE_KEYS, namespace),
+        )?;
+        Ok(Self {
+            reveal,
+            change,
+            delete,
+        })
+    }
+}
+
+fn detail(app: &App, may: May, id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> {
     let status = key.status.clone().unwrap_or_default();
     let values = status.credentials.iter().map(|it| LiveValue {
         revision: it.revision,
@@ -438,16 +458,17 @@ async fn detail(
         row: row(id, key),
         use_case: said(key.spec.use_case.as_ref()).cloned(),
         hostname: status.api_hostname,
+        url: app.store.read().address_of(&key.product_id()),
         credentials: status.auth_scheme.and_then(|it| it.credentials),
         limits: status.limits,
         secret: status.secret_ref.map(|it| it.name),
         values: values.collect(),
         conditions: status.conditions.iter().map(Finding::from).collect(),
         may: MayWithKey {
-            reveal: reveal && key.is_shown_once(),
-            rotate: change && key.is_generated(),
-            delete,
+            reveal: may.reveal && key.is_shown_once(),
+            rotate: may.change && key.is_generated(),
+            delete: may.delete,
         },
     };
-    Ok(Versioned(detail, Tag::of(key.version())))
+    Versioned(detail, Tag::of(key.version()))
 }

@@ -120,6 +120,9 @@ pub(crate) struct Product {
     spec: APIProductSpec,
     /// The hostnames of the API.
     hostnames: Vec<String>,
+    /// An address at which the API is called; in a wildcard host any label may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     /// The plans that can be requested, with their limits.
     plans: Vec<Plan>,
     /// How to authenticate.
@@ -521,6 +524,7 @@ async fn detail(
         name: id.name.to_string(),
         spec: product.spec.clone(),
         hostnames: route.map_or(vec![], |it| hostnames(&known.around, &route_id, it)),
+        url: known.address_of(id),
         plans: status.discovered_plans,
         auth_scheme: status.discovered_auth_scheme,
         token_endpoint: status.oidc_discovery.map(|it| it.token_endpoint),

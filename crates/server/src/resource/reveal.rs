@@ -47,6 +47,9 @@ pub(crate) struct Revealed {
     /// The hostname of the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<String>,
+    /// An address at which the API is called; in a wildcard host any label may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     /// Where the key goes in a request; absent: `Authorization: Bearer KEY`.
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<Credentials>,
@@ -92,6 +95,7 @@ pub(crate) async fn reveal(
                 return Ok(Json(Revealed {
                     value,
                     hostname: status.api_hostname,
+                    url: app.store.read().address_of(&key.product_id()),
                     credentials: status.auth_scheme.and_then(|it| it.credentials),
                 }));
             }

@@ -491,6 +491,8 @@ export interface components {
             state: components["schemas"]["State"];
             /** @description The tier in force: the granted one or, before a decision, the requested one. */
             tier: string;
+            /** @description An address at which the API is called; in a wildcard host any label may be. */
+            url?: string | null;
             useCase?: string | null;
             /** @description The values that the gateway accepts: more than one during a rotation. */
             values: components["schemas"]["LiveValue"][];
@@ -861,6 +863,8 @@ export interface components {
             };
             /** @description Where OpenID Connect clients get tokens. */
             tokenEndpoint?: string | null;
+            /** @description An address at which the API is called; in a wildcard host any label may be. */
+            url?: string | null;
         };
         /** @description Who is responsible for an API, by the name that the organisation uses. */
         ProductOwner: {
@@ -1036,6 +1040,8 @@ export interface components {
             credentials?: components["schemas"]["Credentials"] | null;
             /** @description The hostname of the API. */
             hostname?: string | null;
+            /** @description An address at which the API is called; in a wildcard host any label may be. */
+            url?: string | null;
             /** @description The value. Whoever has it can call the API. */
             value: string;
         };

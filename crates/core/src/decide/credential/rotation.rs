@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Marks, after, delete, intact_fingerprint, may_be_generated};
+use crate::change::Source;
 use crate::decision::Write;
 use crate::world::World;
 
@@ -115,10 +116,24 @@ pub(in crate::decide) fn retire(
         .filter_map(|secret| Some((*secret, end_of(secret.1, &existing)?)));
     let (over, going): (Vec<_>, Vec<_>) = ends.partition(|(_, end)| *end <= now);
     let next = going.into_iter().map(|(_, end)| end).min();
-    (
-        over.into_iter().map(|(secret, _)| delete(secret)).collect(),
-        next,
-    )
+    let over = over.into_iter().map(|(secret, _)| secret);
+    let over = over.filter(|(_, facts)| !is_all_there_is(facts, key, world));
+    (over.map(delete).collect(), next)
+}
+
+/// Whether the consumer still reads this value, and cannot read the current one: it goes on until
+/// they can, unless nothing was to go on.
+fn is_all_there_is(facts: &SecretFacts, key: &APIKey, world: &World) -> bool {
+    let rotation = key.spec.rotation.clone().unwrap_or_default();
+    if key.is_shown_once() || rotation.overlap().is_zero() {
+        return false;
+    }
+    match world.find_source(&key.source_secret()) {
+        Some(Source::Is(source)) => {
+            revision_of(source) != key.revision() && source.fingerprint() == facts.fingerprint()
+        }
+        _ => false,
+    }
 }
 
 /// The credentials that open the API now, the one that stays last; those that are being
@@ -156,13 +171,18 @@ pub(super) fn retiring<'a>(
     key: &APIKey,
     existing: &[(&'a SecretId, &'a SecretFacts)],
     current: Fingerprint,
+    world: &World,
     now: Timestamp,
 ) -> Vec<(&'a SecretId, &'a SecretFacts)> {
+    let goes_on = |facts: &SecretFacts| {
+        let end = end_of(facts, existing);
+        end.is_some_and(|end| now < end || is_all_there_is(facts, key, world))
+    };
     let mut retiring: Vec<_> = existing
         .iter()
         .filter(|(_, facts)| facts.fingerprint() != Some(current))
         .filter(|(_, facts)| is_earlier(facts, key))
-        .filter(|(_, facts)| end_of(facts, existing).is_some_and(|end| now < end))
+        .filter(|(_, facts)| goes_on(facts))
         .copied()
         .collect();
     retiring.sort_by_key(|(_, facts)| Reverse(since(facts)));

@@ -245,13 +245,6 @@ impl Case<'_> {
         credential::find_held(self.id, self.world).map(credential::held)
     }
 
-    /// That what becomes of the value's Secret is not seen any more.
-    fn unread_source(&self) -> Option<Enforcement> {
-        let source = find_source_id(self.key)?;
-        let is_lost = self.world.is_source_lost(&source);
-        is_lost.then(|| Enforcement::SecretForbidden(source))
-    }
-
     /// Why the enforcement Secrets cannot be listed, if they cannot.
     fn unseen_secrets(&self, namespace: &str) -> Option<Enforcement> {
         let credentials = self.world.credentials();
@@ -332,8 +325,7 @@ impl Case<'_> {
                 (Access::Settled(Some(Enforcement::ValueInUse)), vec![])
             }
             credential::Step::Done => {
-                let what = self.held().or_else(|| self.unread_source());
-                let enforcement = what.unwrap_or_else(|| self.enforcement(found));
+                let enforcement = self.held().unwrap_or_else(|| self.enforcement(found));
                 (Access::Settled(Some(enforcement)), vec![])
             }
         }
@@ -343,14 +335,21 @@ impl Case<'_> {
     /// Gateway controller says it for seconds of each change, and of the product's keys none is to
     /// be written for that.
     fn delays(&self, found: &Discovery) -> Vec<(Enforcement, Timestamp)> {
-        let behind = Some(AuthPolicyState::NotReady.fact()).filter(|_| found.auth.is_behind);
+        let behind = |is_so: bool| found.behind().filter(|_| is_so);
         let all = [
             (
                 Some(found.route.fact()).filter(|it| !it.holds),
                 Enforcement::RouteNotAccepted,
             ),
-            (behind, Enforcement::AuthPolicyNotEnforced),
+            (
+                behind(!found.auth.behind.is_empty()),
+                Enforcement::AuthPolicyNotEnforced,
+            ),
             (found.plan.not_enforced(), Enforcement::PlansNotEnforced),
+            (
+                behind(found.plan.behind.is_some()),
+                Enforcement::PlansNotEnforced,
+            ),
         ];
         let product = self.world.find_product(&self.terms.product_id());
         let told = product.and_then(|it| it.status.as_ref());
