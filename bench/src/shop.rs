@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use devportal_api::id::KeyId;
 use devportal_api::name::{self, API_KEY_ENTRY};
 use devportal_api::{APIKey, APIKeyApproval, APIProduct};
-use devportal_stack::{NAMESPACE, Stack, apply_objects};
+use devportal_stack::{NAMESPACE, Stack, accept_route, apply_objects};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -37,6 +37,8 @@ impl Shop {
         apply_objects(&shop.client, &objects()).await?;
         if shop.gateway.is_some() {
             shop.wait_for("nobody's", 401).await?;
+        } else {
+            accept_route(&shop.client, SHOP, SHOP, SHOP).await?;
         }
         Ok(shop)
     }

@@ -7,10 +7,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams},
-    core::GroupVersionKind,
+    core::{ApiResource, GroupVersionKind},
     discovery::{self, Scope},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::crds::documents;
 
@@ -35,6 +35,28 @@ pub async fn objects(client: &Client, objects: &[Value]) -> Result<()> {
     for value in objects {
         object(client, value).await?;
     }
+    Ok(())
+}
+
+/// Says of a route that a Gateway controller accepted it for a Gateway of its namespace, where none
+/// runs.
+pub async fn accept_route(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    gateway: &str,
+) -> Result<()> {
+    let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
+    let kind = ApiResource::from_gvk(&kind);
+    let routes: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
+    let accepted = json!({"type": "Accepted", "status": "True", "reason": "Accepted",
+        "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let parent = json!({"parentRef": {"name": gateway}, "conditions": [accepted],
+        "controllerName": "example.com/gateway"});
+    let status = Patch::Merge(json!({"status": {"parents": [parent]}}));
+    routes
+        .patch_status(name, &PatchParams::default(), &status)
+        .await?;
     Ok(())
 }
 

@@ -57,7 +57,7 @@ mod state;
 mod upstream;
 mod wheel;
 
-pub use apply::{crds as apply_crds, objects as apply_objects, read_folder};
+pub use apply::{accept_route, crds as apply_crds, objects as apply_objects, read_folder};
 pub use cache::root as cache_root;
 pub use crds::{foreign as foreign_crds, operator_chart};
 pub use go::toolchain as go_toolchain;

@@ -124,6 +124,7 @@ impl Quiet {
         for object in &objects {
             stage::apply(&self.admin, object).await?;
         }
+        devportal_stack::accept_route(&self.admin, "shop", "shop", "gateway").await?;
         self.policy_is_enforced(true).await
     }
 

@@ -24,6 +24,7 @@ export const product: Product = {
   conditions: [],
   hasOpenapi: false,
   hostnames: ['toys.example.com'],
+  url: 'https://toys.example.com/',
   may: { edit: false, seeRequests: false },
   problems: [],
   plans: [
@@ -57,5 +58,6 @@ export const key: Key = {
   values: [{ revision: 1 }],
   requestedBy: { userId: 'alice', email: 'alice@example.com' },
   hostname: 'toys.example.com',
+  url: 'https://toys.example.com/',
   credentials: { authorizationHeader: { prefix: 'APIKEY' } },
 };

@@ -5,7 +5,12 @@ import type {
   Credentials,
   Product,
 } from '@devportal/backstage-plugin-devportal-common';
-import { canBeSent, clientCredentials, curl, urlOf } from '../keys/snippets';
+import {
+  canBeSent,
+  clientCredentials,
+  curl,
+  addressOf,
+} from '../keys/snippets';
 import { Code, Facts, Mono, Outside, useWords } from '../shown';
 import type { Words } from '../shown';
 
@@ -34,10 +39,9 @@ function Rule({
   product: Product;
 }) {
   const t = useWords();
-  const [hostname] = product.hostnames;
-  const { tokenEndpoint } = product;
+  const { tokenEndpoint, url } = product;
   const { jwt, credentials } = rule;
-  const target = hostname && { url: urlOf(hostname), credentials };
+  const target = url && { url: addressOf(url), credentials };
   const isSendable = target && canBeSent(target);
   return (
     <Flex direction="column" gap="3">

@@ -39,6 +39,7 @@ it('goes from the request to the value in four clicks', async () => {
     [`POST ${KEY}/reveal`]: {
       value: 'dpk_secret',
       hostname: 'toys.example.com',
+      url: 'https://toys.example.com/',
     },
   });
   await click('Request access');

@@ -29,7 +29,7 @@ import { KeyFacts } from './KeyFacts';
 import { Reveal } from './Reveal';
 import { Rotate } from './Rotate';
 import { Timeline } from './Timeline';
-import { urlOf } from './snippets';
+import { addressOf } from './snippets';
 
 export const KeyPage = () => {
   const path = useRouteRefParams(keyRouteRef);
@@ -70,7 +70,7 @@ function Shown({ of: key }: { of: Key }) {
   const navigate = useAppNavigate();
   const keys = useRouteRef(keysRouteRef);
   const { outdate } = useApi(portalApiRef);
-  const { namespace, name, product, hostname, credentials } = key;
+  const { namespace, name, product, url, credentials } = key;
   return (
     <Flex direction="column" gap="5">
       <Flex
@@ -143,8 +143,8 @@ function Shown({ of: key }: { of: Key }) {
           </Section>
         </Flex>
         <Section title={t('keys.one.snippets')}>
-          {hostname ? (
-            <Calls target={{ url: urlOf(hostname), credentials }} />
+          {url ? (
+            <Calls target={{ url: addressOf(url), credentials }} />
           ) : (
             <Text color="secondary">{t('keys.one.snippetsLater')}</Text>
           )}

@@ -20,7 +20,7 @@ import type {
 } from '@devportal/backstage-plugin-devportal-common';
 import { PortalError, dataOf, portalApiRef } from '../portal';
 import { Copy, Problem, useKept, useWords } from '../shown';
-import { canBeSent, curl, urlOf } from './snippets';
+import { addressOf, canBeSent, curl } from './snippets';
 import css from './Reveal.module.css';
 
 export function Reveal({
@@ -132,12 +132,12 @@ export function Reveal({
   );
 }
 
-function Value({ of: { value, hostname, credentials } }: { of: Revealed }) {
+function Value({ of: { value, url, credentials } }: { of: Revealed }) {
   const t = useWords();
   const field = useRef<HTMLDivElement>(null);
   // Ready to be copied with the keyboard, too.
   useEffect(() => field.current?.querySelector('input')?.select(), []);
-  const target = hostname && { url: urlOf(hostname), credentials };
+  const target = url && { url: addressOf(url), credentials };
   return (
     <Flex direction="column" gap="4">
       <Alert

@@ -6,11 +6,11 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import type { Credentials } from '@devportal/backstage-plugin-devportal-common';
 import {
+  addressOf,
   canBeSent,
   clientCredentials,
   curl,
   snippets,
-  urlOf,
 } from './snippets';
 import type { Snippet } from './snippets';
 
@@ -118,7 +118,7 @@ describe.each(['curl', 'javascript', 'python'] as const)('%s', id => {
 });
 
 it('has the five languages, and the key in none of them', () => {
-  const all = snippets({ url: urlOf('toys.example.com') });
+  const all = snippets({ url: addressOf('https://toys.example.com/') });
   expect(all.map(it => it.id)).toEqual([
     'curl',
     'javascript',
@@ -149,13 +149,15 @@ it.each<Credentials>([
 });
 
 it('writes an address so that it stays one', () => {
-  expect(urlOf('a"b\u202e.example.com')).toBe(
+  expect(addressOf('https://a"b\u202e.example.com/')).toBe(
     'https://a%22b%E2%80%AE.example.com/',
   );
 });
 
 it('calls a host below a wildcard', () => {
-  expect(urlOf('*.toys.example.com')).toBe('https://HOST.toys.example.com/');
+  expect(addressOf('http://*.toys.example.com:8080/v1')).toBe(
+    'http://HOST.toys.example.com:8080/v1',
+  );
 });
 
 it('gets a token for a client, and calls with it', async () => {

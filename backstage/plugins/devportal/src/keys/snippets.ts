@@ -37,10 +37,9 @@ export const VARIABLE = 'API_KEY';
 const asAddress = (text: string) =>
   text.replace(/[^!#-[\]-~]/gu, encodeURIComponent);
 
-/** The address of an API at a host that others named; of a wildcard any host will do. */
-export function urlOf(hostname: string, path = '/'): string {
-  const host = hostname.replace(/^\*(?=\.)/, 'HOST');
-  return asAddress(`https://${host}${path}`);
+/** An address that others told; of a wildcard any host will do. */
+export function addressOf(url: string): string {
+  return asAddress(url.replace(/(?<=^[a-z]+:\/\/)\*(?=\.)/, 'HOST'));
 }
 
 /** Where the credentials say that the key goes: a cookie is a header, too. */

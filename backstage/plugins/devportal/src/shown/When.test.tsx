@@ -54,6 +54,14 @@ it('writes times as the region of the browser does, if that is its language', ()
   expect(time().title).toMatch(/^30\/11\/2026/);
 });
 
+it('takes no language of the browser that is none', () => {
+  jest
+    .spyOn(navigator, 'languages', 'get')
+    .mockReturnValue(['en-US@posix', 'en']);
+  show('2026-11-30T10:00:00Z', 'en');
+  expect(time()).toHaveTextContent('2 hours ago');
+});
+
 it('goes on with the time', () => {
   show('2026-11-30T11:59:00Z', 'en');
   expect(time()).toHaveTextContent('1 minute ago');

@@ -17,5 +17,14 @@ export function useLanguage(): string {
     () => texts.getLanguage().language,
   );
   const isOf = (it: string) => it === language || it.startsWith(`${language}-`);
-  return navigator.languages.find(isOf) ?? language;
+  return navigator.languages.find(it => isOf(it) && isTag(it)) ?? language;
+}
+
+/** Some browsers name what is none, after the system's locale: `en-US@posix`. */
+function isTag(language: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(language).length > 0;
+  } catch {
+    return false;
+  }
 }
