@@ -387,9 +387,10 @@ impl World {
         &self.tally
     }
 
-    /// How many Secrets that the gateway reads are of keys that are gone. Looks at each.
+    /// How many Secrets that the gateway reads are of keys that are gone. Looks at each. A key
+    /// that cannot be seen or read may be there.
     pub fn orphans(&self) -> usize {
-        let is_gone = |key: &KeyId| !self.keys.has(key);
+        let is_gone = |key: &KeyId| self.keys.is_gone(key);
         let ids = self.credentials.ids();
         ids.filter(|id| {
             let mut keys = self.secrets_by_key.targets(id).peekable();

@@ -631,3 +631,29 @@ fn a_kind_that_may_not_be_listed_any_more_keeps_what_it_was_known_by() {
     it.pass(minutes(5));
     assert_eq!(it.accepted("alice"), Vec::<&str>::new());
 }
+
+/// Whoever is told of it deletes them.
+#[test]
+fn secrets_of_a_key_that_cannot_be_seen_or_read_are_not_those_of_a_key_that_is_gone() {
+    let mut it = approved();
+    flaw::<APIKey>(&mut it, &pair(CONSUMER, "alice"), Hole::Spec);
+    it.restart();
+    it.settle();
+    assert_eq!(it.world.orphans(), 0, "it cannot be read");
+    it.heal();
+    it.restart_without(&["APIKey"]);
+    it.settle();
+    assert_eq!(it.world.orphans(), 0, "keys are not listed");
+    it.regain("APIKey", true);
+    it.settle();
+    assert_eq!(it.world.orphans(), 0);
+
+    let name = it.enforced("alice")[0].0.clone();
+    it.cluster.put_secret(&name, |it| it.held = true);
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    assert_eq!(it.world.orphans(), 1, "it is seen to be gone");
+    it.restart();
+    it.settle();
+    assert_eq!(it.world.orphans(), 1, "it is not listed");
+}

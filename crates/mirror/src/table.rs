@@ -179,6 +179,13 @@ impl<K: Kind> Table<K> {
         self.entries.get(id).is_some_and(|it| it.kept.is_some())
     }
 
+    /// Whether it is known that there is no such object: it was seen to end, or a list did not show
+    /// it. It is not looked into.
+    pub fn is_gone(&self, id: &K::Id) -> bool {
+        !self.entries.contains_key(id)
+            && (self.ended.has_name(id) || self.is_listed(id.namespace()))
+    }
+
     fn open<'a>(&self, id: &K::Id, entry: &'a Entry<K>) -> Option<&'a K::Kept> {
         let kept = entry.kept.as_ref()?;
         Some(match &self.folder {
