@@ -74,6 +74,13 @@ impl Watch {
         }
     }
 
+    /// Nothing is to be heard: the API server refuses. Since when that is so tells nobody more.
+    pub fn is_refused(&self) {
+        if let Some(told) = &self.0 {
+            told.watches.heard.remove(&told.labels);
+        }
+    }
+
     /// Whether everything is known from now on.
     pub fn is_listed(&self, is_listed: bool) {
         if let Some(told) = &self.0 {

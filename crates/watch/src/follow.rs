@@ -371,7 +371,13 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
                 metrics.is_listed(true);
                 metrics.heard();
             }
-            Told::Lost(..) => metrics.is_listed(false),
+            Told::Lost(_, trouble, _) => {
+                metrics.is_listed(false);
+                // An API server that refuses is not silent.
+                if is_refused(trouble) {
+                    metrics.is_refused();
+                }
+            }
             Told::ListEnds(..) | Told::Resumed(_) => {
                 metrics.is_listed(true);
                 metrics.heard();

@@ -153,6 +153,37 @@ async fn where_a_right_is_missing_it_is_asked_for_every_ten_seconds_at_most() {
     ignored.abort();
 }
 
+/// Or else it is told as silent for ever, beside that it cannot be listed.
+#[tokio::test]
+async fn a_kind_that_is_refused_is_not_one_of_which_nothing_was_heard_for_long() {
+    let refusal = |code: u16, reason: &str| {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+            "code": code, "reason": reason, "message": "no"});
+        (code, status)
+    };
+    for (answer, is_heard) in [
+        (refusal(403, "Forbidden"), false),
+        (refusal(500, "InternalError"), true),
+    ] {
+        let mut registry = devportal_metrics::registry("1", "c");
+        let watches = devportal_metrics::Watches::register(&mut registry);
+        let (mut source, _asked) = source(vec![list_of("10", &[]), answer]);
+        source.metrics = watches.of("Kuadrant", &Scope::Cluster);
+        let (news, mut heard) = mpsc::channel(9);
+        let watch = tokio::spawn(watch::<Kuadrant, Told<Kuadrant>>(source, news));
+        let series = r#"watch_heard_timestamp_seconds{kind="Kuadrant""#;
+        loop {
+            let told = timeout(PATIENCE, heard.recv()).await.expect("it goes on");
+            if matches!(told.expect("it goes on"), Told::Lost(..)) {
+                break;
+            }
+        }
+        let text = devportal_metrics::endpoint::text(&registry).unwrap();
+        assert_eq!(text.contains(series), is_heard, "{text}");
+        watch.abort();
+    }
+}
+
 /// As of a kind that never changed since the API server started: it marks no progress of it.
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_says_nothing_is_opened_anew_then_all_is_listed_and_no_answer_is_told() {
