@@ -68,6 +68,15 @@ fn histograms<L: Clone + std::hash::Hash + Eq>() -> Histograms<L> {
     Family::new_with_constructor(|| Histogram::new(SECONDS))
 }
 
+/// With both at nothing: the first of many observations at once is a step, too.
+fn delays() -> Histograms<OfChange> {
+    let delays = histograms();
+    for change in ["grant", "revoke"] {
+        drop(delays.get_or_create(&OfChange { change }));
+    }
+    delays
+}
+
 /// Everything the controller tells of itself. Clones tell the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -100,7 +109,7 @@ impl Metrics {
             waiting: Family::default(),
             held_back: Gauge::default(),
             outstanding: Gauge::default(),
-            delay: histograms(),
+            delay: delays(),
         };
         let ours = ours(registry);
         ours.register(
@@ -383,6 +392,18 @@ mod tests {
     use devportal_core::Group;
 
     use super::*;
+
+    /// `rate()` sees what is added to a series, and not what one begins with.
+    #[test]
+    fn delays_are_told_before_the_first_of_them() {
+        let mut registry = Registry::default();
+        let _metrics = Metrics::register(&mut registry);
+        let text = endpoint::text(&registry).unwrap();
+        for change in ["grant", "revoke"] {
+            let none = format!(r#"enforcement_delay_seconds_count{{change="{change}"}} 0"#);
+            assert!(text.contains(&none), "{text}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_revocation_takes_from_when_it_was_due_whatever_could_not_be_written_before() {
