@@ -62,6 +62,12 @@ struct OfDocument {
     document: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reading {
+    document: &'static str,
+    last: &'static str,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn histograms<L: Clone + std::hash::Hash + Eq>() -> Histograms<L> {
@@ -177,6 +183,11 @@ impl Metrics {
             "How long an attempt to fetch a document took",
             metrics.fetches.took.clone(),
         );
+        ours.register(
+            "documents",
+            "Documents that are fetched, by whether the last attempt succeeded",
+            metrics.fetches.documents.clone(),
+        );
         metrics
     }
 
@@ -223,7 +234,8 @@ pub fn example(mut registry: Registry) -> Result<String, std::fmt::Error> {
     metrics.tell(&World::default(), &Queue::new(1), true);
     metrics.writes.count("Secret", "create", None);
     metrics.writes.count("Secret", "delete", Some("Forbidden"));
-    metrics.fetches.count("openapi", "changed", Duration::ZERO);
+    let mut document = metrics.fetches.of("openapi");
+    document.count("changed", Duration::ZERO);
     for change in ["grant", "revoke"] {
         metrics
             .delay
@@ -284,36 +296,88 @@ impl Writes {
     }
 }
 
-/// Counts attempts to fetch documents.
+/// Counts documents and attempts to fetch them.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetches {
     attempts: Family<Attempt, Counter>,
     took: Histograms<OfDocument>,
+    documents: Family<Reading, Gauge>,
 }
 
 /// With all that may be counted at nothing: the first of it is a step, too.
 impl Default for Fetches {
     fn default() -> Self {
         let attempts = Family::<Attempt, Counter>::default();
+        let documents = Family::<Reading, Gauge>::default();
         for document in ["openapi", "oidc"] {
             for outcome in ["changed", "unchanged", "failed"] {
                 drop(attempts.get_or_create(&Attempt { document, outcome }));
+            }
+            for last in ["succeeded", "failed"] {
+                drop(documents.get_or_create(&Reading { document, last }));
             }
         }
         Self {
             attempts,
             took: histograms(),
+            documents,
         }
     }
 }
 
 impl Fetches {
+    /// Of one document of this type.
+    pub(crate) fn of(&self, document: &'static str) -> Fetched {
+        Fetched {
+            fetches: self.clone(),
+            document,
+            last: None,
+        }
+    }
+}
+
+/// Counts one document, until it is dropped, and attempts to fetch it.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    fetches: Fetches,
+    document: &'static str,
+    /// What came of the last attempt.
+    last: Option<&'static str>,
+}
+
+impl Fetched {
     /// An attempt is over: `changed`, `unchanged` or `failed`.
-    pub(crate) fn count(&self, document: &'static str, outcome: &'static str, took: Duration) {
+    pub(crate) fn count(&mut self, outcome: &'static str, took: Duration) {
+        let document = self.document;
         let attempt = Attempt { document, outcome };
-        self.attempts.get_or_create(&attempt).inc();
-        let took_so_far = self.took.get_or_create(&OfDocument { document });
+        self.fetches.attempts.get_or_create(&attempt).inc();
+        let took_so_far = self.fetches.took.get_or_create(&OfDocument { document });
         took_so_far.observe(took.as_secs_f64());
+        drop(took_so_far);
+        self.is_read(Some(match outcome {
+            "failed" => "failed",
+            _ => "succeeded",
+        }));
+    }
+
+    fn is_read(&mut self, last: Option<&'static str>) {
+        let document = self.document;
+        let of = |last| {
+            let reading = Reading { document, last };
+            self.fetches.documents.get_or_create(&reading)
+        };
+        if let Some(last) = last {
+            of(last).inc();
+        }
+        if let Some(before) = std::mem::replace(&mut self.last, last) {
+            of(before).dec();
+        }
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        self.is_read(None);
     }
 }
 
@@ -403,6 +467,35 @@ mod tests {
             let none = format!(r#"enforcement_delay_seconds_count{{change="{change}"}} 0"#);
             assert!(text.contains(&none), "{text}");
         }
+    }
+
+    /// However seldom it is tried.
+    #[test]
+    fn a_document_counts_by_the_last_attempt_at_it_until_it_is_fetched_no_more() {
+        let fetches = Fetches::default();
+        let documents = || {
+            ["succeeded", "failed"].map(|last| {
+                let document = "openapi";
+                let reading = Reading { document, last };
+                fetches.documents.get_or_create(&reading).get()
+            })
+        };
+        let [mut well, mut bad] = [(); 2].map(|()| fetches.of("openapi"));
+        assert_eq!(documents(), [0, 0], "none was tried");
+        for (outcome, expected) in [
+            ("changed", [1, 0]),
+            ("failed", [0, 1]),
+            ("unchanged", [1, 0]),
+        ] {
+            well.count(outcome, Duration::ZERO);
+            assert_eq!(documents(), expected, "{outcome}");
+        }
+        for _ in 0..3 {
+            bad.count("failed", Duration::ZERO);
+        }
+        assert_eq!(documents(), [1, 1]);
+        drop(well);
+        assert_eq!(documents(), [0, 1]);
     }
 
     #[tokio::test(start_paused = true)]

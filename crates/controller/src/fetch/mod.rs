@@ -105,7 +105,7 @@ impl Fetcher {
                 &self.tracks,
                 &self.config,
                 self.changes.clone(),
-                self.metrics.clone(),
+                &self.metrics,
             );
             vacant.insert(Followed(tokio::spawn(task.run()).abort_handle()));
         }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::client::Client;
 use super::config::FetchConfig;
 use super::document::Document;
-use crate::metrics::Fetches;
+use crate::metrics::{Fetched, Fetches};
 
 /// Room for a number of attempts, with a narrower track for each host, and one for what failed
 /// before: many hosts that do not answer do not delay documents that are well, and one host of
@@ -131,7 +131,7 @@ pub(super) struct Refresher {
     track: Track,
     pace: Pace,
     changes: Sender<Change>,
-    metrics: Fetches,
+    metrics: Fetched,
 }
 
 impl Refresher {
@@ -141,9 +141,10 @@ impl Refresher {
         tracks: &Tracks,
         config: &FetchConfig,
         changes: Sender<Change>,
-        metrics: Fetches,
+        metrics: &Fetches,
     ) -> Self {
         let track = tracks.track(document.host());
+        let metrics = metrics.of(document.word());
         Self {
             document,
             client,
@@ -172,7 +173,7 @@ impl Refresher {
                     (true, None) => "unchanged",
                     (true, Some(_)) => "changed",
                 };
-                self.metrics.count(self.document.word(), word, took);
+                self.metrics.count(word, took);
                 if let Some(news) = outcome.news
                     && self.changes.send(news).await.is_err()
                 {
