@@ -1,4 +1,4 @@
-//! Which values does the chart take, and how does it refuse others?
+//! Which values does the chart take, what comes of them, and how does it refuse others?
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +13,19 @@ use tokio::process::Command;
 #[serde(deny_unknown_fields)]
 struct Table {
     takes: Vec<Value>,
+    renders: Vec<Rendering>,
     refuses: Vec<Refusal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rendering {
+    values: Value,
+    /// Of which object: KIND/NAME.
+    object: String,
+    /// Where in it, as a JSON pointer.
+    at: String,
+    is: Value,
 }
 
 #[derive(Deserialize)]
@@ -57,22 +69,22 @@ impl Chart {
     }
 
     /// What it renders to with these values: every document is one of YAML.
-    async fn render(&self, values: &Value, file: &Path) -> Result<usize> {
+    async fn render(&self, values: &Value, file: &Path) -> Result<Vec<Value>> {
         std::fs::write(file, values.to_string())?;
         let file = file.display().to_string();
         let text = self
             .helm(&["template", "devportal", "--values", &file])
             .await?;
-        let mut count = 0;
+        let mut objects = Vec::new();
         for document in serde_yaml_ng::Deserializer::from_str(&text) {
             let object = Value::deserialize(document).context("it renders no YAML")?;
             ensure!(
                 object.is_null() || object["kind"].is_string(),
                 "it renders {object}"
             );
-            count += 1;
+            objects.push(object);
         }
-        Ok(count)
+        Ok(objects)
     }
 }
 
@@ -89,6 +101,23 @@ pub(crate) async fn run() -> Result<ExitCode> {
         let rendered = chart.render(values, &file).await;
         rendered.with_context(|| format!("with {values}"))?;
     }
+    for row in &table.renders {
+        let objects = chart.render(&row.values, &file).await?;
+        let is_it = |it: &&Value| {
+            let name = it["metadata"]["name"].as_str();
+            it["kind"].as_str().zip(name) == row.object.split_once('/')
+        };
+        let object = objects.iter().find(is_it);
+        let object = object.with_context(|| format!("{} renders no {}", row.values, row.object))?;
+        let found = object.pointer(&row.at);
+        ensure!(
+            found.unwrap_or(&Value::Null) == &row.is,
+            "{} renders {found:?} at {} of {}",
+            row.values,
+            row.at,
+            row.object
+        );
+    }
     for Refusal { values, words } in &table.refuses {
         match chart.render(values, &file).await {
             Ok(_) => bail!("{values} is taken"),
@@ -102,8 +131,9 @@ pub(crate) async fn run() -> Result<ExitCode> {
         }
     }
     println!(
-        "{} sets of values are taken, {} refused in words",
+        "{} sets of values are taken, {} rendered as they should be, {} refused in words",
         table.takes.len(),
+        table.renders.len(),
         table.refuses.len()
     );
     Ok(ExitCode::SUCCESS)

@@ -88,8 +88,11 @@ spec:
   {{- if .of.topologySpreadConstraints }}
   topologySpreadConstraints:
     {{- range .of.topologySpreadConstraints }}
-    {{- $selector := dict "matchLabels" (include "devportal.selector" $ | fromYaml) }}
-    {{- list (merge (deepCopy .) (dict "labelSelector" $selector)) | toYaml | nindent 4 }}
+    {{- $constraint := deepCopy . }}
+    {{- if not (hasKey . "labelSelector") }}
+    {{- $_ := set $constraint "labelSelector" (dict "matchLabels" (include "devportal.selector" $ | fromYaml)) }}
+    {{- end }}
+    {{- list $constraint | toYaml | nindent 4 }}
     {{- end }}
   {{- end }}
 {{- end }}
