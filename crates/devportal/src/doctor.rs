@@ -12,7 +12,7 @@ use anyhow::Result;
 use devportal_controller::connect;
 use serde::Serialize;
 
-use self::look::Place;
+use self::look::{DEPLOYMENT, Place};
 use self::rights::{Operators, Surroundings};
 use crate::output::Format;
 
@@ -85,16 +85,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (client, _) = connect().await?;
     let namespace = arguments.namespace.as_str();
     let operators = Operators::find(&client).await;
-    let place = match &operators {
-        Some(it) => Place {
-            namespace: &it.namespace,
-            deployment: Operators::DEPLOYMENT,
-        },
-        None => Place {
-            namespace,
-            deployment: "devportal-controller",
-        },
-    };
+    let is_installed = look::is_installed(&client, namespace).await;
+    let place = place(namespace, is_installed, operators.as_ref());
     let mut findings = look::at_everything(&client, &place).await?;
     let kuadrant = look::find_kuadrant_namespace(&client).await;
     let around = Surroundings {
@@ -107,6 +99,24 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let table = |it: &Vec<Finding>| table(it);
     arguments.output.print(&findings, table)?;
     Ok(ExitCode::from(code(&findings)))
+}
+
+/// Where a controller is to act: the operator's only where the chart's is not installed.
+fn place<'a>(
+    namespace: &'a str,
+    is_installed: bool,
+    operators: Option<&'a Operators>,
+) -> Place<'a> {
+    match operators {
+        Some(it) if !is_installed => Place {
+            namespace: &it.namespace,
+            deployment: Operators::DEPLOYMENT,
+        },
+        _ => Place {
+            namespace,
+            deployment: DEPLOYMENT,
+        },
+    }
 }
 
 /// As `--help` tells.
@@ -158,6 +168,19 @@ fn table(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operators_controller_counts_only_where_the_charts_is_not_installed() {
+        let operators = Operators::in_namespace("operators");
+        let of = |is_installed, operators| {
+            let place = place("own", is_installed, operators);
+            (place.namespace, place.deployment)
+        };
+        let there = Some(&operators);
+        assert_eq!(of(true, there), ("own", DEPLOYMENT));
+        assert_eq!(of(false, there), ("operators", Operators::DEPLOYMENT));
+        assert_eq!(of(false, None), ("own", DEPLOYMENT));
+    }
 
     #[test]
     fn what_could_not_be_looked_at_does_not_read_as_well() {

@@ -31,6 +31,9 @@ const POLICIES: [&str; 3] = [
     include_str!("../../../../deploy/chart/files/policies/text.yaml"),
 ];
 
+/// By which the chart runs the controller.
+pub(super) const DEPLOYMENT: &str = "devportal-controller";
+
 /// What is looked at: where the controller runs, and as which Deployment.
 pub(super) struct Place<'a> {
     pub(super) namespace: &'a str,
@@ -299,6 +302,17 @@ pub(super) async fn has_policies(client: &Client) -> bool {
     !matches!(get(client, path).await, Ok(None))
 }
 
+/// The chart's controller.
+async fn find_deployment(client: &Client, namespace: &str) -> Result<Option<Value>, String> {
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{DEPLOYMENT}");
+    get(client, &path).await
+}
+
+/// Whether the chart's controller is there; no also where nobody may look.
+pub(super) async fn is_installed(client: &Client, namespace: &str) -> bool {
+    matches!(find_deployment(client, namespace).await, Ok(Some(_)))
+}
+
 async fn at_the_controller(client: &Client, place: &Place<'_>) -> Finding {
     const CHECK: &str = "controller";
     let Place {
@@ -340,8 +354,7 @@ async fn at_the_controller(client: &Client, place: &Place<'_>) -> Finding {
 /// Whether what is installed by the chart is of the version of this program, which knows its
 /// rights and definitions by heart. Of what is installed otherwise it is not told.
 async fn at_the_version(client: &Client, namespace: &str) -> Option<Finding> {
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/devportal-controller");
-    match get(client, &path).await {
+    match find_deployment(client, namespace).await {
         Ok(found) => of_deployment(&found?, env!("CARGO_PKG_VERSION")),
         Err(error) => Some(Finding::new("version", Level::NotSeen, error)),
     }

@@ -37,11 +37,25 @@ pub(super) struct Operators {
 impl Operators {
     pub(super) const DEPLOYMENT: &str = OPERATORS;
 
+    #[cfg(test)]
+    pub(super) fn in_namespace(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            account: String::new(),
+        }
+    }
+
     /// In whichever namespace it is; none also where nobody may look.
     pub(super) async fn find(client: &Client) -> Option<Self> {
         let all: Api<Deployment> = Api::all(client.clone());
         let named = ListParams::default().fields(&format!("metadata.name={OPERATORS}"));
-        let found = all.list(&named).await.ok()?.items.pop()?;
+        Self::of(all.list(&named).await.ok()?.items)
+    }
+
+    /// Whoever went over to the chart scaled the operator's to nothing.
+    fn of(found: Vec<Deployment>) -> Option<Self> {
+        let runs = |it: &Deployment| it.spec.as_ref().and_then(|it| it.replicas) != Some(0);
+        let found = found.into_iter().find(runs)?;
         let pod = found.spec.and_then(|it| it.template.spec);
         let account = pod.and_then(|it| it.service_account_name);
         Some(Self {
@@ -226,6 +240,29 @@ async fn lacking(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    /// As the operator makes it.
+    fn deployment(namespace: &str, replicas: Option<i32>) -> Deployment {
+        let pod = json!({"serviceAccountName": "account", "containers": [
+            {"name": "manager", "command": ["/manager"], "args": ["--leader-elect"]}]});
+        serde_json::from_value(
+            json!({"metadata": {"name": OPERATORS, "namespace": namespace},
+            "spec": {"replicas": replicas, "selector": {}, "template": {"spec": pod}}}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn an_operators_controller_that_was_scaled_to_nothing_is_none() {
+        let found = |all| Operators::of(all).map(|it| it.namespace);
+        let runs = || deployment("runs", Some(1));
+        let ended = || deployment("ended", Some(0));
+        assert_eq!(found(vec![ended()]), None);
+        assert_eq!(found(vec![runs(), ended()]).as_deref(), Some("runs"));
+        let unsaid = deployment("unsaid", None);
+        assert_eq!(found(vec![unsaid]).as_deref(), Some("unsaid"));
+    }
 
     #[test]
     fn the_table_can_be_read_and_says_why() {
