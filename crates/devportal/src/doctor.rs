@@ -95,6 +95,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
         kuadrant: kuadrant.as_deref(),
         has_policies: look::has_policies(&client).await,
     };
+    let operators = around.operators;
+    findings.extend(operators.and_then(|it| it.own_approvals(around.has_policies)));
     findings.extend(rights::check(&client, &around).await);
     let table = |it: &Vec<Finding>| table(it);
     arguments.output.print(&findings, table)?;

@@ -17,6 +17,7 @@ const CHECK: &str = "rights";
 
 /// The Deployment by which kuadrant-operator runs a controller.
 const OPERATORS: &str = "developer-portal-controller";
+const REFUSE_OWN: &str = "--refuse-own-approvals";
 /// What the portal goes without: verb and resource.
 const SPARED: [(&str, &str); 5] = [
     ("patch", "apikeys"),
@@ -32,6 +33,8 @@ const VIRTUAL: [&str; 2] = ["control", "record-reveal"];
 pub(super) struct Operators {
     pub(super) namespace: String,
     account: String,
+    /// Whether approvals by the requester count.
+    counts_own: bool,
 }
 
 impl Operators {
@@ -42,6 +45,7 @@ impl Operators {
         Self {
             namespace: namespace.to_owned(),
             account: String::new(),
+            counts_own: true,
         }
     }
 
@@ -57,11 +61,30 @@ impl Operators {
         let runs = |it: &Deployment| it.spec.as_ref().and_then(|it| it.replicas) != Some(0);
         let found = found.into_iter().find(runs)?;
         let pod = found.spec.and_then(|it| it.template.spec);
-        let account = pod.and_then(|it| it.service_account_name);
+        let pod = pod.unwrap_or_default();
+        let mut words = pod
+            .containers
+            .iter()
+            .flat_map(|it| it.args.iter().flatten());
         Some(Self {
             namespace: found.metadata.namespace.unwrap_or_default(),
-            account: account.unwrap_or_else(|| "default".to_owned()),
+            counts_own: !words.any(|it| it == REFUSE_OWN),
+            account: pod
+                .service_account_name
+                .unwrap_or_else(|| "default".to_owned()),
         })
+    }
+
+    /// The policies let a requester's approval pass, for the controller is to refuse it.
+    pub(super) fn own_approvals(&self, has_policies: bool) -> Option<Finding> {
+        let text = format!(
+            "{}/{OPERATORS} runs without {REFUSE_OWN}: whoever may approve can approve their own \
+             requests, also with the policies installed",
+            self.namespace
+        );
+        let next = "add it to the arguments, see docs/how-to/run-it-under-kuadrant-operator.md";
+        (has_policies && self.counts_own)
+            .then(|| Finding::new("policies", Level::Warning, text).then(next))
     }
 }
 
@@ -240,7 +263,7 @@ async fn lacking(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     /// As the operator makes it.
     fn deployment(namespace: &str, replicas: Option<i32>) -> Deployment {
@@ -262,6 +285,21 @@ mod tests {
         assert_eq!(found(vec![runs(), ended()]).as_deref(), Some("runs"));
         let unsaid = deployment("unsaid", None);
         assert_eq!(found(vec![unsaid]).as_deref(), Some("unsaid"));
+    }
+
+    #[test]
+    fn own_approvals_that_count_in_spite_of_the_policies_are_told() {
+        let told = |arguments: Value, has_policies| {
+            let mut it = serde_json::to_value(deployment("operators", Some(1))).unwrap();
+            it["spec"]["template"]["spec"]["containers"][0]["args"] = arguments;
+            let it = Operators::of(vec![serde_json::from_value(it).unwrap()]).unwrap();
+            it.own_approvals(has_policies)
+        };
+        let finding = told(json!(["--leader-elect"]), true).unwrap();
+        assert_eq!(finding.level, Level::Warning);
+        assert!(finding.message.contains(REFUSE_OWN), "{finding:?}");
+        assert_eq!(told(json!(["--leader-elect"]), false), None);
+        assert_eq!(told(json!(["--leader-elect", REFUSE_OWN]), true), None);
     }
 
     #[test]
