@@ -202,9 +202,11 @@ async fn a_key_whose_plan_changes_while_a_finalizer_holds_its_secret_is_held_to_
     // Whatever changes it puts it in the place of the other again, until that is made anew.
     change(json!({"annotations": {"example.com/holds": "still"}})).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
+    shop.gateway_answers(&value, 429).await?;
     stays(&shop, &value, 429).await?;
     change(json!({"finalizers": null})).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
+    shop.gateway_answers(&value, 429).await?;
     stays(&shop, &value, 429).await?;
     shop.key_says("mine", "Enforced", "Enforced").await?;
     ensure!(shop.enforcement("mine").await?.len() == 1);
