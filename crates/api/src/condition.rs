@@ -849,15 +849,11 @@ pub fn selector_shared(
 /// How it reads on a product that its keys are refused on some paths to the API, each with the
 /// policy that says so, or are taken from some requests only by this rule; where that is so.
 pub fn refused_on_paths(refusals: &[(&str, &PolicyId)], conditional: Option<&str>) -> Option<Fact> {
-    let each = refusals
-        .iter()
-        .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));
-    let each: Vec<_> = each.collect();
     let differ = format!(
         "Keys are refused on {}: make the apiKey rules select and read keys alike",
-        few(&each)
+        few_ways(refusals.iter().copied())
     );
-    let differ = (!each.is_empty()).then_some(("AuthPoliciesDiffer", differ));
+    let differ = (!refusals.is_empty()).then_some(("AuthPoliciesDiffer", differ));
     let conditional = conditional.map(|rule| {
         let message = format!(
             "Rule {rule:?}, which keys are made for, is tried only for requests that its `when` \
@@ -895,16 +891,13 @@ impl Opening {
                 ),
             ),
             Self::NoRule(ways) => {
-                let ways = ways.iter();
-                let ways: Vec<_> = ways
-                    .map(|(way, policy)| format!("{way} (AuthPolicy {policy})"))
-                    .collect();
+                let ways = ways.iter().map(|(way, policy)| (&**way, policy));
                 (
                     "NoAuthenticationRule",
                     format!(
                         "The AuthPolicy has no authentication rule on {}: anybody who calls the \
                          API there gets in",
-                        few(&ways)
+                        few_ways(ways)
                     ),
                 )
             }
@@ -997,6 +990,13 @@ pub fn auth_rule_missing(chosen: &str, there: &BTreeSet<&str>) -> Fact {
         "spec.authRule is {chosen:?}, but the AuthPolicy has {there}. Keys fail until both agree"
     );
     Fact::new(kind::AUTH_RULE_FOUND, false, "AuthRuleNotFound", message)
+}
+
+/// The first of many paths, each with the policy that holds there.
+fn few_ways<'a>(ways: impl IntoIterator<Item = (&'a str, &'a PolicyId)>) -> String {
+    let each = ways.into_iter();
+    let each = each.map(|(way, policy)| format!("{way} (AuthPolicy {policy})"));
+    few(&each.collect::<Vec<_>>())
 }
 
 /// The first of many: a status is no list of all products.

@@ -63,11 +63,12 @@ type Look = tokio::sync::Mutex<Option<Listed>>;
 struct Listed {
     begun: Instant,
     after: Version,
-    news: Arc<[(String, Version)]>,
+    news: Vec<(String, Version)>,
 }
 
 impl Looks {
-    /// The names of the approvals in a namespace that are newer than a version: by a list that was begun after this was asked.
+    /// The names of the approvals in a namespace that are newer than a version: by a list that was
+    /// begun after this was asked.
     async fn approvals(
         &self,
         client: &Client,
@@ -99,7 +100,7 @@ async fn newer(
     client: &Client,
     namespace: &str,
     after: Version,
-) -> kube::Result<Arc<[(String, Version)]>> {
+) -> kube::Result<Vec<(String, Version)>> {
     let api: Api<APIKeyApproval> = Api::namespaced(client.clone(), namespace);
     let mut params = ListParams::default().limit(APIKeyApproval::PAGE);
     let mut news = Vec::new();
@@ -111,7 +112,7 @@ async fn newer(
         }));
         match page.metadata.continue_.filter(|it| !it.is_empty()) {
             Some(next) => params.continue_token = Some(next),
-            None => return Ok(news.into()),
+            None => return Ok(news),
         }
     }
 }

@@ -11,22 +11,16 @@ use crate::common::*;
 use crate::credential::{WORKING, brought, copy, generated};
 
 fn rotate(it: &mut Simulation, revision: i64, overlap: Option<&str>) {
-    it.edit::<APIKey>(CONSUMER, "alice", |it| {
-        it.spec.rotation = Some(Rotation {
-            revision,
-            overlap: overlap.map(str::to_owned),
-        });
-    });
-    it.settle();
+    rotate_unchecked(it, revision, overlap);
     oracle::check(it);
 }
 
 /// The same where the API server refuses what follows from it.
-fn rotate_unchecked(it: &mut Simulation, revision: i64) {
+fn rotate_unchecked(it: &mut Simulation, revision: i64, overlap: Option<&str>) {
     it.edit::<APIKey>(CONSUMER, "alice", |it| {
         it.spec.rotation = Some(Rotation {
             revision,
-            overlap: None,
+            overlap: overlap.map(str::to_owned),
         });
     });
     it.settle();
@@ -232,7 +226,7 @@ fn nobody_is_given_a_new_value_that_the_gateway_does_not_accept() {
     let mut it = generated();
     let old = value(&it);
     it.cluster.admission = Admission::Refuses;
-    rotate_unchecked(&mut it, 1);
+    rotate_unchecked(&mut it, 1, None);
     assert_eq!(value(&it), old);
     assert_eq!(accepted(&it), [&*old]);
     it.cluster.admission = Admission::Passes;

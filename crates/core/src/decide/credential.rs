@@ -163,18 +163,9 @@ impl Recipe<'_> {
         // Of one value the newest is what others are copied from: it is the last to go.
         let mut newest = existing.to_vec();
         newest.sort_by_key(|(_, facts)| (is_earlier(facts), Reverse(facts.version)));
-        let mut wanted = Vec::<Wanted>::new();
-        for (id, facts) in newest {
-            if let Some(value) = intact_fingerprint(facts)
-                && self.is_of_this_key(facts)
-                && wanted.iter().all(|other| other.value != value)
-            {
-                wanted.push(Wanted {
-                    from: id.clone(),
-                    value,
-                    place: rotation::place_of(facts),
-                });
-            }
+        let mut wanted = Vec::new();
+        for secret in newest.iter().filter(|it| self.is_of_this_key(it.1)) {
+            goes_on(*secret, &mut wanted);
         }
         match self.marks() {
             Ok((labels, annotations)) if !wanted.is_empty() => {
@@ -404,16 +395,8 @@ impl Recipe<'_> {
             value: current,
             place: rotation::place(self.key, existing, Some(current), self.now),
         }];
-        for (id, facts) in rotation::retiring(self.key, existing, current, self.world, self.now) {
-            if let Some(value) = intact_fingerprint(facts)
-                && wanted.iter().all(|other| other.value != value)
-            {
-                wanted.push(Wanted {
-                    from: id.clone(),
-                    value,
-                    place: rotation::place_of(facts),
-                });
-            }
+        for secret in rotation::retiring(self.key, existing, current, self.world, self.now) {
+            goes_on(secret, &mut wanted);
         }
         wanted
     }
@@ -432,24 +415,24 @@ impl Recipe<'_> {
     /// Whether the value that is read there was generated: of one that was brought no digest is
     /// told.
     fn is_generated(&self, from: &SecretId) -> bool {
-        let is_copied = self
-            .world
-            .credentials_of(self.id)
-            .find(|(id, _)| *id == from);
-        match is_copied {
-            Some((_, facts)) if facts.annotations.has(annotation::KEY) => {
+        match self.credential(from) {
+            Some(facts) if facts.annotations.has(annotation::KEY) => {
                 facts.annotations.has(annotation::DIGEST)
             }
             _ => self.key.is_generated(),
         }
     }
 
+    /// One of the key's Secrets that the gateway reads; none where it is the source.
+    fn credential(&self, id: &SecretId) -> Option<&SecretFacts> {
+        let mut all = self.world.enforcement_of(self.id);
+        all.find(|(it, _)| *it == id).map(|(_, facts)| facts)
+    }
+
     fn copy_of(&self, from: &SecretId, value: Fingerprint) -> ValueSource {
-        let mut of_gateway = self.world.enforcement_of(self.id);
-        let credential = of_gateway.find(|(id, _)| *id == from);
         ValueSource::CopyOf {
             from: from.clone(),
-            uid: credential.map(|(_, it)| it.uid.to_string()),
+            uid: self.credential(from).map(|it| it.uid.to_string()),
             value,
         }
     }
@@ -689,6 +672,19 @@ impl Recipe<'_> {
             ),
         ]
         .into()
+    }
+}
+
+/// Adds the value of a Secret as it is, unless it is wanted already or somebody tampered with it.
+fn goes_on((id, facts): (&SecretId, &SecretFacts), wanted: &mut Vec<Wanted>) {
+    if let Some(value) = intact_fingerprint(facts)
+        && wanted.iter().all(|other| other.value != value)
+    {
+        wanted.push(Wanted {
+            from: id.clone(),
+            value,
+            place: rotation::place_of(facts),
+        });
     }
 }
 

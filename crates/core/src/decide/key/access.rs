@@ -2,7 +2,7 @@
 //! and real removal do.
 
 use devportal_api::condition::{
-    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, whole_second,
+    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, RouteState, whole_second,
 };
 use devportal_api::id::{ApprovalId, ProductId, RequestId, SecretId};
 use devportal_api::scheme::Limits;
@@ -185,10 +185,12 @@ impl Case<'_> {
                 self.withdrawal(None, true),
             ),
             Course::Suspend(unless) => {
-                // A key that nothing was made for has nothing to take away.
-                let had_any = !self.told().is_empty();
-                let held = self.held();
-                let left = held.or_else(|| self.not_yet_gone().filter(|_| had_any));
+                // A key that nothing was made for has nothing to take away unseen.
+                let left = if self.told().is_empty() {
+                    self.held()
+                } else {
+                    self.not_yet_gone()
+                };
                 let writes = self.withdrawal(unless.as_ref(), false);
                 (Access::Settled(left), writes)
             }
@@ -199,12 +201,7 @@ impl Case<'_> {
                 decision.wake(*until);
                 self.hold(standing, decision)
             }
-            Course::Issue => {
-                for (_, at) in self.found.into_iter().flat_map(|it| self.delays(it)) {
-                    decision.wake(Some(at).filter(|at| self.now < *at));
-                }
-                self.issue(decision)
-            }
+            Course::Issue => self.issue(decision),
         };
         decision.writes.extend(writes);
         if let Standing::Known(_) = standing {
@@ -325,7 +322,8 @@ impl Case<'_> {
                 (Access::Settled(Some(Enforcement::ValueInUse)), vec![])
             }
             credential::Step::Done => {
-                let enforcement = self.held().unwrap_or_else(|| self.enforcement(found));
+                let held = self.held();
+                let enforcement = held.unwrap_or_else(|| self.enforcement(found, decision));
                 (Access::Settled(Some(enforcement)), vec![])
             }
         }
@@ -338,7 +336,7 @@ impl Case<'_> {
         let behind = |is_so: bool| found.behind().filter(|_| is_so);
         let all = [
             (
-                Some(found.route.fact()).filter(|it| !it.holds),
+                (!matches!(found.route, RouteState::Accepted(_))).then(|| found.route.fact()),
                 Enforcement::RouteNotAccepted,
             ),
             (
@@ -364,10 +362,13 @@ impl Case<'_> {
     }
 
     /// What the gateway makes of a credential that is in place.
-    fn enforcement(&self, found: &Discovery) -> Enforcement {
+    fn enforcement(&self, found: &Discovery, decision: &mut Decision) -> Enforcement {
         let tier = &self.terms.in_force.plan_tier;
         let plans = self.world.around().plan_policies.table();
         let delays = self.delays(found);
+        for (_, at) in &delays {
+            decision.wake(Some(*at).filter(|at| self.now < *at));
+        }
         let is_late = |what: &Enforcement| {
             let mut all = delays.iter();
             all.any(|(it, at)| it == what && *at <= self.now)
