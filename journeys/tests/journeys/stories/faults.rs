@@ -12,7 +12,7 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 
 use super::stories;
-use crate::quiet::Quiet;
+use crate::quiet::{Asked, Quiet};
 use crate::rights::{bind, narrow_secrets};
 use crate::stage::{self, Stage};
 use crate::wait::{until, within};
@@ -110,6 +110,17 @@ async fn a_key_can_make_the_controller_ask_for_nothing_but_a_secret(_: Arc<Stage
     let quiet = Quiet::start().await?;
     quiet.request("mine", Some("plain")).await?;
     quiet.key_says("mine", "SecretNotFound").await?;
+    let there = "/api/v1/namespaces/shop/";
+    until("the Secrets there are listed", async || {
+        let asked = quiet.requests()?;
+        let lists = |it: &Asked| it.uri.starts_with(&format!("{there}secrets?"));
+        Ok(if asked.iter().any(lists) {
+            Ok(())
+        } else {
+            Err(asked)
+        })
+    })
+    .await?;
     let before = quiet.requests()?.len();
     for (key, secret) in [
         ("all", "?"),
@@ -129,7 +140,6 @@ async fn a_key_can_make_the_controller_ask_for_nothing_but_a_secret(_: Arc<Stage
     let since = asked.split_off(before);
     let path = |uri: &str| uri.split('?').next().map(str::to_owned);
     let followed: HashSet<_> = asked.iter().map(|it| path(&it.uri)).collect();
-    let there = "/api/v1/namespaces/shop/";
     let others: Vec<_> = since
         .iter()
         .filter(|it| it.uri.starts_with(there) && it.uri != format!("{there}secrets/plain"))
