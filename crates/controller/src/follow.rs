@@ -4,7 +4,7 @@
 //! of *metadata* of its namespace: no other Secret's contents are ever asked
 //! for. One that is still the version that a credential was copied from is not
 //! read at all: a start asks for lists, and only for what was written since. Where neither
-//! the list nor the Secret may be read, the list alone is asked for until it may.
+//! the list nor the Secret may be read, the list alone is asked for, and the Secret now and then.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,9 @@ use crate::vital::Vital;
 
 const RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// How long one that may be neither listed nor read is not asked for: the right to read it alone
+/// may have been given.
+const BAR: Duration = Duration::from_mins(10);
 /// How long a Secret is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Observations of metadata that may wait.
@@ -361,6 +364,8 @@ impl Follow {
             Ok(Err(failure)) => {
                 is_forbidden = matches!(&failure, kube::Error::Api(status) if status.code == 403);
                 if is_forbidden {
+                    // Once it may be read again it is told, also where it is as we wrote it.
+                    self.wanted(name, |it| it.answered = None);
                     self.tell(name, Source::Forbidden).await;
                 }
                 brief(&failure)
@@ -397,6 +402,8 @@ struct Unread {
     /// Those that may not be read while that is so: the list is waited for, for what allows it
     /// allows to read them, too.
     barred: HashSet<Shared>,
+    /// Since when the first of them waits.
+    barred_since: Option<Instant>,
     due: Option<Instant>,
     wait: Duration,
 }
@@ -434,7 +441,8 @@ impl Unread {
     /// The list is lost, for all of those that are wanted.
     fn lost(&mut self, trouble: &Trouble, wanted: &HashSet<Shared>) {
         self.is_unlisted = *trouble == Trouble::Forbidden;
-        if self.is_unlisted {
+        let is_due = self.barred_since.is_some_and(|it| it.elapsed() > BAR);
+        if self.is_unlisted && !is_due {
             self.barred.retain(|it| wanted.contains(it));
         } else {
             self.unbar();
@@ -449,6 +457,7 @@ impl Unread {
 
     fn unbar(&mut self) {
         let barred = std::mem::take(&mut self.barred);
+        self.barred_since = None;
         self.add(barred);
     }
 
@@ -456,6 +465,7 @@ impl Unread {
     fn failed(&mut self, name: &Shared, is_forbidden: bool) -> bool {
         if is_forbidden && self.is_unlisted {
             self.barred.insert(name.clone());
+            self.barred_since.get_or_insert_with(Instant::now);
         } else {
             self.add([name.clone()]);
         }

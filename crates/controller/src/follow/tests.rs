@@ -308,6 +308,39 @@ async fn where_nothing_may_be_listed_or_read_the_list_alone_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_be_read_again_is_told_also_where_it_is_as_we_wrote_it() {
+    let mut room = Room::new();
+    room.want("mine", None);
+    assert!(matches!(room.hears("mine").await, Source::Gone(_)));
+    let made = room.put("mine", 5, "the value");
+    room.answered("mine", 5);
+    room.server.lock().unwrap().refuses = Some(403);
+    room.is_refused_the_list().await;
+    let source = room.hears("mine").await;
+    assert!(matches!(source, Source::Forbidden), "{source:?}");
+    room.server.lock().unwrap().refuses = None;
+    room.list_begins().await;
+    room.shows(&made).await;
+    room.list_ends(9).await;
+    room.hears_value("mine", "the value").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_right_to_read_alone_is_found_when_it_is_given_later() {
+    let mut room = Room::new();
+    room.put("mine", 5, "the value");
+    room.server.lock().unwrap().refuses = Some(403);
+    room.is_refused_the_list().await;
+    room.want("mine", None);
+    let source = room.hears("mine").await;
+    assert!(matches!(source, Source::Forbidden), "{source:?}");
+    room.server.lock().unwrap().refuses = None;
+    tokio::time::sleep(2 * BAR).await;
+    room.is_refused_the_list().await;
+    room.hears_value("mine", "the value").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_be_read_but_not_listed_is_read_each_time_the_list_is_refused() {
     let mut room = Room::new();
     room.put("mine", 5, "the value");
