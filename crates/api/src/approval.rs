@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::condition::kind;
 use crate::id::RequestId;
@@ -135,6 +136,23 @@ impl APIKeyApprovalSpec {
 }
 
 impl APIKeyApproval {
+    /// What this decides, in one word of 16 hexadecimal digits: a hash over all of the spec but its
+    /// words, `reason` and `message`. Who mends those decides nothing.
+    pub fn decides(&self) -> String {
+        let spec = &self.spec;
+        let decided = serde_json::json!([
+            spec.api_key_request_ref.name,
+            spec.approved,
+            spec.reviewed_by,
+            spec.reviewed_at.0.to_string(),
+            spec.plan_tier,
+            spec.expires_at.as_ref().map(|it| it.0.to_string()),
+            spec.terms,
+        ]);
+        let hash = Sha256::digest(decided.to_string());
+        hex::encode(&hash[..8])
+    }
+
     /// What it is noted to deny, also once it is edited to approve.
     pub fn denied(&self) -> &[Denied] {
         self.status.as_ref().map_or(&[], |it| &it.denies)

@@ -41,6 +41,9 @@ pub mod kind {
     pub const SELECTOR_SHARED: &str = "SelectorShared";
     /// APIProduct, ours: Secrets of every namespace are keys. Absent where they are not.
     pub const SELECTOR_OPEN: &str = "SelectorOpen";
+    /// APIProduct, ours: Secrets open the API that no APIKey stands for. Absent where there are
+    /// none.
+    pub const UNMANAGED_KEYS: &str = "UnmanagedKeys";
     /// APIProduct: the issuer's discovery document was read.
     pub const OIDC_DISCOVERED: &str = "OIDCDiscovered";
     /// APIProduct: the OpenAPI document was read.
@@ -102,9 +105,11 @@ const AWAITING_REAPPROVAL: &str = "AwaitingReapproval";
 /// Whether a condition of a product says that something is not as it should be.
 pub fn is_problem(it: &Condition) -> bool {
     match it.type_.as_str() {
-        kind::SELECTOR_SHARED | kind::SELECTOR_OPEN | kind::PARTLY_OPEN | kind::ACCESS_CACHED => {
-            it.status == "True"
-        }
+        kind::SELECTOR_SHARED
+        | kind::SELECTOR_OPEN
+        | kind::UNMANAGED_KEYS
+        | kind::PARTLY_OPEN
+        | kind::ACCESS_CACHED => it.status == "True",
         // That an API has no OpenID Connect is no fault of it.
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
     }
@@ -976,6 +981,21 @@ pub fn selector_open(rules: &BTreeSet<String>) -> Fact {
         few(rules)
     );
     Fact::new(kind::SELECTOR_OPEN, true, "AllNamespaces", message)
+}
+
+/// How it reads that so many Secrets of the Kuadrant namespace open a product's API, of which no
+/// APIKey is known.
+pub fn unmanaged_keys(count: usize, namespace: &str) -> Fact {
+    let secrets = match count {
+        1 => "1 Secret".to_owned(),
+        _ => format!("{count} Secrets"),
+    };
+    let message = format!(
+        "{secrets} in {namespace} that no APIKey stands for may open this API, each with the plan that \
+         it states itself. A denial of a key does not end access by the same value in such a Secret. \
+         Replace them by APIKeys"
+    );
+    Fact::new(kind::UNMANAGED_KEYS, true, "SecretsWithoutAPIKey", message)
 }
 
 /// How it reads that the AuthPolicy has no API key rule of the name that the product chose, but

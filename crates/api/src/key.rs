@@ -281,8 +281,8 @@ pub struct ApprovedTerms {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_at: Option<Time>,
-    /// The approval that covers these terms: its UID and generation, as
-    /// `uid/generation`.
+    /// The approval that covers these terms, as `UID/GENERATION/HASH`: the generation it had when
+    /// they were recorded, and a hash of what it decides.
     pub approval: String,
     /// What was requested, if something else was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -304,7 +304,26 @@ pub struct AskedTerms {
     pub expires_at: Option<Time>,
 }
 
+impl ApprovedTerms {
+    /// The product that was approved.
+    pub fn product_id(&self) -> ProductId {
+        let reference = &self.api_product_ref;
+        ProductId::new(
+            reference.namespace.clone().unwrap_or_default(),
+            &reference.name,
+        )
+    }
+}
+
 impl APIKey {
+    /// The product whose API this key opens, or is to open: it stays that of the approved terms
+    /// while another one is asked for.
+    pub fn opened_product_id(&self) -> ProductId {
+        let status = self.status.as_ref();
+        let approved = status.and_then(|it| it.approved_terms.as_ref());
+        approved.map_or_else(|| self.product_id(), ApprovedTerms::product_id)
+    }
+
     /// The product this key asks for.
     pub fn product_id(&self) -> ProductId {
         let reference = &self.spec.api_product_ref;
@@ -348,6 +367,30 @@ impl APIKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_opens_what_was_approved_whatever_else_it_asks_for() {
+        let approved = serde_json::json!({
+            "apiProductRef": {"name": "games", "namespace": "owner"}, "planTier": "gold",
+            "requestedBy": {"userId": "alice", "email": "alice@example.com"}, "approval": "uid/1",
+        });
+        let key = |status: serde_json::Value| -> APIKey {
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "devportal.kuadrant.io/v1alpha1", "kind": "APIKey",
+                "metadata": {"name": "mine", "namespace": "consumer"},
+                "spec": {"apiProductRef": {"name": "maps", "namespace": "other"}, "planTier": "gold",
+                    "requestedBy": {"userId": "alice", "email": "alice@example.com"}},
+                "status": status,
+            }))
+            .unwrap()
+        };
+        let opened = |status| key(status).opened_product_id().to_string();
+        assert_eq!(opened(serde_json::json!({})), "other/maps");
+        assert_eq!(
+            opened(serde_json::json!({"approvedTerms": approved})),
+            "owner/games"
+        );
+    }
 
     #[test]
     fn an_overlap_is_the_sum_of_what_is_said() {

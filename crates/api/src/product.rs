@@ -208,7 +208,7 @@ pub struct APIProductStatus {
     /// `Ready`, `PlanPolicyDiscovered`, `AuthPolicyDiscovered` and `OIDCDiscovered`;
     /// `OpenAPISpecReady` where a document is referenced; and `PlansInForce`, `AuthRuleFound`,
     /// `AcceptedEverywhere`, `PartlyOpen`, `AccessCached`, `PoliciesObserved`, `SelectorShared`, `SelectorOpen`,
-    /// `Readable` and `Recorded` where there is something to report.
+    /// `UnmanagedKeys`, `Readable` and `Recorded` where there is something to report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -70,9 +70,13 @@ pub struct ApiKeyRef {
     pub uid: Option<String>,
 }
 
-/// The state of the request: the conditions of its APIKey.
+/// The state of the request: the conditions of its APIKey, and what an approval may name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct APIKeyRequestStatus {
+    /// What is asked for, as a hash over key, product, tier, requester and expiry. An approval
+    /// that names it in `spec.terms` approves this and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<String>,
     /// The conditions of the APIKey, copied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

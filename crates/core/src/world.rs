@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use devportal_api::foreign::Kuadrant;
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId, RouteId, SecretId};
+use devportal_api::key::ApprovedTerms;
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIProduct};
 use devportal_mirror::table::Taken;
 use devportal_mirror::{
@@ -555,12 +556,6 @@ fn products_of(key: &APIKey) -> impl Iterator<Item = ProductId> {
         .status
         .as_ref()
         .and_then(|it| it.approved_terms.as_ref());
-    let approved = terms.map(|terms| {
-        let reference = &terms.api_product_ref;
-        ProductId::new(
-            reference.namespace.clone().unwrap_or_default(),
-            &reference.name,
-        )
-    });
+    let approved = terms.map(ApprovedTerms::product_id);
     approved.into_iter().chain([key.product_id()])
 }

@@ -1035,7 +1035,7 @@ fn the_address_of_an_api_is_as_its_listeners_and_its_rules_say() {
         format!("http://{host}:8080/toys")
     );
     let tls = listener("HTTPS", 443, Some("*.example.com"));
-    both.spec.listeners.extend(tls.spec.listeners);
+    both.spec.listeners.extend(tls.spec.listeners.clone());
     assert_eq!(
         address_at(Some(both.clone()), toys()),
         format!("https://{host}/toys")
@@ -1045,4 +1045,16 @@ fn the_address_of_an_api_is_as_its_listeners_and_its_rules_say() {
         address_at(Some(both), vec![]),
         format!("https://{host}:8443/")
     );
+    // Of two Gateways, one of which took the route.
+    let mut route = route("games");
+    route.spec.parent_refs.insert(0, parent("external"));
+    let mut around = Surroundings::default();
+    let all = [("gateway", listener("HTTP", 80, None)), ("external", tls)];
+    for (name, gateway) in all {
+        let id = GatewayId::new(OWNER, name);
+        around.gateways.take(Told::Is(id, Arc::new(gateway)));
+    }
+    let id = RouteId::new(OWNER, "games");
+    let address = discover::address(&around, &id, &route);
+    assert_eq!(address, Some(format!("http://{host}/")));
 }

@@ -287,6 +287,14 @@ fn the_predicate_of_a_plan_is_to_compare_the_tier_of_its_keys() {
         assert_eq!(alarms(&it), ["PlansInForce/PredicateOfAnotherTier"]);
         assert_eq!(enforced(&it), "!Enforced/PredicateOfAnotherTier");
     }
+    // Of several clauses any may hold.
+    for both in [
+        format!("!({plan_id} == 'silver')"),
+        format!("{plan_id} == 'premium' || {plan_id} in ['gold']"),
+    ] {
+        by(&mut it, &both);
+        assert_eq!(enforced(&it), "Enforced/Enforced", "{both}");
+    }
     // What is not understood is no key's fault.
     let groups = "auth.identity.metadata.annotations['kuadrant.io/groups'] == 'gold'";
     let unclear = [

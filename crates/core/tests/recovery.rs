@@ -525,6 +525,8 @@ fn a_rotation_that_waits_for_a_held_copy_says_so() {
         it.accepted("alice").contains(&&*value),
         "the old one goes on"
     );
+    let told = it.key("alice").status.as_ref().unwrap().credentials.clone();
+    assert!(told.iter().all(|it| it.ends_at.is_none()), "{told:?}");
     it.cluster.delete_held(&copy());
     it.settle();
     oracle::check(&it);

@@ -6,6 +6,8 @@ use devportal_api::name::label;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use kube::Resource;
 
+use crate::common::cluster::{STRAY, Secret};
+use crate::common::hands::pair;
 use crate::common::*;
 
 const ELSEWHERE: &str = "elsewhere";
@@ -393,4 +395,59 @@ fn the_alarm_ends_for_both_when_either_gives_way() {
         oracle::check(&it);
         assert_eq!(says(&it, OWNER), None);
     }
+}
+
+/// A Secret as it is made by hand for a rule that selects `api=games`.
+fn by_hand(secret: &mut Secret) {
+    let managed = (label::MANAGED_BY, label::MANAGED_BY_AUTHORINO);
+    secret.labels = [managed, ("api", "games")]
+        .map(|(label, value)| (label.to_owned(), value.to_owned()))
+        .into();
+    secret.value = Some("of old".into());
+}
+
+/// What a product says of keys that are none of ours.
+fn unmanaged(it: &Simulation, namespace: &str) -> Option<String> {
+    let product = &it.cluster.products[&(namespace.to_owned(), "games".to_owned())];
+    let conditions = &product.status.as_ref().unwrap().conditions;
+    let told = conditions.iter().find(|it| it.type_ == "UnmanagedKeys")?;
+    assert_eq!(
+        (&*told.status, &*told.reason),
+        ("True", "SecretsWithoutAPIKey")
+    );
+    Some(told.message.clone())
+}
+
+#[test]
+fn secrets_that_open_an_api_and_that_no_key_stands_for_are_told_to_its_owner() {
+    let mut it = two(&[("api", "games")], &[("api", "other")]);
+    assert_eq!(unmanaged(&it, OWNER), None);
+    it.cluster.put_secret(&pair(KUADRANT, "of-old"), by_hand);
+    it.settle();
+    oracle::check(&it);
+    let told = unmanaged(&it, OWNER).expect("a word");
+    assert!(
+        told.starts_with("1 Secret in kuadrant-system that no APIKey stands for"),
+        "{told}"
+    );
+    assert_eq!(unmanaged(&it, ELSEWHERE), None);
+    it.cluster.put_secret(&pair(KUADRANT, "another"), by_hand);
+    it.cluster
+        .put_secret(&pair(KUADRANT, "of-something-else"), |it| {
+            by_hand(it);
+            it.labels.insert("api".into(), "maps".into());
+        });
+    it.settle();
+    assert!(unmanaged(&it, OWNER).unwrap().starts_with("2 Secrets"));
+    // What is not seen is as it was told.
+    it.restart_without(&[STRAY]);
+    it.settle();
+    assert!(unmanaged(&it, OWNER).is_some());
+    for name in ["of-old", "another"] {
+        it.cluster.delete_secret(&pair(KUADRANT, name));
+    }
+    it.regain_all();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(unmanaged(&it, OWNER), None);
 }

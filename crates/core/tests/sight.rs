@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use devportal_api::foreign::AuthPolicy;
+use devportal_api::foreign::{AuthPolicy, Kuadrant};
 use devportal_api::id::KeyId;
 use devportal_api::key::{Phase, SecretKeyRef};
 use devportal_api::name::{self, annotation, label};
@@ -203,6 +203,27 @@ fn what_may_open_the_api_stays_listed_where_the_gateways_secrets_cannot_be() {
 }
 
 #[test]
+fn where_no_kuadrant_can_be_seen_nothing_is_said_to_be_gone() {
+    let mut it = approved();
+    let listed = |it: &Simulation| it.key("alice").status.clone().unwrap().credentials;
+    let before = listed(&it);
+    it.restart_without(&["Kuadrant"]);
+    it.settle();
+    assert_eq!(listed(&it), before);
+    it.cluster.now = it.cluster.now.max(at(9));
+    it.create(approval("no-more", "alice", false, at(9)));
+    it.settle();
+    assert_eq!(it.accepted("alice").len(), 1, "nobody sees it");
+    assert_eq!(it.says("alice"), ["Denied/Denied", "!Enforced/Unknown"]);
+    assert_eq!(listed(&it), before);
+    it.regain_all();
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), ["Denied/Denied"]);
+    assert_eq!(listed(&it), []);
+}
+
+#[test]
 fn nothing_is_deleted_for_an_absence_that_only_an_old_list_shows() {
     let mut it = approved();
     let before = uids(&it);
@@ -269,21 +290,42 @@ fn an_approval_that_is_given_anew_leaves_a_generated_key_its_value() {
     assert_eq!(it.accepted("alice"), [value]);
 }
 
+/// Ways to take the access of a key away that was brought, with what is left of it to see.
+const REMOVALS: [fn(&mut Simulation); 3] = [
+    |it| it.delete::<APIKeyApproval>(OWNER, "yes"),
+    |it| it.delete::<APIProduct>(OWNER, "games"),
+    |it| drop(it.cluster.delete_secret(&pair(CONSUMER, "own"))),
+];
+
+/// Its value is "secret".
+fn brought_and_approved() -> Simulation {
+    let mut it = Simulation::ready(product());
+    it.bring("own", Some("secret"));
+    it.create(key("alice").brought("own"));
+    it.settle();
+    it.create(approval("yes", "alice", true, at(1)));
+    it.settle();
+    it
+}
+
 #[test]
 fn what_was_seen_to_be_taken_away_goes_whatever_else_cannot_be_seen() {
-    let removals: [fn(&mut Simulation); 3] = [
-        |it| it.delete::<APIKeyApproval>(OWNER, "yes"),
-        |it| it.delete::<APIProduct>(OWNER, "games"),
-        |it| drop(it.cluster.delete_secret(&pair(CONSUMER, "own"))),
-    ];
-    for (number, remove) in removals.into_iter().enumerate() {
-        let mut it = Simulation::ready(product());
-        it.bring("own", Some("secret"));
-        it.create(key("alice").brought("own"));
-        it.settle();
-        it.create(approval("yes", "alice", true, at(1)));
-        it.settle();
+    for (number, remove) in REMOVALS.into_iter().enumerate() {
+        let mut it = brought_and_approved();
         it.restart_without(&["HTTPRoute", "AuthPolicy"]);
+        it.settle();
+        assert_eq!(it.accepted("alice"), ["secret"]);
+        remove(&mut it);
+        it.settle();
+        assert_eq!(it.accepted("alice"), Vec::<&str>::new(), "{number}");
+    }
+}
+
+#[test]
+fn what_is_taken_away_while_there_is_no_kuadrant_goes_at_once() {
+    for (number, remove) in REMOVALS.into_iter().enumerate() {
+        let mut it = brought_and_approved();
+        it.delete::<Kuadrant>(KUADRANT, "kuadrant");
         it.settle();
         assert_eq!(it.accepted("alice"), ["secret"]);
         remove(&mut it);

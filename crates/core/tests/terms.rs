@@ -244,14 +244,9 @@ fn whoever_asks_for_more_than_was_approved_waits_also_once_that_is_over() {
     change(&mut it, |key| *key = key.clone().expiring(at(900)));
     let waits = ["Expired/KeyExpired", "!ChangeApproved/AwaitingReapproval"];
     assert_eq!(it.says("alice"), waits);
-    assert_eq!(
-        it.request("alice").unwrap().status,
-        it.key("alice").status.as_ref().map(|it| {
-            devportal_api::APIKeyRequestStatus {
-                conditions: it.conditions.clone(),
-            }
-        })
-    );
+    let told = it.request("alice").unwrap().status.clone().unwrap();
+    let key = it.key("alice").status.as_ref().unwrap();
+    assert_eq!(told.conditions, key.conditions);
     assert_eq!(it.world.tally().waiting(), 1);
     let id = devportal_core::Id::Key(key_id("alice"));
     assert_eq!(it.decisions()[&id].wake_at, Some(at(900)));
@@ -259,6 +254,39 @@ fn whoever_asks_for_more_than_was_approved_waits_also_once_that_is_over() {
     it.cluster.now = at(900);
     it.settle();
     assert_eq!(it.says("alice"), ["Expired/KeyExpired"]);
+}
+
+#[test]
+fn a_request_tells_what_an_approval_of_just_that_is_to_name() {
+    let mut it = Simulation::ready(product());
+    it.create(key("alice"));
+    it.settle();
+    let told = |it: &Simulation| it.request("alice").unwrap().status.clone().unwrap().terms;
+    let first = told(&it);
+    assert_eq!(first, Some(it.request("alice").unwrap().terms()));
+    change(&mut it, |key| key.spec.plan_tier = "silver".into());
+    assert_ne!(told(&it), first);
+    let mut yes = approval("yes", "alice", true, at(1));
+    yes.spec.terms = first;
+    it.create(yes.clone());
+    it.settle();
+    assert_eq!(it.says("alice"), ["Pending/AwaitingApproval"]);
+    yes.metadata.name = Some("again".into());
+    yes.spec.terms = told(&it);
+    it.create(yes);
+    it.settle();
+    assert_eq!(it.says("alice"), WORKING);
+}
+
+#[test]
+fn a_definition_without_terms_is_written_to_once() {
+    let mut it = Simulation::ready(product());
+    it.cluster.pruned = vec![("APIKeyRequest", "terms")];
+    it.create(key("alice"));
+    it.settle();
+    it.wrote();
+    it.pass(minutes(10));
+    assert_eq!(it.wrote(), Vec::<&str>::new());
 }
 
 #[test]
@@ -458,6 +486,34 @@ fn whoever_was_granted_less_waits_only_where_they_ask_for_something_else_again()
     assert_eq!(it.says("alice"), WORKING, "less time is covered");
     let expiry = Some(at(900).to_string());
     assert_eq!(terms(&it), ("silver".into(), "alice".into(), expiry));
+}
+
+#[test]
+fn whoever_mends_the_words_of_an_approval_decides_nothing() {
+    for names_terms in [false, true] {
+        let mut it = Simulation::ready(product());
+        it.create(key("alice"));
+        it.settle();
+        let mut yes = approval("yes", "alice", true, at(0));
+        yes.spec.terms = names_terms.then(|| it.request("alice").unwrap().terms());
+        it.create(yes);
+        it.settle();
+        let before = terms(&it);
+        change(&mut it, |key| key.spec.plan_tier = "silver".into());
+        let waits = it.says("alice");
+        assert!(
+            waits.contains(&"!ChangeApproved/AwaitingReapproval".into()),
+            "{waits:?}"
+        );
+        it.edit::<APIKeyApproval>(OWNER, "yes", |it| {
+            it.spec.message = Some("Welcome aboard".into());
+            it.spec.reason = Some("Typo".into());
+        });
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(it.says("alice"), waits);
+        assert_eq!(terms(&it), before);
+    }
 }
 
 #[test]

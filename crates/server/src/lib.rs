@@ -51,9 +51,9 @@ use anyhow::{Context, Result};
 use devportal_metrics::Registry;
 use devportal_metrics::serve::{Address, Full, Room, serve};
 use devportal_mirror::Lens;
-use devportal_watch::{connect, without_retries};
+use devportal_watch::{CONSTRAINED_IMPERSONATION, connect, minor, without_retries};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::access::{Access, Places, Right};
 use crate::caller::{Door, Me};
@@ -187,7 +187,15 @@ impl App {
 ///
 /// When the API server cannot be reached at the start, or the address is taken.
 pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let (_, config) = connect().await?;
+    let (client, config) = connect().await?;
+    let version = client.apiserver_version().await?;
+    if minor(&version) < CONSTRAINED_IMPERSONATION {
+        warn!(
+            version = %version.git_version,
+            "this Kubernetes has no constrained impersonation: a portal acts for people only by the verb \
+             impersonate, see docs/how-to/run-the-portal-server.md"
+        );
+    }
     let lens = Lens::new(rand::random());
     let kubernetes = Kubernetes::new(without_retries(config), lens.clone())?;
     let listener = options.address.listen().await.with_context(|| {

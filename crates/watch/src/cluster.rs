@@ -1,10 +1,20 @@
 //! Which cluster is it, and does it answer?
 
 use anyhow::{Context, Result, anyhow};
+use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::{Client, Config};
 use tracing::info;
 
 use crate::brief;
+
+/// The first minor version of Kubernetes with constrained impersonation, by which a portal acts for
+/// people.
+pub const CONSTRAINED_IMPERSONATION: u32 = 36;
+
+/// The minor version of an API server; 0 where it does not tell.
+pub fn minor(version: &Info) -> u32 {
+    version.minor.trim_end_matches('+').parse().unwrap_or(0)
+}
 
 /// A client for the cluster of `KUBECONFIG` or of the pod, and how it was configured. It asks
 /// again by itself where the API server is busy; whoever has brakes of their own makes one of

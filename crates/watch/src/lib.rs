@@ -21,7 +21,7 @@ mod guard;
 mod pause;
 
 pub use brief::brief;
-pub use cluster::{connect, without_retries};
+pub use cluster::{CONSTRAINED_IMPERSONATION, connect, minor, without_retries};
 pub use follow::{Source, list, told, watch};
 pub use guard::Guarded;
 pub use pause::Pause;

@@ -42,7 +42,7 @@ export const catalogModuleDevportal = createBackendModule({
               // portal's server, is made good after `timeout` at the latest.
               scope: 'global',
               frequency: { seconds: 5 },
-              timeout: { minutes: 10 },
+              timeout: { minutes: 2 },
               fn: signal => provider.run(signal),
             }),
         );

@@ -278,7 +278,7 @@ impl Recipe<'_> {
     /// The labels by which the gateway may go on finding the key's Secrets; none where the
     /// operator has carried the policies out, as it has nearly always.
     fn labels_before<'b>(&self, labels: &'b Marks) -> Option<Before<'b>> {
-        let product = self.product();
+        let product = self.terms.product_id();
         let is_settled = match self.world.find_discovery(&product)?.auth.settled {
             Settled::Yes => true,
             Settled::NotSince(_) => self.settles_at() <= Some(self.now),
@@ -298,7 +298,7 @@ impl Recipe<'_> {
     /// Until when the gateway may go by what its policies said before, although the operator
     /// has looked at them: something is in its way.
     pub(super) fn settles_at(&self) -> Option<Timestamp> {
-        let found = self.world.find_discovery(&self.product())?;
+        let found = self.world.find_discovery(&self.terms.product_id())?;
         match found.auth.settled {
             Settled::NotSince(since) => Some(after(since, GRACE)),
             Settled::Yes | Settled::No => None,
@@ -310,7 +310,7 @@ impl Recipe<'_> {
     /// the value with that one: so the key that was there first makes its Secret anew, and only
     /// then the others' go.
     fn contest(&self, value: Fingerprint, existing: &[(&SecretId, &SecretFacts)]) -> Contest {
-        let product = self.product();
+        let product = self.terms.product_id();
         let found = self.world.find_discovery(&product);
         let is_taken = |labels: &Marks| {
             let mut rules = found.into_iter().flat_map(|it| &it.auth.key_rules);
@@ -360,7 +360,7 @@ impl Recipe<'_> {
         if is_newer || !claims::waits(self.key) {
             return None;
         }
-        let product = self.product();
+        let product = self.terms.product_id();
         let absent = self.world.absent_with(value, self.id, &product);
         let former = self.world.former_holders(value, self.id);
         let former = former.filter(|(key, _)| self.may_come_back(key, &product));
@@ -560,7 +560,7 @@ impl Recipe<'_> {
     /// Where the value of a key that is shown once is: of several copies the newest stays.
     /// What opens another product goes at once, and its value with it.
     fn find_only(&self) -> Option<(SecretId, Fingerprint)> {
-        let product = self.product().to_string();
+        let product = self.terms.product_id().to_string();
         let of_product =
             |facts: &SecretFacts| facts.annotations.get(annotation::PRODUCT) == Some(&product);
         self.of_current()
@@ -627,7 +627,7 @@ impl Recipe<'_> {
     /// Labels and annotations of the enforcement Secret.
     fn marks(&self) -> Result<(Marks, Marks), String> {
         let terms = self.terms;
-        let product = self.product();
+        let product = self.terms.product_id();
         let mut labels = labels(self.id, &product);
         let selector = self
             .rule
@@ -654,13 +654,6 @@ impl Recipe<'_> {
             annotations.insert(annotation::EXPIRES_AT.to_owned(), at.0.to_string());
         }
         Ok((labels, annotations))
-    }
-
-    /// The product whose API is opened.
-    fn product(&self) -> ProductId {
-        let reference = &self.terms.api_product_ref;
-        let namespace = reference.namespace.clone();
-        ProductId::new(namespace.unwrap_or_default(), &reference.name)
     }
 
     fn identity(&self) -> Marks {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use devportal_api::condition::{
     Fact, OidcState, OpenApiState, Opening, PlanFault, access_cached, auth_rule_missing, kind,
-    not_readable, not_seen, refused_on_paths, render, selector_open, selector_shared, whole_second,
+    not_readable, not_seen, refused_on_paths, render, selector_open, selector_shared,
+    unmanaged_keys, whole_second,
 };
 use devportal_api::id::ProductId;
 use devportal_api::product::{OidcDiscoveryStatus, OpenApiStatus};
@@ -171,7 +172,10 @@ fn around(
         facts.extend(refused_on_paths(&refusals, conditional));
         facts.extend(Opening::fact(&found.auth.openings));
         facts.extend(access_cached(&found.auth.caches));
-        facts.extend(found.behind().filter(|_| blind.plans.is_none()));
+        match &blind.plans {
+            Some(_) => kept.push(kind::POLICIES_OBSERVED),
+            None => facts.extend(found.behind()),
+        }
     } else {
         let those = [
             kind::AUTH_RULE_FOUND,
@@ -192,6 +196,14 @@ fn around(
     let open: BTreeSet<_> = open.map(|(name, _)| name.clone()).collect();
     if !open.is_empty() {
         facts.push(selector_open(&open));
+    }
+    match world.unmanaged_keys_of(id) {
+        Some(0) => {}
+        Some(count) => {
+            let namespace = world.kuadrant_namespace().unwrap_or_default();
+            facts.push(unmanaged_keys(count, namespace));
+        }
+        None => kept.push(kind::UNMANAGED_KEYS),
     }
     (facts, kept)
 }

@@ -28,9 +28,7 @@ pub(super) struct Terms {
 impl Terms {
     /// The product that holds now.
     pub(super) fn product_id(&self) -> ProductId {
-        let reference = &self.in_force.api_product_ref;
-        let namespace = reference.namespace.clone();
-        ProductId::new(namespace.unwrap_or_default(), &reference.name)
+        self.in_force.product_id()
     }
 }
 
@@ -68,10 +66,9 @@ pub(super) fn covered(
     request: &APIKeyRequest,
     key: Option<&APIKey>,
 ) -> ApprovedTerms {
-    let mark = ruling::mark(approval);
     let on_key = key
         .and_then(|key| key.status.as_ref()?.approved_terms.as_ref())
-        .filter(|terms| terms.approval == mark);
+        .filter(|terms| ruling::is_marked(approval, &terms.approval));
     let recorded = recorded(approval).or(on_key).cloned();
     recorded.unwrap_or_else(|| granted(approval, request))
 }
@@ -79,7 +76,7 @@ pub(super) fn covered(
 /// The terms that were recorded in an approval's status, for the decision as it is now.
 pub(super) fn recorded(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
     let terms = approval.status.as_ref()?.terms.as_ref()?;
-    (terms.approval == ruling::mark(approval)).then_some(terms)
+    ruling::is_marked(approval, &terms.approval).then_some(terms)
 }
 
 /// Whether terms are those of whoever asks by this request, for its product.

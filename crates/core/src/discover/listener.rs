@@ -11,6 +11,8 @@ use crate::surroundings::Surroundings;
 /// A listener that a route is attached to.
 pub(super) struct Attached<'a> {
     pub(super) listener: &'a Listener,
+    /// Whether the parent says that it took the route.
+    is_accepted: bool,
     /// Whether that is known: labels of namespaces, by which a listener may choose, are not.
     pub(super) is_certain: bool,
 }
@@ -24,6 +26,7 @@ pub(super) fn attached<'a>(
     parent: &ParentRef,
 ) -> Option<Vec<Attached<'a>>> {
     let gateway = around.find_gateway(id, parent)?;
+    let is_accepted = accepts(id, route, parent);
     let is_home = gateway.meta().namespace.as_deref() == Some(&*id.namespace);
     let listeners = gateway.spec.listeners.iter();
     let all = listeners
@@ -39,6 +42,7 @@ pub(super) fn attached<'a>(
             let is_certain = takes_namespace(listener, is_home)?;
             Some(Attached {
                 listener,
+                is_accepted,
                 is_certain,
             })
         });
@@ -76,16 +80,15 @@ fn all_attached<'a>(
     id: &'a RouteId,
     route: &'a HTTPRoute,
 ) -> impl Iterator<Item = Attached<'a>> {
-    let mut parents: Vec<_> = route.spec.parent_refs.iter().collect();
-    parents.sort_by_key(|it| !accepts(id, route, it));
-    let listeners = parents.into_iter();
-    listeners
-        .filter_map(|it| attached(around, id, route, it))
-        .flatten()
+    let parents = route.spec.parent_refs.iter();
+    let listeners = parents.filter_map(|it| attached(around, id, route, it));
+    let mut listeners: Vec<_> = listeners.flatten().collect();
+    listeners.sort_by_key(|it| !it.is_accepted);
+    listeners.into_iter()
 }
 
 /// An address that a route is called at, as far as its rules and listeners tell: the first of its
-/// [`hostnames`], over TLS where a listener has it, and the first path. A listener that is not
+/// [`hostnames`], over TLS where a listener that took the route has it, and the first path. A listener that is not
 /// known is taken to be the usual one for TLS.
 pub fn address(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Option<String> {
     let hostname = hostnames(around, id, route).into_iter().next()?;
@@ -94,7 +97,13 @@ pub fn address(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Option
         own.is_none_or(|own| intersect(own, &hostname))
     };
     let listeners = all_attached(around, id, route).filter(is_its);
-    let best = listeners.min_by_key(|it| (!it.is_certain, it.listener.protocol != "HTTPS"));
+    let best = listeners.min_by_key(|it| {
+        (
+            !it.is_accepted,
+            !it.is_certain,
+            it.listener.protocol != "HTTPS",
+        )
+    });
     let (scheme, port) = match best.map(|it| (&*it.listener.protocol, it.listener.port)) {
         None | Some(("HTTPS", 443)) => ("https", None),
         Some(("HTTP", 80)) => ("http", None),

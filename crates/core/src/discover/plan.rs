@@ -194,11 +194,16 @@ fn mismatch(plan: &PlanSpec) -> Option<PlanFault> {
     // Without a predicate it is no PlanPolicy of the API server's.
     if matches!(plan.predicate.trim(), "" | "true") || compared.any(|it| it == plan.tier) {
         None
-    } else if is_compared {
+    } else if is_compared && !names_tier() && !is_composed(&plan.predicate) {
         Some(PlanFault::ForAnother(plan.tier.clone()))
     } else {
         (!names_tier()).then(|| PlanFault::ForWhom(plan.tier.clone()))
     }
+}
+
+/// Whether a predicate may hold although one of its comparisons does not.
+fn is_composed(predicate: &str) -> bool {
+    ["!", "||", "?"].iter().any(|it| predicate.contains(it))
 }
 
 /// The texts that a predicate compares the annotation with, as in `…["…/plan-id"] == "gold"`.

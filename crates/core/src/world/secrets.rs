@@ -25,6 +25,7 @@ impl World {
     /// A Secret that has lost our label. Those that note no key are none of ours.
     pub(super) fn stray_changed(&mut self, difference: Difference<Stray>, dirty: &mut Dirty) {
         let Difference { id, old, new } = difference;
+        self.unmanaged_changed(&id, old.as_ref(), new.as_ref(), dirty);
         let is_ours = |it: &&SecretFacts| it.is_stray();
         let (old, new) = (old.as_ref().filter(is_ours), new.as_ref().filter(is_ours));
         if old.is_some() || new.is_some() {

@@ -3,17 +3,20 @@
 //! Authorino takes every Secret that a selector selects, whoever it was made for:
 //! a selector that is copied to another namespace makes keys there that open the
 //! API here, and two products on one route are one door. Keys are made for one rule of a
-//! policy, and let in by any. Nobody is taken in by surprise when both owners are told.
+//! policy, and let in by any. Nobody is taken in by surprise when both owners are told. Nor by
+//! Secrets that were made by hand, and that no key stands for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use devportal_api::id::ProductId;
-use devportal_api::name::label;
+use devportal_api::id::{ProductId, SecretId};
+use devportal_api::name::{annotation, label};
+use devportal_mirror::{Index, SecretFacts};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::World;
+use super::secrets::labels_of;
+use super::{Dirty, World};
+use crate::decision::Id;
 use crate::discover::{AuthFindings, selector};
-use devportal_mirror::Index;
 
 /// A label with its value, or with any.
 type Demand = (String, Option<String>);
@@ -29,6 +32,8 @@ pub(super) struct Sharing {
     carriers: Index<ProductId, Demand>,
     /// By one demand of each of its selectors: what is selected meets it.
     selectors: Index<ProductId, Demand>,
+    /// Secrets that no key stands for, by what they carry.
+    unmanaged: Index<SecretId, Demand>,
 }
 
 #[derive(Debug)]
@@ -87,6 +92,25 @@ impl Sharing {
     /// There is no key of it any more.
     pub(super) fn forget(&mut self, id: &ProductId) {
         self.former.remove(id);
+    }
+
+    /// The products that a Secret with these labels opens.
+    fn opened_by<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &'a ProductId> {
+        let met: BTreeSet<_> = labels.iter().flat_map(met).collect();
+        let products: BTreeSet<_> = met
+            .iter()
+            .flat_map(|demand| self.selectors.referrers(demand))
+            .collect();
+        let is_open = |side: &Side| {
+            let mut selectors = side.selectors.iter();
+            selectors.any(|it| selector::selects(it, labels))
+        };
+        products
+            .into_iter()
+            .filter(move |id| self.sides.get(id).is_some_and(is_open))
     }
 
     pub(super) fn of(&self, id: &ProductId) -> Overlap {
@@ -157,7 +181,7 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
         "Exists" => Some(vec![(it.key.clone(), None)]),
         _ => None,
     });
-    let every_key = || vec![(label::ENFORCEMENT.to_owned(), None)];
+    let every_key = || vec![(label::MANAGED_BY.to_owned(), None)];
     let is_common = |demands: &Vec<Demand>| {
         let common = [label::ENFORCEMENT, label::MANAGED_BY];
         demands
@@ -170,6 +194,14 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
         .unwrap_or_else(every_key)
 }
 
+/// Whether Authorino takes a Secret for a key of whoever selects it, and no APIKey is known to
+/// stand for it.
+fn is_unmanaged(facts: &SecretFacts) -> bool {
+    let is_known = facts.is_stray() || facts.annotations.has(annotation::KEY);
+    let manager = facts.labels.get(label::MANAGED_BY);
+    !is_known && !facts.deleting && manager == Some(label::MANAGED_BY_AUTHORINO)
+}
+
 impl World {
     /// Whether a key of the one product opens the other, or the other way round; of a product
     /// that has no policy now, whether it did before.
@@ -177,6 +209,50 @@ impl World {
         let Sharing { sides, former, .. } = &self.sharing;
         let side = |id| sides.get(id).or_else(|| former.get(id));
         a == b || matches!((side(a), side(b)), (Some(a), Some(b)) if fits(a, b) || fits(b, a))
+    }
+
+    /// A Secret beside the credentials has changed: the products that it opens say that there are
+    /// such.
+    pub(super) fn unmanaged_changed(
+        &mut self,
+        id: &SecretId,
+        old: Option<&SecretFacts>,
+        new: Option<&SecretFacts>,
+        dirty: &mut Dirty,
+    ) {
+        let labels =
+            |facts: Option<&SecretFacts>| facts.filter(|it| is_unmanaged(it)).map(labels_of);
+        let (old, new) = (labels(old), labels(new));
+        if old == new {
+            return;
+        }
+        let carried = new.iter().flatten().flat_map(met);
+        self.sharing.unmanaged.set(id, carried);
+        for labels in old.iter().chain(&new) {
+            let products = self.sharing.opened_by(labels);
+            dirty.extend(products.cloned().map(Id::Product));
+        }
+    }
+
+    /// How many Secrets open a product that no key stands for; `None` where that is not seen.
+    pub(crate) fn unmanaged_keys_of(&self, id: &ProductId) -> Option<usize> {
+        let namespace = self.kuadrant_namespace()?;
+        if !self.strays.is_listed(namespace) {
+            return None;
+        }
+        let selectors = self.sharing.sides.get(id).map(|it| &it.selectors);
+        let asked: BTreeSet<_> = selectors.into_iter().flatten().flat_map(asked).collect();
+        let found = asked
+            .iter()
+            .flat_map(|demand| self.sharing.unmanaged.referrers(demand));
+        let found: BTreeSet<_> = found.filter(|it| &*it.namespace == namespace).collect();
+        let is_open = |id: &&&SecretId| {
+            let facts = self.strays.find(id);
+            let labels = facts.map(labels_of).unwrap_or_default();
+            let mut selectors = selectors.into_iter().flatten();
+            selectors.any(|it| selector::selects(it, &labels))
+        };
+        Some(found.iter().filter(is_open).count())
     }
 
     /// The products whose keys open this one, or that its keys open.

@@ -127,8 +127,8 @@ pub struct Cluster {
     pub bound: BTreeMap<String, String>,
     /// Which key a request was made for, by UIDs: likewise.
     pub asked: BTreeMap<String, String>,
-    /// What an approval covers, by its UID and generation: likewise.
-    pub covered: BTreeMap<String, ApprovedTerms>,
+    /// What an approval covers, by its UID, with what it decided by then: likewise.
+    pub covered: BTreeMap<String, (String, ApprovedTerms)>,
     /// How many values were generated.
     pub generated: u64,
     /// What comes between a new Secret and the store.

@@ -237,6 +237,7 @@ fn carry_out(cluster: &mut Cluster, world: &World, write: &Write) -> Answer {
         Write::ApprovalStatus(id, status) => {
             let name = pair(&id.namespace, &id.name);
             reviewed(cluster, &name, status.terms.as_ref());
+            uncover(cluster, &name);
             cover(cluster, status.terms.as_ref());
             let known = world.find_approval(id).and_then(ResourceExt::uid);
             tell::<APIKeyApproval>(cluster, &name, known.as_deref(), |it| {
@@ -388,10 +389,39 @@ fn bind(cluster: &mut Cluster, approval: &Name, owner: &Owner) {
 
 /// What an approval covers never changes, whatever is asked for or decided later.
 fn cover(cluster: &mut Cluster, terms: Option<&ApprovedTerms>) {
-    if let Some(terms) = terms {
-        let covered = cluster.covered.entry(terms.approval.clone());
-        assert_eq!(covered.or_insert_with(|| terms.clone()), terms);
+    let Some(terms) = terms else {
+        return;
+    };
+    let mut approvals = cluster.approvals.values();
+    let is_its = |it: &&APIKeyApproval| {
+        let generation = it.metadata.generation.unwrap_or_default();
+        let uid = it.uid().unwrap_or_default();
+        terms.approval == format!("{uid}/{generation}/{}", it.decides())
+    };
+    if let Some(approval) = approvals.find(is_its) {
+        let (uid, decided) = (approval.uid().unwrap(), decided(approval));
+        match cluster.covered.get(&uid) {
+            Some((was, covered)) if *was == decided => assert_eq!(covered, terms),
+            _ => drop(cluster.covered.insert(uid, (decided, terms.clone()))),
+        }
     }
+}
+
+/// What was noted of another decision than an approval is by now is out of use.
+fn uncover(cluster: &mut Cluster, approval: &Name) {
+    let Some(approval) = cluster.approvals.get(approval) else {
+        return;
+    };
+    let (uid, decided) = (approval.uid().unwrap(), decided(approval));
+    let covered = &mut cluster.covered;
+    covered.retain(|it, (was, _)| *it != uid || *was == decided);
+}
+
+/// All of an approval but its words.
+pub fn decided(approval: &APIKeyApproval) -> String {
+    let mut spec = approval.spec.clone();
+    (spec.reason, spec.message) = (None, None);
+    format!("{spec:?}")
 }
 
 /// An approval of certain terms covers those, or less of them, and no others.

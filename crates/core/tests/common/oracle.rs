@@ -15,7 +15,7 @@ use kube::{Resource, ResourceExt};
 
 use super::cluster::{Name, Secret};
 use super::fixture::CONSUMER;
-use super::hands::pair;
+use super::hands::{decided, pair};
 use super::portal::offered;
 use super::simulation::Simulation;
 
@@ -130,9 +130,8 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     // An approval of other terms than are asked for is no decision, unless it was noted
     // what it covers when they were asked for.
     approvals.retain(|it| {
-        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
         let terms = it.spec.terms.as_ref().filter(|_| it.spec.approved);
-        let is_noted = simulation.cluster.covered.contains_key(&mark);
+        let is_noted = noted(simulation, it).is_some();
         // Nor is one's own, where that is refused.
         let is_own = it.spec.approved
             && it.spec.reviewed_by == key.spec.requested_by.user_id
@@ -143,8 +142,7 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     approvals.retain(|it| it.meta().deletion_timestamp.is_none());
     // What nothing ties is about whom it was noted for.
     approvals.retain(|it| {
-        let mark = format!("{}/{}", it.uid().unwrap(), it.meta().generation.unwrap());
-        let covered = simulation.cluster.covered.get(&mark);
+        let covered = noted(simulation, it);
         let is_tied = !it.owner_references().is_empty();
         let is_its = |it: &ApprovedTerms| {
             it.requested_by == key.spec.requested_by
@@ -186,6 +184,12 @@ fn ruling<'a>(simulation: &'a Simulation, key: &APIKey) -> Option<&'a APIKeyAppr
     }
     approvals.sort_by_key(|it| order(it, now));
     approvals.pop()
+}
+
+/// What was noted that an approval covers, as it decides now.
+fn noted<'a>(simulation: &'a Simulation, approval: &APIKeyApproval) -> Option<&'a ApprovedTerms> {
+    let (was, terms) = simulation.cluster.covered.get(&approval.uid()?)?;
+    (*was == decided(approval)).then_some(terms)
 }
 
 /// Whether the controller decided, and nobody took anything off that.

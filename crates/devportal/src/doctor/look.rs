@@ -4,7 +4,7 @@ use anyhow::Result;
 use devportal_api::condition::{is_problem, kind};
 use devportal_api::id::KuadrantId;
 use devportal_api::{GROUP, VERSION, crd};
-use devportal_controller::{LEASE, oldest_kuadrant};
+use devportal_controller::{CONSTRAINED_IMPERSONATION, LEASE, minor, oldest_kuadrant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -18,8 +18,6 @@ use super::{Finding, Level};
 const INSTALL: &str = "devportal crds | kubectl apply --server-side --force-conflicts -f -";
 /// The oldest minor version of Kubernetes 1 whose admission policies can be relied on.
 const OLDEST: u32 = 30;
-/// The first with constrained impersonation, which Backstage's role rests on.
-const CONSTRAINED: u32 = 36;
 /// How far clocks may be apart, in seconds.
 const SKEW: i64 = 5;
 /// The reason of a credential that does not go.
@@ -69,9 +67,8 @@ async fn get(client: &Client, path: &str) -> Result<Option<Value>, String> {
 
 async fn at_the_server(client: &Client) -> Result<Finding> {
     let version = client.apiserver_version().await?;
-    let minor: u32 = version.minor.trim_end_matches('+').parse().unwrap_or(0);
     Ok(of_version(
-        minor,
+        minor(&version),
         format!("Kubernetes {}", version.git_version),
     ))
 }
@@ -81,9 +78,9 @@ fn of_version(minor: u32, text: String) -> Finding {
         Finding::new("kubernetes", Level::Fault, text).then(format!(
             "upgrade to 1.{OLDEST} or later: admission policies are not stable before"
         ))
-    } else if minor < CONSTRAINED {
+    } else if minor < CONSTRAINED_IMPERSONATION {
         Finding::new("kubernetes", Level::Warning, text).then(format!(
-            "before 1.{CONSTRAINED} there is no constrained impersonation: \
+            "before 1.{CONSTRAINED_IMPERSONATION} there is no constrained impersonation: \
              deploy/backstage/rights.yaml lets a portal's account act for nobody. With the verb \
              impersonate its token may do all that the groups may that are listed for it, also \
              beside products and keys: list few, see docs/how-to/run-the-portal-server.md. \

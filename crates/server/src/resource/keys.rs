@@ -458,7 +458,7 @@ fn detail(app: &App, may: May, id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> 
         row: row(id, key),
         use_case: said(key.spec.use_case.as_ref()).cloned(),
         hostname: status.api_hostname,
-        url: app.store.read().address_of(&key.product_id()),
+        url: app.store.read().address_of(&key.opened_product_id()),
         credentials: status.auth_scheme.and_then(|it| it.credentials),
         limits: status.limits,
         secret: status.secret_ref.map(|it| it.name),

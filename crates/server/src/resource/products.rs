@@ -103,6 +103,8 @@ pub(crate) struct ProductRow {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
+    /// Those that wait for a decision: the pending ones, and changes of what was approved.
+    waiting: usize,
     pending: usize,
     approved: usize,
     denied: usize,
@@ -475,10 +477,14 @@ fn row(id: &ProductId, product: &APIProduct, inside: Option<(Vec<Gap>, Counts)>)
 }
 
 /// What of a product's conditions somebody is shown. Which other products its keys open, and
-/// that others make keys to it, is the owner's concern.
+/// that there are other keys to it, is the owner's concern.
 fn shown(conditions: &[Condition], is_insider: bool) -> impl Iterator<Item = &Condition> {
-    let is_inside =
-        |it: &Condition| [kind::SELECTOR_SHARED, kind::SELECTOR_OPEN].contains(&it.type_.as_str());
+    let inside = [
+        kind::SELECTOR_SHARED,
+        kind::SELECTOR_OPEN,
+        kind::UNMANAGED_KEYS,
+    ];
+    let is_inside = move |it: &Condition| inside.contains(&it.type_.as_str());
     let conditions = conditions.iter();
     conditions.filter(move |it| is_insider || !is_inside(it))
 }
@@ -491,12 +497,18 @@ fn problems<'a>(shown: impl Iterator<Item = &'a Condition>) -> Vec<Finding> {
 }
 
 fn counts(known: &Known, id: &ProductId) -> Counts {
-    let mark = Mark {
+    let mark = |topic| Mark {
         namespace: None,
-        topic: Topic::Product(id.clone()),
+        topic,
     };
-    let count = |state| known.requests.count(&mark, state);
+    let (all, waiting) = (
+        mark(Topic::Product(id.clone())),
+        mark(Topic::Waiting(Some(id.clone()))),
+    );
+    let count = |state| known.requests.count(&all, state);
+    let waiting = KeyState::ALL.map(|state| known.requests.count(&waiting, state));
     Counts {
+        waiting: waiting.iter().sum(),
         pending: count(KeyState::Pending),
         approved: count(KeyState::Approved),
         denied: count(KeyState::Denied),

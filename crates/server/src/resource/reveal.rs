@@ -95,7 +95,7 @@ pub(crate) async fn reveal(
                 return Ok(Json(Revealed {
                     value,
                     hostname: status.api_hostname,
-                    url: app.store.read().address_of(&key.product_id()),
+                    url: app.store.read().address_of(&key.opened_product_id()),
                     credentials: status.auth_scheme.and_then(|it| it.credentials),
                 }));
             }

@@ -67,7 +67,14 @@ it('lists what can be used, and leads to where access is asked for', async () =>
 });
 
 it('shows problems to those who look after the API, and what matters to all', async () => {
-  const keys = { approved: 1, pending: 0, denied: 0, expired: 0, failed: 0 };
+  const keys = {
+    waiting: 0,
+    approved: 1,
+    pending: 0,
+    denied: 0,
+    expired: 0,
+    failed: 0,
+  };
   show(
     <ApisPage />,
     list([

@@ -119,14 +119,14 @@ function Table({ rows }: { rows: ProductRow[] }) {
   const language = useLanguage();
   const links = useLinks();
   /** A count that leads to what it counts. */
-  const count = (row: ProductRow, state: 'approved' | 'pending') => {
+  const count = (row: ProductRow, state: 'approved' | 'waiting') => {
     const number = row.keys?.[state];
     if (number === undefined) {
       return <Text color="secondary">{t('products.notTold')}</Text>;
     }
     const href = links.requests({
       product: pathOf(row),
-      state: state === 'approved' ? 'Approved' : 'Pending',
+      state: state === 'approved' ? 'Approved' : 'waiting',
     });
     return number > 0 && href ? (
       <Link href={href}>{number.toLocaleString(language)}</Link>
@@ -183,9 +183,9 @@ function Table({ rows }: { rows: ProductRow[] }) {
       cell: row => count(row, 'approved'),
     },
     {
-      id: 'pending',
-      label: t('products.columns.pending'),
-      cell: row => count(row, 'pending'),
+      id: 'waiting',
+      label: t('products.columns.waiting'),
+      cell: row => count(row, 'waiting'),
     },
     {
       id: 'team',

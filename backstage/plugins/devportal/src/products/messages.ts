@@ -18,7 +18,7 @@ export const productsMessages = {
     approval: 'Approval',
     plans: 'Plans',
     active: 'Active keys',
-    pending: 'Pending',
+    waiting: 'Waiting',
     team: 'Team',
   },
   approval: {

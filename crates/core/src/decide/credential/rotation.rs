@@ -139,7 +139,12 @@ fn is_all_there_is(facts: &SecretFacts, key: &APIKey, world: &World) -> bool {
 /// The credentials that open the API now, the one that stays last; those that are being
 /// deleted and held come first. Without a Kuadrant none does, and nobody watches what becomes
 /// of them.
-pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<LiveCredential> {
+pub(in crate::decide) fn live(
+    id: &KeyId,
+    key: &APIKey,
+    world: &World,
+    now: Timestamp,
+) -> Vec<LiveCredential> {
     if world.kuadrant_namespace().is_none() {
         return vec![];
     }
@@ -147,14 +152,14 @@ pub(in crate::decide) fn live(id: &KeyId, key: &APIKey, world: &World) -> Vec<Li
     let mut live: Vec<_> = super::held_secrets(id, world)
         .chain(existing.iter().copied())
         .map(|(id, facts)| {
+            let end = end_of(facts, &existing).filter(|_| is_earlier(facts, key));
+            // Its time may be over while it is all that the consumer can read.
+            let end = end.filter(|end| now < *end || !is_all_there_is(facts, key, world));
             let told = LiveCredential {
                 id: id.name.to_string(),
                 revision: revision_of(facts),
                 digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
-                ends_at: is_earlier(facts, key)
-                    .then(|| end_of(facts, &existing))
-                    .flatten()
-                    .map(Time),
+                ends_at: end.map(Time),
             };
             (!facts.deleting, told)
         })

@@ -95,7 +95,11 @@ impl Case<'_> {
             _ if self.is_undecided() && !self.is_to_be_tied() => {
                 Course::Suspend(self.unless_decided())
             }
-            Blocker::KuadrantNotFound => Course::Hold(None),
+            // What was seen to be taken away meanwhile goes.
+            Blocker::KuadrantNotFound => match self.removal() {
+                Some(Lifecycle::Failed(missing)) => self.course_without(&missing),
+                _ => Course::Hold(None),
+            },
             Blocker::AuthSchemeNotFound(product) | Blocker::ApiKeyAuthSchemeNotFound(product) => {
                 let until = self.grace_until();
                 if self.now < until {
@@ -230,10 +234,12 @@ impl Case<'_> {
     /// What keeps it from being said that all access is gone: nobody can look, or a
     /// finalizer holds a Secret that the gateway goes on reading.
     fn not_yet_gone(&self) -> Option<Enforcement> {
-        self.held().or_else(|| {
-            let namespace = self.world.kuadrant_namespace()?;
-            self.unseen_secrets(namespace)
-        })
+        self.held()
+            .or_else(|| match self.world.kuadrant_namespace() {
+                Some(namespace) => self.unseen_secrets(namespace),
+                None => World::unseen(self.world.kuadrants())
+                    .map(|doubt| Enforcement::Unknown(doubt.what, doubt.why)),
+            })
     }
 
     /// A Secret that is to go, is held, and has a value that no other Secret of the key has:

@@ -9,6 +9,7 @@ use devportal_api::key::LiveCredential;
 
 use super::Case;
 use crate::decide::credential;
+use crate::world::World;
 
 impl Case<'_> {
     /// What opens the API now. It stays as it was told while nobody sees it; of a key that is
@@ -16,12 +17,12 @@ impl Case<'_> {
     pub(super) fn credentials(&self) -> Vec<LiveCredential> {
         let is_seen = match self.world.kuadrant_namespace() {
             Some(namespace) => self.world.credentials().is_listed(namespace),
-            None => !self.key.is_shown_once(),
+            None => !self.key.is_shown_once() && World::unseen(self.world.kuadrants()).is_none(),
         };
         if !is_seen {
             return self.told();
         }
-        credential::live(self.id, self.key, self.world)
+        credential::live(self.id, self.key, self.world, self.now)
     }
 
     /// Whether a portal may read the value: what a portal wrote, but for another value

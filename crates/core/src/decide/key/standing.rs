@@ -56,7 +56,7 @@ impl Case<'_> {
 
     /// What was seen to be taken away, whatever else is not known: the decision, the
     /// product, or the Secret of a brought key.
-    fn removal(&self) -> Option<Lifecycle> {
+    pub(super) fn removal(&self) -> Option<Lifecycle> {
         if self.is_undecided() && self.has_decision_ended() {
             return Some(Lifecycle::Pending);
         }

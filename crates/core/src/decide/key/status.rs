@@ -212,7 +212,7 @@ pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) ->
     conditions.extend(renewed);
     let status = APIKeyStatus {
         conditions,
-        credentials: credential::live(id, key, world),
+        credentials: credential::live(id, key, world, now),
         secret_ref: None,
         ..previous.clone()
     };
@@ -227,7 +227,11 @@ fn tell_request(
     world: &World,
 ) -> Option<Write> {
     let id = RequestId::of(request);
-    let status = APIKeyRequestStatus { conditions };
+    let status = APIKeyRequestStatus {
+        terms: Some(request.terms()),
+        conditions,
+    };
+    let status = world.fit::<APIKeyRequest, _>("status", status, request.status.as_ref());
     let flaw = world.requests().flaw(&id);
     let has_hole = flaw.is_some_and(|flaw| flaw.has_status_hole());
     let differs = request.status.as_ref() != Some(&status) || has_hole;
@@ -247,6 +251,9 @@ pub(super) fn doubtful_request(
     let mut conditions = status.conditions.clone();
     conditions.retain(|it| it.type_ != fact.kind);
     conditions.extend(render(&[fact], &status.conditions, generation, now));
-    let told = APIKeyRequestStatus { conditions };
+    let told = APIKeyRequestStatus {
+        conditions,
+        ..status.clone()
+    };
     (told != status).then(|| Write::RequestStatus(RequestId::of(request), Box::new(told)))
 }

@@ -441,6 +441,9 @@ async fn a_change_of_what_was_approved_waits_where_owners_look(stage: Arc<Stage>
     );
     let me = town.olivia.get("/v1/me").await?.expect(200)?;
     ensure!(me["pendingRequests"] == 1, "{me}");
+    let product = town.olivia.get(&town.product()).await?.expect(200)?;
+    let counts = (&product["keys"]["waiting"], &product["keys"]["pending"]);
+    ensure!(counts == (&json!(1), &json!(0)), "{product}");
     town.approve(&key, json!({})).await?;
     town.olivia
         .until("nothing waits", &waiting, is_done)
