@@ -86,6 +86,10 @@ pub struct APIKeyApprovalStatus {
     /// It does not cover anything else that the request asks for later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<ApprovedTerms>,
+    /// What the approval decided when its terms were recorded, as a hash of the spec without
+    /// `reason` and `message`. Its terms stay as they are while that is what it decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
     /// What a denial denies: what was requested, and what was approved until then, when the
     /// denial was first seen and each time it was made again. With the condition `Stands` it
     /// stays in force whatever happens to the request.

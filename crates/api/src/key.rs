@@ -281,8 +281,8 @@ pub struct ApprovedTerms {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_at: Option<Time>,
-    /// The approval that covers these terms, as `UID/GENERATION/HASH`: the generation it had when
-    /// they were recorded, and a hash of what it decides.
+    /// The approval that covers these terms: its UID and generation, as
+    /// `uid/generation`.
     pub approval: String,
     /// What was requested, if something else was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

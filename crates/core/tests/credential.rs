@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use devportal_api::foreign::{AuthPolicy, Kuadrant};
+use devportal_api::id::KeyId;
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIProduct};
 use devportal_core::Write;
@@ -489,6 +490,7 @@ fn a_secret_of_the_published_controller_is_taken_over_as_it_is() {
     it.cluster.put_secret(&name, |it| {
         it.annotations.remove(annotation::KEY);
         it.annotations.remove(annotation::KEY_UID);
+        it.annotations.remove(annotation::PRODUCT);
     });
     it.restart();
     it.writes.clear();
@@ -497,6 +499,44 @@ fn a_secret_of_the_published_controller_is_taken_over_as_it_is() {
     it.delete::<APIKey>(CONSUMER, "alice");
     it.settle();
     assert!(!it.cluster.secrets.contains_key(&name));
+}
+
+/// It labels the product's namespace as the key names it.
+#[test]
+fn a_secret_of_the_published_controller_without_a_namespace_stays_until_its_successor_is_there() {
+    let mut it = Simulation::ready(product());
+    it.bring("own", Some("secret"));
+    let mut near = key("alice").brought("own");
+    near.spec.api_product_ref.namespace = None;
+    near.meta_mut().namespace = Some(OWNER.into());
+    it.cluster
+        .put_secret(&pair(OWNER, "own"), |it| it.value = Some("secret".into()));
+    it.create(near);
+    it.settle();
+    let id = KeyId::new(OWNER, "alice");
+    let request = name::request(&id, &product_id("games"));
+    let mut yes = approval("yes", "alice", true, at(1));
+    yes.spec.api_key_request_ref.name = request.name.into();
+    it.create(yes);
+    it.settle();
+    let enforced = |it: &Simulation| {
+        let all = it.cluster.secrets.iter();
+        let ours = all.filter(|(_, it)| it.is_enforcement());
+        ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let before = enforced(&it);
+    it.cluster.put_secret(&before[0], |it| {
+        for name in [annotation::KEY, annotation::KEY_UID, annotation::PRODUCT] {
+            it.annotations.remove(name);
+        }
+        it.labels
+            .insert(label::PRODUCT_NAMESPACE.into(), String::new());
+    });
+    it.restart();
+    it.wrote();
+    it.settle();
+    assert_eq!(it.wrote()[..2], ["create Secret", "delete credential"]);
+    assert_eq!(enforced(&it).len(), 1);
 }
 
 /// Crashed before or after any single write, a generated key ends with one

@@ -147,6 +147,7 @@ impl Said {
         let status = APIKeyApprovalStatus {
             observed_generation: generation,
             conditions: render(&facts, &previous.conditions, generation, now),
+            decision: recorded.as_ref().map(|_| approval.decides()),
             terms: recorded,
             denies: self.denies,
             counts_from: ruling::note(approval, world, now),
@@ -196,6 +197,7 @@ fn note_restored(id: &ApprovalId, approval: &APIKeyApproval, world: &World) -> D
     let status = APIKeyApprovalStatus {
         observed_generation: approval.meta().generation,
         terms: Some(terms::covered(approval, request, None)),
+        decision: Some(approval.decides()),
         ..previous.clone()
     };
     let status = world.fit::<APIKeyApproval, _>("status", status, Some(&previous));

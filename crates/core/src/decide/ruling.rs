@@ -470,7 +470,7 @@ fn was_tied(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -
         .filter(|key| shadows(request, &id, key))
         .and_then(|key| key.status.as_ref());
     let by = status.and_then(|it| Some(&it.approved_terms.as_ref()?.approval));
-    by.is_some_and(|it| is_marked(approval, it))
+    by.is_some_and(|it| *it == mark(approval))
 }
 
 /// Why an approval does not count for a request that it names. Once it is noted on the
@@ -637,23 +637,9 @@ pub(super) fn review(approval: &APIKeyApproval) -> Review {
     }
 }
 
-/// Which decision of which approval, as `UID/GENERATION/HASH`.
+/// Which version of which approval, as `UID/GENERATION`.
 pub(super) fn mark(approval: &APIKeyApproval) -> String {
-    format!(
-        "{}/{}/{}",
-        approval.uid().unwrap_or_default(),
-        approval.meta().generation.unwrap_or_default(),
-        approval.decides()
-    )
-}
-
-/// Whether a mark is of what an approval decides now: of this generation, or of one that differs in
-/// its words only. Earlier versions noted no hash.
-pub(super) fn is_marked(approval: &APIKeyApproval, mark: &str) -> bool {
-    let mut parts = mark.split('/');
-    let is_its = parts.next() == approval.meta().uid.as_deref();
-    let generation = parts.next().and_then(|it| it.parse().ok());
-    is_its
-        && (generation == approval.meta().generation
-            || parts.next().is_some_and(|it| it == approval.decides()))
+    let uid = approval.uid().unwrap_or_default();
+    let generation = approval.meta().generation.unwrap_or_default();
+    format!("{uid}/{generation}")
 }

@@ -66,17 +66,35 @@ pub(super) fn covered(
     request: &APIKeyRequest,
     key: Option<&APIKey>,
 ) -> ApprovedTerms {
+    let mark = ruling::mark(approval);
     let on_key = key
         .and_then(|key| key.status.as_ref()?.approved_terms.as_ref())
-        .filter(|terms| ruling::is_marked(approval, &terms.approval));
-    let recorded = recorded(approval).or(on_key).cloned();
-    recorded.unwrap_or_else(|| granted(approval, request))
+        .filter(|terms| terms.approval == mark);
+    match recorded(approval).or(on_key) {
+        Some(terms) => ApprovedTerms {
+            approval: mark,
+            ..terms.clone()
+        },
+        None => granted(approval, request),
+    }
 }
 
-/// The terms that were recorded in an approval's status, for the decision as it is now.
+/// The terms that were recorded in an approval's status, for the decision as it is now: in this
+/// version of it, or in one that differs in its words only. Earlier versions did not note which
+/// decision it was.
 pub(super) fn recorded(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
-    let terms = approval.status.as_ref()?.terms.as_ref()?;
-    ruling::is_marked(approval, &terms.approval).then_some(terms)
+    let status = approval.status.as_ref()?;
+    let terms = status.terms.as_ref()?;
+    let is_same = || {
+        let (uid, _) = terms.approval.split_once('/').unwrap_or_default();
+        let is_its = approval.meta().uid.as_deref() == Some(uid);
+        is_its
+            && status
+                .decision
+                .as_ref()
+                .is_some_and(|it| *it == approval.decides())
+    };
+    (terms.approval == ruling::mark(approval) || is_same()).then_some(terms)
 }
 
 /// Whether terms are those of whoever asks by this request, for its product.

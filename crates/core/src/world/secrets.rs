@@ -271,7 +271,10 @@ fn product_of(facts: &SecretFacts) -> Option<ProductId> {
     if let Some((namespace, name)) = noted.and_then(|whole| whole.split_once('/')) {
         return Some(ProductId::new(namespace, name));
     }
-    let namespace = facts.labels.get(label::PRODUCT_NAMESPACE)?;
+    // The published controller labels the key's own namespace as the key names it: not at all.
+    let named = facts.labels.get(label::PRODUCT_NAMESPACE)?;
+    let own = facts.labels.get(label::KEY_NAMESPACE);
+    let namespace = if named.is_empty() { own? } else { named };
     Some(ProductId::new(namespace, facts.labels.get(label::PRODUCT)?))
 }
 

@@ -355,6 +355,11 @@ export interface components {
             failed: number;
             /** Format: uint */
             pending: number;
+            /**
+             * Format: uint
+             * @description Those that wait for a decision: the pending ones, and changes of what was approved.
+             */
+            waiting: number;
         };
         /** @description Where a credential goes in a request: exactly one of four places. */
         Credentials: {

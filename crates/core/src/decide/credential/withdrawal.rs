@@ -55,6 +55,8 @@ pub(in crate::decide) fn astray(
     world: &World,
 ) -> Vec<Write> {
     let labels = selector::labels_for(product);
+    // Without a namespace a key means its own, and the published controller labels it as it is.
+    let own = name::label_value(&id.namespace);
     let opens_another = |facts: &SecretFacts| match facts.annotations.get(annotation::PRODUCT) {
         // The labels may be altered by others, again and again.
         Some(opened) => opened != product.to_string(),
@@ -63,6 +65,7 @@ pub(in crate::decide) fn astray(
             .iter()
             .any(|name| {
                 let have = facts.labels.get(name);
+                let have = have.map(|it| if it.is_empty() { &own } else { it });
                 have.is_some() && have != labels.get(*name).map(String::as_str)
             }),
     };

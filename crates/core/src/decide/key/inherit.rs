@@ -42,7 +42,10 @@ impl Case<'_> {
         if approved && !self.has_inherited_secret() {
             return None;
         }
-        let at = status.reviewed_at.as_ref().map_or(self.now, |at| at.0);
+        // Told each time alike: it is written again where it does not count.
+        let created = self.key.metadata.creation_timestamp.as_ref();
+        let at = status.reviewed_at.as_ref().or(created);
+        let at = at.map_or(self.now, |at| at.0);
         self.write_phase(approved, at, by_phase::INHERITED)
     }
 

@@ -349,6 +349,14 @@ fn reserved(open: &Open) -> Vec<Attempt> {
         &auto,
         json!({"metadata": {"ownerReferences": null}}),
     );
+    let deny = |by: &str| {
+        merge(
+            open.name,
+            "apikeyapprovals",
+            &auto,
+            json!({"spec": {"approved": false, "reviewedBy": by}}),
+        )
+    };
     let refused = Refused(403, RESERVED);
     vec![
         (
@@ -375,6 +383,18 @@ fn reserved(open: &Open) -> Vec<Attempt> {
             "unties an automatic approval",
             untie.clone(),
             refused,
+        ),
+        (
+            OLIVIA,
+            "denies in an automatic approval, as Kuadrant's console does",
+            deny("olivia"),
+            Allowed,
+        ),
+        (
+            OLIVIA,
+            "denies in an automatic approval, in another's name",
+            deny("adam"),
+            Refused(403, "spec.reviewedBy is 'adam'"),
         ),
         (
             OLIVIA,
