@@ -71,6 +71,8 @@ pub(crate) struct Engine {
     /// Whether every kind was listed, or cannot be: nothing is decided before.
     has_begun: bool,
     started: Instant,
+    /// What the clock said, and when.
+    clock: (Timestamp, std::time::Instant),
     review_at: Option<Instant>,
     /// What is yet to be looked at again of everything.
     review: BTreeSet<Id>,
@@ -169,6 +171,7 @@ impl Engine {
             fetcher: parts.fetcher,
             has_begun: false,
             started: Instant::now(),
+            clock: (Timestamp::now(), std::time::Instant::now()),
             review_at: None,
             review: BTreeSet::new(),
             decided: HashMap::new(),
@@ -284,12 +287,26 @@ impl Engine {
     /// Whatever else there is to do: what is due does not wait for news to end.
     fn ring(&mut self) {
         let now = Timestamp::now();
+        if self.is_set_back(now) && self.has_begun {
+            info!("the clock was set back; looking at everything again");
+            self.look_at_everything();
+        }
         if self.has_begun && self.queue.next_alarm().is_some_and(|at| at <= now) {
             for id in self.queue.due(now) {
                 self.decided.remove(&id);
                 self.consider(id, Turn::Last);
             }
         }
+    }
+
+    /// Whether the clock was set back since it was looked at last: what waits for a time waits
+    /// longer then.
+    fn is_set_back(&mut self, now: Timestamp) -> bool {
+        /// By less than this a clock is corrected all the time.
+        const UNNOTICED: Duration = Duration::from_secs(5);
+        let (was, at) = std::mem::replace(&mut self.clock, (now, std::time::Instant::now()));
+        let expected = was.checked_add(at.elapsed()).unwrap_or(was);
+        now.checked_add(UNNOTICED).is_ok_and(|it| it < expected)
     }
 
     fn consider_all(&mut self, ids: BTreeSet<Id>) {

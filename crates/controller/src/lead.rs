@@ -126,6 +126,14 @@ impl Leadership {
         })
     }
 
+    /// Waits until nobody stands for the lease any more, though nobody resigned.
+    pub(crate) async fn abandoned(&mut self) {
+        match &mut self.campaign {
+            Some((_, campaign)) => drop(campaign.await),
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops writing and gives the lease back, so that another takes over at
     /// once.
     pub(crate) async fn resign(self) {

@@ -100,7 +100,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
     let probes = health::listen(options.health).await?;
     health::serve(probes, is_ready, registry, ask);
 
-    let leadership = if options.leader_elect {
+    let mut leadership = if options.leader_elect {
         Leadership::elected(client.clone(), &lead::namespace(&client)).await?
     } else {
         Leadership::alone()
@@ -151,6 +151,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()>
         () = engine => anyhow::bail!("every watch has ended; this is a defect"),
         Some(task) = fallen.recv() => {
             anyhow::bail!("the task of {task} panicked; this is a defect")
+        }
+        () = leadership.abandoned() => {
+            anyhow::bail!("the task of the lease has ended; this is a defect")
         }
         () = stop => info!("stopping"),
     }

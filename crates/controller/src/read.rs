@@ -11,9 +11,10 @@ use devportal_core::Change;
 use devportal_core::change::Source;
 use devportal_core::decision::Presence;
 use devportal_mirror::{Kind, Lens, Read, Told, Version};
-use devportal_watch::{Guarded, told};
+use devportal_watch::{Guarded, Plain, told};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::time::Instant;
 
@@ -23,10 +24,10 @@ pub(crate) async fn read(client: &Client, lens: &Lens, id: &SecretId) -> kube::R
     if !name::is_object_name(&id.name) {
         return Ok(Source::Gone(None));
     }
-    let api: Api<Secret> = Api::namespaced(client.clone(), &id.namespace);
+    let api: Api<Plain<Secret>> = Api::namespaced(client.clone(), &id.namespace);
     let secret = find(&api, &id.name).await?;
     Ok(match secret {
-        Some(secret) => Source::Is(lens.facts(&secret)),
+        Some(Plain(secret)) => Source::Is(lens.facts(&secret)),
         None => Source::Gone(None),
     })
 }
@@ -101,12 +102,13 @@ async fn newer(
     namespace: &str,
     after: Version,
 ) -> kube::Result<Vec<(String, Version)>> {
-    let api: Api<APIKeyApproval> = Api::namespaced(client.clone(), namespace);
+    type Names = Plain<PartialObjectMeta<APIKeyApproval>>;
+    let api: Api<Names> = Api::namespaced(client.clone(), namespace);
     let mut params = ListParams::default().limit(APIKeyApproval::PAGE);
     let mut news = Vec::new();
     loop {
-        let page = api.list_metadata(&params).await?;
-        news.extend(page.items.into_iter().filter_map(|it| {
+        let page = api.list(&params).await?;
+        news.extend(page.items.into_iter().filter_map(|Plain(it)| {
             let version = Version::of(it.metadata.resource_version.as_deref());
             Some((it.metadata.name?, version)).filter(|_| version > after)
         }));
@@ -183,7 +185,10 @@ fn tell<K: Kind>(found: impl Iterator<Item = Guarded<K>>, lens: &Lens) -> Vec<Ch
 where
     Change: From<Told<K>>,
 {
-    found.map(|object| told(object, lens).into()).collect()
+    // As the answers to writes: a watch has yet to tell it.
+    found
+        .map(|object| told(object, lens).answered().into())
+        .collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use devportal_api::id::{KeyId, ObjectId, SecretId};
 use devportal_api::name::LEGACY_FINALIZER;
 use devportal_core::discover::oldest_kuadrant;
 use devportal_mirror::{Credential, Kind, SecretFacts, Stray};
-use devportal_watch::brief;
+use devportal_watch::{Plain, brief};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -147,8 +147,9 @@ async fn revoke_all(
 ) -> Result<bool> {
     let namespace = &options.kuadrant_namespace;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let listing = Api::namespaced(client.clone(), namespace);
     let mut is_clean = true;
-    let listed = list(&secrets, selector, async |page| {
+    let listed = list(&listing, selector, async |page| {
         let id = |it: &PartialObjectMeta<Secret>| SecretId::new(namespace, it.name_any());
         let is_held = |it: &PartialObjectMeta<Secret>| it.metadata.deletion_timestamp.is_some();
         let ours = page.into_iter().filter(&is_ours);
@@ -171,7 +172,7 @@ async fn revoke_all(
 /// Takes the finalizer of a pre-release of 0.1 off keys: nobody else would, and they could
 /// never be deleted. What does not go is told: every key is revoked by now.
 async fn release(client: &Client, is_dry_run: bool, gone: &mut Gone) -> Result<()> {
-    let all: Api<APIKey> = Api::all(client.clone());
+    let all: Api<Plain<PartialObjectMeta<APIKey>>> = Api::all(client.clone());
     for _ in 0..ROUNDS {
         gone.kept.clear();
         let listed = list(&all, "", async |page| {
@@ -237,7 +238,7 @@ enum Listed {
 
 /// Does something about each page of a list: there may be more than fit into memory.
 async fn list<K>(
-    api: &Api<K>,
+    api: &Api<Plain<PartialObjectMeta<K>>>,
     labels: &str,
     mut act: impl AsyncFnMut(Vec<PartialObjectMeta<K>>) -> Result<()>,
 ) -> Result<Listed>
@@ -246,12 +247,12 @@ where
 {
     let mut params = ListParams::default().labels(labels).limit(PAGE);
     loop {
-        let page = match api.list_metadata(&params).await {
+        let page = match api.list(&params).await {
             Ok(page) => page,
             Err(kube::Error::Api(status)) if status.code == 410 => return Ok(Listed::BrokenOff),
             Err(error) => return Ok(Listed::Failed(error)),
         };
-        act(page.items).await?;
+        act(page.items.into_iter().map(|Plain(it)| it).collect()).await?;
         params.continue_token = page.metadata.continue_.filter(|it| !it.is_empty());
         if params.continue_token.is_none() {
             return Ok(Listed::Whole);

@@ -18,6 +18,8 @@ const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_mins(1);
 /// The longest wait where access could not be taken away.
 const LONGEST_TO_REVOKE: Duration = Duration::from_secs(5);
+/// Each wait is longer by up to this part of it, so that those who failed together part.
+const JITTER: f64 = 0.2;
 /// So often in a row may writing succeed without an end: more than any key takes.
 const FREE: u32 = 12;
 /// So often may a failure come that passes by itself before it is told: some seconds.
@@ -54,6 +56,8 @@ struct Brake {
     rounds: u32,
     /// Failures in a row.
     failures: u32,
+    /// Whether an outage ended among them.
+    was_away: bool,
     until: Option<Timestamp>,
     failure: Option<Failure>,
 }
@@ -90,6 +94,13 @@ impl Failure {
     }
 }
 
+fn longest(group: Group) -> Duration {
+    match group {
+        Group::Revoke => LONGEST_TO_REVOKE,
+        Group::Access | Group::Record | Group::Status => LONGEST,
+    }
+}
+
 impl Brakes {
     pub(crate) fn tried(
         &mut self,
@@ -107,14 +118,17 @@ impl Brakes {
             .or_default();
         if let Some(failure) = &failure {
             // An API server that comes back refuses for a moment what it lets pass then:
-            // what failed for another reason does not count.
+            // what failed while it was away does not count. Once: a webhook of which one replica
+            // refuses and another is broken goes on like that.
             let last = brake.failure.as_ref().map(|it| it.cause);
-            if last.is_some_and(|last| last != failure.cause) {
+            let is_back = last == Some(Cause::Passing) && failure.cause != Cause::Passing;
+            if is_back && !std::mem::replace(&mut brake.was_away, true) {
                 brake.failures = 0;
             }
             brake.failures = brake.failures.saturating_add(1);
         } else {
             brake.failures = 0;
+            brake.was_away = false;
             // Whoever makes credentials go again and again must not put off the time
             // when all of them do.
             if group != Group::Revoke {
@@ -122,16 +136,13 @@ impl Brakes {
             }
         }
         brake.failure = failure;
-        let longest = match group {
-            Group::Revoke => LONGEST_TO_REVOKE,
-            Group::Access | Group::Record | Group::Status => LONGEST,
-        };
+        let longest = longest(group);
         let steps = brake.failures.max(brake.rounds.saturating_sub(FREE));
         brake.until = steps.checked_sub(1).and_then(|doublings| {
             let wait = FIRST
                 .saturating_mul(2_u32.saturating_pow(doublings))
                 .min(longest);
-            let jittered = wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.2);
+            let jittered = wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * JITTER);
             at.checked_add(jittered).ok()
         });
     }
@@ -185,7 +196,9 @@ impl Brakes {
     /// Until when a group is not to be written.
     pub fn until(&self, id: &Id, group: Group, now: Timestamp) -> Option<Timestamp> {
         let until = self.of.get(id)?.get(&group)?.until?;
-        (now < until).then_some(until)
+        // One that is further away is of a clock that was set back since.
+        let latest = now.checked_add(longest(group).mul_f64(1.0 + JITTER)).ok();
+        (now < until && latest.is_none_or(|it| until <= it)).then_some(until)
     }
 
     /// Why a group that has something to write is not written, also between two tries.
@@ -308,6 +321,35 @@ mod tests {
         assert!(until(Group::Record).is_some(), "refused for another reason");
         let refused = tried(&mut brakes, Group::Access, Some(Cause::Refused));
         assert_eq!(refused, Some(FIRST));
+    }
+
+    #[test]
+    fn two_failures_that_take_turns_are_waited_off_like_one() {
+        let mut brakes = Brakes::default();
+        let mut last = None;
+        for cause in [Cause::Passing, Cause::Refused].repeat(6) {
+            last = tried(&mut brakes, Group::Access, Some(cause));
+        }
+        assert!(last > Some(FIRST * 100), "{last:?}");
+        tried(&mut brakes, Group::Access, None);
+        let again = tried(&mut brakes, Group::Access, Some(Cause::Passing));
+        assert_eq!(again, Some(FIRST));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_up_nothing() {
+        let mut brakes = Brakes::default();
+        let ahead = Timestamp::from_second(7200).unwrap();
+        brakes.tried(
+            &id(),
+            Group::Revoke,
+            Some(failure(Cause::Refused)),
+            ahead,
+            0.0,
+        );
+        let until = |now| brakes.until(&id(), Group::Revoke, now);
+        assert!(until(ahead).is_some());
+        assert_eq!(until(Timestamp::UNIX_EPOCH), None);
     }
 
     #[test]

@@ -389,10 +389,12 @@ impl World {
     }
 
     /// How many Secrets that the gateway reads are of keys that are gone. Looks at each. A key
-    /// that cannot be seen or read may be there.
+    /// that cannot be seen or read may be there; of a namespace that is followed no more, as after
+    /// Kuadrant has moved, nothing is known.
     pub fn orphans(&self) -> usize {
         let is_gone = |key: &KeyId| self.keys.is_gone(key);
         let ids = self.credentials.ids();
+        let ids = ids.filter(|id| self.credentials.is_listed(&id.namespace));
         ids.filter(|id| {
             let mut keys = self.secrets_by_key.targets(id).peekable();
             keys.peek().is_some() && keys.all(is_gone)

@@ -698,4 +698,7 @@ fn secrets_of_a_key_that_cannot_be_seen_or_read_are_not_those_of_a_key_that_is_g
     it.restart();
     it.settle();
     assert_eq!(it.world.orphans(), 1, "it is not listed");
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    assert_eq!(it.world.orphans(), 0, "nobody follows what is there");
 }

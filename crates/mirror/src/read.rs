@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -88,6 +88,35 @@ pub fn read<K: DeserializeOwned>(
     }
 }
 
+/// The same of an object that is read as a whole or not at all.
+///
+/// # Errors
+///
+/// When it is none of this kind.
+pub fn read_plain<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    let text = without_managed_fields(text);
+    serde_json::from_str(&text).or_else(|_| {
+        let mut raw = serde_json::from_str(&text)?;
+        forget_odd_times(&mut raw);
+        T::deserialize(raw)
+    })
+}
+
+/// Drops when somebody wrote, where that is no moment. Whoever may write an object may say so of
+/// any time, and the API server keeps it: one such object would stop the watch of its whole kind.
+fn forget_odd_times(raw: &mut Value) {
+    let writes = raw.pointer_mut("/metadata/managedFields");
+    let writes = writes.and_then(Value::as_array_mut).into_iter().flatten();
+    for write in writes.filter_map(Value::as_object_mut) {
+        if write
+            .get("time")
+            .is_some_and(|it| Time::deserialize(it).is_err())
+        {
+            write.remove("time");
+        }
+    }
+}
+
 /// Which fields each writer manages is half of an object, and read by nobody here. Who wrote
 /// when stays.
 fn without_managed_fields(text: &str) -> Cow<'_, str> {
@@ -139,9 +168,10 @@ fn value_length(text: &str) -> Option<usize> {
 
 /// The same of an object that is no text any more.
 pub(crate) fn read_value<K: DeserializeOwned>(
-    raw: Value,
+    mut raw: Value,
     mend: impl FnOnce(&mut Value) -> Option<&'static str>,
 ) -> Result<(Option<ObjectMeta>, Read<K>), serde_json::Error> {
+    forget_odd_times(&mut raw);
     let why = match K::deserialize(&raw) {
         Ok(object) => return Ok((None, Read::Whole(Box::new(object)))),
         // In words that do not say where in the text: that is elsewhere after each write.
@@ -251,6 +281,25 @@ mod tests {
         let text = raw.to_string();
         let kept: Value = serde_json::from_str(&without_managed_fields(&text)).unwrap();
         assert_eq!(kept["spec"], raw["spec"]);
+    }
+
+    #[test]
+    fn a_time_of_a_write_that_is_no_moment_stops_nobody() {
+        let mut raw = key();
+        // As the API server keeps it where a client writes it.
+        raw["metadata"]["managedFields"] = json!([
+            {"manager": "alice", "operation": "Update", "time": "9999-12-31T23:59:59Z"},
+            {"manager": "devportal", "operation": "Update", "time": "2030-01-01T00:00:00Z"},
+        ]);
+        let Read::Whole(read) = read_key(&raw) else {
+            panic!("all of it can be read")
+        };
+        let writes = read.metadata.managed_fields.unwrap();
+        let times: Vec<_> = writes.iter().map(|it| it.time.is_some()).collect();
+        assert_eq!(times, [false, true]);
+        assert!(read_plain::<APIKey>(&raw.to_string()).is_ok());
+        raw["spec"]["expiresAt"] = json!("never");
+        assert!(matches!(read_key(&raw), Read::Flawed(None, _)));
     }
 
     #[test]

@@ -64,6 +64,7 @@ where
         flawed: HashMap::new(),
         pause: Pause::default(),
         is_silent: false,
+        is_behind: false,
     };
     // The one way out is that nobody listens any more.
     let _: Option<std::convert::Infallible> = watch.run().await;
@@ -199,6 +200,8 @@ struct Watch<K: Kind, T> {
     pause: Pause,
     /// Whether the last watch ended without a word.
     is_silent: bool,
+    /// Whether what was listed last was forgotten by the API server before it could be followed.
+    is_behind: bool,
 }
 
 impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
@@ -226,7 +229,9 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
                         self.tell_of(object).await?;
                     }
                     if let Page::Last(version) = next {
-                        self.pause.reset();
+                        if !self.is_behind {
+                            self.pause.reset();
+                        }
                         self.recovered();
                         let ends = Told::ListEnds(self.source.scope.clone(), version);
                         self.tell(ends).await?;
@@ -275,6 +280,7 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
             // A stream that opens and breaks at once is no recovery.
             if began.elapsed() > SETTLED {
                 self.pause.reset();
+                self.is_behind = false;
             }
             match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
@@ -312,6 +318,11 @@ impl<K: Kind, T: From<Told<K>> + Send> Watch<K, T> {
 
     async fn go_on(&mut self, failure: Failure, version: String) -> Option<Option<String>> {
         if failure.is_expired {
+            // A list that takes longer than the API server remembers is no reason to list without
+            // a pause.
+            if std::mem::replace(&mut self.is_behind, true) {
+                sleep(self.pause.next(false, rand::random())).await;
+            }
             return Some(None);
         }
         // Who may not watch, or not any more, is told so by a list.

@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use devportal_mirror::Kind;
-use devportal_mirror::read::{Read, read};
+use devportal_mirror::read::{Read, read, read_plain};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::Error;
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -44,6 +44,50 @@ impl<'de, K: Kind> Deserialize<'de> for Guarded<K> {
             read,
             kind: PhantomData,
         })
+    }
+}
+
+/// An object that is read as a whole, whatever its writers say of when they wrote.
+#[derive(Clone, Debug)]
+pub struct Plain<T>(pub T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Plain<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        read_plain(raw.get()).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Resource<DynamicType = ()>> Resource for Plain<T> {
+    type DynamicType = ();
+    type Scope = T::Scope;
+
+    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
+        T::kind(dt)
+    }
+
+    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
+        T::group(dt)
+    }
+
+    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
+        T::version(dt)
+    }
+
+    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
+        T::plural(dt)
+    }
+
+    fn metadata_api() -> bool {
+        T::metadata_api()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.0.meta()
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.0.meta_mut()
     }
 }
 

@@ -23,5 +23,5 @@ mod pause;
 pub use brief::brief;
 pub use cluster::{CONSTRAINED_IMPERSONATION, connect, minor, without_retries};
 pub use follow::{Source, list, told, watch};
-pub use guard::Guarded;
+pub use guard::{Guarded, Plain};
 pub use pause::Pause;

@@ -9,6 +9,7 @@ use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_mirror::secret::{copied_from, digest, value_of};
 use devportal_mirror::{Credential, Read, SecretFacts, Stray, Told};
+use devportal_watch::Plain;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -37,8 +38,9 @@ impl Writer {
                 uid,
                 value: expected,
             } => {
-                let api: Api<Secret> = Api::namespaced(self.client.clone(), &from.namespace);
+                let api: Api<Plain<Secret>> = Api::namespaced(self.client.clone(), &from.namespace);
                 let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
+                let secret = secret.map(|Plain(it)| it);
                 let is_source = uid.is_none();
                 let found = secret.as_ref().and_then(|it| Some((it, value_of(it)?)));
                 match found {
@@ -114,8 +116,8 @@ impl Writer {
         if !matches!(error, kube::Error::Api(status) if status.reason == "AlreadyExists") {
             return None;
         }
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &id.namespace);
-        let have = find(&api, &id.name).await.ok()??;
+        let api: Api<Plain<Secret>> = Api::namespaced(self.client.clone(), &id.namespace);
+        let Plain(have) = find(&api, &id.name).await.ok()??;
         let uid = |it: &Secret| {
             let noted = it.metadata.annotations.as_ref()?;
             noted.get(annotation::KEY_UID).cloned()

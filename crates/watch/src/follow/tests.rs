@@ -208,3 +208,51 @@ async fn a_watch_that_says_nothing_is_opened_anew_then_all_is_listed_and_no_answ
     assert!(matches!(lost, Told::Lost(..)), "{lost:?}");
     watch.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_forgotten_before_it_can_be_followed_is_not_listed_without_a_pause() {
+    let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
+        "reason": "Expired", "message": "too old resource version: 10 (15)"});
+    let answers = (0..8).flat_map(|_| [list_of("10", &[]), (410, gone.clone())]);
+    let (source, _asked) = source(answers.collect());
+    let (news, mut heard) = mpsc::channel(1);
+    tokio::spawn(watch::<Kuadrant, Told<Kuadrant>>(source, news));
+    let mut lists = Vec::new();
+    while lists.len() < 8 {
+        if let Some(Told::ListEnds(..)) = heard.recv().await {
+            lists.push(Instant::now());
+        }
+    }
+    let pauses: Vec<_> = lists.windows(2).map(|it| it[1] - it[0]).collect();
+    assert_eq!(
+        pauses[0],
+        Duration::ZERO,
+        "the first is listed anew at once"
+    );
+    assert!(
+        pauses[2..]
+            .iter()
+            .all(|it| *it > Duration::from_millis(100)),
+        "{pauses:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_object_with_a_time_that_is_no_moment_holds_up_no_other() {
+    let (code, mut list) = list_of("10", &[("odd", "5"), ("other", "6")]);
+    list["items"][0]["metadata"]["managedFields"] =
+        json!([{"manager": "x", "operation": "Update", "time": "9999-12-31T23:59:59Z"}]);
+    let (source, _asked) = source(vec![(code, list)]);
+    let (news, mut heard) = mpsc::channel(1);
+    tokio::spawn(watch::<Kuadrant, Told<Kuadrant>>(source, news));
+    let mut names = Vec::new();
+    loop {
+        match timeout(PATIENCE, heard.recv()).await.unwrap().unwrap() {
+            Told::Is(id, _) => names.push(id.name.to_string()),
+            Told::ListBegins(_) => {}
+            Told::ListEnds(..) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(names, ["odd", "other"]);
+}

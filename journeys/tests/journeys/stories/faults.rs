@@ -8,7 +8,8 @@ use anyhow::{Result, ensure};
 use devportal_api::name;
 use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::Request;
 use serde_json::{Value, json};
 
 use super::stories;
@@ -19,6 +20,7 @@ use crate::wait::{until, within};
 
 stories![
     times_with_fractions_of_a_second_are_read_as_they_are_written,
+    a_time_of_a_write_that_is_no_moment_blinds_nobody,
     a_kuadrant_that_moves_and_comes_back_takes_the_credentials_along,
     a_key_can_make_the_controller_ask_for_nothing_but_a_secret,
     a_key_that_cannot_be_told_of_is_revoked_all_the_same,
@@ -55,6 +57,36 @@ async fn times_with_fractions_of_a_second_are_read_as_they_are_written(
         .map(|it| it.0.to_string());
     ensure!(at.as_deref() == Some("2030-01-01T00:00:00Z"), "{at:?}");
     quiet.rests().await?;
+    quiet.end().await
+}
+
+/// The API server keeps who wrote when as a client writes it.
+async fn a_time_of_a_write_that_is_no_moment_blinds_nobody(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet.request_key("odd").await?;
+    quiet.key_is("odd", "Approved").await?;
+    let never = "9999-12-31T23:59:59Z";
+    let written = json!([{"manager": "alice", "operation": "Update", "time": never,
+        "apiVersion": "devportal.kuadrant.io/v1alpha1", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:planTier": {}}}}]);
+    let change = Patch::Merge(json!({"metadata": {"managedFields": written}}));
+    let request = Request::new(quiet.keys().resource_url());
+    let request = request.patch("odd", &PatchParams::default(), &change)?;
+    let answer = quiet.admin.request_text(request).await?;
+    ensure!(answer.contains(never), "it is not kept: {answer}");
+    // By the watch, and by a list.
+    quiet.request_key("after").await?;
+    quiet.key_is("after", "Approved").await?;
+    quiet.stack.kill("controller").await?;
+    quiet.stack.restart("controller").await?;
+    quiet.request_key("anew").await?;
+    quiet.key_is("anew", "Approved").await?;
+    quiet.delete_key("odd").await?;
+    until("two credentials are left", async || {
+        let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+        Ok(if seen == 2 { Ok(()) } else { Err(seen) })
+    })
+    .await?;
     quiet.end().await
 }
 
