@@ -88,8 +88,8 @@ fn all_attached<'a>(
 }
 
 /// An address that a route is called at, as far as its rules and listeners tell: the first of its
-/// [`hostnames`], over TLS where a listener that took the route has it, and the first path. A listener that is not
-/// known is taken to be the usual one for TLS.
+/// [`hostnames`], over TLS where a listener that took the route has it, and the first path. A
+/// listener that is not known is taken to be the usual one for TLS.
 pub fn address(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Option<String> {
     let hostname = hostnames(around, id, route).into_iter().next()?;
     let is_its = |it: &Attached| {
