@@ -878,6 +878,9 @@ pub fn refused_on_paths(refusals: &[(&str, &PolicyId)], conditional: Option<&str
 pub enum Opening {
     /// On these paths no AuthPolicy holds.
     NoPolicy(Vec<String>),
+    /// For these hostnames the AuthPolicy is not carried out: those of the route are broader than
+    /// those of its listeners.
+    HostnameTooBroad(BTreeSet<String>),
     /// On these paths the AuthPolicy has no authentication rule.
     NoRule(Vec<(String, PolicyId)>),
     /// These AuthPolicies ask for a credential under conditions only.
@@ -893,6 +896,15 @@ impl Opening {
                     "No AuthPolicy applies to {}: anybody who calls the API there gets in. Attach \
                      one to the route or to the Gateway",
                     few(ways)
+                ),
+            ),
+            Self::HostnameTooBroad(hosts) => (
+                "HostnameTooBroad",
+                format!(
+                    "The gateway serves {} and applies no AuthPolicy there, because the HTTPRoute has \
+                     only hostnames that are broader than its listener's: anybody who calls the API \
+                     there gets in. Name these hosts in the HTTPRoute",
+                    few(hosts)
                 ),
             ),
             Self::NoRule(ways) => {
@@ -991,9 +1003,9 @@ pub fn unmanaged_keys(count: usize, namespace: &str) -> Fact {
         _ => format!("{count} Secrets"),
     };
     let message = format!(
-        "{secrets} in {namespace} that no APIKey stands for may open this API, each with the plan that \
-         it states itself. A denial of a key does not end access by the same value in such a Secret. \
-         Replace them by APIKeys"
+        "{secrets} in {namespace}, none of them a credential of an APIKey, may open this API, each with \
+         the plan that it states itself. A denial of a key does not end access by the same value in \
+         such a Secret. Replace them by APIKeys"
     );
     Fact::new(kind::UNMANAGED_KEYS, true, "SecretsWithoutAPIKey", message)
 }

@@ -258,13 +258,21 @@ fn policies_count_of_the_listeners_that_a_route_is_attached_to_where_the_gateway
     // Another is for other hosts.
     let others = || gateway(&[("public", None), ("other", Some("*.example.org"))]);
     assert_eq!(unprotected(on(others()).with(public())), [""; 0]);
-    // Another takes the route, too.
+    // Others take the route, too, for no host that the first does not have.
     let two = || gateway(&[("public", None), ("games", Some("*.example.com"))]);
-    let bare = "listener games of Gateway owner/gateway";
-    assert_eq!(unprotected(on(two()).with(public())), [bare]);
+    assert_eq!(unprotected(on(two()).with(public())), [""; 0]);
     let three = gateway(&[("public", None), ("a", None), ("b", None)]);
-    let bare = "other listeners of Gateway owner/gateway";
-    assert_eq!(unprotected(on(three).with(public())), [bare]);
+    assert_eq!(unprotected(on(three).with(public())), [""; 0]);
+    // Another one does for a host of its own.
+    let mut both = attached();
+    both.spec.hostnames.push("games.example.org".into());
+    let apart = gateway(&[
+        ("public", Some("*.example.com")),
+        ("other", Some("*.example.org")),
+    ]);
+    let bare = "listener other of Gateway owner/gateway";
+    let apart = bare_on(both).with(apart).with(public());
+    assert_eq!(unprotected(apart), [bare]);
 
     // A policy of a listener that the route is not attached to is none.
     let private = || general().on_section("other");
@@ -286,6 +294,65 @@ fn policies_count_of_the_listeners_that_a_route_is_attached_to_where_the_gateway
     });
     let state = auth_of(simulation).state;
     assert_eq!(state, found("general", "Gateway", "gateway"));
+}
+
+#[test]
+fn a_host_that_only_the_listener_names_is_served_without_a_policy() {
+    let openings = |listeners: &[(&str, Option<&str>)], hostnames: &[&str]| {
+        let mut route = route("games").unattached().on(on_listener(None));
+        route.spec.hostnames = hostnames.iter().map(|&it| it.to_owned()).collect();
+        let simulation = bare_on(route).with(gateway(listeners)).with(general());
+        auth_of(simulation).openings
+    };
+    let broad = |host: &str| vec![Opening::HostnameTooBroad([host.to_owned()].into())];
+    let narrow = ("narrow", Some("api.example.com"));
+    assert_eq!(
+        openings(&[narrow], &["*.example.com"]),
+        broad("api.example.com")
+    );
+    let toys = ("toys", Some("*.toys.example.com"));
+    assert_eq!(
+        openings(&[toys], &["*.example.com"]),
+        broad("*.toys.example.com")
+    );
+    // Named in the route, or known from another listener, it is protected.
+    assert_eq!(
+        openings(&[narrow], &["*.example.com", "api.example.com"]),
+        []
+    );
+    assert_eq!(openings(&[narrow, ("any", None)], &["*.example.com"]), []);
+    assert_eq!(
+        openings(&[("any", Some("*.example.com"))], &["a.example.com"]),
+        []
+    );
+    assert_eq!(openings(&[narrow], &[]), []);
+}
+
+#[test]
+fn hostnames_are_those_that_the_listeners_serve() {
+    let called = |listeners: &[(&str, Option<&str>)], hostnames: &[&str]| {
+        let mut route = route("games").unattached().on(on_listener(None));
+        route.spec.hostnames = hostnames.iter().map(|&it| it.to_owned()).collect();
+        let mut around = Surroundings::default();
+        let id = GatewayId::new(OWNER, "gateway");
+        around
+            .gateways
+            .take(Told::Is(id, Arc::new(gateway(listeners))));
+        discover::hostnames(&around, &RouteId::new(OWNER, "games"), &route)
+    };
+    let public = [("public", Some("*.example.com"))];
+    let own = ["games.corp.internal", "games.example.com"];
+    assert_eq!(called(&public, &own), ["games.example.com"]);
+    assert_eq!(
+        called(&[("narrow", Some("api.example.com"))], &["*.example.com"]),
+        ["api.example.com"]
+    );
+    // Where no listener takes it, its own are all that is known.
+    assert_eq!(
+        called(&public, &["games.corp.internal"]),
+        ["games.corp.internal"]
+    );
+    assert_eq!(called(&[("any", None)], &own), own);
 }
 
 #[test]

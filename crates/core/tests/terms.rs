@@ -516,6 +516,34 @@ fn whoever_mends_the_words_of_an_approval_decides_nothing() {
     }
 }
 
+/// As a tool that replaces the whole object does.
+#[test]
+fn an_approval_whose_words_and_owner_are_replaced_covers_what_it_did() {
+    let mut it = Simulation::ready(product());
+    it.create(route("maps"));
+    it.create(auth("maps"));
+    it.create(plans("maps"));
+    it.create(product_named("maps"));
+    it.create(key("alice"));
+    it.settle();
+    it.create(approval("yes", "alice", true, at(0)));
+    it.settle();
+    let before = terms(&it);
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.spec.api_product_ref.name = "maps".into();
+    });
+    it.settle();
+    assert_eq!(terms(&it), before);
+    it.edit::<APIKeyApproval>(OWNER, "yes", |it| {
+        it.spec.message = Some("Welcome aboard".into());
+        it.metadata.owner_references = None;
+    });
+    it.settle();
+    assert_eq!(terms(&it), before);
+    let opened = &it.key("alice").status.as_ref().unwrap().approved_terms;
+    assert_eq!(opened.as_ref().unwrap().api_product_ref.name, "games");
+}
+
 #[test]
 fn an_edited_grant_is_a_new_one() {
     let mut it = granted(approval("yes", "alice", true, at(0)).granting("silver"));

@@ -332,17 +332,23 @@ impl Oidc {
 
 /// OpenID Connect Discovery 1.0, section 3: `token_endpoint`. That there is none is said only by
 /// a document that has the `issuer`, which is required of it. One of another issuer is none
-/// (section 4.3), but for slashes at its end: Authorino takes no tokens by it.
+/// (section 4.3), nor one that has a slash more or less at its end: Authorino compares every letter,
+/// and takes no tokens by it.
 fn read_discovery(body: &[u8], issuer: &str) -> OidcAnswer {
     let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else {
         return OidcAnswer::Failed("the document is not JSON".into());
     };
     let text = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
-    let stem = |it: &str| it.trim_end_matches('/').to_owned();
-    if let Some(other) = text("issuer").filter(|it| stem(it) != stem(issuer)) {
+    if let Some(other) = text("issuer").filter(|it| *it != issuer) {
         const MOST: usize = 200;
+        let is_slash = other.trim_end_matches('/') == issuer.trim_end_matches('/');
         let other: String = other.chars().take(MOST).collect();
-        return OidcAnswer::Failed(format!("the document is of another issuer, {other:?}"));
+        let which = if is_slash {
+            "differs by a slash at the end: write it in the AuthPolicy as there"
+        } else {
+            "is another"
+        };
+        return OidcAnswer::Failed(format!("the document's issuer, {other:?}, {which}"));
     }
     let is_usable = |endpoint: &str| {
         let url = Url::parse(endpoint).ok();

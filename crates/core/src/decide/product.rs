@@ -187,6 +187,28 @@ fn around(
         kept.extend(those);
     }
     facts.extend(refused(id, world));
+    if blind.policies.is_some() || blind.routes.is_some() {
+        // Which rules there are is not seen.
+        let those = [
+            kind::SELECTOR_SHARED,
+            kind::SELECTOR_OPEN,
+            kind::UNMANAGED_KEYS,
+        ];
+        kept.extend(those);
+    } else {
+        facts.extend(other_keys(id, found, world, &mut kept));
+    }
+    (facts, kept)
+}
+
+/// Which keys open a product's API that were not made for it.
+fn other_keys(
+    id: &ProductId,
+    found: &Discovery,
+    world: &World,
+    kept: &mut Vec<&'static str>,
+) -> Vec<Fact> {
+    let mut facts = Vec::new();
     let Overlap { opens, opened_by } = world.overlap_of(id);
     if !opens.is_empty() || !opened_by.is_empty() {
         facts.push(selector_shared(id, &opens, &opened_by));
@@ -205,7 +227,7 @@ fn around(
         }
         None => kept.push(kind::UNMANAGED_KEYS),
     }
-    (facts, kept)
+    facts
 }
 
 /// That the rule which the product chose is not there.

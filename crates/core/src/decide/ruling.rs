@@ -469,8 +469,15 @@ fn was_tied(approval: &APIKeyApproval, request: &APIKeyRequest, world: &World) -
     let status = key
         .filter(|key| shadows(request, &id, key))
         .and_then(|key| key.status.as_ref());
-    let by = status.and_then(|it| Some(&it.approved_terms.as_ref()?.approval));
-    by.is_some_and(|it| *it == mark(approval))
+    let told = status.and_then(|it| it.approved_terms.as_ref());
+    let is_of =
+        |it: &ApprovedTerms| it.approval.split('/').next() == approval.meta().uid.as_deref();
+    // Whoever mended its words since decided nothing.
+    let is_recorded = |told: &ApprovedTerms| {
+        let recorded = terms::recorded(approval);
+        recorded.is_some_and(|it| is_of(told) && terms::are_alike(it, told))
+    };
+    told.is_some_and(|told| told.approval == mark(approval) || is_recorded(told))
 }
 
 /// Why an approval does not count for a request that it names. Once it is noted on the

@@ -97,6 +97,16 @@ pub(super) fn recorded(approval: &APIKeyApproval) -> Option<&ApprovedTerms> {
     (terms.approval == ruling::mark(approval) || is_same()).then_some(terms)
 }
 
+/// Whether two terms are the same, whichever version of an approval they note.
+pub(super) fn are_alike(one: &ApprovedTerms, other: &ApprovedTerms) -> bool {
+    let approval = other.approval.clone();
+    *other
+        == ApprovedTerms {
+            approval,
+            ..one.clone()
+        }
+}
+
 /// Whether terms are those of whoever asks by this request, for its product.
 pub(super) fn are_of(terms: &ApprovedTerms, request: &APIKeyRequest) -> bool {
     terms.requested_by.user_id == request.spec.requested_by.user_id

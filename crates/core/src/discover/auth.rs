@@ -26,6 +26,7 @@ use devportal_api::scheme::{
 };
 use kube::Resource;
 
+use super::listener::is_within;
 use super::path::Path;
 use super::{AuthFindings, Keys, Prefer, Refusal, Settled, holds_now, is_behind, selector};
 use crate::surroundings::Surroundings;
@@ -158,8 +159,7 @@ impl<'a> Effective<'a> {
         let is_taken = |rule: &AuthenticationSpec| {
             let api_key = rule.api_key.as_ref();
             api_key.is_some_and(|it| selector::takes(it, labels))
-                && Credentials::or_bearer(rule.credentials.as_ref())
-                    == Credentials::or_bearer(made.credentials.as_ref())
+                && place_of(rule.credentials.as_ref()) == place_of(made.credentials.as_ref())
         };
         let mut rules = self.rules.values();
         self.is_open() || rules.any(|(_, it)| lets_all_in(it) || is_taken(it))
@@ -178,6 +178,15 @@ impl<'a> Effective<'a> {
         let first = rules.find(|(_, (_, it))| lets_all_in(it) && it.priority <= keys.priority);
         first.map(|(name, _)| *name)
     }
+}
+
+/// Where a key is read. Names of headers have no case.
+fn place_of(credentials: Option<&Credentials>) -> Credentials {
+    let mut place = Credentials::or_bearer(credentials);
+    if let Some(header) = &mut place.custom_header {
+        header.name.make_ascii_lowercase();
+    }
+    place
 }
 
 fn lets_all_in(rule: &AuthenticationSpec) -> bool {
@@ -256,8 +265,29 @@ fn openings(paths: &[Path], ways: &[Way<'_>]) -> Vec<Opening> {
         let mut its = ways.iter().filter(|it| it.path == path);
         its.any(|it| it.effective.named().is_some())
     };
-    let is_bare = |path: &&Path| path.is_open && !is_protected(path);
-    let bare: Vec<_> = paths.iter().filter(is_bare).map(Path::to_string).collect();
+    // Where a hostname is known from another listener, Kuadrant's filter takes it for that one's.
+    let unguarded = |path: &Path| -> Option<Vec<String>> {
+        let beside = paths
+            .iter()
+            .filter(|it| it.is_beside(path) && is_protected(it));
+        let guarded: Vec<_> = beside.filter_map(|it| it.hosts.as_ref()).collect();
+        let is_guarded = |host: &String| {
+            let mut names = guarded.iter().flat_map(|it| &it.guarded);
+            names.any(|it| is_within(host, it))
+        };
+        let served = path.hosts.as_ref()?.served.iter();
+        Some(served.filter(|it| !is_guarded(it)).cloned().collect())
+    };
+    let mut bare = Vec::new();
+    let mut broad = Vec::new();
+    for path in paths.iter().filter(|it| it.is_open) {
+        match (is_protected(path), unguarded(path)) {
+            (false, None) => bare.push(path.to_string()),
+            (false, Some(hosts)) if !hosts.is_empty() => bare.push(path.to_string()),
+            (true, Some(hosts)) if path.is_certain => broad.extend(hosts),
+            (_, Some(_)) | (true, None) => {}
+        }
+    }
     let open = || ways.iter().filter(|it| it.path.is_open);
     let without = open().filter(|it| it.effective.is_open());
     let without: Vec<_> = without
@@ -268,6 +298,7 @@ fn openings(paths: &[Path], ways: &[Way<'_>]) -> Vec<Opening> {
         .collect();
     let all = [
         (!bare.is_empty()).then_some(Opening::NoPolicy(bare)),
+        (!broad.is_empty()).then(|| Opening::HostnameTooBroad(broad.into_iter().collect())),
         (!without.is_empty()).then_some(Opening::NoRule(without)),
         (!conditional.is_empty()).then_some(Opening::Conditional(conditional)),
     ];

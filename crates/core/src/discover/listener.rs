@@ -50,28 +50,99 @@ pub(super) fn attached<'a>(
     (!all.is_empty()).then_some(all)
 }
 
-/// The hostnames that a route is called by: its own, or else those of the listeners it is attached
-/// to, of parents that accepted it first. Those of listeners that it may be attached to count where
-/// there are no others.
+/// The hostnames that a route is called by: its own, as far as listeners that it is attached to take
+/// them, or else those of the listeners, of parents that accepted it first. Those of listeners that it
+/// may be attached to count where there are no others.
 pub fn hostnames(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<String> {
-    if !route.spec.hostnames.is_empty() {
-        return route.spec.hostnames.clone();
-    }
+    let own = &route.spec.hostnames;
     let listeners = all_attached(around, id, route);
-    let named = listeners.filter_map(|it| Some((it.is_certain, hostname_of(it.listener)?)));
-    let (certain, uncertain): (Vec<_>, Vec<_>) = named.partition(|(is_certain, _)| *is_certain);
+    let (certain, uncertain): (Vec<_>, Vec<_>) = listeners.partition(|it| it.is_certain);
     let all = if certain.is_empty() {
         uncertain
     } else {
         certain
     };
-    let mut hostnames: Vec<String> = Vec::new();
-    for (_, hostname) in all {
-        if hostnames.iter().all(|it| it != hostname) {
-            hostnames.push(hostname.to_owned());
+    let all: Vec<_> = all.iter().map(|it| it.listener).collect();
+    if all.is_empty() {
+        return own.clone();
+    }
+    let served = if own.is_empty() {
+        let named = all.iter().filter_map(|it| hostname_of(it));
+        named.map(str::to_owned).collect()
+    } else {
+        served(&all, own)
+    };
+    distinct(served)
+}
+
+/// Each of these once, in order.
+fn distinct(all: Vec<String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for it in all {
+        if !distinct.contains(&it) {
+            distinct.push(it);
         }
     }
-    hostnames
+    distinct
+}
+
+/// What listeners serve of a route's hostnames: of two that stand for each other the narrower.
+fn served(listeners: &[&Listener], hostnames: &[String]) -> Vec<String> {
+    let each = hostnames.iter().flat_map(|hostname| {
+        listeners.iter().filter_map(|it| match hostname_of(it) {
+            Some(own) if !intersect(own, hostname) => None,
+            Some(own) if !is_within(hostname, own) => Some(own.to_owned()),
+            Some(_) | None => Some(hostname.clone()),
+        })
+    });
+    each.collect()
+}
+
+/// Every name.
+const ANY: &str = "*";
+
+/// For which hostnames requests come by some listeners of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hosts {
+    /// Those by which a Gateway serves the route.
+    pub(super) served: Vec<String>,
+    /// Those by which Kuadrant's filter knows it: of the route's own only those that lie within the
+    /// listener's (kuadrant-operator 1.5).
+    pub(super) guarded: Vec<String>,
+}
+
+impl Hosts {
+    pub(super) fn of<'a>(
+        listeners: impl Iterator<Item = &'a Listener>,
+        hostnames: &[String],
+    ) -> Self {
+        let listeners: Vec<_> = listeners.collect();
+        let any = || listeners.iter().map(|it| hostname_of(it).unwrap_or(ANY));
+        if hostnames.is_empty() {
+            let all: Vec<_> = any().map(str::to_owned).collect();
+            return Self {
+                served: all.clone(),
+                guarded: all,
+            };
+        }
+        let within = hostnames
+            .iter()
+            .filter(|it| any().any(|own| is_within(it, own)));
+        Self {
+            served: distinct(served(&listeners, hostnames)),
+            guarded: within.cloned().collect(),
+        }
+    }
+}
+
+/// Whether every name that one stands for the other stands for, too.
+pub(super) fn is_within(one: &str, other: &str) -> bool {
+    match (one.strip_prefix('*'), other.strip_prefix('*')) {
+        (Some(one), Some(other)) => one.len() >= other.len() && one.ends_with(other),
+        (Some(_), None) => false,
+        (None, Some(suffix)) => one.ends_with(suffix),
+        (None, None) => one == other,
+    }
 }
 
 /// The listeners that a route is attached to, of parents that accepted it first.

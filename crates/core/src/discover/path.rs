@@ -10,7 +10,7 @@ use std::fmt;
 use devportal_api::foreign::{HTTPRoute, ParentRef, PolicyTarget};
 use devportal_api::id::RouteId;
 
-use super::listener::{self, Attached};
+use super::listener::{self, Attached, Hosts};
 use super::{holds, says};
 use crate::surroundings::{Surroundings, Target, whole};
 
@@ -26,6 +26,8 @@ pub(super) struct Path {
     /// Whether the route is known to be attached to that listener: its parent names it, the Gateway
     /// tells, or no policy tells listeners apart.
     pub(super) is_certain: bool,
+    /// For which hostnames requests come by it, where that is known.
+    pub(super) hosts: Option<Hosts>,
 }
 
 /// The part of a target that a path leads through.
@@ -40,6 +42,15 @@ enum Part {
 }
 
 impl Part {
+    /// Whether it is, or is among, what is called so.
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Other(names) => names.iter().any(|it| it == name),
+            Self::Named(it) => it == name,
+        }
+    }
+
     fn name(&self) -> Option<&str> {
         match self {
             Self::Named(name) => Some(name),
@@ -49,6 +60,12 @@ impl Part {
 }
 
 impl Path {
+    /// Whether requests of this and another path are told apart by their hostnames alone:
+    /// Kuadrant's filter does not know the listener that a request came by.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.gateway == other.gateway && self.rule == other.rule
+    }
+
     /// What policies of this path are attached to, the most specific first: the target and the
     /// part of it.
     pub(super) fn levels(&self) -> impl Iterator<Item = (Target, Option<&str>)> {
@@ -108,15 +125,19 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
         let is_open = !is_any_accepted || parent.is_some_and(is_accepted);
         let gateway = parent.and_then(|it| Target::of_parent(id, it));
         let named = parent.and_then(|it| it.section_name.clone());
+        let attached = parent.and_then(|it| listener::attached(around, id, route, it));
         let listeners = match (parent, &gateway, named) {
             (Some(_), Some(_), Some(name)) => vec![(Part::Named(name), true)],
-            (Some(parent), Some(gateway), None) => {
-                let attached = listener::attached(around, id, route, parent);
+            (Some(_), Some(gateway), None) => {
                 listeners(named_parts(around, gateway), attached.as_deref())
             }
             _ => vec![(Part::Any, true)],
         };
         for (listener, is_certain) in listeners {
+            let hosts = attached.as_ref().map(|all| {
+                let its = all.iter().filter(|it| listener.has(&it.listener.name));
+                Hosts::of(its.map(|it| it.listener), &route.spec.hostnames)
+            });
             for rule in &rules {
                 let path = Path {
                     route: id.clone(),
@@ -125,6 +146,7 @@ pub(super) fn paths(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> V
                     rule: rule.clone(),
                     is_open,
                     is_certain,
+                    hosts: hosts.clone(),
                 };
                 if !paths.contains(&path) {
                     paths.push(path);

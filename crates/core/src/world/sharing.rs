@@ -194,12 +194,11 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
         .unwrap_or_else(every_key)
 }
 
-/// Whether Authorino takes a Secret for a key of whoever selects it, and no APIKey is known to
-/// stand for it.
+/// Whether a Secret is no credential of an APIKey, as far as it tells. Authorino takes whatever a
+/// rule selects.
 fn is_unmanaged(facts: &SecretFacts) -> bool {
     let is_known = facts.is_stray() || facts.annotations.has(annotation::KEY);
-    let manager = facts.labels.get(label::MANAGED_BY);
-    !is_known && !facts.deleting && manager == Some(label::MANAGED_BY_AUTHORINO)
+    !is_known && !facts.deleting
 }
 
 impl World {

@@ -182,7 +182,7 @@ async fn a_document_of_another_issuer_is_none() {
     let body =
         r#"{"issuer": "https://b.example.com", "token_endpoint": "https://b.example.com/t"}"#;
     let server = Server::always(Reply::ok(body)).await;
-    let why = r#"the document is of another issuer, "https://b.example.com""#;
+    let why = r#"the document's issuer, "https://b.example.com", is another"#;
     let answer = OidcAnswer::Failed(why.to_owned());
     assert_eq!(discover(&server.url("")).await, answer);
 }
@@ -194,12 +194,14 @@ async fn an_issuer_gives_its_token_endpoint() {
         r#", "token_endpoint": "https://login.example.com/token""#,
     );
     let server = server.await;
-    for issuer in [server.url("/realms/a"), server.url("/realms/a/")] {
-        assert_eq!(
-            discover(&issuer).await,
-            OidcAnswer::Endpoint("https://login.example.com/token".into())
-        );
-    }
+    assert_eq!(
+        discover(&server.url("/realms/a")).await,
+        OidcAnswer::Endpoint("https://login.example.com/token".into())
+    );
+    let OidcAnswer::Failed(why) = discover(&server.url("/realms/a/")).await else {
+        panic!("Authorino takes no tokens of it")
+    };
+    assert!(why.contains("differs by a slash at the end"), "{why}");
     for head in server.asked() {
         assert!(head.starts_with("get /realms/a/.well-known/openid-configuration http/1.1\r\n"));
     }
