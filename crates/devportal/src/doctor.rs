@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use self::look::{DEPLOYMENT, Place};
 use self::rights::{Operators, Surroundings};
-use crate::output::Format;
+use crate::output::{Format, plain};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -148,10 +148,10 @@ fn table(findings: &[Finding]) -> String {
             Level::Warning => "warning",
             Level::Fault => "FAULT",
         };
-        let (check, message) = (finding.check, &finding.message);
+        let (check, message) = (finding.check, plain(&finding.message));
         lines.push(format!("{word:<9} {check:<12} {message}"));
         if let Some(next) = &finding.next {
-            lines.push(format!("{:<22} → {next}", ""));
+            lines.push(format!("{:<22} → {}", "", plain(next)));
         }
     }
     let count = |level| findings.iter().filter(|it| it.level == level).count();

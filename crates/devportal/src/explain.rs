@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use devportal_api::id::KeyId;
 use devportal_controller::{Explanation, Held, Settings};
 
-use crate::output::Format;
+use crate::output::{Format, plain};
 
 pub(crate) async fn run(key: &KeyId, settings: Settings, format: Format) -> Result<()> {
     let explanation = devportal_controller::explain(key, settings).await?;
@@ -18,7 +18,7 @@ pub(crate) async fn run(key: &KeyId, settings: Settings, format: Format) -> Resu
 ///
 /// When there is no such key, or it cannot be seen: scripts look at the exit code.
 fn found(it: &Explanation) -> Result<()> {
-    ensure!(it.found, "{}: {}", it.key, it.standing);
+    ensure!(it.found, "{}: {}", it.key, plain(&it.standing));
     Ok(())
 }
 
@@ -26,7 +26,7 @@ fn table(it: &Explanation) -> String {
     let mut text = String::new();
     let mut line = |name: &str, words: &str| {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name:<10} {words}");
+        let _ = writeln!(text, "{name:<10} {}", plain(words));
     };
     line("Key", &it.key);
     line("Stands", &it.standing);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{Request, header};
 use devportal_api::id::ObjectId;
 use devportal_mirror::{Kept, Kind, Lens, Told, Version};
-use devportal_watch::{Guarded, told};
+use devportal_watch::{Guarded, Plain, told};
 use kube::api::{
     DeleteParams, GetParams, ListParams, ObjectList, PatchParams, PostParams, Preconditions,
 };
@@ -82,7 +82,13 @@ impl Kubernetes {
     ) -> Result<T, Problem> {
         let answer = self.as_caller(caller, request).await;
         let answer = answer.ok_or_else(Problem::maybe_done)?;
-        answer.map_err(|error| Problem::of_kubernetes(&error))
+        answer.map_err(|error| {
+            if may_be_done(&error) {
+                Problem::maybe_done()
+            } else {
+                Problem::of_kubernetes(&error)
+            }
+        })
     }
 
     /// What the server asks by itself.
@@ -106,7 +112,7 @@ impl Kubernetes {
     }
 
     /// The answer, if there is one in time.
-    async fn wait<T>(&self, ask: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn wait<T>(&self, ask: impl Future<Output = T>) -> Option<T> {
         let answer = timeout(PATIENCE, ask).await.ok();
         if answer.is_some() {
             self.outage.end();
@@ -132,8 +138,8 @@ impl Kubernetes {
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
     {
         let request = Path::new(K::url_path(&(), None)).list(&ListParams::default());
-        let list: ObjectList<K> = self.send(caller, checked(request)?).await?;
-        Ok(list.items)
+        let list: ObjectList<Plain<K>> = self.send(caller, checked(request)?).await?;
+        Ok(list.items.into_iter().map(|Plain(it)| it).collect())
     }
 
     pub(crate) async fn get<K: Kind>(
@@ -142,7 +148,8 @@ impl Kubernetes {
         id: &K::Id,
     ) -> Result<K::Object, Problem> {
         let request = path::<K>(id.namespace()).get(id.name(), &GetParams::default());
-        self.send(caller, checked(request)?).await
+        let Plain(object) = self.send(caller, checked(request)?).await?;
+        Ok(object)
     }
 
     /// Creates an object. What the API server does not know it refuses.
@@ -211,6 +218,31 @@ impl Kubernetes {
     }
 }
 
+/// Whether a write may have been carried out although it failed: it was sent, and the connection
+/// broke, or the API server gave up waiting for its store.
+pub(crate) fn may_be_done(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => {
+            status.code == 504 || status.code == 500 && status.message.contains("etcdserver")
+        }
+        kube::Error::HyperError(_) | kube::Error::ReadEvents(_) | kube::Error::SerdeError(_) => {
+            true
+        }
+        kube::Error::Service(why) => {
+            let mut why: Option<&(dyn std::error::Error + 'static)> = Some(&**why);
+            while let Some(it) = why {
+                if let Some(it) = it.downcast_ref::<hyper_util::client::legacy::Error>() {
+                    return !it.is_connect();
+                }
+                why = it.source();
+            }
+            true
+        }
+        // It was not sent.
+        _ => false,
+    }
+}
+
 /// What the API server answered to a write.
 pub(crate) struct Written<K: Kind> {
     pub(crate) id: K::Id,
@@ -240,4 +272,34 @@ fn checked<E: std::fmt::Display>(
     request: Result<Request<Vec<u8>>, E>,
 ) -> Result<Request<Vec<u8>>, Problem> {
     request.map_err(|error| Problem::invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_may_be_done_and_what_was_refused_is_not() {
+        let api = |code, message: &str| {
+            let status = serde_json::json!({"status": "Failure", "code": code, "reason": "",
+                "message": message});
+            kube::Error::Api(serde_json::from_value(status).unwrap())
+        };
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(may_be_done(&kube::Error::Service(Box::new(broken))));
+        assert!(may_be_done(&api(504, "timeout")));
+        assert!(may_be_done(&api(500, "etcdserver: request timed out")));
+        assert!(!may_be_done(&api(500, "failed calling webhook")));
+        assert!(!may_be_done(&api(429, "")));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_sent_is_not_done() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", closed.local_addr().unwrap());
+        drop(closed);
+        let client = Client::try_from(Config::new(url.parse().unwrap())).unwrap();
+        let failure = client.apiserver_version().await.unwrap_err();
+        assert!(!may_be_done(&failure), "{failure}");
+    }
 }

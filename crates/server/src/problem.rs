@@ -121,6 +121,12 @@ impl Problem {
 
     /// What the API server answered, or that it does not.
     pub(crate) fn of_kubernetes(error: &kube::Error) -> Self {
+        if let kube::Error::SerdeError(_) = error {
+            return Self::unavailable(format!(
+                "the API server's answer cannot be read: {}",
+                brief(error)
+            ));
+        }
         let kube::Error::Api(status) = error else {
             return Self::unavailable(format!(
                 "the API server cannot be reached: {}; try again in a moment",

@@ -149,7 +149,11 @@ where
         let ask = Box::pin(ask());
         let answer = if known.answer(STANDS_IN).is_some() {
             let answer = timeout(IMPATIENCE, ask).await;
-            answer.unwrap_or_else(|_| Err(silent()))
+            answer.unwrap_or_else(|_| {
+                // Nobody else has to wait as long.
+                self.outage.note();
+                Err(silent())
+            })
         } else {
             ask.await
         };

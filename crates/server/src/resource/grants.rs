@@ -171,12 +171,12 @@ impl Acts {
     }
 }
 
-/// What every cluster binds for its own parts tells nobody anything, but for who may do
-/// everything.
+/// What every cluster binds for its own parts tells nobody anything. Whoever writes a binding may
+/// label it as they like, and the name of a role of Kubernetes itself is kept for it.
 fn is_kubernetes_own(binding: &ObjectMeta, role: &RoleRef) -> bool {
     let labels = binding.labels.as_ref();
     let label = labels.and_then(|it| it.get("kubernetes.io/bootstrapping"));
-    label.is_some() && role.name != "cluster-admin"
+    label.is_some() && role.kind == "ClusterRole" && role.name.starts_with("system:")
 }
 
 fn grantee(subject: &Subject, binding: Option<&str>) -> Grantee {
@@ -270,7 +270,13 @@ mod tests {
         assert_eq!(of(&elsewhere, &some), []);
         let own =
             json!({"name": "own", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}});
-        assert_eq!(of(&acts, &binding(&own, "readers")), []);
+        // Whoever writes a binding may label it so.
+        assert_eq!(of(&acts, &binding(&own, "readers")).len(), 1);
+        let part = role(None, "system:kube-controller-manager", &all);
+        assert_eq!(
+            of(&part, &binding(&own, "system:kube-controller-manager")),
+            []
+        );
         let admin = role(None, "cluster-admin", &all);
         assert_eq!(of(&admin, &binding(&own, "cluster-admin")).len(), 1);
     }

@@ -8,8 +8,10 @@ use aide::axum::routing::get_with;
 use axum::Json;
 use axum::extract::State;
 use devportal_api::name::label;
+use devportal_watch::Plain;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -106,10 +108,11 @@ fn both(some: Arc<BTreeSet<String>>, more: &BTreeSet<String>) -> Arc<BTreeSet<St
 /// The namespaces that a platform engineer has labelled for consumers.
 async fn consumers(app: &App) -> Result<Arc<BTreeSet<String>>, Problem> {
     let ask = || async {
-        let api: Api<Namespace> = Api::all(app.kubernetes.own.clone());
+        type Names = Plain<PartialObjectMeta<Namespace>>;
+        let api: Api<Names> = Api::all(app.kubernetes.own.clone());
         let selector = format!("{}=true", label::CONSUMERS);
         let params = ListParams::default().labels(&selector);
-        let found = app.kubernetes.as_itself(api.list_metadata(&params)).await?;
+        let found = app.kubernetes.as_itself(api.list(&params)).await?;
         let names = found.items.iter().map(ResourceExt::name_any);
         Ok(Arc::new(names.collect()))
     };

@@ -322,7 +322,8 @@ pub(crate) async fn one(
 ) -> Result<Versioned<Product>, Problem> {
     let id = named.id::<ProductId>()?;
     let product = find(&app, &me, &id).await?;
-    detail(&app, &me, &id, &product).await
+    let may = MayWithProduct::find(&app, &me, &id.namespace).await?;
+    Ok(detail(&app, may, &id, &product))
 }
 
 /// The OpenAPI document, as the controller fetched it.
@@ -401,9 +402,11 @@ pub(crate) async fn create(
         "metadata": {"name": new.name},
         "spec": new.spec,
     });
+    // Before: what was done is not answered with an error.
+    let may = MayWithProduct::find(&app, &me, &new.namespace).await?;
     let id = super::create::<APIProduct>(&app, &me, &new.namespace, object, idempotency).await?;
     let product = written(&app, &id)?;
-    detail(&app, &me, &id, &product).await.map(Created)
+    Ok(Created(detail(&app, may, &id, &product)))
 }
 
 pub(crate) async fn edit(
@@ -419,11 +422,12 @@ pub(crate) async fn edit(
     if let Some(version) = seen.version() {
         object["metadata"] = json!({"resourceVersion": version});
     }
+    let may = MayWithProduct::find(&app, &me, &id.namespace).await?;
     let patched = app.kubernetes.patch::<APIProduct>(&me.caller, &id, &object);
     app.store
         .take(patched.await.map_err(stale_if_conflict)?.told);
     let product = written(&app, &id)?;
-    detail(&app, &me, &id, &product).await
+    Ok(detail(&app, may, &id, &product))
 }
 
 /// Deletes a product: the keys to it open nothing any more.
@@ -517,16 +521,23 @@ fn counts(known: &Known, id: &ProductId) -> Counts {
     }
 }
 
-async fn detail(
+impl MayWithProduct {
+    async fn find(app: &App, me: &Me, namespace: &str) -> Result<Self, Problem> {
+        let (edit, see_requests) = tokio::try_join!(
+            app.may(me, EDIT_PRODUCTS, namespace),
+            app.may(me, SEE_REQUESTS, namespace),
+        )?;
+        Ok(Self { edit, see_requests })
+    }
+}
+
+fn detail(
     app: &App,
-    me: &Me,
+    may: MayWithProduct,
     id: &ProductId,
     product: &Arc<APIProduct>,
-) -> Result<Versioned<Product>, Problem> {
-    let (edit, see_requests) = tokio::try_join!(
-        app.may(me, EDIT_PRODUCTS, &id.namespace),
-        app.may(me, SEE_REQUESTS, &id.namespace),
-    )?;
+) -> Versioned<Product> {
+    let see_requests = may.see_requests;
     let known = app.store.read();
     let status = product.status.clone().unwrap_or_default();
     let route_id = route_of(product);
@@ -546,8 +557,8 @@ async fn detail(
             .collect(),
         problems: problems(shown(&status.conditions, see_requests)),
         keys: see_requests.then(|| counts(&known, id)),
-        may: MayWithProduct { edit, see_requests },
+        may,
         created: super::created(&**product),
     };
-    Ok(Versioned(detail, Tag::of(product.version())))
+    Versioned(detail, Tag::of(product.version()))
 }

@@ -16,7 +16,7 @@ use devportal_api::name::annotation;
 use devportal_api::scheme::Credentials;
 use devportal_mirror::Kind;
 use devportal_mirror::secret::{digest, value_of};
-use devportal_watch::{Guarded, told};
+use devportal_watch::{Guarded, Plain, told};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
@@ -34,6 +34,7 @@ use crate::access::{REVEAL, ask};
 use crate::answer::{Named, Path};
 use crate::caller::{Me, Person};
 use crate::kinds::{State as KeyState, conditions_of_key};
+use crate::kubernetes::may_be_done;
 use crate::problem::Problem;
 
 /// A key's value, shown only this once.
@@ -166,7 +167,7 @@ fn waiting(app: &App, id: &KeyId, key: &APIKey) -> Result<SecretId, Problem> {
 
 /// The value, if it is the one that the status tells of.
 async fn read(app: &App, key: &APIKey, id: &SecretId) -> Result<Zeroizing<String>, Problem> {
-    let api: Api<Secret> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
+    let api: Api<Plain<Secret>> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
     let changing = || {
         Problem::conflict(
             "Changing",
@@ -174,7 +175,7 @@ async fn read(app: &App, key: &APIKey, id: &SecretId) -> Result<Zeroizing<String
         )
     };
     let secret = app.kubernetes.as_itself(api.get(&id.name)).await;
-    let secret = secret.map_err(|problem| match problem.code() {
+    let Plain(secret) = secret.map_err(|problem| match problem.code() {
         StatusCode::NOT_FOUND => changing(),
         _ => problem,
     })?;
@@ -208,12 +209,12 @@ async fn claim(app: &App, me: &Me, id: &KeyId, key: &Arc<APIKey>) -> Result<(), 
         });
         let (params, merge) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = api.patch_status(&id.name, &params, &merge);
-        let patched = app.kubernetes.as_itself(patched).await;
-        let patched = patched.map_err(|problem| {
-            if problem.is_outage() {
+        let patched = app.kubernetes.wait(patched).await.ok_or_else(maybe_shown)?;
+        let patched = patched.map_err(|error| {
+            if may_be_done(&error) {
                 maybe_shown()
             } else {
-                problem
+                Problem::of_own(&error)
             }
         })?;
         app.store
@@ -227,8 +228,8 @@ async fn claim(app: &App, me: &Me, id: &KeyId, key: &Arc<APIKey>) -> Result<(), 
 
 /// The key as it is now, past the mirror.
 async fn look(app: &App, id: &KeyId) -> Result<Arc<APIKey>, Problem> {
-    let api: Api<APIKey> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
-    let key = app.kubernetes.as_itself(api.get(&id.name)).await?;
+    let api: Api<Plain<APIKey>> = Api::namespaced(app.kubernetes.own.clone(), &id.namespace);
+    let Plain(key) = app.kubernetes.as_itself(api.get(&id.name)).await?;
     Ok(APIKey::keep(key, &app.kubernetes.lens))
 }
 

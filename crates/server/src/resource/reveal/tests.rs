@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use axum::Router;
+use axum::response::IntoResponse;
 use axum::routing::{get, patch, post};
 use devportal_api::foreign::Kuadrant;
 use devportal_mirror::{Scope, Told, Version};
@@ -34,8 +35,9 @@ fn key(version: &str, waits: bool) -> Value {
     })
 }
 
-/// An API server that has the key so, allows everything, and counts looks at the key.
-fn api_server(now: Value, looks: Arc<Mutex<usize>>) -> Router {
+/// An API server that has the key so, allows everything but what it answers to a claim otherwise,
+/// and counts looks at the key.
+fn api_server(now: Value, claim: Option<u16>, looks: Arc<Mutex<usize>>) -> Router {
     const KEY: &str = "/apis/devportal.kuadrant.io/v1alpha1/namespaces/consumer/apikeys/mine";
     let secret = json!({
         "metadata": {"name": "enforced", "namespace": "kuadrant-system",
@@ -54,7 +56,14 @@ fn api_server(now: Value, looks: Arc<Mutex<usize>>) -> Router {
         .route(KEY, get(look))
         .route(
             &format!("{KEY}/status"),
-            patch(async || Json(key("9", false))),
+            patch(async move || match claim {
+                None => Json(key("9", false)).into_response(),
+                Some(code) => {
+                    let status = json!({"kind": "Status", "status": "Failure", "code": code,
+                        "reason": "", "message": "no"});
+                    (StatusCode::from_u16(code).unwrap(), Json(status)).into_response()
+                }
+            }),
         )
         .route(
             "/api/v1/namespaces/kuadrant-system/secrets/enforced",
@@ -81,8 +90,12 @@ where
 /// What is answered where the mirror has the key as its value was shown, and the API server
 /// has this one; and how often that was looked at.
 async fn reveal_past(now: Value) -> (Result<Json<Revealed>, Problem>, usize) {
+    reveal_where(now, None).await
+}
+
+async fn reveal_where(now: Value, claim: Option<u16>) -> (Result<Json<Revealed>, Problem>, usize) {
     let looks = Arc::<Mutex<usize>>::default();
-    let app = trial::app(api_server(now, Arc::clone(&looks)));
+    let app = trial::app(api_server(now, claim, Arc::clone(&looks)));
     lists::<APIKey>(&app, key("5", false));
     let kuadrant = json!({"apiVersion": "kuadrant.io/v1beta1", "kind": "Kuadrant",
         "metadata": {"name": "kuadrant", "namespace": "kuadrant-system",
@@ -101,6 +114,20 @@ async fn a_value_that_waits_is_shown_also_where_the_mirror_is_behind() {
     let Json(revealed) = answer.map_err(|it| it.detail).unwrap();
     assert_eq!(*revealed.value, VALUE);
     assert_eq!(looks, 1);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_refused_is_not_told_as_one_that_nobody_answered() {
+    for (code, words) in [
+        (403, "lacks a right of its own"),
+        (429, "is busy"),
+        (504, "nobody knows whether the value counts as shown"),
+    ] {
+        let (answer, _) = reveal_where(key("6", true), Some(code)).await;
+        let problem = answer.map(|_| ()).unwrap_err();
+        assert_eq!(problem.code(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(problem.detail.contains(words), "{code}: {}", problem.detail);
+    }
 }
 
 #[tokio::test]

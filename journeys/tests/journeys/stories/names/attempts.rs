@@ -582,6 +582,30 @@ fn texts(open: &Open) -> Vec<Attempt> {
         ),
         (
             OLIVIA,
+            "publishes a route with an escape in its name",
+            product(json!({"targetRef": {"name": "toys\u{1b}[2J"}})),
+            refused("spec.targetRef.name holds a control character"),
+        ),
+        (
+            OLIVIA,
+            "chooses a rule backwards",
+            product(json!({"authRule": "\u{202e}syek"})),
+            refused("spec.authRule holds"),
+        ),
+        (
+            ALICE,
+            "asks for a product with an escape in its name",
+            key(json!({"apiProductRef": {"name": "toys\u{1b}[8m", "namespace": open.name}})),
+            refused("spec.apiProductRef.name holds"),
+        ),
+        (
+            ALICE,
+            "names a Secret backwards",
+            key(json!({"secretRef": {"name": "\u{202e}enim"}})),
+            refused("spec.secretRef.name holds"),
+        ),
+        (
+            OLIVIA,
             "describes a product backwards",
             product(json!({"description": "\u{202e}syoT"})),
             refused("spec.description holds"),
