@@ -262,7 +262,9 @@ impl Follow {
                     others.insert(id.name, facts);
                 }
             }
-            Told::Flawed(id, ..) => self.read(&id.name, unread).await,
+            Told::Flawed(id, ..) | Told::AnsweredFlawed(id, ..) => {
+                self.read(&id.name, unread).await
+            }
             Told::ListEnds(..) => {
                 for name in self.names().difference(&listed.names) {
                     self.read(name, unread).await;

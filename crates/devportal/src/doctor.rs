@@ -84,11 +84,12 @@ impl Finding {
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (client, _) = connect().await?;
     let namespace = arguments.namespace.as_str();
-    let operators = Operators::find(&client).await;
+    let kuadrant = look::find_kuadrant_namespace(&client).await;
+    let rather: Vec<_> = kuadrant.as_deref().into_iter().chain([namespace]).collect();
+    let operators = Operators::find(&client, &rather).await;
     let is_installed = look::is_installed(&client, namespace).await;
     let place = place(namespace, is_installed, operators.as_ref());
     let mut findings = look::at_everything(&client, &place).await?;
-    let kuadrant = look::find_kuadrant_namespace(&client).await;
     let around = Surroundings {
         namespace,
         operators: operators.as_ref(),

@@ -290,14 +290,16 @@ impl<K: Kind> Table<K> {
                 differences.extend(self.put(id, entry));
             }
             Told::Answered(id, kept) => {
-                // A list that goes on has shown it, or not, all the same.
-                let list = self.entries.get(&id).map_or(0, |it| it.list);
-                let entry = Entry::new(Some(kept), None, list);
+                let entry = Entry::new(Some(kept), None, self.list_of(&id));
                 differences.extend(self.put(id, entry));
             }
             Told::Flawed(id, kept, flaw) => {
                 self.advance(id.namespace(), flaw.version);
-                differences.extend(self.put_flawed(id, kept, flaw));
+                differences.extend(self.put_flawed(id, kept, flaw, self.list));
+            }
+            Told::AnsweredFlawed(id, kept, flaw) => {
+                let list = self.list_of(&id);
+                differences.extend(self.put_flawed(id, kept, flaw, list));
             }
             Told::Ended(id, uid, version) => {
                 self.advance(id.namespace(), version.unwrap_or_default());
@@ -412,11 +414,18 @@ impl<K: Kind> Table<K> {
 
     /// Of what cannot be read that stands which was read last, of the same object: all
     /// of it where others wrote it, or where the spec cannot be read.
+    /// The list that has shown an object, which an answer has no part in: one that goes on has shown
+    /// it, or not, all the same.
+    fn list_of(&self, id: &K::Id) -> u32 {
+        self.entries.get(id).map_or(0, |it| it.list)
+    }
+
     fn put_flawed(
         &mut self,
         id: K::Id,
         kept: Option<K::Kept>,
         flaw: Arc<Flaw>,
+        list: u32,
     ) -> Option<Difference<K>> {
         let last = self.entries.get(&id).filter(|it| *it.uid() == flaw.uid);
         let last = last.and_then(|it| Some(it.kept.as_ref()?.get().clone()));
@@ -425,7 +434,7 @@ impl<K: Kind> Table<K> {
             (None, Some(last)) => K::with_last_spec(&last, &flaw).or(Some(last)),
             (kept, None) => kept,
         };
-        let entry = Entry::new(kept, Some(flaw), self.list);
+        let entry = Entry::new(kept, Some(flaw), list);
         self.put(id, entry)
     }
 

@@ -271,6 +271,18 @@ fn of_a_spec_that_cannot_be_read_the_last_one_stands_until_it_can() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_is_no_word_of_a_watch_either() {
+    let id = KeyId::new("consumer", "alice");
+    let mut table = Table::<APIKey>::default();
+    table.take(Told::ListBegins(Scope::Cluster));
+    table.take(Told::Flawed(id.clone(), None, flaw("u", 9)).answered());
+    assert!(matches!(table.look(&id), Found::Flawed(None, _)));
+    assert_eq!(table.version(&Scope::Cluster), Version(0));
+    table.take(Told::ListEnds(Scope::Cluster, Version(12)));
+    assert!(matches!(table.look(&id), Found::Absent | Found::Ended));
+}
+
+#[test]
 fn of_a_foreign_object_the_last_that_could_be_read_as_a_whole_stands() {
     let policy = |version: u64, target: &str| {
         let mut policy = AuthPolicy::new("keys", AuthPolicySpec::default());

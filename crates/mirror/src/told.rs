@@ -18,11 +18,12 @@ pub enum Scope {
 }
 
 impl<K: Kind> Told<K> {
-    /// What the API server answers to a write, not what a watch shows.
+    /// What the API server answers to a request, not what a watch shows.
     #[must_use]
     pub fn answered(self) -> Self {
         match self {
             Self::Is(id, kept) => Self::Answered(id, kept),
+            Self::Flawed(id, kept, flaw) => Self::AnsweredFlawed(id, kept, flaw),
             other => other,
         }
     }
@@ -47,6 +48,8 @@ pub enum Told<K: Kind> {
     Answered(K::Id, K::Kept),
     /// The object is there, and not all of it can be read: what could be, and the rest.
     Flawed(K::Id, Option<K::Kept>, Arc<Flaw>),
+    /// The same as the answer to a request of our own.
+    AnsweredFlawed(K::Id, Option<K::Kept>, Arc<Flaw>),
     /// The object of this UID ended, when the kind was at this version.
     Ended(K::Id, String, Option<Version>),
     /// A list of everything in a scope begins.

@@ -148,20 +148,30 @@ pub(crate) struct Person {
     pub(crate) email: Option<String>,
 }
 
-/// Control characters, and those that take no room or turn text around.
+/// Control characters, and those that show nothing or turn text around: Unicode's
+/// `Default_Ignorable_Code_Point`, and the blank of Braille.
 fn is_hidden(it: char) -> bool {
     let is_format = matches!(
         it,
         '\u{ad}'
             | '\u{34f}'
             | '\u{61c}'
-            | '\u{180e}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
             | '\u{fffd}'
-            | '\u{e0000}'..='\u{e007f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     );
     it.is_control() || is_format
 }
@@ -354,6 +364,8 @@ mod tests {
             "alice\u{7}",
             "alice\u{202e}",
             "al\u{200b}ice",
+            "alice\u{3164}",
+            "alice\u{fe0f}",
         ] {
             assert_eq!(person(user).unwrap_err().status, 403, "{user:?}");
         }

@@ -254,7 +254,7 @@ impl<K: Kind> Written<K> {
     pub(crate) fn version(&self) -> Version {
         match &self.told {
             Told::Answered(_, kept) => kept.version(),
-            Told::Flawed(_, _, flaw) => flaw.version,
+            Told::AnsweredFlawed(_, _, flaw) => flaw.version,
             _ => Version::default(),
         }
     }

@@ -49,17 +49,22 @@ impl Operators {
         }
     }
 
-    /// In whichever namespace it is; none also where nobody may look.
-    pub(super) async fn find(client: &Client) -> Option<Self> {
+    /// In whichever namespace it is, rather in one of these: others may call a Deployment of theirs
+    /// so. None also where nobody may look.
+    pub(super) async fn find(client: &Client, rather: &[&str]) -> Option<Self> {
         let all: Api<Deployment> = Api::all(client.clone());
         let named = ListParams::default().fields(&format!("metadata.name={OPERATORS}"));
-        Self::of(all.list(&named).await.ok()?.items)
+        Self::of(all.list(&named).await.ok()?.items, rather)
     }
 
     /// Whoever went over to the chart scaled the operator's to nothing.
-    fn of(found: Vec<Deployment>) -> Option<Self> {
+    fn of(found: Vec<Deployment>, rather: &[&str]) -> Option<Self> {
         let runs = |it: &Deployment| it.spec.as_ref().and_then(|it| it.replicas) != Some(0);
-        let found = found.into_iter().find(runs)?;
+        let is_elsewhere = |it: &Deployment| {
+            let namespace = it.metadata.namespace.as_deref();
+            namespace.is_none_or(|it| !rather.contains(&it))
+        };
+        let found = found.into_iter().filter(runs).min_by_key(is_elsewhere)?;
         let pod = found.spec.and_then(|it| it.template.spec);
         let pod = pod.unwrap_or_default();
         let mut words = pod
@@ -278,13 +283,16 @@ mod tests {
 
     #[test]
     fn an_operators_controller_that_was_scaled_to_nothing_is_none() {
-        let found = |all| Operators::of(all).map(|it| it.namespace);
+        let found = |all| Operators::of(all, &["kuadrant"]).map(|it| it.namespace);
         let runs = || deployment("runs", Some(1));
         let ended = || deployment("ended", Some(0));
         assert_eq!(found(vec![ended()]), None);
         assert_eq!(found(vec![runs(), ended()]).as_deref(), Some("runs"));
         let unsaid = deployment("unsaid", None);
         assert_eq!(found(vec![unsaid]).as_deref(), Some("unsaid"));
+        // A developer may call one so, too.
+        let both = vec![deployment("aaa", Some(1)), deployment("kuadrant", Some(1))];
+        assert_eq!(found(both).as_deref(), Some("kuadrant"));
     }
 
     #[test]
@@ -292,7 +300,7 @@ mod tests {
         let told = |arguments: Value, has_policies| {
             let mut it = serde_json::to_value(deployment("operators", Some(1))).unwrap();
             it["spec"]["template"]["spec"]["containers"][0]["args"] = arguments;
-            let it = Operators::of(vec![serde_json::from_value(it).unwrap()]).unwrap();
+            let it = Operators::of(vec![serde_json::from_value(it).unwrap()], &[]).unwrap();
             it.own_approvals(has_policies)
         };
         let finding = told(json!(["--leader-elect"]), true).unwrap();
