@@ -263,7 +263,7 @@ impl Follow {
                 }
             }
             Told::Flawed(id, ..) | Told::AnsweredFlawed(id, ..) => {
-                self.read(&id.name, unread).await
+                self.read(&id.name, unread).await;
             }
             Told::ListEnds(..) => {
                 for name in self.names().difference(&listed.names) {

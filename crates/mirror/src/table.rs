@@ -425,7 +425,7 @@ impl<K: Kind> Table<K> {
         id: K::Id,
         kept: Option<K::Kept>,
         flaw: Arc<Flaw>,
-        list: u32,
+        shown_by: u32,
     ) -> Option<Difference<K>> {
         let last = self.entries.get(&id).filter(|it| *it.uid() == flaw.uid);
         let last = last.and_then(|it| Some(it.kept.as_ref()?.get().clone()));
@@ -434,7 +434,7 @@ impl<K: Kind> Table<K> {
             (None, Some(last)) => K::with_last_spec(&last, &flaw).or(Some(last)),
             (kept, None) => kept,
         };
-        let entry = Entry::new(kept, Some(flaw), list);
+        let entry = Entry::new(kept, Some(flaw), shown_by);
         self.put(id, entry)
     }
 
