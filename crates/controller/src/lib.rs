@@ -46,7 +46,7 @@ use devportal_metrics::Registry;
 use devportal_metrics::serve::Address;
 use devportal_mirror::Lens;
 use devportal_watch::without_retries;
-pub use devportal_watch::{CONSTRAINED_IMPERSONATION, connect, minor};
+pub use devportal_watch::{CONSTRAINED_IMPERSONATION, Plain, connect, minor};
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};

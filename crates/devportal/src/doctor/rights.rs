@@ -1,6 +1,7 @@
 //! May the processes do what they need to? Asked of the API server, for their accounts.
 
 use devportal_api::right::{Right, Table};
+use devportal_controller::Plain;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
@@ -52,9 +53,10 @@ impl Operators {
     /// In whichever namespace it is, rather in one of these: others may call a Deployment of theirs
     /// so. None also where nobody may look.
     pub(super) async fn find(client: &Client, rather: &[&str]) -> Option<Self> {
-        let all: Api<Deployment> = Api::all(client.clone());
+        let all: Api<Plain<Deployment>> = Api::all(client.clone());
         let named = ListParams::default().fields(&format!("metadata.name={OPERATORS}"));
-        Self::of(all.list(&named).await.ok()?.items, rather)
+        let found = all.list(&named).await.ok()?.items.into_iter();
+        Self::of(found.map(|Plain(it)| it).collect(), rather)
     }
 
     /// Whoever went over to the chart scaled the operator's to nothing.
