@@ -394,7 +394,7 @@ fn reserved(open: &Open) -> Vec<Attempt> {
             OLIVIA,
             "denies in an automatic approval, in another's name",
             deny("adam"),
-            Refused(403, "spec.reviewedBy is 'adam'"),
+            Refused(422, "spec.reviewedBy is 'adam'"),
         ),
         (
             OLIVIA,
