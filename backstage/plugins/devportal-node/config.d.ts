@@ -3,7 +3,7 @@ export interface Config {
     /** Where the portal's server is, and how Backstage says who it is itself. */
     server: {
       /**
-       * The address of the portal's server, such as `http://devportal.devportal.svc:8080`.
+       * The address of the portal's server, such as `http://devportal-server.kuadrant-system.svc:8080`.
        */
       baseUrl: string;
       /**

@@ -179,7 +179,7 @@ pub struct APIKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_scheme: Option<AuthScheme>,
     /// Exactly one lifecycle condition (`Pending`, `Approved`, `Denied`, `Expired` or `Failed`);
-    /// `Enforced` once the key was approved; and `ValueGuessable`, `Recorded` and
+    /// `Enforced` once the key was approved; and `ChangeApproved`, `ValueGuessable`, `Recorded` and
     /// `AutomaticApproval` where there is something to report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

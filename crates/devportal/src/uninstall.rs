@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Only show what would be deleted.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask for confirmation; without a terminal it is never asked for.
+    /// Required on a terminal. Without a terminal, as in a script, keys are revoked even without it.
     #[arg(long)]
     yes: bool,
 }

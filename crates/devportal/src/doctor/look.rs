@@ -409,6 +409,16 @@ async fn at_policies(client: &Client) -> Result<Vec<Finding>> {
     Ok(all)
 }
 
+/// Where the reference explains a condition of products: several have reasons of one name.
+fn section(kind: &str) -> String {
+    let of = if kind == kind::RECORDED {
+        "apikey-and-apiproduct"
+    } else {
+        "apiproduct"
+    };
+    format!("{of}-{}", kind.to_lowercase())
+}
+
 /// What products say of themselves.
 async fn at_products(client: &Client) -> Vec<Finding> {
     const CHECK: &str = "products";
@@ -428,7 +438,7 @@ async fn at_products(client: &Client) -> Vec<Finding> {
             );
             all.push(Finding::new(CHECK, Level::Warning, text).then(format!(
                 "docs/reference/conditions.md#{}",
-                condition.reason.to_lowercase()
+                section(&condition.type_)
             )));
         }
     }
