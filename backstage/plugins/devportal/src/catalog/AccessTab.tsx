@@ -1,9 +1,12 @@
 /* The tab of an API in the catalog. */
-import { Portal } from '../shown';
+import { Portal, pathOf } from '../shown';
 import { Access } from './Access';
 import { useProductPath } from './useEntityProduct';
 
-const OfEntity = () => <Access path={useProductPath()} />;
+function OfEntity() {
+  const path = useProductPath();
+  return <Access key={pathOf(path)} path={path} />;
+}
 
 export const AccessTab = () => (
   <Portal>

@@ -30,6 +30,9 @@ const TOPICS: Record<Change['kind'], Topic[]> = {
   httproutes: ['routes', 'products', 'me'],
 };
 
+/** Changes within this time are asked for together. */
+const TOGETHER = 200;
+
 /** A tab that is out of sight for so long gives its stream back. */
 const HIDDEN_FOR = 30_000;
 
@@ -50,6 +53,9 @@ export class PortalApi {
   private readonly watchers = new Set<() => void>();
   private stream?: AbortController;
   private hiding?: ReturnType<typeof setTimeout>;
+  /** Topics that have changed, and what asks for them together. */
+  private readonly old = new Set<Topic>();
+  private gathering?: ReturnType<typeof setTimeout>;
   private lost?: Date;
   private stale?: Date;
   /** Since when nothing has been heard, as of when the stream was last given back. */
@@ -144,11 +150,24 @@ export class PortalApi {
     this.tell();
   };
 
+  /** What is being asked for is asked for again once it is there, not broken off. */
+  private readonly renew = () => {
+    const isBusy = (it: Topic) =>
+      this.queries.isFetching({ queryKey: [it] }) > 0;
+    const due = [...this.old].filter(it => !isBusy(it));
+    due.forEach(it => this.old.delete(it));
+    this.gathering =
+      this.old.size > 0 ? setTimeout(this.renew, TOGETHER) : undefined;
+    void this.outdate(...due);
+  };
+
   private readonly tell = () => this.watchers.forEach(it => it());
 
   private readonly listener = {
     onChange: (change: Change) => {
-      void this.outdate(...TOPICS[change.kind]);
+      // A newer server may tell of kinds that are not known here.
+      TOPICS[change.kind]?.forEach(it => this.old.add(it));
+      this.gathering ??= setTimeout(this.renew, TOGETHER);
     },
     onReset: () => {
       void this.queries.invalidateQueries();

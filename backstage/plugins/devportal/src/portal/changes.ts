@@ -26,6 +26,9 @@ export type Listener = {
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
+/** A stream that ends sooner is not taken up again without a pause. */
+const SETTLED = 5_000;
+
 /** The server says something every 15 s; a stream that is silent for so long is dead. */
 const LONGEST_SILENCE = 60_000;
 
@@ -57,7 +60,10 @@ export async function listen(
       lostSince = undefined;
       listener.onSight(undefined);
       pause = FIRST_PAUSE;
+      const begun = Date.now();
       await read(response.body, listener, heard);
+      // It ends with each token; the next one tells what was missed.
+      if (Date.now() - begun > SETTLED) continue;
     } catch {
       // However it ended, it is taken up again.
     }

@@ -56,7 +56,11 @@ export function portalClient(
       const answer = await fetchApi.fetch(request.url, {
         method: request.method,
         headers: request.headers,
-        body: request.body === null ? undefined : await request.text(),
+        // Not every browser has `Request.body`, and a GET with any body is none.
+        body:
+          request.method === 'GET'
+            ? undefined
+            : (await request.text()) || undefined,
         signal: request.signal,
       });
       if (request.method === 'GET') onRead(answer);
@@ -64,6 +68,12 @@ export function portalClient(
     },
   });
 }
+
+/** Whether nobody told who is asking: Backstage asks its own sign-in before each request. */
+const isSignedOut = (error: unknown): boolean => {
+  const { statusCode } = Object(error) as { statusCode?: number };
+  return statusCode === 401 || statusCode === 403;
+};
 
 /** What openapi-fetch answers. */
 type Answer<T> = { data?: T; error?: unknown; response: Response };
@@ -80,6 +90,9 @@ export async function dataOf<T>(asked: Promise<Answer<T>>): Promise<T> {
   } catch (error) {
     if (error instanceof Error && error.name === 'AbortError') {
       throw error;
+    }
+    if (isSignedOut(error)) {
+      throw new PortalError('Your sign-in has ended', 401, 'SignedOut', []);
     }
     throw new PortalError(
       'Backstage does not answer: check your connection',

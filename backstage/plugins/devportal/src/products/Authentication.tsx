@@ -13,7 +13,8 @@ function placeOf(credentials: Credentials | null | undefined, t: Words) {
   const { authorizationHeader, customHeader, queryString, cookie } =
     credentials ?? {};
   if (authorizationHeader) {
-    return t('products.auth.header', { prefix: authorizationHeader.prefix });
+    const prefix = authorizationHeader.prefix || 'Bearer';
+    return t('products.auth.header', { prefix });
   }
   if (customHeader) {
     return t('products.auth.custom', { name: customHeader.name });

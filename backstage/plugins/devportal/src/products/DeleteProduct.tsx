@@ -1,9 +1,9 @@
 /* Deletes a product: says what goes with it, and asks for its name. */
 import { useState } from 'react';
-import { useAppNavigate } from '@backstage/frontend-plugin-api';
+import { useApi, useAppNavigate } from '@backstage/frontend-plugin-api';
 import { Alert, Text } from '@backstage/ui';
 import type { Product } from '@devportal/backstage-plugin-devportal-common';
-import { dataOf, useWrite } from '../portal';
+import { dataOf, portalApiRef, useWrite } from '../portal';
 import { Field, Question, useLinks, useWords } from '../shown';
 
 export function DeleteProduct({
@@ -18,16 +18,12 @@ export function DeleteProduct({
   const navigate = useAppNavigate();
   const [typed, setTyped] = useState('');
   const { namespace, name, keys } = product;
-  const remove = useWrite(
-    (client, path: { namespace: string; name: string }) =>
-      dataOf(
-        client.DELETE('/v1/products/{namespace}/{name}', { params: { path } }),
-      ),
-    'products',
-    'routes',
-    'keys',
-    'requests',
-    'me',
+  const { outdate } = useApi(portalApiRef);
+  // The product's own page goes first: it would ask for what is no longer there.
+  const remove = useWrite((client, path: { namespace: string; name: string }) =>
+    dataOf(
+      client.DELETE('/v1/products/{namespace}/{name}', { params: { path } }),
+    ),
   );
   const takes = keys
     ? t('products.delete.takes', {
@@ -50,6 +46,7 @@ export function DeleteProduct({
             onSuccess: () => {
               const list = links.products();
               if (list) navigate(list);
+              void outdate('products', 'routes', 'keys', 'requests', 'me');
             },
           },
         )

@@ -32,7 +32,7 @@ export function ProductPage() {
   const path = useRouteRefParams(productRouteRef);
   return (
     <Page>
-      <OneProduct path={path} />
+      <OneProduct key={pathOf(path)} path={path} />
     </Page>
   );
 }

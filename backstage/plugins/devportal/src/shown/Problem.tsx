@@ -9,6 +9,7 @@ function kindOf({ status, isOvertaken }: PortalError) {
     case 0:
       return 'unreachable';
     case 401:
+      return 'signedOut';
     case 403:
       return 'forbidden';
     case 404:

@@ -39,7 +39,14 @@ export function Question({
 }) {
   const t = useWords();
   return (
-    <Dialog isOpen onOpenChange={isOpen => !isOpen && onClose()} width={560}>
+    <Dialog
+      isOpen
+      width={560}
+      // What is under way is not called off by leaving: it would be done all the same.
+      isDismissable={!isPending}
+      isKeyboardDismissDisabled={isPending}
+      onOpenChange={isOpen => !isOpen && !isPending && onClose()}
+    >
       <DialogHeader>{title}</DialogHeader>
       <DialogBody>
         <Flex direction="column" gap="4">
@@ -48,7 +55,7 @@ export function Question({
         </Flex>
       </DialogBody>
       <DialogFooter>
-        <Button variant="secondary" onPress={onClose}>
+        <Button variant="secondary" isDisabled={isPending} onPress={onClose}>
           {t('shown.cancel')}
         </Button>
         <Button

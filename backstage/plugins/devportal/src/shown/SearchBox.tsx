@@ -15,6 +15,9 @@ export function SearchBox({
 }) {
   const [text, setText] = useState(value);
   const timer = useRef<ReturnType<typeof setTimeout>>();
+  // What else was chosen since somebody typed stays.
+  const newest = useRef(onSearch);
+  newest.current = onSearch;
   useEffect(() => {
     // What is being typed is newer than any value.
     if (timer.current !== undefined) return;
@@ -26,7 +29,7 @@ export function SearchBox({
     clearTimeout(timer.current);
     timer.current = setTimeout(() => {
       timer.current = undefined;
-      onSearch(typed.trim());
+      newest.current(typed.trim());
     }, PAUSE);
   };
   return (

@@ -2,7 +2,8 @@
 import { Select } from '@backstage/ui';
 import { useMe, useTeams } from '../portal';
 
-const ALL = 'all';
+/** No namespace is called so. */
+const ALL = '*';
 
 export function TeamPicker({
   label,

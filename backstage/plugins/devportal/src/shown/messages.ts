@@ -15,6 +15,7 @@ export const shownMessages = {
     'The portal does not hear from the cluster. What you see may have changed since {{time}}; it comes back by itself.',
   problem: {
     unreachable: 'The portal cannot be reached',
+    signedOut: 'You are signed out',
     forbidden: 'You may not do this',
     notFound: 'It is not there, or you may not see it',
     conflict: 'Something has changed meanwhile',
@@ -26,6 +27,7 @@ export const shownMessages = {
   },
   next: {
     unreachable: 'It is tried again by itself.',
+    signedOut: 'Load the page anew to sign in again.',
     forbidden: 'Ask your platform team for the right that is named here.',
     notFound: 'Look for it in the list.',
     conflict: 'Look at it as it is now, and decide anew.',
