@@ -66,9 +66,16 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
     shop.gateway_answers(&value, 200).await?;
     shop.gateway_answers("nobody's", 401).await?;
 
-    // Another listener has no policy, and is open if it takes the route's host.
-    let open = json!({"name": "open", "port": 80, "protocol": "HTTP", "hostname": "*.example.com"});
+    // Another listener has no policy, and is open if it takes a host of the route that the first
+    // does not have.
+    let open = json!({"name": "open", "port": 80, "protocol": "HTTP", "hostname": "*.example.org"});
+    let mut route = shop.route();
+    let hosts = [shop.hostname(), format!("{}.example.org", shop.name)];
+    route["spec"]["parentRefs"] = json!([{"name": shop.name}]);
+    route["spec"]["hostnames"] = json!(hosts);
+    shop.stage.apply(&route).await?;
     let mut gateway = shop.gateway();
+    gateway["spec"]["listeners"][0]["hostname"] = "*.example.com".into();
     gateway["spec"]["listeners"]
         .as_array_mut()
         .context("listeners")?
@@ -77,7 +84,7 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
     let told = shop.product_says("PartlyOpen", "True").await?;
     let message = message_of(told, "PartlyOpen");
     ensure!(message.contains("to listener open of"), "{message}");
-    gateway["spec"]["listeners"][1]["hostname"] = "*.example.org".into();
+    gateway["spec"]["listeners"][1]["hostname"] = "*.example.net".into();
     shop.stage.apply(&gateway).await?;
     until("no path is open any more", async || {
         let told = shop.products().get(&shop.name).await?.status;
@@ -90,8 +97,6 @@ async fn a_policy_on_a_listener_takes_keys_of_a_route_on_every_listener(
     // A route without a hostname is called by its listener's.
     gateway["spec"]["listeners"][0]["hostname"] = shop.hostname().into();
     shop.stage.apply(&gateway).await?;
-    let mut route = shop.route();
-    route["spec"]["parentRefs"] = json!([{"name": shop.name}]);
     route["spec"]["hostnames"] = json!([]);
     shop.stage.apply(&route).await?;
     shop.gateway_answers(&value, 200).await?;
