@@ -22,7 +22,7 @@ use crate::read::read;
 ///
 /// When the API server cannot be reached.
 pub async fn explain(key: &KeyId, settings: Settings) -> Result<Explanation> {
-    let (client, _) = crate::connect().await?;
+    let (client, ..) = crate::connect().await?;
     let lens = Lens::new(rand::random());
     let mut world = World::new(settings);
     let source = |scope| Source {

@@ -90,7 +90,7 @@ const BACKLOG: usize = 1024;
 /// a setting is wrong.
 pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<()> {
     let config = FetchConfig::from_env()?;
-    let (_, kubernetes) = connect().await?;
+    let (_, kubernetes, _) = connect().await?;
     let kubernetes = without_retries(kubernetes);
     let client = Client::try_from(kubernetes.clone())?;
     let (ready, is_ready) = channel(Readiness::unknown());

@@ -24,12 +24,16 @@ pub(crate) async fn read(client: &Client, lens: &Lens, id: &SecretId) -> kube::R
     if !name::is_object_name(&id.name) {
         return Ok(Source::Gone(None));
     }
-    let api: Api<Plain<Secret>> = Api::namespaced(client.clone(), &id.namespace);
-    let secret = find(&api, &id.name).await?;
-    Ok(match secret {
-        Some(Plain(secret)) => Source::Is(lens.facts(&secret)),
+    Ok(match find_secret(client, id).await? {
+        Some(secret) => Source::Is(lens.facts(&secret)),
         None => Source::Gone(None),
     })
+}
+
+/// A Secret, or that there is none.
+pub(crate) async fn find_secret(client: &Client, id: &SecretId) -> kube::Result<Option<Secret>> {
+    let api: Api<Plain<Secret>> = Api::namespaced(client.clone(), &id.namespace);
+    Ok(find(&api, &id.name).await?.map(|Plain(it)| it))
 }
 
 /// An object, or that there is none. That a kind is not served is no answer: the API

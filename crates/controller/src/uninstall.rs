@@ -83,7 +83,7 @@ pub struct Gone {
 /// controller does not end, or somebody makes the Secrets anew. What was deleted until then
 /// is gone; it can be run again.
 pub async fn uninstall(options: &Options) -> Result<Gone> {
-    let (client, _) = crate::connect().await?;
+    let (client, ..) = crate::connect().await?;
     let mut gone = Gone {
         is_certain: is_there(&client, &options.kuadrant_namespace).await?,
         ..Gone::default()

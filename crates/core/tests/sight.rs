@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use devportal_api::foreign::{AuthPolicy, Kuadrant};
 use devportal_api::id::KeyId;
-use devportal_api::key::{Phase, SecretKeyRef};
+use devportal_api::key::{LiveCredential, Phase, SecretKeyRef};
 use devportal_api::name::{self, annotation, label};
 use devportal_api::{APIKey, APIKeyApproval, APIKeyRequest, APIKeyStatus, APIProduct};
 use devportal_core::decide::explain;
@@ -181,10 +181,14 @@ fn requests_are_written_and_keys_told_where_the_gateways_secrets_cannot_be_liste
     assert_eq!(it.says("alice"), WORKING);
 }
 
+/// The credentials that the key's status tells of.
+fn listed(it: &Simulation) -> Vec<LiveCredential> {
+    it.key("alice").status.clone().unwrap().credentials
+}
+
 #[test]
 fn what_may_open_the_api_stays_listed_where_the_gateways_secrets_cannot_be() {
     let mut it = approved();
-    let listed = |it: &Simulation| it.key("alice").status.clone().unwrap().credentials;
     let before = listed(&it);
     assert_eq!(before.len(), 1);
     it.cluster.delete::<APIKeyApproval>(&pair(OWNER, "yes"));
@@ -205,7 +209,6 @@ fn what_may_open_the_api_stays_listed_where_the_gateways_secrets_cannot_be() {
 #[test]
 fn where_no_kuadrant_can_be_seen_nothing_is_said_to_be_gone() {
     let mut it = approved();
-    let listed = |it: &Simulation| it.key("alice").status.clone().unwrap().credentials;
     let before = listed(&it);
     it.restart_without(&["Kuadrant"]);
     it.settle();

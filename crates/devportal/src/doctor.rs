@@ -82,7 +82,7 @@ impl Finding {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let (client, _) = connect().await?;
+    let (client, ..) = connect().await?;
     let namespace = arguments.namespace.as_str();
     let kuadrant = look::find_kuadrant_namespace(&client).await;
     let rather: Vec<_> = kuadrant.as_deref().into_iter().chain([namespace]).collect();

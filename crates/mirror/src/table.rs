@@ -412,14 +412,14 @@ impl<K: Kind> Table<K> {
         })
     }
 
-    /// Of what cannot be read that stands which was read last, of the same object: all
-    /// of it where others wrote it, or where the spec cannot be read.
     /// The list that has shown an object, which an answer has no part in: one that goes on has shown
     /// it, or not, all the same.
     fn list_of(&self, id: &K::Id) -> u32 {
         self.entries.get(id).map_or(0, |it| it.list)
     }
 
+    /// Of what cannot be read that stands which was read last, of the same object: all
+    /// of it where others wrote it, or where the spec cannot be read.
     fn put_flawed(
         &mut self,
         id: K::Id,

@@ -187,8 +187,7 @@ impl App {
 ///
 /// When the API server cannot be reached at the start, or the address is taken.
 pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let (client, config) = connect().await?;
-    let version = client.apiserver_version().await?;
+    let (_, config, version) = connect().await?;
     if minor(&version) < CONSTRAINED_IMPERSONATION {
         warn!(
             version = %version.git_version,

@@ -16,14 +16,15 @@ pub fn minor(version: &Info) -> u32 {
     version.minor.trim_end_matches('+').parse().unwrap_or(0)
 }
 
-/// A client for the cluster of `KUBECONFIG` or of the pod, and how it was configured. It asks
+/// A client for the cluster of `KUBECONFIG` or of the pod, how it was configured, and what the API
+/// server says that it is. It asks
 /// again by itself where the API server is busy; whoever has brakes of their own makes one of
 /// [`without_retries`].
 ///
 /// # Errors
 ///
 /// When there is no cluster, or it does not answer.
-pub async fn connect() -> Result<(Client, Config)> {
+pub async fn connect() -> Result<(Client, Config, Info)> {
     let config = Config::infer().await.context(
         "cannot tell which cluster to use: set KUBECONFIG, or run inside a pod with a ServiceAccount",
     )?;
@@ -36,7 +37,7 @@ pub async fn connect() -> Result<(Client, Config)> {
         )
     })?;
     info!(%server, version = %version.git_version, "connected");
-    Ok((client, config))
+    Ok((client, config, version))
 }
 
 /// The same cluster for who decides when to ask again: a write that is sent again unasked may

@@ -9,18 +9,16 @@ use devportal_core::change::Source;
 use devportal_core::decision::{NewSecret, ValueSource};
 use devportal_mirror::secret::{copied_from, digest, value_of};
 use devportal_mirror::{Credential, Read, SecretFacts, Stray, Told};
-use devportal_watch::Plain;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
 use zeroize::Zeroizing;
 
 use super::failure::{classify, passing};
 use super::patch::reference;
 use super::{Answer, Writer};
 use crate::metrics::known_reason;
-use crate::read::find;
+use crate::read::find_secret;
 use crate::value;
 
 impl Writer {
@@ -38,9 +36,8 @@ impl Writer {
                 uid,
                 value: expected,
             } => {
-                let api: Api<Plain<Secret>> = Api::namespaced(self.client.clone(), &from.namespace);
-                let secret = find(&api, &from.name).await.map_err(|it| classify(&it))?;
-                let secret = secret.map(|Plain(it)| it);
+                let secret = find_secret(&self.client, from).await;
+                let secret = secret.map_err(|it| classify(&it))?;
                 let is_source = uid.is_none();
                 let found = secret.as_ref().and_then(|it| Some((it, value_of(it)?)));
                 match found {
@@ -116,8 +113,7 @@ impl Writer {
         if !matches!(error, kube::Error::Api(status) if status.reason == "AlreadyExists") {
             return None;
         }
-        let api: Api<Plain<Secret>> = Api::namespaced(self.client.clone(), &id.namespace);
-        let Plain(have) = find(&api, &id.name).await.ok()??;
+        let have = find_secret(&self.client, id).await.ok()??;
         let uid = |it: &Secret| {
             let noted = it.metadata.annotations.as_ref()?;
             noted.get(annotation::KEY_UID).cloned()

@@ -175,6 +175,11 @@ impl Room {
         source
     }
 
+    async fn hears_refusal(&mut self, name: &str) {
+        let source = self.hears(name).await;
+        assert!(matches!(source, Source::Forbidden), "{source:?}");
+    }
+
     async fn hears_value(&mut self, name: &str, value: &str) {
         let source = self.hears(name).await;
         let Source::Is(facts) = source else {
@@ -276,8 +281,7 @@ async fn what_could_not_be_read_is_not_absent_and_is_read_again() {
     room.want("mine", None);
     room.is_quiet().await;
     room.server.lock().unwrap().refuses = Some(403);
-    let source = room.hears("mine").await;
-    assert!(matches!(source, Source::Forbidden), "{source:?}");
+    room.hears_refusal("mine").await;
     room.server.lock().unwrap().refuses = None;
     room.hears_value("mine", "the value").await;
 }
@@ -316,8 +320,7 @@ async fn what_may_be_read_again_is_told_also_where_it_is_as_we_wrote_it() {
     room.answered("mine", 5);
     room.server.lock().unwrap().refuses = Some(403);
     room.is_refused_the_list().await;
-    let source = room.hears("mine").await;
-    assert!(matches!(source, Source::Forbidden), "{source:?}");
+    room.hears_refusal("mine").await;
     room.server.lock().unwrap().refuses = None;
     room.list_begins().await;
     room.shows(&made).await;
@@ -332,8 +335,7 @@ async fn the_right_to_read_alone_is_found_when_it_is_given_later() {
     room.server.lock().unwrap().refuses = Some(403);
     room.is_refused_the_list().await;
     room.want("mine", None);
-    let source = room.hears("mine").await;
-    assert!(matches!(source, Source::Forbidden), "{source:?}");
+    room.hears_refusal("mine").await;
     room.server.lock().unwrap().refuses = None;
     tokio::time::sleep(2 * BAR).await;
     room.is_refused_the_list().await;

@@ -232,13 +232,7 @@ fn takes_hosts(listener: &Listener, hostnames: &[String]) -> bool {
 
 /// Whether there is a name that both stand for: `*.` is one label or more.
 fn intersect(one: &str, other: &str) -> bool {
-    let suffix = |it: &str| it.strip_prefix('*').map(str::to_owned);
-    match (suffix(one), suffix(other)) {
-        (None, None) => one == other,
-        (Some(suffix), None) => other.ends_with(&suffix),
-        (None, Some(suffix)) => one.ends_with(&suffix),
-        (Some(a), Some(b)) => a.ends_with(&b) || b.ends_with(&a),
-    }
+    is_within(one, other) || is_within(other, one)
 }
 
 #[cfg(test)]

@@ -186,8 +186,7 @@ fn listeners(named: BTreeSet<String>, attached: Option<&[Attached<'_>]>) -> Vec<
         (attached.iter()).partition(|it| named.contains(&it.listener.name));
     let is_certain = |part: &Part| match part {
         Part::Any => true,
-        Part::Other(_) => others.iter().any(|it| it.is_certain),
-        Part::Named(name) => (named.iter()).any(|it| it.listener.name == *name && it.is_certain),
+        part => (attached.iter()).any(|it| part.has(&it.listener.name) && it.is_certain),
     };
     let called = |all: &[&Attached<'_>]| -> Vec<String> {
         all.iter().map(|it| it.listener.name.clone()).collect()

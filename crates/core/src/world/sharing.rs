@@ -44,6 +44,14 @@ struct Side {
     labels: Option<BTreeMap<String, String>>,
 }
 
+impl Side {
+    /// Whether a Secret with these labels is let in.
+    fn takes(&self, labels: &BTreeMap<String, String>) -> bool {
+        let mut selectors = self.selectors.iter();
+        selectors.any(|it| selector::selects(it, labels))
+    }
+}
+
 /// The products that a product has keys in common with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlap {
@@ -104,13 +112,8 @@ impl Sharing {
             .iter()
             .flat_map(|demand| self.selectors.referrers(demand))
             .collect();
-        let is_open = |side: &Side| {
-            let mut selectors = side.selectors.iter();
-            selectors.any(|it| selector::selects(it, labels))
-        };
-        products
-            .into_iter()
-            .filter(move |id| self.sides.get(id).is_some_and(is_open))
+        let takes = move |id: &&ProductId| self.sides.get(id).is_some_and(|it| it.takes(labels));
+        products.into_iter().filter(takes)
     }
 
     pub(super) fn of(&self, id: &ProductId) -> Overlap {
@@ -239,17 +242,17 @@ impl World {
         if !self.strays.is_listed(namespace) {
             return None;
         }
-        let selectors = self.sharing.sides.get(id).map(|it| &it.selectors);
-        let asked: BTreeSet<_> = selectors.into_iter().flatten().flat_map(asked).collect();
+        let Some(side) = self.sharing.sides.get(id) else {
+            return Some(0);
+        };
+        let asked: BTreeSet<_> = side.selectors.iter().flat_map(asked).collect();
         let found = asked
             .iter()
             .flat_map(|demand| self.sharing.unmanaged.referrers(demand));
         let found: BTreeSet<_> = found.filter(|it| &*it.namespace == namespace).collect();
         let is_open = |id: &&&SecretId| {
             let facts = self.strays.find(id);
-            let labels = facts.map(labels_of).unwrap_or_default();
-            let mut selectors = selectors.into_iter().flatten();
-            selectors.any(|it| selector::selects(it, &labels))
+            side.takes(&facts.map(labels_of).unwrap_or_default())
         };
         Some(found.iter().filter(is_open).count())
     }
