@@ -38,7 +38,7 @@ pub(crate) async fn find_secret(client: &Client, id: &SecretId) -> kube::Result<
 
 /// An object, or that there is none. That a kind is not served is no answer: the API
 /// server names the object that it does not find.
-pub(crate) async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
+async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
