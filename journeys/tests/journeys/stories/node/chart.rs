@@ -155,6 +155,7 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
     one_may_go(&quiet).await?;
     ensure!(refused_at_once(&quiet).await? == 1, "the budget is of one");
     are_ready(&quiet).await?;
+    let pods = what_stays(&pods).await?;
 
     for part in ["kubelet", "containerd"] {
         quiet.stack.kill(part).await?;
@@ -163,8 +164,6 @@ async fn an_eviction_and_a_restart_of_the_node_lose_no_key_and_no_revocation(
     quiet.delete_key("restarted").await?;
     opens(&quiet, &["kept"]).await?;
     // Until they end as well, as where the machine does.
-    let pods = pods.list(&ListParams::default()).await?.items;
-    let pods: Vec<_> = pods.iter().filter_map(ResourceExt::uid).collect();
     for pod in &pods {
         quiet.stack.kill_pod(pod)?;
     }
@@ -420,6 +419,22 @@ async fn another_leads(quiet: &Quiet, first: &str) -> Result<()> {
         let now = holder(quiet).await;
         let is_another = now.as_ref().is_ok_and(|it| !it.is_empty() && it != first);
         Ok(if is_another { Ok(()) } else { Err(now) })
+    })
+    .await
+}
+
+/// Waits until no pod is on its way out; the UIDs of those that stay.
+async fn what_stays(pods: &Api<Pod>) -> Result<Vec<String>> {
+    until("what was evicted has gone", async || {
+        let all = pods.list(&ListParams::default()).await?.items;
+        let ends = |it: &&Pod| it.metadata.deletion_timestamp.is_some();
+        let ending: Vec<_> = all.iter().filter(ends).map(ResourceExt::name_any).collect();
+        let uids = all.iter().filter_map(ResourceExt::uid).collect();
+        Ok(if ending.is_empty() {
+            Ok(uids)
+        } else {
+            Err(ending)
+        })
     })
     .await
 }
