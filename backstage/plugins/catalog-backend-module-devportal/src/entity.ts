@@ -9,6 +9,7 @@ import {
 } from '@backstage/catalog-model';
 import {
   HTTPROUTE_ANNOTATION,
+  isOneEmail,
   Product,
   PRODUCT_ANNOTATION,
   ProductSpec,
@@ -97,19 +98,16 @@ export function tagsOf(tags: string[]): string[] {
   return [...new Set(fitting)].filter(tag => tag !== '');
 }
 
-/** One address, and no more: neither copies to others nor a subject. */
-const EMAIL = /^[^\s:?&@]+@[^\s:?&@]+$/;
-
 /** Where to read on and whom to ask. Owners write these: only addresses one may click on. */
 export function linksOf({ documentation, contact }: ProductSpec): EntityLink[] {
-  const email = EMAIL.exec(contact?.email ?? '')?.[0];
+  const email = contact?.email;
   const candidates: [string | null | undefined, string][] = [
     [documentation?.docsURL, 'Documentation'],
     [documentation?.swaggerUI, 'Try it'],
     [documentation?.openAPISpecURL, 'OpenAPI document'],
     [documentation?.gitRepository, 'Source code'],
     [contact?.url, contact?.team ? `Contact: ${contact.team}` : 'Contact'],
-    [email && `mailto:${email}`, email ?? ''],
+    [email && isOneEmail(email) ? `mailto:${email}` : '', email ?? ''],
     [contact?.slack, 'Slack'],
   ];
   return candidates.flatMap(([url, title]) =>

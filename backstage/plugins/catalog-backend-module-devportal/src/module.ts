@@ -8,7 +8,7 @@ import {
   PortalServer,
 } from '@devportal/backstage-plugin-devportal-node';
 import { Products } from './products';
-import { ProductProvider } from './provider';
+import { ProductProvider, TASK_MS } from './provider';
 
 /** Brings the portal's published products into the catalog, and who sees which. */
 export const catalogModuleDevportal = createBackendModule({
@@ -42,7 +42,7 @@ export const catalogModuleDevportal = createBackendModule({
               // portal's server, is made good after `timeout` at the latest.
               scope: 'global',
               frequency: { seconds: 5 },
-              timeout: { minutes: 2 },
+              timeout: { milliseconds: TASK_MS },
               fn: signal => provider.run(signal),
             }),
         );

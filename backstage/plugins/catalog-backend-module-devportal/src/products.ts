@@ -31,10 +31,15 @@ async function refusal(
   return new Refused(status, `${path} was answered with ${status}: ${text}`);
 }
 
-/** A product and its OpenAPI document. */
+/** What an error says. */
+export const whyOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+/** A product and its OpenAPI document, or why that could not be had. */
 export interface Documented {
   product: Product;
   document?: string;
+  unread?: string;
 }
 
 /** The products that a user of the cluster sees, as the portal's server tells. */
@@ -103,8 +108,14 @@ export class Products {
     const product: Product = JSON.parse(text);
     if (product.spec.publishStatus !== 'Published') return undefined;
     if (!product.hasOpenapi) return { product };
-    const document = await this.readIfThere(`${path}/openapi`, signal);
-    return { product, document };
+    try {
+      const document = await this.readIfThere(`${path}/openapi`, signal);
+      return { product, document };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // One document must not keep all the products back.
+      return { product, unread: whyOf(error) };
+    }
   }
 
   private async readIfThere(

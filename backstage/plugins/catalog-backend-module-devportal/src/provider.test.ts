@@ -7,11 +7,19 @@ import { PortalServer } from '@devportal/backstage-plugin-devportal-node';
 import { Products } from './products';
 import { ProductProvider } from './provider';
 
+/** As long as the task lives here. */
+const TASK_MS = 300;
+
 /** Plays the portal's server, with these products. */
 async function startPortal(names: string[]) {
   const asked: string[] = [];
   const streams = new Set<ServerResponse>();
-  const state = { names: new Set(names), isBroken: false };
+  const state = {
+    names: new Set(names),
+    isBroken: false,
+    unread: '',
+    isSlow: false,
+  };
   const server = createServer((req, res) => {
     const url = new URL(req.url ?? '', 'http://portal');
     asked.push(`${req.headers['impersonate-user']} ${url.pathname}`);
@@ -27,6 +35,7 @@ async function startPortal(names: string[]) {
       return;
     }
     if (url.pathname === '/v1/products') {
+      if (state.isSlow) return;
       const all = [...state.names].sort();
       const at = Number(url.searchParams.get('after') ?? 0);
       const items = all
@@ -39,7 +48,9 @@ async function startPortal(names: string[]) {
     const [, name, document] =
       /^\/v1\/products\/n\/([^/]+)(\/openapi)?$/.exec(url.pathname) ?? [];
     if (!state.names.has(name)) res.writeHead(404).end('{}');
-    else if (document) res.end('openapi: 3.1.0');
+    else if (document && name === state.unread) {
+      res.writeHead(502).end('too large');
+    } else if (document) res.end('openapi: 3.1.0');
     else {
       const publishStatus = name === 'draft' ? 'Draft' : 'Published';
       const spec = { displayName: name, targetRef: { name }, publishStatus };
@@ -99,6 +110,7 @@ describe('the provider', () => {
   let stop: AbortController;
   let running: Promise<void>;
   const mutations: ReturnType<typeof brief>[] = [];
+  const types: Record<string, unknown> = {};
   const logger = mockServices.logger.mock();
 
   beforeEach(async () => {
@@ -114,9 +126,16 @@ describe('the provider', () => {
       logger,
       async () => {},
       { first: 20, last: 40 },
+      TASK_MS,
     );
     await provider.connect({
-      applyMutation: async it => void mutations.push(brief(it)),
+      applyMutation: async it => {
+        mutations.push(brief(it));
+        if (it.type !== 'full') return;
+        for (const { entity } of it.entities) {
+          types[entity.metadata.name] = entity.spec?.type;
+        }
+      },
       refresh: async () => {},
     });
     running = provider.run(stop.signal);
@@ -183,6 +202,33 @@ describe('the provider', () => {
     expect(mutations[1]).toEqual({ full: ['b', 'c'] });
     expect(logger.warn).toHaveBeenCalledTimes(1);
     expect(logger.info).toHaveBeenCalledTimes(1);
+  });
+
+  it('lists the other products where one’s document cannot be had, and tells of it once', async () => {
+    portal.state.unread = 'b';
+    portal.send('reset', {});
+    await until(() => mutations.length === 2);
+    portal.send('reset', {});
+    await until(() => mutations.length === 3);
+    expect(mutations[2]).toEqual({ full: ['a', 'b', 'c'] });
+    expect(types).toMatchObject({ a: 'openapi', b: 'other', c: 'openapi' });
+    expect(logger.warn.mock.calls).toEqual([
+      [expect.stringMatching(/\(n\/b\): .*502: too large$/)],
+    ]);
+  });
+
+  it('tells where its time is not enough to list everything', async () => {
+    portal.state.isSlow = true;
+    portal.send('reset', {});
+    const asked = portal.asked.length;
+    await until(() => portal.asked.length > asked);
+    await sleep(TASK_MS);
+    stop.abort();
+    await running;
+    expect(logger.warn.mock.calls).toEqual([
+      [expect.stringMatching('could not be listed within')],
+    ]);
+    expect(mutations).toHaveLength(1);
   });
 
   it('leaves the stream when another replica is to follow the portal', async () => {

@@ -10,13 +10,17 @@ import {
   Reference,
 } from '@devportal/backstage-plugin-devportal-common';
 import { entityOf, entityRefOf } from './entity';
-import { Documented, Products } from './products';
+import { Documented, Products, whyOf } from './products';
 import { SentEvent, sentEvents } from './sse';
 
 const NAME = 'devportal-products';
 /** Changes come in bursts, as when a product and its status are written. */
 const TOGETHER_MS = 200;
 const PAUSES_MS = { first: 1000, last: 30_000 };
+/** How long the task that follows the portal lives. */
+export const TASK_MS = 120_000;
+/** So many names are told, and no more. */
+const NAMES = 5;
 
 /** What is still to be looked at. */
 class Outstanding {
@@ -54,12 +58,17 @@ class Outstanding {
  */
 export class ProductProvider implements EntityProvider {
   private connection?: EntityProviderConnection;
+  /** Whether everything is being listed. */
+  private isListing = false;
+  /** Whose documents were told of last. */
+  private unread = '';
 
   constructor(
     private readonly products: Products,
     private readonly logger: LoggerService,
     private readonly connected: () => Promise<void>,
     private readonly pauses = PAUSES_MS,
+    private readonly taskMs = TASK_MS,
   ) {}
 
   getProviderName(): string {
@@ -75,6 +84,7 @@ export class ProductProvider implements EntityProvider {
   async run(signal: AbortSignal): Promise<void> {
     let pause = this.pauses.first;
     let isOut = false;
+    const began = performance.now();
     const recovered = (count: number) => {
       if (isOut) this.logger.info('the portal is followed again');
       this.logger.debug(`the portal has ${count} published products`);
@@ -85,9 +95,12 @@ export class ProductProvider implements EntityProvider {
       try {
         await this.follow(signal, recovered);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) {
+          this.tellUnfinished(performance.now() - began);
+          return;
+        }
         if (!isOut) {
-          const why = error instanceof Error ? error.message : String(error);
+          const why = whyOf(error);
           this.logger.warn(
             `the portal cannot be followed, so products in the catalog may be out of date: ${why}`,
           );
@@ -107,6 +120,7 @@ export class ProductProvider implements EntityProvider {
     const over = new AbortController();
     const until = AbortSignal.any([signal, over.signal]);
     let carrying: Promise<void> | undefined;
+    this.isListing = false;
     try {
       // First the stream, then the list: what changes between is told.
       const stream = await this.products.changes(until);
@@ -128,14 +142,18 @@ export class ProductProvider implements EntityProvider {
     for (;;) {
       const what = await outstanding.next(signal);
       if (what === 'all') {
+        this.isListing = true;
         const all = await this.products.published(signal);
+        this.tellUnread(all);
         await this.connection?.applyMutation({
           type: 'full',
           entities: all.map(deferred),
         });
+        this.isListing = false;
         listed(all.length);
       } else {
         const now = await this.products.of(what, signal);
+        this.tellUnread(now.filter(it => it !== undefined));
         await this.connection?.applyMutation({
           type: 'delta',
           added: now.filter(it => it !== undefined).map(deferred),
@@ -145,6 +163,34 @@ export class ProductProvider implements EntityProvider {
         });
       }
     }
+  }
+
+  /** Where the task's time was not enough: it is broken off a bit before it has been. */
+  private tellUnfinished(elapsedMs: number): void {
+    if (!this.isListing || elapsedMs < this.taskMs * 0.9) return;
+    const seconds = Math.round(elapsedMs / 1000);
+    this.logger.warn(
+      `the portal's products could not be listed within ${seconds} seconds, so products in the catalog may be out of date: look why the portal is slow`,
+    );
+  }
+
+  /** Tells which documents could not be had; of the same ones only once. */
+  private tellUnread(found: Documented[]): void {
+    const unread = found.filter(it => it.unread !== undefined);
+    if (unread.length === 0) return;
+    const names = unread.map(
+      ({ product }) => `${product.namespace}/${product.name}`,
+    );
+    const told = names.join(', ');
+    if (told !== this.unread) {
+      const some = names.slice(0, NAMES).join(', ');
+      const more =
+        names.length > NAMES ? ` and ${names.length - NAMES} more` : '';
+      this.logger.warn(
+        `OpenAPI documents could not be fetched, so the catalog has products without them (${some}${more}): ${unread[0].unread}`,
+      );
+    }
+    this.unread = told;
   }
 }
 
@@ -159,8 +205,7 @@ async function hearAll(
     }
   } catch (error) {
     // Node calls a connection that broke 'aborted', and nothing else.
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the stream of changes broke off: ${why}`);
+    throw new Error(`the stream of changes broke off: ${whyOf(error)}`);
   }
 }
 

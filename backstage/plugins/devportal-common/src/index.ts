@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export * from './annotations';
+export * from './email';
 export * from './operations';
 export * from './permissions';
 export * from './schema';

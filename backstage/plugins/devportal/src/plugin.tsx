@@ -26,8 +26,9 @@ const portalApi = ApiBlueprint.make({
   params: define =>
     define({
       api: portalApiRef,
-      deps: { fetchApi: coreApis.fetch },
-      factory: ({ fetchApi }) => new PortalApi(fetchApi),
+      deps: { fetchApi: coreApis.fetch, identityApi: coreApis.identity },
+      factory: ({ fetchApi, identityApi }) =>
+        new PortalApi(fetchApi, identityApi),
     }),
 });
 

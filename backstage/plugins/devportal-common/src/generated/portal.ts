@@ -606,6 +606,11 @@ export interface components {
         };
         /** @description A value that the gateway accepts. */
         LiveValue: {
+            /**
+             * @description When its credential was made: with the value or, where the key's terms changed since,
+             *     later. RFC 3339.
+             */
+            createdAt?: string | null;
             /** @description When it stops working because a newer one replaced it, RFC 3339. */
             endsAt?: string | null;
             /**

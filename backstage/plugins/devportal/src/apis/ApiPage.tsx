@@ -24,7 +24,10 @@ function Api({ path }: { path: Named }) {
   const t = useWords();
   const links = useLinks();
   const { data: product } = useProduct(path);
-  const entity = useEntityPage(path);
+  const entity = useEntityPage(
+    path,
+    product?.spec.publishStatus === 'Published',
+  );
   return (
     <Flex direction="column" gap="5">
       <Back href={links.apis()}>{t('apis.back')}</Back>

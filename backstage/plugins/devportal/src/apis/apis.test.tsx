@@ -122,6 +122,46 @@ it('asks for what the address says, and writes there what is looked for', async 
   );
 });
 
+it('dims what was looked for before until what is looked for now is there', async () => {
+  let answer = (_: unknown) => {};
+  const sought = new Promise(done => {
+    answer = done;
+  });
+  show(<ApisPage />, {
+    ...list([toys]),
+    'GET /v1/products': ({ query }: Asked) =>
+      query.has('q') ? sought : { items: [toys] },
+  });
+  const before = (await screen.findByText('Toys')).closest('[aria-busy]');
+  expect(before).toHaveAttribute('aria-busy', 'false');
+  await userEvent.type(screen.getByRole('searchbox'), 'zebra');
+  await waitFor(() => expect(before).toHaveAttribute('aria-busy', 'true'));
+  expect(before).toHaveStyle({ opacity: 0.5 });
+  answer({ items: [] });
+  expect(await screen.findByText('No API matches')).toBeInTheDocument();
+  expect(before).toHaveAttribute('aria-busy', 'false');
+});
+
+it('does not say that nothing matches before it is known', async () => {
+  show(
+    <ApisPage />,
+    {
+      ...list([]),
+      'GET /v1/products': ({ query }: Asked) =>
+        query.has('q') ? { items: [] } : new Promise(() => {}),
+    },
+    '/?q=zebra',
+  );
+  await screen.findByText('No API matches');
+  await userEvent.click(
+    screen.getByRole('button', { name: 'Clear the filters' }),
+  );
+  expect(
+    await screen.findByRole('status', { name: 'Loading' }),
+  ).toBeInTheDocument();
+  expect(screen.queryByText('No APIs yet')).not.toBeInTheDocument();
+});
+
 it('fetches more on demand', async () => {
   const { asked } = show(<ApisPage />, list([toys], 'more'));
   await userEvent.click(

@@ -1,7 +1,7 @@
 /* What a product is, where it is reached, and whom to ask. */
-import { Flex, Link } from '@backstage/ui';
+import { Flex } from '@backstage/ui';
 import type { Product } from '@devportal/backstage-plugin-devportal-common';
-import { Facts, Mono, Name, Outside, Quoted, useWords } from '../shown';
+import { Email, Facts, Mono, Name, Outside, Quoted, useWords } from '../shown';
 import { takesOnlyTokens } from './takesOnlyTokens';
 import { whoDecides } from './whoDecides';
 
@@ -45,11 +45,7 @@ export function About({ of: product }: { of: Product }) {
           ],
           [
             t('catalog.about.email'),
-            contact?.email && (
-              <Link href={`mailto:${encodeURIComponent(contact.email)}`}>
-                <Name>{contact.email}</Name>
-              </Link>
-            ),
+            contact?.email && <Email address={contact.email} />,
           ],
           [
             t('catalog.about.slack'),

@@ -63,9 +63,11 @@ export function Made({
         </Flex>
       </DialogBody>
       <DialogFooter>
-        <ButtonLink variant="secondary" href={link?.({ namespace, name })}>
-          {t('catalog.form.open')}
-        </ButtonLink>
+        {link && (
+          <ButtonLink variant="secondary" href={link({ namespace, name })}>
+            {t('catalog.form.open')}
+          </ButtonLink>
+        )}
         {isReady ? (
           <Button onPress={onReveal}>{t('catalog.form.reveal')}</Button>
         ) : (

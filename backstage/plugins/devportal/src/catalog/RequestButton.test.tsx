@@ -104,6 +104,76 @@ it('keeps what was typed when it is refused, and sends the same form again', asy
   expect(second).toBe(first);
 });
 
+/** Longer than the app takes to be mounted anew. */
+const later = () => new Promise(done => setTimeout(done, 1_500));
+
+it('is sent again as the same after somebody left to look whether it was done', async () => {
+  let times = 0;
+  const { asked } = ask({
+    'POST /v1/keys': () => {
+      times += 1;
+      return times === 1
+        ? problem(503, 'Unavailable', 'nobody answers')
+        : Response.json(key, { status: 201 });
+    },
+  });
+  await click('Request access');
+  await userEvent.type(
+    await screen.findByLabelText('What is it for?'),
+    'A shop',
+  );
+  await send();
+  await screen.findByText('nobody answers');
+  await click('Cancel');
+  await later();
+  await click('Request access');
+  expect(await screen.findByLabelText('What is it for?')).toHaveValue('A shop');
+  expect(screen.getByText(/it is not done twice/)).toBeInTheDocument();
+  await send();
+  await screen.findByRole('button', { name: 'Reveal' });
+  const [first, second] = asked
+    .filter(it => it.method === 'POST')
+    .map(it => [it.body, it.headers.get('Idempotency-Key')]);
+  expect(second).toEqual(first);
+  await userEvent.keyboard('{Escape}');
+  await click('Request access');
+  expect(await screen.findByLabelText('What is it for?')).toHaveValue('');
+});
+
+it('is discarded when it is cancelled, and kept when its dialog only closes', async () => {
+  ask({});
+  const words = () => screen.findByLabelText('What is it for?');
+  await click('Request access');
+  await userEvent.type(await words(), 'A shop');
+  await userEvent.keyboard('{Escape}');
+  await later();
+  await click('Request access');
+  expect(await words()).toHaveValue('A shop');
+  await click('Begin anew');
+  expect(await words()).toHaveValue('');
+  await userEvent.type(await words(), 'A toy');
+  await click('Cancel');
+  await click('Request access');
+  expect(await words()).toHaveValue('');
+});
+
+it('counts as something new after its Idempotency-Key was used', async () => {
+  const { asked } = ask({
+    'POST /v1/keys': () =>
+      problem(409, 'IdempotencyKeyUsed', 'this Idempotency-Key was sent'),
+  });
+  await click('Request access');
+  await send();
+  expect(
+    await screen.findByText(/it then counts as something new/),
+  ).toBeInTheDocument();
+  await send();
+  const sent = () => asked.filter(it => it.method === 'POST');
+  await waitFor(() => expect(sent()).toHaveLength(2));
+  const [first, second] = sent().map(it => it.headers.get('Idempotency-Key'));
+  expect(second).not.toBe(first);
+});
+
 it('asks also where Backstage is served without TLS', async () => {
   // Browsers leave it out there.
   Object.defineProperty(crypto, 'randomUUID', {

@@ -15,15 +15,17 @@ import type {
   Product,
 } from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, useMe, useWrite } from '../portal';
+import type { PortalError } from '../portal';
 import {
   Copy,
   Field,
   Loaded,
   Question,
   Quoted,
+  TypedBefore,
   newOnceKey,
   pathOf,
-  useKept,
+  useTyped,
   useWords,
   wrongWith,
 } from '../shown';
@@ -53,6 +55,8 @@ type Draft = {
   email: string;
   /** One for each form: sent again, it makes nothing more. */
   once: string;
+  /** Nobody knows whether it was done. */
+  isSent: boolean;
 };
 
 /** Fields whose causes stand at them. */
@@ -61,7 +65,7 @@ const FIELDS = ['useCase', 'spec.useCase', 'email', 'spec.requestedBy.email'];
 function Form({ product, me, onMade, onClose }: Props & { me: Myself }) {
   const t = useWords();
   const { plans, spec } = product;
-  const [draft, setDraft] = useKept<Draft>(
+  const { typed, type, set, discard, isBefore } = useTyped<Draft>(
     `request form ${pathOf(product)}`,
     () => ({
       tier: plans[0]?.tier ?? '',
@@ -69,11 +73,17 @@ function Form({ product, me, onMade, onClose }: Props & { me: Myself }) {
       namespace: me.requestIn[0],
       email: '',
       once: newOnceKey(),
+      isSent: false,
     }),
   );
-  const { tier, useCase, namespace, email, once } = draft;
+  const { useCase, email, once, isSent } = typed;
+  // What was chosen before may have been taken away since.
+  const tier = plans.some(it => it.tier === typed.tier) ? typed.tier : '';
+  const namespace = me.requestIn.includes(typed.namespace)
+    ? typed.namespace
+    : me.requestIn[0];
   const change = (changes: Partial<Draft>) =>
-    setDraft(before => ({ ...before, ...changes }));
+    type(before => ({ ...before, ...changes }));
   const write = useWrite(
     (client, body: NewKey) =>
       dataOf(
@@ -85,17 +95,34 @@ function Form({ product, me, onMade, onClose }: Props & { me: Myself }) {
     'keys',
     'products',
   );
-  const send = () =>
-    write.mutate(
-      {
-        namespace,
-        planTier: tier,
-        product: { namespace: product.namespace, name: product.name },
-        useCase: useCase.trim() || undefined,
-        email: email.trim() || undefined,
-      },
-      { onSuccess: onMade },
-    );
+  const refused = ({ mayPass, isUsed }: PortalError) => {
+    // Nobody knows whether it was done.
+    if (mayPass) return;
+    set(before => ({
+      ...before,
+      isSent: false,
+      once: isUsed ? newOnceKey() : before.once,
+    }));
+  };
+  const send = () => {
+    change({ isSent: true });
+    const body = {
+      namespace,
+      planTier: tier,
+      product: { namespace: product.namespace, name: product.name },
+      useCase: useCase.trim() || undefined,
+      email: email.trim() || undefined,
+    };
+    // Also who has left meanwhile is to find it done.
+    void write.mutateAsync(body).then(key => {
+      discard();
+      onMade(key);
+    }, refused);
+  };
+  const cancel = () => {
+    if (!isSent) discard();
+    onClose();
+  };
   return (
     <Question
       title={t('catalog.form.title')}
@@ -106,7 +133,11 @@ function Form({ product, me, onMade, onClose }: Props & { me: Myself }) {
       fields={FIELDS}
       onConfirm={send}
       onClose={onClose}
+      onCancel={cancel}
     >
+      {(isBefore || isSent) && !write.isPending && !write.error && (
+        <TypedBefore isSent={isSent} onDiscard={discard} />
+      )}
       <PlanChoice
         of={plans}
         value={tier}

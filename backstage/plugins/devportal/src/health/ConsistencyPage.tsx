@@ -1,8 +1,9 @@
 /* Which products lack something that the organisation expects, and whom to tell? */
-import { ButtonLink, Flex, Link, Text } from '@backstage/ui';
+import { ButtonLink, Flex, Text } from '@backstage/ui';
 import type { ProductRow } from '@devportal/backstage-plugin-devportal-common';
 import { useEachProduct, useProduct, useProducts } from '../portal';
 import {
+  Email,
   Filters,
   Empty,
   LoadedRows,
@@ -10,6 +11,7 @@ import {
   Page,
   Sheet,
   TeamPicker,
+  To,
   pathOf,
   useLinks,
   useSearch,
@@ -77,9 +79,9 @@ function Gaps({ rows }: { rows: ProductRow[] }) {
       width: '26%',
       cell: row => (
         <>
-          <Link href={links.product(row)} weight="bold">
+          <To href={links.product(row)} weight="bold">
             <Name>{row.displayName}</Name>
-          </Link>
+          </To>
           <Text as="div" variant="body-small" color="secondary">
             {pathOf(row)}
           </Text>
@@ -153,11 +155,7 @@ function Whom({ row }: { row: ProductRow }) {
       {names.map(it => (
         <Name key={it}>{it}</Name>
       ))}
-      {contact?.email && (
-        <Link href={`mailto:${contact.email}`}>
-          <Name>{contact.email}</Name>
-        </Link>
-      )}
+      {contact?.email && <Email address={contact.email} />}
     </Flex>
   );
 }

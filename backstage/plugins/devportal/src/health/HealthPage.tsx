@@ -6,7 +6,14 @@ import type {
   Myself,
   RouteRow,
 } from '@devportal/backstage-plugin-devportal-common';
-import { useHealth, useKeys, useMe, useProducts, useRoutes } from '../portal';
+import {
+  fetchMore,
+  useHealth,
+  useKeys,
+  useMe,
+  useProducts,
+  useRoutes,
+} from '../portal';
 import type { PortalError, Rows } from '../portal';
 import {
   Facts,
@@ -33,7 +40,7 @@ const asOne = <T,>(rows: Rows<T>) => ({
   more: rows.hasNextPage
     ? {
         isFetching: rows.isFetchingNextPage,
-        fetch: () => void rows.fetchNextPage(),
+        fetch: () => void fetchMore(rows),
       }
     : undefined,
 });

@@ -55,10 +55,16 @@ function Values({ of: { values } }: { of: Key }) {
   if (values.length === 0) return <>{t('keys.one.noValues')}</>;
   return (
     <Flex direction="column" gap="1">
-      {values.map(({ revision, endsAt }) => (
+      {values.map(({ revision, createdAt, endsAt }) => (
         <span key={revision}>
           {t('keys.one.value', { revision: String(revision) })}
           {' · '}
+          {createdAt && (
+            <>
+              {t('keys.one.valueMade', { when: <When at={createdAt} /> })}
+              {' · '}
+            </>
+          )}
           {endsAt
             ? t('keys.one.valueEnds', { when: <When at={endsAt} /> })
             : t('keys.one.valueStays')}

@@ -1,8 +1,17 @@
 /* Keys as rows: on the page of all, and on the page of one API. */
-import { Flex, Link, Text } from '@backstage/ui';
+import { Flex, Text } from '@backstage/ui';
 import { useRouteRef } from '@backstage/frontend-plugin-api';
 import type { KeyRow } from '@devportal/backstage-plugin-devportal-common';
-import { Name, Quoted, Sheet, State, When, pathOf, useWords } from '../shown';
+import {
+  Name,
+  Quoted,
+  Sheet,
+  State,
+  To,
+  When,
+  pathOf,
+  useWords,
+} from '../shown';
 import type { Column } from '../shown';
 import { keyRouteRef } from '../routes';
 
@@ -18,9 +27,9 @@ export function KeySheet({ rows, ofOne }: { rows: KeyRow[]; ofOne?: boolean }) {
       width: '30%',
       cell: ({ namespace, name, product }) => (
         <Flex direction="column" gap="1">
-          <Link href={link?.({ namespace, name })} weight="bold">
+          <To href={link?.({ namespace, name })} weight="bold">
             <Name>{ofOne ? name : product.name}</Name>
-          </Link>
+          </To>
           <Text variant="body-small" color="secondary">
             <Name>{ofOne ? namespace : pathOf({ namespace, name })}</Name>
           </Text>

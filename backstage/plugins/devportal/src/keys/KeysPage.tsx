@@ -80,9 +80,11 @@ function Keys() {
             <Empty
               title={t('keys.list.empty')}
               action={
-                <ButtonLink href={links.apis()}>
-                  {t('keys.list.emptyAction')}
-                </ButtonLink>
+                links.apis() && (
+                  <ButtonLink href={links.apis()}>
+                    {t('keys.list.emptyAction')}
+                  </ButtonLink>
+                )
               }
             >
               {t('keys.list.emptyNext')}

@@ -49,6 +49,7 @@ export const keysMessages = {
     values: 'Values that work',
     noValues: 'None: the gateway lets nobody in with this key.',
     value: 'Value {{revision}}',
+    valueMade: 'in force since {{when}}',
     valueEnds: 'ends {{when}}',
     valueStays: 'current',
     timeline: 'What happened',

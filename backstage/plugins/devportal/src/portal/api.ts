@@ -3,7 +3,7 @@
  * answered, one stream of changes while a page is shown.
  */
 import { createApiRef } from '@backstage/frontend-plugin-api';
-import type { FetchApi } from '@backstage/frontend-plugin-api';
+import type { FetchApi, IdentityApi } from '@backstage/frontend-plugin-api';
 import { QueryClient } from '@tanstack/react-query';
 import { PortalError, portalClient } from './client';
 import type { PortalClient } from './client';
@@ -50,6 +50,10 @@ export class PortalApi {
   readonly client: PortalClient;
   readonly queries: QueryClient;
   readonly kept = new Kept();
+  /** Who is signed in, as of when it was last asked. */
+  private user?: string;
+  /** How many others were before. */
+  private others = 0;
   private readonly watchers = new Set<() => void>();
   private stream?: AbortController;
   private hiding?: ReturnType<typeof setTimeout>;
@@ -61,7 +65,10 @@ export class PortalApi {
   /** Since when nothing has been heard, as of when the stream was last given back. */
   private unheardSince = new Date();
 
-  constructor(private readonly fetchApi: FetchApi) {
+  constructor(
+    private readonly fetchApi: FetchApi,
+    private readonly identityApi?: Pick<IdentityApi, 'getBackstageIdentity'>,
+  ) {
     this.client = portalClient(fetchApi, this.onRead);
     this.queries = new QueryClient({
       defaultOptions: {
@@ -93,8 +100,26 @@ export class PortalApi {
   /** Since when the portal's server itself does not hear of changes. */
   readonly staleSince = (): Date | undefined => this.stale;
 
+  /** Another number for each person: pages begin anew with it. */
+  readonly person = (): number => this.others;
+
+  /** Looks who is signed in: what one has typed and seen is not for another. */
+  readonly meet = async (): Promise<void> => {
+    const identity = await this.identityApi
+      ?.getBackstageIdentity()
+      // Signed out: whoever comes next is met then.
+      .catch(() => undefined);
+    const before = this.user;
+    this.user = identity?.userEntityRef ?? before;
+    if (before === undefined || before === this.user) return;
+    this.kept.clear();
+    this.queries.clear();
+    this.others += 1;
+    this.tell();
+  };
+
   /**
-   * Calls back whenever `lostSince` or `staleSince` changes; the stream lives while anyone
+   * Calls back whenever `person`, `lostSince` or `staleSince` changes; the stream lives while anyone
    * watches and the tab is in sight.
    */
   readonly watch = (onSight: () => void): (() => void) => {

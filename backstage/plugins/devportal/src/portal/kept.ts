@@ -1,14 +1,22 @@
-/* What pages keep while the app is mounted anew: in memory, and not for longer. */
+/*
+ * What pages keep in memory: everything while the app is mounted anew, and what was typed
+ * until it is done or discarded.
+ */
 
 /** A page that is gone for so long has been left. */
 const LEFT_AFTER = 1_000;
 
+/** Tells of a value; of none where it is to begin anew. */
 type Tell = (value: unknown) => void;
 
 export class Kept {
   private readonly values = new Map<string, unknown>();
   private readonly shown = new Map<string, Tell>();
   private readonly leaving = new Map<string, ReturnType<typeof setTimeout>>();
+  /** What stays when its page is left. */
+  private readonly staying = new Set<string>();
+  /** What has stayed. */
+  private readonly left = new Set<string>();
 
   find<T>(name: string): T | undefined {
     return this.values.get(name) as T | undefined;
@@ -16,6 +24,30 @@ export class Kept {
 
   put(name: string, value: unknown): void {
     this.values.set(name, value);
+  }
+
+  /** It was typed: only `drop` and `clear` take it away. */
+  stay(name: string): void {
+    this.staying.add(name);
+  }
+
+  /** Whether its page was left since it was typed. */
+  wasLeft(name: string): boolean {
+    return this.left.has(name);
+  }
+
+  /** It is done or discarded: who shows it begins anew. */
+  drop(name: string): void {
+    this.values.delete(name);
+    this.staying.delete(name);
+    this.left.delete(name);
+    this.shown.get(name)?.(undefined);
+  }
+
+  /** Nothing of it is for whoever comes now. */
+  clear(): void {
+    const names = [...this.values.keys(), ...this.shown.keys()];
+    new Set(names).forEach(it => this.drop(it));
   }
 
   /** From somebody who is gone: for whoever shows it now, or soon will. */
@@ -36,18 +68,20 @@ export class Kept {
     this.shown.set(name, tell);
     clearTimeout(this.leaving.get(name));
     this.leaving.delete(name);
+    this.left.delete(name);
   }
 
-  /** They show it no more; unless somebody soon does, it is forgotten. */
+  /** They show it no more; unless somebody soon does, or it was typed, it is forgotten. */
   release(name: string, tell: Tell): void {
     // Somebody else does already.
     if (this.shown.get(name) !== tell) return;
     this.shown.delete(name);
     clearTimeout(this.leaving.get(name));
-    const forget = () => {
-      this.values.delete(name);
+    const leave = () => {
+      if (this.staying.has(name)) this.left.add(name);
+      else this.values.delete(name);
       this.leaving.delete(name);
     };
-    this.leaving.set(name, setTimeout(forget, LEFT_AFTER));
+    this.leaving.set(name, setTimeout(leave, LEFT_AFTER));
   }
 }

@@ -5,9 +5,11 @@ import { useApi } from '@backstage/frontend-plugin-api';
 import { TestApiProvider } from '@backstage/frontend-test-utils';
 import { me } from '../__testUtils__/examples';
 import { FakePortal } from '../__testUtils__/fakePortal';
+import type { Asked } from '../__testUtils__/fakePortal';
 import { PortalApi, portalApiRef } from './api';
 import { dataOf } from './client';
 import {
+  fetchMore,
   useGrants,
   useHealth,
   useMe,
@@ -73,6 +75,31 @@ it('the teams are asked for anew when products have changed', async () => {
   await waitFor(() =>
     expect(result.current.teams.data).toEqual(['toystore', 'zoo']),
   );
+});
+
+it('more rows do not break off what is being asked for anew', async () => {
+  let isOld = true;
+  const page = (after: string | null) => ({
+    items: [{ name: `${isOld ? 'old' : 'new'} ${after ?? 'first'}` }],
+    next: after ? undefined : 'second',
+  });
+  const portal = new FakePortal({
+    'GET /v1/products': async ({ query }: Asked) => {
+      if (!isOld) await new Promise(done => setTimeout(done, 200));
+      return page(query.get('after'));
+    },
+  });
+  const { result } = on(portal, () => ({
+    rows: useProducts(),
+    api: useApi(portalApiRef),
+  }));
+  const names = () => result.current.rows.data?.map(it => it.name);
+  await waitFor(() => expect(names()).toEqual(['old first']));
+  isOld = false;
+  act(() => void result.current.api.outdate('products'));
+  await waitFor(() => expect(result.current.rows.isRefetching).toBe(true));
+  await act(() => fetchMore(result.current.rows));
+  await waitFor(() => expect(names()).toEqual(['new first', 'new second']));
 });
 
 describe('what no change tells of', () => {

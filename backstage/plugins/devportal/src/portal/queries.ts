@@ -88,7 +88,18 @@ function useRows<T>(
     getNextPageParam: (page: Page<T>) => page.next ?? undefined,
     select: ({ pages }) => pages.flatMap(page => page.items),
     placeholderData: keepPreviousData,
+    // `fetchMore` looks at what nobody may have shown.
+    notifyOnChangeProps: 'all',
   });
+}
+
+/**
+ * Adds the next page. What is being asked for anew is waited for: it would be broken off,
+ * and old rows would stay.
+ */
+export async function fetchMore<T>(rows: Rows<T>): Promise<void> {
+  if (rows.isRefetching) await rows.refetch({ cancelRefetch: false });
+  await rows.fetchNextPage();
 }
 
 /** Whoever may ask for keys nowhere waits for somebody to change that. */

@@ -27,10 +27,10 @@ function usePublish({ namespace, name }: Product) {
 export function Actions({ product }: { product: Product }) {
   const t = useWords();
   const links = useLinks();
-  const entity = useEntityPage(product);
   const publish = usePublish(product);
   const [asks, setAsks] = useState<'withdraw' | 'delete'>();
   const isDraft = product.spec.publishStatus === 'Draft';
+  const entity = useEntityPage(product, !isDraft);
   const requests = links.requests({ product: pathOf(product), state: 'all' });
   const edit = links.edit(product);
   return (

@@ -21,9 +21,10 @@ import {
   Loaded,
   Name,
   Page,
+  TypedBefore,
   pathOf,
-  useKept,
   useLinks,
+  useTyped,
   useWords,
 } from '../shown';
 import { editRouteRef } from '../routes';
@@ -80,6 +81,14 @@ function Edit({ path }: { path: Named }) {
   );
 }
 
+type Typed = {
+  /** What it is to be written onto. */
+  seen: Seen;
+  draft: Draft;
+  /** What was there when somebody else was faster. */
+  before?: Draft;
+};
+
 const draftFrom = ({ name, spec }: Seen) => draftOf(name, spec);
 
 function Form({ opened }: { opened: Seen }) {
@@ -88,14 +97,12 @@ function Form({ opened }: { opened: Seen }) {
   const navigate = useAppNavigate();
   const { client } = useApi(portalApiRef);
   const name = pathOf(opened);
-  const [seen, setSeen] = useKept(`edited ${name}`, () => opened);
-  const [draft, setDraft] = useKept(`edit of ${name}`, () => draftFrom(opened));
-  const [sent, setSent] = useState<Draft>();
-  /** What was there when somebody else was faster. */
-  const [before, setBefore] = useKept<Draft | undefined>(
-    `before the edit of ${name}`,
-    () => undefined,
+  const { typed, type, set, discard, isBefore } = useTyped<Typed>(
+    `edit of ${name}`,
+    () => ({ seen: opened, draft: draftFrom(opened) }),
   );
+  const { seen, draft, before } = typed;
+  const [sent, setSent] = useState<Draft>();
   const path = { namespace: seen.namespace, name: seen.name };
   const patch = patchOf(draftFrom(seen), draft);
   const save = useWrite(
@@ -108,35 +115,47 @@ function Form({ opened }: { opened: Seen }) {
       ),
     'products',
   );
-  const send = async (onto: Seen, typed: Draft) => {
+  const onSuccess = () => {
+    const page = links.product(path);
+    if (page) navigate(page);
+  };
+  const send = async (onto: Seen, yours: Draft) => {
     const base = draftFrom(onto);
-    setSent(typed);
+    setSent(yours);
     try {
-      await save.mutateAsync({ spec: patchOf(base, typed), etag: onto.etag });
+      await save.mutateAsync(
+        { spec: patchOf(base, yours), etag: onto.etag },
+        { onSuccess },
+      );
     } catch (error) {
       if ((error as PortalError).status !== 412) return;
       const now = await look(client, path).catch(() => undefined);
       if (!now) return;
       const there = draftFrom(now);
-      setSeen(now);
+      set(it => ({ ...it, seen: now }));
       if (JSON.stringify(there) === JSON.stringify(base)) {
         // Only the status is new: nobody has written over anything.
-        if (now.etag !== onto.etag) await send(now, typed);
+        if (now.etag !== onto.etag) await send(now, yours);
         return;
       }
-      setBefore(base);
-      setDraft(it => merged(base, it, there));
+      set(it => ({
+        ...it,
+        before: base,
+        draft: merged(base, it.draft, there),
+      }));
       return;
     }
-    const page = links.product(path);
-    if (page) navigate(page);
+    // Also who has left meanwhile is to find it done.
+    discard();
   };
   return (
     <ProductForm
       isNew={false}
       draft={draft}
       wrongs={wrongsOf(save.error, sent, draft)}
-      onChange={changes => setDraft(it => ({ ...it, ...changes }))}
+      onChange={changes =>
+        type(it => ({ ...it, draft: { ...it.draft, ...changes } }))
+      }
       isPending={save.isPending}
       isReady={Object.keys(patch).length > 0}
       error={save.error?.status === 412 && before ? null : save.error}
@@ -147,9 +166,12 @@ function Form({ opened }: { opened: Seen }) {
       })}
       yamlNote={t('products.form.yamlEditNote')}
       notice={
-        before && (
-          <Conflict before={before} now={draftFrom(seen)} yours={draft} />
-        )
+        <>
+          {isBefore && <TypedBefore onDiscard={discard} />}
+          {before && (
+            <Conflict before={before} now={draftFrom(seen)} yours={draft} />
+          )}
+        </>
       }
       onSend={() => void send(seen, draft)}
     />

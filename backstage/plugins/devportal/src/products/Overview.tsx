@@ -1,7 +1,7 @@
 /* What the owner wrote about a product. */
 import { Badge, Flex, Link, Text } from '@backstage/ui';
 import type { Product } from '@devportal/backstage-plugin-devportal-common';
-import { Facts, Name, Quoted, Section, When, useWords } from '../shown';
+import { Email, Facts, Name, Quoted, Section, When, useWords } from '../shown';
 import type { Fact } from '../shown';
 
 /** A link that somebody else wrote: only to pages, and without telling where from. */
@@ -81,11 +81,7 @@ export function Overview({ product }: { product: Product }) {
       contact && (
         <Flex direction="column" gap="1">
           {contacts.map(it => it && <Name key={it}>{it}</Name>)}
-          {contact.email && (
-            <Link href={`mailto:${contact.email}`}>
-              <Name>{contact.email}</Name>
-            </Link>
-          )}
+          {contact.email && <Email address={contact.email} />}
           {contact.url && <Outside href={contact.url} label={contact.url} />}
         </Flex>
       ),

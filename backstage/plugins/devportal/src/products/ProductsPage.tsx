@@ -18,6 +18,7 @@ import {
   Sheet,
   State,
   TeamPicker,
+  To,
   pathOf,
   useLanguage,
   useLinks,
@@ -142,9 +143,9 @@ function Table({ rows }: { rows: ProductRow[] }) {
       width: '30%',
       cell: row => (
         <>
-          <Link href={links.product(row)} weight="bold">
+          <To href={links.product(row)} weight="bold">
             <Name>{row.displayName}</Name>
-          </Link>
+          </To>
           <Text as="div" variant="body-small" color="secondary">
             {pathOf(row)}
             {row.version && (

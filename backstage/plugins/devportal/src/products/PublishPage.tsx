@@ -7,16 +7,19 @@ import type {
   RouteRow,
 } from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, useRoutes, useWrite } from '../portal';
+import type { Named, PortalError } from '../portal';
+import type { Once } from '../shown';
 import {
   Back,
   Empty,
   LoadedRows,
   Page,
+  TypedBefore,
+  onceFor,
   pathOf,
   useLinks,
-  useOnceKey,
-  useKept,
   useSearch,
+  useTyped,
   useWords,
 } from '../shown';
 import { ProductForm, wrongsOf } from './ProductForm';
@@ -86,20 +89,29 @@ function nameOn({ name, namespace, products }: RouteRow): string {
   return free;
 }
 
+type Typed = {
+  draft: Draft;
+  /** What was sent last. */
+  once?: Once;
+  /** Nobody knows whether it was done. */
+  isSent?: boolean;
+};
+
 function NewOne({ route, other }: { route: RouteRow; other: JSX.Element }) {
   const t = useWords();
   const links = useLinks();
   const navigate = useAppNavigate();
-  const [draft, setDraft] = useKept(`publish ${pathOf(route)}`, () =>
-    newDraft(nameOn(route)),
+  const { typed, type, set, discard, isBefore } = useTyped<Typed>(
+    `publish ${pathOf(route)}`,
+    () => ({ draft: newDraft(nameOn(route)) }),
   );
+  const { draft, isSent } = typed;
   const [sent, setSent] = useState<Draft>();
-  const keyOf = useOnceKey();
   const create = useWrite(
-    (client, body: NewProduct) =>
+    (client, { body, key }: { body: NewProduct; key: string }) =>
       dataOf(
         client.POST('/v1/products', {
-          params: { header: { 'Idempotency-Key': keyOf(body) } },
+          params: { header: { 'Idempotency-Key': key } },
           body,
         }),
       ),
@@ -114,15 +126,27 @@ function NewOne({ route, other }: { route: RouteRow; other: JSX.Element }) {
   for (const field of missing) {
     wrongs[field] = t('products.form.required');
   }
+  const refused = ({ mayPass, isUsed }: PortalError) => {
+    // Nobody knows whether it was done.
+    if (mayPass) return;
+    set(before => ({
+      ...before,
+      isSent: false,
+      once: isUsed ? undefined : before.once,
+    }));
+  };
   const send = () => {
     setSent(draft);
     if (!draft.displayName.trim() || !draft.name.trim()) return;
-    create.mutate(product, {
-      onSuccess: made => {
-        const page = links.product(made);
-        if (page) navigate(page);
-      },
-    });
+    const once = onceFor(typed.once, product);
+    type(before => ({ ...before, once, isSent: true }));
+    const onSuccess = (made: Named) => {
+      const page = links.product(made);
+      if (page) navigate(page);
+    };
+    void create
+      .mutateAsync({ body: product, key: once.key }, { onSuccess })
+      .then(discard, refused);
   };
   const action = draft.publishStatus === 'Draft' ? 'saveDraft' : 'publish';
   return (
@@ -131,11 +155,16 @@ function NewOne({ route, other }: { route: RouteRow; other: JSX.Element }) {
         {t('products.publish')}
       </Text>
       <RouteCard route={route} action={other} />
+      {(isBefore || isSent) && !create.isPending && !create.error && (
+        <TypedBefore isSent={isSent} onDiscard={discard} />
+      )}
       <ProductForm
         isNew
         draft={draft}
         wrongs={wrongs}
-        onChange={changes => setDraft(before => ({ ...before, ...changes }))}
+        onChange={changes =>
+          type(it => ({ ...it, draft: { ...it.draft, ...changes } }))
+        }
         isPending={create.isPending}
         error={create.error}
         action={t(`products.form.${action}`)}

@@ -1,20 +1,12 @@
 /* A route, and what a product on it would find. */
 import type { ReactNode } from 'react';
-import {
-  Badge,
-  Card,
-  CardBody,
-  CardHeader,
-  Flex,
-  Link,
-  Text,
-} from '@backstage/ui';
+import { Badge, Card, CardBody, CardHeader, Flex, Text } from '@backstage/ui';
 import { RiAlertLine, RiCheckLine, RiCloseLine } from '@remixicon/react';
 import type {
   Policy,
   RouteRow,
 } from '@devportal/backstage-plugin-devportal-common';
-import { Facts, Name, pathOf, useLinks, useWords } from '../shown';
+import { Facts, Name, To, pathOf, useLinks, useWords } from '../shown';
 import { Plans } from './Plans';
 
 export function RouteCard({
@@ -76,7 +68,7 @@ export function RouteCard({
                   : route.products.map((it, at) => (
                       <span key={pathOf(it)}>
                         {at > 0 && ', '}
-                        <Link href={links.product(it)}>{it.name}</Link>
+                        <To href={links.product(it)}>{it.name}</To>
                       </span>
                     )),
               ],

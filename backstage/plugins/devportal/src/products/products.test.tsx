@@ -19,6 +19,9 @@ import { PublishPage } from './PublishPage';
 
 jest.setTimeout(30_000);
 
+/** Longer than the app takes to be mounted anew. */
+const later = () => new Promise(done => setTimeout(done, 1_500));
+
 const fill = (field: HTMLElement, value: string) =>
   fireEvent.change(field, { target: { value } });
 
@@ -77,10 +80,11 @@ const onPage = (portal: FakePortal, at: string) => ({
   apis: [[portalApiRef, new PortalApi(portal)]] as const,
 });
 
-function publish(portal: FakePortal) {
+function publish(portal: FakePortal, api = new PortalApi(portal)) {
   portal.on('GET', '/v1/routes', { items: [route] });
   return renderInTestApp(<PublishPage />, {
     ...onPage(portal, '/api-products/new'),
+    apis: [[portalApiRef, api]],
     initialRouteEntries: ['/api-products/new?route=toystore%2Ftoys'],
   });
 }
@@ -163,6 +167,39 @@ describe('a write that nobody answered', () => {
       await screen.findByText(/Look whether it was done/),
     ).toBeInTheDocument();
     expect(portal.sent('POST', '/v1/products')).toHaveLength(1);
+  });
+
+  it('is sent again as the same after somebody left to look whether it was done', async () => {
+    const portal = new FakePortal().on('POST', '/v1/products', down);
+    const api = new PortalApi(portal);
+    const before = publish(portal, api);
+    const name = () => screen.findByLabelText(/^Display name/);
+    const send = () =>
+      userEvent.click(screen.getByRole('button', { name: 'Publish' }));
+    fill(await name(), 'Toys');
+    await send();
+    await screen.findByText(/Look whether it was done/);
+    before.unmount();
+    await later();
+
+    const after = publish(portal, api);
+    expect(await name()).toHaveValue('Toys');
+    portal.on('POST', '/v1/products', product);
+    await send();
+    await waitFor(() =>
+      expect(portal.sent('POST', '/v1/products')).toHaveLength(2),
+    );
+    const [first, second] = portal
+      .headers('POST', '/v1/products')
+      .map(it => it.get('idempotency-key'));
+    expect(second).toBe(first);
+    await waitFor(() =>
+      expect(screen.queryByText(/it is not done twice/)).toBeNull(),
+    );
+    after.unmount();
+
+    publish(portal, api);
+    expect(await name()).toHaveValue('');
   });
 
   it('is not sent again by itself from the page', async () => {
@@ -251,9 +288,10 @@ const answer = (body: Product, etag: string) => () =>
   });
 
 describe('editing a product', () => {
-  const edit = (portal: FakePortal) =>
+  const edit = (portal: FakePortal, api = new PortalApi(portal)) =>
     renderInTestApp(<EditPage />, {
       ...onPage(portal, '/api-products/:namespace/:name/edit'),
+      apis: [[portalApiRef, api]],
       initialRouteEntries: ['/api-products/toystore/toys/edit'],
     });
 
@@ -269,6 +307,20 @@ describe('editing a product', () => {
       { spec: { contact: { slack: null } } },
     ]);
     expect(portal.headers('PATCH', PATH)[0].get('if-match')).toBe('"7"');
+  });
+
+  it('stands after its page was left, until it is discarded', async () => {
+    const portal = new FakePortal().on('GET', PATH, answer(product, '"7"'));
+    const api = new PortalApi(portal);
+    const before = edit(portal, api);
+    fill(await screen.findByLabelText('Slack channel'), '#dolls');
+    before.unmount();
+    await later();
+    edit(portal, api);
+    const slack = await screen.findByLabelText('Slack channel');
+    expect(slack).toHaveValue('#dolls');
+    await userEvent.click(screen.getByRole('button', { name: 'Begin anew' }));
+    expect(slack).toHaveValue('#toys');
   });
 
   it('has one group a line, whose name may have a comma', async () => {

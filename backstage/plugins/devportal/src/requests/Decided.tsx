@@ -41,14 +41,16 @@ export function Decided({
         })}
       />
       <Flex gap="3">
-        {next && (
+        {next && links.request(next) && (
           <ButtonLink variant="primary" href={links.request(next)}>
             {t('requests.decision.next')}
           </ButtonLink>
         )}
-        <ButtonLink variant="secondary" href={links.requests()}>
-          {t('requests.back')}
-        </ButtonLink>
+        {links.requests() && (
+          <ButtonLink variant="secondary" href={links.requests()}>
+            {t('requests.back')}
+          </ButtonLink>
+        )}
         <Button variant="tertiary" onPress={onAgain}>
           {t('requests.decision.again')}
         </Button>

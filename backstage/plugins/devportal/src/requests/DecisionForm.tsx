@@ -22,7 +22,15 @@ import type {
 } from '@devportal/backstage-plugin-devportal-common';
 import { dataOf, useWrite } from '../portal';
 import type { PortalError, Versioned } from '../portal';
-import { Field, Problem, pathOf, useKept, useWords, wrongWith } from '../shown';
+import {
+  Field,
+  Problem,
+  TypedBefore,
+  pathOf,
+  useTyped,
+  useWords,
+  wrongWith,
+} from '../shown';
 import { Changed } from './Changed';
 import { Less } from './Less';
 import {
@@ -69,41 +77,43 @@ export function DecisionForm({
   onDecided: (decision: Decision) => void;
 }) {
   const t = useWords();
-  const [opened, setSeen] = useKept<Versioned<Request> | undefined>(
-    `seen of ${pathOf(request)}`,
-    () => request,
-  );
-  const seen = opened ?? request;
-  const [draft, setDraft] = useKept<Draft>(
-    `decision ${pathOf(request)}`,
-    () => ({ message: '' }),
-  );
+  const { typed, type, set, discard, isBefore } = useTyped<{
+    /** What it counts for. */
+    seen: Versioned<Request>;
+    draft: Draft;
+  }>(`decision ${pathOf(request)}`, () => ({
+    seen: request,
+    draft: { message: '' },
+  }));
+  const { seen, draft } = typed;
   const [isTried, setTried] = useState(false);
   const [sent, setSent] = useState<Draft>();
   const decide = useDecide(seen);
   const isNoted = isOnlyNoted(seen, request);
   useEffect(() => {
-    if (isNoted) setSeen(request);
-  }, [isNoted, request, setSeen]);
+    if (isNoted) set(before => ({ ...before, seen: request }));
+  }, [isNoted, request, set]);
   // What the server saw as a change need not be one of what is shown.
   const isRefused =
     decide.error?.isOvertaken && seen.etag !== request.etag && !isNoted;
   const isOld = hasChanged(seen, request) || isRefused;
   const missing = missingIn(draft);
   const change = (changes: Partial<Draft>) => {
-    setDraft(before => ({ ...before, ...changes }));
+    type(before => ({ ...before, draft: { ...before.draft, ...changes } }));
   };
   const send = () => {
     setTried(true);
     if (!draft.way || missing || isOld || decide.isPending) return;
     setSent(draft);
-    decide.mutate(decisionOf(draft, seen), {
-      onSuccess: decision => {
+    void decide.mutateAsync(decisionOf(draft, seen)).then(
+      decision => {
         // Whoever decides again begins with what is there then.
-        setSeen(undefined);
+        discard();
         onDecided(decision);
       },
-    });
+      // The form shows it.
+      () => {},
+    );
   };
   const wrong = (field: 'planTier' | 'expiresAt' | 'message') =>
     sent === draft ? wrongWith(decide.error, field) : undefined;
@@ -128,6 +138,7 @@ export function DecisionForm({
           }}
         >
           <Flex direction="column" gap="5">
+            {isBefore && <TypedBefore onDiscard={discard} />}
             {changesApproved(request) && <Approved request={request} />}
             <Ways request={request} draft={draft} onChange={change} />
             {draft.way === 'less' && (
@@ -159,7 +170,7 @@ export function DecisionForm({
               <Changed
                 seen={seen}
                 request={request}
-                onSeen={() => setSeen(request)}
+                onSeen={() => set(it => ({ ...it, seen: request }))}
               />
             )}
             {decide.error && <Refused error={decide.error} />}

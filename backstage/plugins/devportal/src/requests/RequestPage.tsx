@@ -8,7 +8,6 @@ import {
   CardHeader,
   Flex,
   Grid,
-  Link,
   Text,
 } from '@backstage/ui';
 import type { Request } from '@devportal/backstage-plugin-devportal-common';
@@ -16,12 +15,14 @@ import { useRequest } from '../portal';
 import type { Versioned } from '../portal';
 import {
   Back,
+  Email,
   Facts,
   Loaded,
   Name,
   Page,
   Quoted,
   State,
+  To,
   When,
   pathOf,
   sharedLimits,
@@ -97,12 +98,7 @@ function What({ request }: { request: Request }) {
           <Facts
             facts={[
               [t('requests.facts.who'), <Name>{by.userId}</Name>],
-              [
-                t('requests.facts.email'),
-                <Link href={`mailto:${by.email}`}>
-                  <Name>{by.email}</Name>
-                </Link>,
-              ],
+              [t('requests.facts.email'), <Email address={by.email} />],
               [
                 t('requests.facts.useCase'),
                 request.useCase ? (
@@ -113,9 +109,9 @@ function What({ request }: { request: Request }) {
               ],
               [
                 t('requests.facts.product'),
-                <Link href={links.product(request.product)}>
+                <To href={links.product(request.product)}>
                   <Name>{pathOf(request.product)}</Name>
-                </Link>,
+                </To>,
               ],
               [t('requests.facts.plan'), <Plan request={request} />],
               [

@@ -1,5 +1,5 @@
 /* The queue: who asks for access, and who has waited longest. */
-import { ButtonLink, Flex, Link, Text } from '@backstage/ui';
+import { ButtonLink, Flex, Text } from '@backstage/ui';
 import type {
   RequestRow,
   State as RequestState,
@@ -17,6 +17,7 @@ import {
   Sheet,
   State,
   TeamPicker,
+  To,
   When,
   pathOf,
   useLinks,
@@ -170,9 +171,9 @@ function Requests({
       width: '20%',
       cell: row => (
         <>
-          <Link href={links.request(row)} weight="bold">
+          <To href={links.request(row)} weight="bold">
             <Name>{row.requestedBy.userId}</Name>
-          </Link>
+          </To>
           <Text as="div" variant="body-small" color="secondary">
             <Name>{row.requestedBy.email}</Name>
           </Text>
@@ -185,9 +186,9 @@ function Requests({
       width: '24%',
       cell: row => (
         <>
-          <Link href={links.product(row.product)}>
+          <To href={links.product(row.product)}>
             <Name>{pathOf(row.product)}</Name>
-          </Link>
+          </To>
           <Tier product={row.product} tier={row.tier} />
           {row.approvedTier && <ApprovedTier tier={row.approvedTier} />}
         </>
@@ -225,6 +226,7 @@ function Requests({
       id: 'open',
       label: t('requests.columns.open'),
       width: '7rem',
+      isOf: row => links.request(row) !== undefined,
       cell: row => {
         const waits = row.waiting;
         const who = row.requestedBy.userId;

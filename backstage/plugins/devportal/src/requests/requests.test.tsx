@@ -1,5 +1,5 @@
 import '@testing-library/jest-dom';
-import { fireEvent, screen, waitFor } from '@testing-library/react';
+import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { renderInTestApp } from '@backstage/frontend-test-utils';
 import type {
@@ -316,6 +316,40 @@ describe('a request', () => {
     expect(sent.get('If-Match')).toBe('"1"');
   });
 
+  it('has what was typed also after its page was left', async () => {
+    const portal = new FakePortal()
+      .on('GET', PATH, as('"1"', request))
+      .on('POST', `${PATH}/decision`, () =>
+        problem(503, 'Unavailable', 'nobody answers'),
+      );
+    const api = new PortalApi(portal);
+    const before = open(portal, api);
+    await userEvent.click(await screen.findByLabelText('Deny'));
+    fireEvent.change(screen.getByLabelText(/^Reason/), {
+      target: { value: 'Use the test API' },
+    });
+    await userEvent.click(screen.getByRole('button', { name: 'Deny' }));
+    await screen.findByText('nobody answers');
+    before.unmount();
+    await new Promise(done => setTimeout(done, 1_500));
+
+    // Somebody has asked for something else since: that is to be seen first.
+    portal.on(
+      'GET',
+      PATH,
+      as('"2"', { ...request, terms: 'sha256:two', tier: 'silver' }),
+    );
+    await api.outdate('requests');
+    open(portal, api);
+    expect(await screen.findByLabelText(/^Reason/)).toHaveValue(
+      'Use the test API',
+    );
+    expect(await screen.findByText(whole('It was: gold'))).toBeInTheDocument();
+    await userEvent.click(screen.getByRole('button', { name: 'Begin anew' }));
+    expect(screen.queryByLabelText(/^Reason/)).not.toBeInTheDocument();
+    expect(screen.queryByText(whole('It was: gold'))).toBeNull();
+  });
+
   it('that could not be decided is not decided later by itself', async () => {
     const portal = new FakePortal()
       .on('GET', PATH, request)
@@ -417,5 +451,22 @@ describe('the queue', () => {
     expect(
       portal.lines.some(it => /state=Denied.*waiting|waiting.*state=/.test(it)),
     ).toBe(false);
+  });
+
+  it('leads nowhere where the pages are switched off', async () => {
+    const portal = new FakePortal()
+      .on('GET', '/v1/products', { items: [] })
+      .on('GET', '/v1/products/namespaces', { items: [] })
+      .on('GET', '/v1/requests', { items: [request] });
+    renderInTestApp(<RequestsPage />, {
+      mountPath: '/api-requests',
+      initialRouteEntries: ['/api-requests'],
+      apis: [[portalApiRef, new PortalApi(portal)]],
+    });
+    expect(await screen.findByText('alice')).toBeInTheDocument();
+    const table = within(screen.getByRole('table'));
+    expect(table.getByText('toystore/toys-bulk')).toBeInTheDocument();
+    expect(table.queryByText('Review')).not.toBeInTheDocument();
+    expect(table.queryAllByRole('link')).toEqual([]);
   });
 });

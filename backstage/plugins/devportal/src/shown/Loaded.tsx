@@ -1,7 +1,8 @@
 /* An answer on its way, there, missing or old: every page shows these the same way. */
 import type { ReactNode } from 'react';
-import { Button, Flex, Skeleton, Text } from '@backstage/ui';
+import { Button, Flex, Skeleton, Text, VisuallyHidden } from '@backstage/ui';
 import type { UseQueryResult } from '@tanstack/react-query';
+import { fetchMore } from '../portal';
 import type { PortalError, Rows } from '../portal';
 import { Problem } from './Problem';
 import { useWords } from './useWords';
@@ -75,6 +76,9 @@ export function Loaded<T>({
   );
 }
 
+/** What was asked for before, until what is asked for now is there. */
+const OLD = { opacity: 0.5 };
+
 /** The rows of a list, with what to do where there are none, and a button for more. */
 export function LoadedRows<T>({
   rows,
@@ -86,17 +90,29 @@ export function LoadedRows<T>({
   children: (rows: T[]) => ReactNode;
 }) {
   const t = useWords();
+  const isOld = rows.isPlaceholderData;
   return (
     <Loaded query={rows as UseQueryResult<T[], PortalError>}>
       {data => (
         <>
-          {data.length === 0 ? empty : children(data)}
+          {isOld && data.length === 0 ? (
+            <Loading />
+          ) : (
+            <div aria-busy={isOld} style={isOld ? OLD : undefined}>
+              {isOld && (
+                <VisuallyHidden role="status">
+                  {t('shown.loading')}
+                </VisuallyHidden>
+              )}
+              {data.length === 0 ? empty : children(data)}
+            </div>
+          )}
           {rows.hasNextPage && (
             <Flex justify="center">
               <Button
                 variant="secondary"
                 isPending={rows.isFetchingNextPage}
-                onPress={() => void rows.fetchNextPage()}
+                onPress={() => void fetchMore(rows)}
               >
                 {t('shown.more')}
               </Button>

@@ -2,6 +2,7 @@
 import { useId } from 'react';
 import type { ReactNode } from 'react';
 import { Card, CardBody, CardHeader, Flex, Link, Text } from '@backstage/ui';
+import { isOneEmail } from '@devportal/backstage-plugin-devportal-common';
 import { Copy } from './Copy';
 import css from './Parts.module.css';
 
@@ -49,6 +50,35 @@ export function Code({ code, label }: { code: string; label: string }) {
         <Copy text={code} />
       </Flex>
     </Flex>
+  );
+}
+
+/** A link to a page of ours; only the words where that page is switched off. */
+export function To({
+  href,
+  weight,
+  children,
+}: {
+  href: string | undefined;
+  weight?: 'bold';
+  children: ReactNode;
+}) {
+  return href ? (
+    <Link href={href} weight={weight}>
+      {children}
+    </Link>
+  ) : (
+    <Text weight={weight}>{children}</Text>
+  );
+}
+
+/** An address that others wrote; to be clicked on where it is plainly one. */
+export function Email({ address }: { address: string }) {
+  const name = <bdi style={{ overflowWrap: 'anywhere' }}>{address}</bdi>;
+  return isOneEmail(address) ? (
+    <Link href={`mailto:${address}`}>{name}</Link>
+  ) : (
+    name
   );
 }
 

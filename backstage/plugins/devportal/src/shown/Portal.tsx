@@ -1,5 +1,5 @@
 /* The frame of each page and card: the memory of answers, and the stream of changes. */
-import { useSyncExternalStore } from 'react';
+import { Fragment, useEffect, useSyncExternalStore } from 'react';
 import type { ReactNode } from 'react';
 import { useApi } from '@backstage/frontend-plugin-api';
 import { Alert } from '@backstage/ui';
@@ -25,6 +25,8 @@ export function Portal({
   const language = useLanguage();
   const lostSince = useSyncExternalStore(portal.watch, portal.lostSince);
   const staleSince = useSyncExternalStore(portal.watch, portal.staleSince);
+  const person = useSyncExternalStore(portal.watch, portal.person);
+  useEffect(() => void portal.meet(), [portal]);
   const since = earlier(lostSince, staleSince);
   return (
     <QueryClientProvider client={portal.queries}>
@@ -38,7 +40,7 @@ export function Portal({
           })}
         />
       )}
-      {children}
+      <Fragment key={person}>{children}</Fragment>
     </QueryClientProvider>
   );
 }

@@ -52,6 +52,17 @@ it.each([
   expect(await screen.findByText(CHANGED)).toBeInTheDocument();
 });
 
+it('says what it means that an Idempotency-Key was used', async () => {
+  renderInTestApp(<Problem isWrite error={error(409, 'IdempotencyKeyUsed')} />);
+  expect(
+    await screen.findByText(/was made by this form before, or has this name/),
+  ).toBeInTheDocument();
+  expect(
+    screen.getByText(/Look whether what you want is there already/),
+  ).toBeInTheDocument();
+  expect(screen.queryByText('It was not done')).not.toBeInTheDocument();
+});
+
 it('leaves it to the server’s words where nothing has changed', async () => {
   const words = 'this key’s value is in a Secret of your own: change it there';
   renderInTestApp(<Problem isWrite error={error(409, 'Brought', words)} />);

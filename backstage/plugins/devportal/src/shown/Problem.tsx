@@ -4,7 +4,7 @@ import type { PortalError } from '../portal';
 import { useWords } from './useWords';
 
 /** Which kind of problem an error is. */
-function kindOf({ status, isOvertaken }: PortalError) {
+function kindOf({ status, isOvertaken, isUsed }: PortalError) {
   switch (status) {
     case 0:
       return 'unreachable';
@@ -16,6 +16,7 @@ function kindOf({ status, isOvertaken }: PortalError) {
       return 'notFound';
     case 409:
     case 412:
+      if (isUsed) return 'used';
       return isOvertaken ? 'conflict' : 'notDone';
     case 410:
       return 'gone';

@@ -23,6 +23,7 @@ export function Question({
   fields,
   onConfirm,
   onClose,
+  onCancel = onClose,
 }: {
   title: string;
   children: ReactNode;
@@ -36,6 +37,8 @@ export function Question({
   fields?: string[];
   onConfirm: () => void;
   onClose: () => void;
+  /** Where it is more than to close. */
+  onCancel?: () => void;
 }) {
   const t = useWords();
   return (
@@ -55,7 +58,7 @@ export function Question({
         </Flex>
       </DialogBody>
       <DialogFooter>
-        <Button variant="secondary" isDisabled={isPending} onPress={onClose}>
+        <Button variant="secondary" isDisabled={isPending} onPress={onCancel}>
           {t('shown.cancel')}
         </Button>
         <Button

@@ -10,6 +10,11 @@ export const shownMessages = {
   failed: 'Not copied: select it and copy it yourself',
   requestId: 'Request {{id}}: the log of the portal has more under this id.',
   never: 'never',
+  typed: {
+    before: 'This is what you typed before',
+    sent: 'It was sent, and no answer came. Look whether it was done. Sent again as it stands, it is not done twice.',
+    discard: 'Begin anew',
+  },
   lost: 'The portal cannot be reached. What you see may have changed since {{time}}; it comes back by itself.',
   stale:
     'The portal does not hear from the cluster. What you see may have changed since {{time}}; it comes back by itself.',
@@ -20,6 +25,7 @@ export const shownMessages = {
     notFound: 'It is not there, or you may not see it',
     conflict: 'Something has changed meanwhile',
     notDone: 'It was not done',
+    used: 'Something was made by this form before, or has this name',
     gone: 'It was shown already',
     refused: 'The cluster did not accept it',
     unavailable: 'The portal cannot do this at the moment',
@@ -31,6 +37,7 @@ export const shownMessages = {
     forbidden: 'Ask your platform team for the right that is named here.',
     notFound: 'Look for it in the list.',
     conflict: 'Look at it as it is now, and decide anew.',
+    used: 'Look whether what you want is there already. If it is not, look over what you typed, and send it again: it then counts as something new.',
     gone: 'Rotate the key to get a new value.',
     refused: 'Mend the fields that are named, and send it again.',
     unavailable: 'It is tried again by itself.',

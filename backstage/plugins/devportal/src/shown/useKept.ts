@@ -15,9 +15,14 @@ export function useKept<T>(
   const { kept } = useApi(portalApiRef);
   const [state, setState] = useState<T>(() => kept.find<T>(name) ?? initial());
   const begun = useRef(state);
+  const anew = useRef(initial);
   const isGone = useRef(false);
   useEffect(() => {
-    const tell = (value: unknown) => setState(() => value as T);
+    anew.current = initial;
+  });
+  useEffect(() => {
+    const tell = (value: unknown) =>
+      setState(() => (value === undefined ? anew.current() : (value as T)));
     isGone.current = false;
     // Also what nobody has changed: it may be what somebody saw first.
     kept.hold(name, begun.current, tell);

@@ -1,6 +1,5 @@
 /* One Idempotency-Key for each thing that somebody means: the same again, after an
  * answer was lost, has the same key; something else has another. */
-import { useRef } from 'react';
 
 /** A key that nothing else has. */
 export const newOnceKey = (): string =>
@@ -9,14 +8,11 @@ export const newOnceKey = (): string =>
     it.toString(16).padStart(2, '0'),
   ).join('');
 
-/** The key for a body. */
-export function useOnceKey(): (body: unknown) => string {
-  const last = useRef({ body: '', key: '' });
-  return body => {
-    const text = JSON.stringify(body);
-    if (last.current.body !== text) {
-      last.current = { body: text, key: newOnceKey() };
-    }
-    return last.current.key;
-  };
+/** What was sent last, and with which key. */
+export type Once = { body: string; key: string };
+
+/** The key for a body, which is the last one's where it is the same. */
+export function onceFor(last: Once | undefined, body: unknown): Once {
+  const text = JSON.stringify(body);
+  return last?.body === text ? last : { body: text, key: newOnceKey() };
 }
