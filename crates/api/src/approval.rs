@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::condition::kind;
+use crate::condition::{kind, whole_second};
 use crate::id::RequestId;
 use crate::key::ApprovedTerms;
 
@@ -86,8 +86,9 @@ pub struct APIKeyApprovalStatus {
     /// It does not cover anything else that the request asks for later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<ApprovedTerms>,
-    /// What the approval decided when its terms were recorded, as a hash of the spec without
-    /// `reason` and `message`. Its terms stay as they are while that is what it decides.
+    /// What the approval decided when its status was written, as a hash of the spec without
+    /// `reason` and `message`. What the status says of the decision holds while this is what it
+    /// decides: whoever mends the words decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
     /// What a denial denies: what was requested, and what was approved until then, when the
@@ -141,16 +142,19 @@ impl APIKeyApprovalSpec {
 
 impl APIKeyApproval {
     /// What this decides, in one word of 16 hexadecimal digits: a hash over all of the spec but its
-    /// words, `reason` and `message`. Who mends those decides nothing.
+    /// words, `reason` and `message`. Who mends those decides nothing. Times count in whole seconds,
+    /// which is how they are kept.
     pub fn decides(&self) -> String {
         let spec = &self.spec;
         let decided = serde_json::json!([
             spec.api_key_request_ref.name,
             spec.approved,
             spec.reviewed_by,
-            spec.reviewed_at.0.to_string(),
+            whole_second(spec.reviewed_at.0).to_string(),
             spec.plan_tier,
-            spec.expires_at.as_ref().map(|it| it.0.to_string()),
+            spec.expires_at
+                .as_ref()
+                .map(|it| whole_second(it.0).to_string()),
             spec.terms,
         ]);
         let hash = Sha256::digest(decided.to_string());

@@ -81,7 +81,7 @@ pub mod kind {
     /// Absent where it does.
     pub const AUTOMATIC_APPROVAL: &str = "AutomaticApproval";
     /// APIKey and APIKeyRequest, ours: more is asked for than was approved, and nobody has
-    /// decided about it. Absent where that is not so.
+    /// decided about it, or can. Absent where that is not so.
     pub const CHANGE_APPROVED: &str = "ChangeApproved";
 }
 
@@ -89,7 +89,7 @@ pub mod kind {
 pub fn awaits_decision(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|it| match it.type_.as_str() {
         kind::PENDING => it.status == "True",
-        kind::CHANGE_APPROVED => it.status == "False",
+        kind::CHANGE_APPROVED => it.status == "False" && it.reason == AWAITING_REAPPROVAL,
         _ => false,
     })
 }
@@ -378,8 +378,9 @@ pub enum Enforcement {
     AuthPolicyNotEnforced,
     /// No PlanPolicy applies: nothing limits the key.
     NoPlans,
-    /// The tier is in no plan: nothing limits the key.
-    UnknownTier(String),
+    /// The tier is in no plan: only that of the other tier limits the key, if there is one that
+    /// takes every request.
+    UnknownTier(String, Option<String>),
     /// The plans may not hold as they are shown.
     PlansNotEnforced,
     /// Some ways to the API refuse the key.
@@ -390,8 +391,10 @@ pub enum Enforcement {
     RouteNotAccepted,
     /// Requests with the key may count as anybody's, by this rule.
     Outrun(String),
-    /// The plan of the tier is for keys of another one.
-    PlanForAnother(String),
+    /// The plan of the tier is for keys of another one; the second tier's takes every request.
+    PlanForAnother(String, Option<String>),
+    /// The plan of the second tier comes before that of the first, and takes its requests.
+    TierTaken(String, String),
     /// The tier's plan has no limits.
     Unlimited(String),
     /// Several plans have the tier, and the last of them holds: whether it has limits.
@@ -400,6 +403,14 @@ pub enum Enforcement {
     ValueInUse,
     /// The key is being deleted, and opens nothing any more.
     Ending,
+}
+
+/// What limits a key that its own plan does not limit.
+fn limited_by(tier: Option<&str>) -> String {
+    match tier {
+        Some(tier) => format!("the limits of tier {tier:?} apply"),
+        None => "requests are not limited".to_owned(),
+    }
 }
 
 impl Enforcement {
@@ -495,10 +506,13 @@ impl Enforcement {
                 "NoPlans",
                 "No PlanPolicy applies to the route: requests are not limited".into(),
             ),
-            Self::UnknownTier(tier) => (
+            Self::UnknownTier(tier, catch_all) => (
                 false,
                 "UnknownTier",
-                format!("Tier {tier:?} is in no plan of the product: requests are not limited"),
+                format!(
+                    "Tier {tier:?} is in no plan of the product: {}",
+                    limited_by(catch_all.as_deref())
+                ),
             ),
             Self::PlansNotEnforced => (
                 false,
@@ -532,12 +546,22 @@ impl Enforcement {
                      requests in as anonymous: they are not limited"
                 ),
             ),
-            Self::PlanForAnother(tier) => (
+            Self::PlanForAnother(tier, catch_all) => (
                 false,
                 "PredicateOfAnotherTier",
                 format!(
                     "The gateway accepts the key, but the plan of tier {tier:?} is for keys of \
-                     another tier: requests are not limited"
+                     another tier: {}",
+                    limited_by(catch_all.as_deref())
+                ),
+            ),
+            Self::TierTaken(tier, by) => (
+                false,
+                "TierTaken",
+                format!(
+                    "The gateway accepts the key, but the plan of tier {by:?} comes before that of \
+                     tier {tier:?} and takes its requests: {}",
+                    limited_by(Some(by))
                 ),
             ),
             Self::Unlimited(tier) => (
@@ -732,6 +756,13 @@ pub enum PlanFault {
     ForAnother(String),
     /// Whether the plan of this tier is for its keys is not known.
     ForWhom(String),
+    /// The plan of another tier stands before that of this one, and takes its requests.
+    Taken {
+        /// The tier without requests.
+        tier: String,
+        /// The tier that they count for.
+        by: String,
+    },
     /// Several plans have this tier.
     Twice(String),
     /// This tier has no limits, which holds as it is shown, and may not be meant.
@@ -789,8 +820,8 @@ impl PlanFault {
             Self::ForAnother(tier) => (
                 "PredicateOfAnotherTier",
                 format!(
-                    "The predicate of tier {tier:?} compares {} with another tier: nothing limits \
-                     keys of {tier:?}",
+                    "The predicate of tier {tier:?} compares {} with another tier: keys of {tier:?} \
+                     do not have its limits",
                     annotation::PLAN
                 ),
             ),
@@ -800,6 +831,13 @@ impl PlanFault {
                     "The predicate of tier {tier:?} does not compare {} with it: whether it limits \
                      keys of {tier:?} is not known",
                     annotation::PLAN
+                ),
+            ),
+            Self::Taken { tier, by } => (
+                "TierTaken",
+                format!(
+                    "The plan of tier {by:?} takes the requests of tier {tier:?}, too, and comes \
+                     first: keys of {tier:?} have the limits of {by:?}. Put it behind"
                 ),
             ),
             Self::Twice(tier) => (
@@ -1084,6 +1122,13 @@ impl AuthPolicyState {
 pub enum OidcState {
     /// It was read from this address.
     Discovered(String),
+    /// It was read, and its issuer has a slash more or less at the end than in the AuthPolicy.
+    SlashDiffers {
+        /// The address asked.
+        url: String,
+        /// The issuer, as the document names it.
+        issuer: String,
+    },
     /// No rule accepts tokens.
     NoOidcAuth,
     /// It could not be read.
@@ -1103,6 +1148,14 @@ impl OidcState {
                 true,
                 "Discovered",
                 format!("OIDC discovery fetched from {url}"),
+            ),
+            Self::SlashDiffers { url, issuer } => (
+                true,
+                "Discovered",
+                format!(
+                    "OIDC discovery fetched from {url}; it names its issuer {issuer:?}, and Authorino \
+                     refuses its tokens until the AuthPolicy does so"
+                ),
             ),
             Self::NoOidcAuth => (
                 false,
@@ -1308,6 +1361,14 @@ pub fn person_decided(approval: &ApprovalId) -> Fact {
 pub fn change_awaits_decision() -> Fact {
     let message = "More is asked for than was approved, and nobody has decided about it yet";
     Fact::new(kind::CHANGE_APPROVED, false, AWAITING_REAPPROVAL, message)
+}
+
+/// How it reads on a key, and its request, that it asks for another product than was approved, which
+/// is not there to be decided about.
+pub fn change_is_blocked(by: &Blocker) -> Fact {
+    let (reason, words) = by.text();
+    let message = format!("{words}: nobody can decide about it. What was approved goes on");
+    Fact::new(kind::CHANGE_APPROVED, false, reason, message)
 }
 
 /// How it reads on a key that its product is a draft.

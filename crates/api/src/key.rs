@@ -23,10 +23,10 @@ use crate::scheme::{AuthScheme, Limits};
     derive = "PartialEq",
     status = "APIKeyStatus",
     printcolumn = r#"{"name":"Approved","type":"string","jsonPath":".status.conditions[?(@.type==\"Approved\")].status"}"#,
-    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.conditions[?(@.status==\"True\")].type"}"#,
     printcolumn = r#"{"name":"API","type":"string","jsonPath":".spec.apiProductRef.name"}"#,
     printcolumn = r#"{"name":"Plan","type":"string","jsonPath":".spec.planTier"}"#,
     printcolumn = r#"{"name":"User","type":"string","jsonPath":".spec.requestedBy.userId"}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.conditions[?(@.status==\"True\")].type"}"#,
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -231,6 +231,13 @@ pub struct LiveCredential {
     pub id: String,
     /// The revision it was made for.
     pub revision: i64,
+    /// When that Secret was made: with the value or, where the key's terms changed since, later.
+    #[serde(
+        default,
+        deserialize_with = "crate::time::find_nearest",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub created_at: Option<Time>,
     /// SHA-256 of a generated value, by which a portal knows which value it has shown. It
     /// does not reveal the value, which is 256 random bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

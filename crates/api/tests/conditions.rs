@@ -258,6 +258,23 @@ fn a_product_says_what_became_of_its_documents() {
             &format!("OIDC discovery fetched from {url}"),
         ),
     );
+    let slash = OidcState::SlashDiffers {
+        url: url.into(),
+        issuer: "https://login.example.com/".into(),
+    };
+    reads(
+        &slash.fact(),
+        (
+            oidc,
+            true,
+            "Discovered",
+            &format!(
+                "OIDC discovery fetched from {url}; it names its issuer \
+                 \"https://login.example.com/\", and Authorino refuses its tokens until the \
+                 AuthPolicy does so"
+            ),
+        ),
+    );
     reads(
         &OidcState::NoOidcAuth.fact(),
         (

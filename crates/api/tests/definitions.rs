@@ -339,15 +339,15 @@ fn lists_show_the_published_columns_and_how_a_key_stands() {
                 r#".status.conditions[?(@.type=="Approved")].status"#,
                 0
             ),
+            column("API", ".spec.apiProductRef.name", 0),
+            column("Plan", ".spec.planTier", 0),
+            column("User", ".spec.requestedBy.userId", 0),
             // Ours: the lifecycle's condition is the first, and the only one of its kind.
             column(
                 "State",
                 r#".status.conditions[?(@.status=="True")].type"#,
                 0
             ),
-            column("API", ".spec.apiProductRef.name", 0),
-            column("Plan", ".spec.planTier", 0),
-            column("User", ".spec.requestedBy.userId", 0),
             column("Phase", ".status.phase", 1),
             column("Age", ".metadata.creationTimestamp", 0),
         ]

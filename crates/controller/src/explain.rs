@@ -34,6 +34,11 @@ pub async fn explain(key: &KeyId, settings: Settings) -> Result<Explanation> {
     let cluster = source(Scope::Cluster);
     observe::<APIProduct>(&mut world, &cluster).await;
     observe::<APIKey>(&mut world, &cluster).await;
+    if !world.keys().is_listed(&key.namespace) {
+        // Where consumers may see their own.
+        let own = source(Scope::Namespace(key.namespace.to_string()));
+        observe::<APIKey>(&mut world, &own).await;
+    }
     observe::<APIKeyRequest>(&mut world, &cluster).await;
     observe::<APIKeyApproval>(&mut world, &cluster).await;
     observe::<HTTPRoute>(&mut world, &cluster).await;

@@ -131,6 +131,15 @@ pub(crate) async fn look(
     unless: &Presence,
 ) -> kube::Result<Vec<Change>> {
     let is_uid = |want: &Option<String>, have: Option<String>| want.is_none() || *want == have;
+    let (namespace, name) = match unless {
+        Presence::Key(id, _) => (&id.namespace, &id.name),
+        Presence::Product(id) => (&id.namespace, &id.name),
+        Presence::Request(id, _) | Presence::Approval(id, _) => (&id.namespace, &id.name),
+    };
+    // What is no name, which objects of people may say, is nobody's: it is not asked for.
+    if !name::is_object_name(namespace) || !name::is_object_name(name) {
+        return Ok(Vec::new());
+    }
     match unless {
         Presence::Key(id, uid) => {
             let api = guarded::<APIKey>(client, &id.namespace);
@@ -139,12 +148,6 @@ pub(crate) async fn look(
                 found.into_iter().filter(|it| is_uid(uid, it.uid())),
                 lens,
             ))
-        }
-        // What is no name, which a key may say, is nobody's: it is not asked for.
-        Presence::Product(id)
-            if !name::is_object_name(&id.namespace) || !name::is_object_name(&id.name) =>
-        {
-            Ok(Vec::new())
         }
         Presence::Product(id) => {
             let api = guarded::<APIProduct>(client, &id.namespace);

@@ -125,6 +125,13 @@ pub struct OpenApiAnswer {
 pub enum OidcAnswer {
     /// The token endpoint.
     Endpoint(String),
+    /// The token endpoint, of an issuer whose name has a slash more or less at its end.
+    WithSlash {
+        /// The token endpoint.
+        endpoint: String,
+        /// The issuer, as the document names it.
+        issuer: String,
+    },
     /// It was read, and names no usable token endpoint.
     NoEndpoint(String),
     /// It was not read, or is another document.

@@ -120,6 +120,7 @@ fn the_whole_enforcement_secret_of_a_brought_key() {
             (annotation::SELECTED_BY, "api"),
         ]),
         owner_uid: None,
+        created: Some(it.cluster.now),
         value: Some("secret".into()),
         ours: true,
         ..Secret::default()

@@ -414,7 +414,12 @@ fn a_route_without_hostnames_is_called_by_those_of_its_listeners() {
     let listeners = [("a", Some("a.example.com")), ("b", Some("b.example.com"))];
     let mut chosen = gateway(&listeners);
     allow(&mut chosen.spec.listeners[0], Some("Selector"), &[]);
-    assert_eq!(hostname(chosen).as_deref(), Some("b.example.com"));
+    assert_eq!(hostname(chosen.clone()).as_deref(), Some("b.example.com"));
+    // Of its own none is left out for that.
+    let mut both = route("games").unattached().on(on_listener(None));
+    both.spec.hostnames = vec!["a.example.com".into(), "b.example.com".into()];
+    let both = bare_on(both).with(chosen);
+    assert_eq!(look(both).hostname.as_deref(), Some("a.example.com"));
     // Its own go before.
     let own = look(bare_on(route("games")).with(gateway(&listeners))).hostname;
     assert_eq!(own.as_deref(), Some("games.example.com"));

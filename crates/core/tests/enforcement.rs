@@ -1,7 +1,8 @@
 //! What a key and its product say of a gateway that does not do what was approved.
 
 use devportal_api::foreign::{
-    AuthPolicy, AuthenticationSpec, Cache, HTTPRoute, PlanPolicy, PolicyStatus, RouteRule, Unread,
+    AuthPolicy, AuthenticationSpec, Cache, HTTPRoute, PlanPolicy, PlanSpec, PolicyStatus,
+    RouteRule, Unread,
 };
 use devportal_api::scheme::{Credentials, Prefixed};
 use devportal_api::{APIKey, APIProduct, name};
@@ -315,11 +316,62 @@ fn the_predicate_of_a_plan_is_to_compare_the_tier_of_its_keys() {
         format!("has(auth.identity.metadata) && {plan_id} == 'gold'"),
         format!("{plan_id} == 'premium' || {plan_id}==\"gold\""),
         format!("{plan_id} in ['gold', 'premium']"),
-        "true".into(),
     ];
     for predicate in right {
         by(&mut it, &predicate);
         assert_eq!(alarms(&it), [""; 0], "{predicate}");
+    }
+}
+
+/// Of the plans whose predicates hold the first counts.
+#[test]
+fn a_plan_that_takes_the_requests_of_another_tier_comes_behind_its_plan() {
+    let of = |tier: &str, predicate: &str| PlanSpec {
+        predicate: predicate.into(),
+        ..plan(tier, 10)
+    };
+    let copied = plan("gold", 10).predicate;
+    let also = format!("{copied} && request.method == 'GET'");
+    let (gold, free, silver) = (
+        plan("gold", 1000),
+        of("free", "true"),
+        of("silver", &copied),
+    );
+    let (taken, fine) = ("!Enforced/TierTaken", "Enforced/Enforced");
+    for (plans, expected, alarm) in [
+        ([&free, &gold], taken, true),
+        ([&gold, &free], fine, false),
+        ([&silver, &gold], taken, true),
+        ([&gold, &silver], fine, false),
+        ([&of("silver", &also), &gold], fine, false),
+        ([&of("gold", "true"), &free], fine, true),
+    ] {
+        let mut it = working();
+        let plans = plans.map(PlanSpec::clone);
+        let text = format!("{plans:?}");
+        it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = plans.into());
+        it.settle();
+        oracle::check(&it);
+        assert_eq!(enforced(&it), expected, "{text}");
+        let told = alarms(&it).contains(&"PlansInForce/TierTaken".into());
+        assert_eq!(told, alarm, "{text}");
+    }
+    // Whoever is of no tier is limited by the plan that takes all.
+    for (plans, words) in [
+        (
+            vec![plan("silver", 10), free],
+            "the limits of tier \"free\" apply",
+        ),
+        (vec![plan("silver", 10)], "requests are not limited"),
+    ] {
+        let mut it = working();
+        it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = plans);
+        it.settle();
+        let status = it.key("alice").status.clone().unwrap();
+        let mut conditions = status.conditions.iter();
+        let told = conditions.find(|it| it.type_ == "Enforced").unwrap();
+        assert_eq!(told.reason, "UnknownTier");
+        assert!(told.message.ends_with(words), "{}", told.message);
     }
 }
 

@@ -26,7 +26,7 @@ const NOTHING: [&str; 0] = [];
 #[test]
 fn whoever_writes_a_status_gains_no_more_than_is_said() {
     type Row = (&'static [&'static str], fn());
-    let table: [Row; 14] = [
+    let table: [Row; 15] = [
         (
             &[
                 "conditions",
@@ -58,6 +58,7 @@ fn whoever_writes_a_status_gains_no_more_than_is_said() {
             a_value_is_offered_again_and_is_the_same,
         ),
         (&["terms"], terms_on_an_approval_count_for_that_one),
+        (&["decision"], an_edited_approval_covers_what_it_did),
         (&["denies"], a_denial_is_lifted),
         (
             &["countsFrom"],
@@ -345,6 +346,23 @@ fn terms_on_an_approval_count_for_that_one() {
     it.settle();
     oracle::check(&it);
     assert_eq!(tier(&it).as_deref(), Some("gold"));
+}
+
+fn an_edited_approval_covers_what_it_did() {
+    for is_forged in [false, true] {
+        let mut it = asked();
+        it.create(approval("yes", "alice", true, at(0)));
+        it.settle();
+        it.edit::<APIKeyApproval>(OWNER, "yes", |it| {
+            it.spec.plan_tier = Some("silver".into());
+            let decided = it.decides();
+            let status = it.status.as_mut().unwrap();
+            status.decision = Some(decided).filter(|_| is_forged);
+        });
+        it.settle();
+        let expected = if is_forged { "gold" } else { "silver" };
+        assert_eq!(tier(&it).as_deref(), Some(expected));
+    }
 }
 
 fn a_denial_is_lifted() {

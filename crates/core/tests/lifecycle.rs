@@ -855,6 +855,7 @@ fn the_whole_status_of_a_working_key() {
         credentials: vec![devportal_api::key::LiveCredential {
             id: it.enforced("alice")[0].0.1.clone(),
             revision: 0,
+            created_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0))),
             digest: status.credentials[0].digest.clone(),
             ends_at: None,
         }],

@@ -290,6 +290,35 @@ fn a_decision_that_is_edited_to_a_time_ahead_counts_from_when_it_was_seen() {
 }
 
 #[test]
+fn whoever_mends_the_words_of_a_decision_that_is_dated_ahead_decides_nothing() {
+    for (approved, is_edited) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut it = asked();
+        let ahead = at(7300);
+        let dated = if is_edited { at(90) } else { ahead };
+        it.create(approval("ahead", "alice", approved, dated));
+        it.settle();
+        if is_edited {
+            it.edit::<APIKeyApproval>(OWNER, "ahead", |it| it.spec.reviewed_at.0 = ahead);
+            it.settle();
+        }
+        it.pass(minutes(1));
+        it.create(approval("later", "alice", !approved, it.cluster.now));
+        it.settle();
+        let expected = it.says("alice");
+        for words in ["A word", "Another word"] {
+            it.pass(minutes(1));
+            it.edit::<APIKeyApproval>(OWNER, "ahead", |it| it.spec.message = Some(words.into()));
+            it.settle();
+            oracle::check(&it);
+            assert_eq!(it.says("alice"), expected, "{approved} {is_edited}");
+        }
+        it.edit::<APIKeyApproval>(OWNER, "ahead", |it| it.spec.reviewed_at.0 = at(7400));
+        it.settle();
+        assert_ne!(it.says("alice"), expected, "taken anew");
+    }
+}
+
+#[test]
 fn a_controller_whose_clock_is_behind_takes_no_edited_denial_for_older_than_it_is() {
     let mut it = asked();
     it.cluster.now = at(600);

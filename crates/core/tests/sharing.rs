@@ -437,6 +437,16 @@ fn secrets_that_open_an_api_and_that_no_key_stands_for_are_told_to_its_owner() {
         });
     it.settle();
     assert!(unmanaged(&it, OWNER).unwrap().starts_with("2 Secrets"));
+    // Authorino reads it until it is gone, and asks for no label of ours.
+    for change in [
+        |it: &mut Secret| it.deleting = true,
+        |it: &mut Secret| drop(it.labels.insert(label::ENFORCEMENT.into(), "true".into())),
+        |it: &mut Secret| drop(it.labels.remove(label::ENFORCEMENT)),
+    ] {
+        it.cluster.put_secret(&pair(KUADRANT, "another"), change);
+        it.settle();
+        assert!(unmanaged(&it, OWNER).unwrap().starts_with("2 Secrets"));
+    }
     // What is not seen is as it was told.
     for unseen in [STRAY, "AuthPolicy", "HTTPRoute"] {
         it.restart_without(&[unseen]);

@@ -263,7 +263,7 @@ fn a_reference_to_what_does_not_exist_destroys_nothing_and_put_back_all_is_as_be
             [
                 "Approved/Approved",
                 "!Enforced/AwaitingReapproval",
-                "!ChangeApproved/AwaitingReapproval",
+                "!ChangeApproved/APIProductNotFound",
             ]
         );
         it.restart();
@@ -658,6 +658,26 @@ fn under_definitions_that_lack_our_fields_a_key_works_and_then_all_is_quiet() {
     assert_eq!(it.accepted("alice").len(), 1, "the grace goes on");
     it.restart();
     it.settle();
+    it.pass(minutes(1));
+    assert_eq!(it.accepted("alice"), Vec::<&str>::new(), "and ends");
+}
+
+#[test]
+fn under_definitions_that_lack_our_fields_the_grace_begins_when_the_scheme_is_gone() {
+    let mut it = Simulation::ready(product().automatic());
+    it.cluster.pruned = PUBLISHED.to_vec();
+    it.create(key("alice"));
+    it.settle();
+    assert_eq!(it.accepted("alice").len(), 1);
+    // The key fails for something else that takes nothing away.
+    it.delete::<Kuadrant>(KUADRANT, "kuadrant");
+    it.settle();
+    it.pass(minutes(10));
+    it.create(kuadrant());
+    it.delete::<AuthPolicy>(OWNER, "games");
+    it.settle();
+    it.pass(minutes(4));
+    assert_eq!(it.accepted("alice").len(), 1, "the grace goes on");
     it.pass(minutes(1));
     assert_eq!(it.accepted("alice"), Vec::<&str>::new(), "and ends");
 }

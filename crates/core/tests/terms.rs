@@ -1,5 +1,6 @@
 //! What an approval covers.
 
+use devportal_api::condition::awaits_decision;
 use devportal_api::foreign::{AuthPolicy, PlanPolicy};
 use devportal_api::name::{annotation, label};
 use devportal_api::product::ApprovalMode;
@@ -85,6 +86,7 @@ fn a_new_requester_or_product_or_a_later_expiry_waits_too() {
     ];
     for edit in changes {
         let mut it = working(product());
+        it.create(product_named("maps"));
         change(&mut it, edit);
         assert_eq!(it.says("alice"), WAITING);
         assert_eq!(terms(&it), gold());
@@ -103,6 +105,31 @@ fn a_new_requester_or_product_or_a_later_expiry_waits_too() {
     it.settle();
     let waits = ["Expired/KeyExpired", "!ChangeApproved/AwaitingReapproval"];
     assert_eq!(it.says("alice"), waits, "as approved");
+}
+
+#[test]
+fn a_change_to_a_product_that_is_not_there_waits_for_that_and_for_nobody() {
+    let mut it = working(product());
+    let value = it.accepted("alice")[0].to_owned();
+    change(&mut it, |key| key.spec.api_product_ref.name = "maps".into());
+    let mut expected = WAITING;
+    expected[2] = "!ChangeApproved/APIProductNotFound";
+    assert_eq!(it.says("alice"), expected);
+    assert_eq!(it.accepted("alice"), [&*value]);
+    let waits = |it: &Simulation| {
+        let told = it.key("alice").status.as_ref().unwrap();
+        awaits_decision(&told.conditions).is_some()
+    };
+    assert!(!waits(&it));
+    it.create(product_named("maps"));
+    it.settle();
+    oracle::check(&it);
+    assert_eq!(it.says("alice"), WAITING);
+    assert!(waits(&it));
+    it.delete::<APIProduct>(OWNER, "maps");
+    it.settle();
+    assert_eq!(it.says("alice"), expected);
+    assert_eq!(it.accepted("alice"), [&*value]);
 }
 
 #[test]

@@ -9,17 +9,18 @@ mod log;
 mod output;
 mod uninstall;
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use devportal_api::id::KeyId;
 use devportal_metrics::serve::Address;
 use devportal_server::Pattern;
 
 use crate::log::{LogFormat, telling};
-use crate::output::{Format, complain, print};
+use crate::output::{Format, complain, print, warn};
 
 /// The C library's takes a sixth more time here, and musl's far more.
 #[global_allocator]
@@ -86,7 +87,8 @@ Examples:
 )]
 struct ControllerArguments {
     /// Share the work between replicas: only the holder of the lease writes.
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = false, default_missing_value = "true")]
     leader_elect: bool,
     /// Address of /healthz, /readyz and /metrics; `:PORT` means every interface, IPv4 and IPv6.
     #[arg(long, default_value = "127.0.0.1:8081")]
@@ -162,7 +164,8 @@ struct ServerArguments {
     #[arg(long)]
     metrics_address: Option<Address>,
     /// Which routes owners can choose to publish: all that they may see, or only those
-    /// annotated `devportal.kuadrant.io/expose: "true"`.
+    /// annotated `devportal.kuadrant.io/expose: "true"` or, as in Kuadrant's plugin,
+    /// `backstage.io/expose: "true"`.
     #[arg(long, value_enum, default_value_t = Routes::All)]
     routes: Routes,
     /// Pattern for whole names of products; others are reported as gaps.
@@ -220,9 +223,21 @@ fn key_id(text: &str) -> Result<KeyId, String> {
     }
 }
 
+/// How it ends where its arguments are wrong, as sysexits.h has it: 2 is an answer of `doctor`.
+const USAGE: u8 = 64;
+
 fn main() -> ExitCode {
     keep_pages_small();
-    match run(arguments()) {
+    let arguments = match arguments(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody reads it then.
+            let _ = error.print();
+            let is_asked_for = error.exit_code() == 0;
+            return ExitCode::from(if is_asked_for { 0 } else { USAGE });
+        }
+    };
+    match run(arguments) {
         Ok(code) => code,
         Err(error) => {
             complain(&explain(&error));
@@ -252,17 +267,65 @@ fn explain(error: &anyhow::Error) -> String {
     text
 }
 
-/// The published operator's image starts `/manager` with the controller's
-/// arguments.
-fn arguments() -> Arguments {
-    let mut words: Vec<_> = std::env::args_os().collect();
+/// What is asked for. As `/manager` it is started in the place of the published controller, with
+/// the arguments of that.
+fn arguments(mut words: Vec<OsString>) -> Result<Arguments, clap::Error> {
     let is_manager = words
         .first()
         .is_some_and(|name| Path::new(name).ends_with("manager"));
-    if is_manager {
-        words.insert(1, "controller".into());
+    if !is_manager {
+        return Arguments::try_parse_from(words);
     }
-    Arguments::parse_from(words)
+    for word in &mut words {
+        *word = with_two_dashes(word);
+    }
+    words.insert(1, "controller".into());
+    let hidden = PUBLISHED.map(|name| Arg::new(name).long(name).num_args(0..=1).hide(true));
+    let command = Arguments::command().mut_subcommand("controller", |it| it.args(hidden));
+    let found = command.try_get_matches_from(words)?;
+    let ignored = ignored(&found);
+    if !ignored.is_empty() {
+        let all = ignored.join(", ");
+        warn(&format!(
+            "these arguments of the published controller do nothing here: {all}. Metrics are at \
+             --health-probe-bind-address, over HTTP"
+        ));
+    }
+    Arguments::from_arg_matches(&found)
+}
+
+/// The arguments of the published controller that mean nothing here.
+const PUBLISHED: [&str; 14] = [
+    "enable-http2",
+    "metrics-bind-address",
+    "metrics-cert-key",
+    "metrics-cert-name",
+    "metrics-cert-path",
+    "metrics-secure",
+    "webhook-cert-key",
+    "webhook-cert-name",
+    "webhook-cert-path",
+    "zap-devel",
+    "zap-encoder",
+    "zap-log-level",
+    "zap-stacktrace-level",
+    "zap-time-encoding",
+];
+
+/// Those of the published controller's arguments that were given.
+fn ignored(found: &ArgMatches) -> Vec<String> {
+    let found = found.subcommand_matches("controller");
+    let is_given = |name: &&str| found.is_some_and(|it| it.contains_id(name));
+    let given = PUBLISHED.into_iter().filter(is_given);
+    given.map(|name| format!("--{name}")).collect()
+}
+
+/// A flag as Go's programs take it, too: with one dash.
+fn with_two_dashes(word: &OsStr) -> OsString {
+    match word.to_str().and_then(|it| it.strip_prefix('-')) {
+        Some(name) if name.len() > 1 && !name.starts_with('-') => format!("--{name}").into(),
+        _ => word.to_owned(),
+    }
 }
 
 /// The server answers many at once. The controller decides on this thread and does all else
@@ -419,6 +482,47 @@ mod tests {
             let names = |it: &&String| help.contains(it.as_str());
             let unnamed: Vec<_> = read.iter().filter(|it| !names(it)).collect();
             assert!(unnamed.is_empty(), "{process}: {unnamed:?} in\n{help}");
+        }
+    }
+
+    #[test]
+    fn as_manager_it_takes_what_the_published_controller_takes() {
+        let read = |words: &str| {
+            let words = words.split(' ').map(OsString::from).collect();
+            match arguments(words).map(|it| it.command) {
+                Ok(Command::Controller(it)) => Ok(it.leader_elect),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        for (words, expected) in [
+            (
+                "/manager --leader-elect --health-probe-bind-address=:8081",
+                true,
+            ),
+            (
+                "/manager --leader-elect=true --metrics-bind-address=:8443",
+                true,
+            ),
+            (
+                "/manager --leader-elect=false --metrics-bind-address 0",
+                false,
+            ),
+            (
+                "/manager -leader-elect -metrics-secure -zap-log-level=debug",
+                true,
+            ),
+            ("/devportal controller --leader-elect=true", true),
+            ("/devportal controller", false),
+        ] {
+            assert_eq!(read(words).as_ref(), Ok(&expected), "{words}");
+        }
+        for words in [
+            "/manager --no-such-flag",
+            "/devportal controller --metrics-secure",
+            "/devportal controller -leader-elect",
+        ] {
+            assert!(read(words).is_err(), "{words}");
         }
     }
 

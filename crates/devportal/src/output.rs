@@ -64,6 +64,11 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(stderr(), "error: {text}");
 }
 
+/// Says what whoever asks may not expect.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(stderr(), "warning: {text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,5 @@
 //! What is told of an end?
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -41,7 +40,7 @@ pub(crate) struct Arguments {
     /// Only show what would be deleted.
     #[arg(long)]
     dry_run: bool,
-    /// Required on a terminal. Without a terminal, as in a script, keys are revoked even without it.
+    /// Yes, revoke every key. Required, but for --dry-run.
     #[arg(long)]
     yes: bool,
 }
@@ -49,7 +48,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     let namespace = &arguments.kuadrant_namespace;
     ensure!(
-        arguments.yes || arguments.dry_run || !std::io::stdin().is_terminal(),
+        arguments.yes || arguments.dry_run,
         "this revokes every key that was issued: look with --dry-run what that is, and run it \
          with --yes"
     );

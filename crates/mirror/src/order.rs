@@ -80,6 +80,7 @@ mod tests {
             labels: Pairs::default(),
             annotations: [("plan", plan)].into_iter().collect(),
             owner_uid: None,
+            created: None,
             deleting: false,
             untouched: false,
             value: ValueFacts::NoEntry,

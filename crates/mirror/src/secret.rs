@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use devportal_api::name::{API_KEY_ENTRY, annotation, label};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct SecretFacts {
     pub annotations: Pairs,
     /// The UID of the APIKey that owns it, else of its controlling owner.
     pub owner_uid: Option<Box<str>>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Whether it is as this controller created it, as far as its managed fields tell.
@@ -94,6 +97,7 @@ impl SecretFacts {
             labels: meta.labels.as_ref().unwrap_or(&empty).iter().collect(),
             annotations: ours.collect(),
             owner_uid: owner.map(|owner| owner.uid.as_str().into()),
+            created: meta.creation_timestamp.as_ref().map(|at| at.0),
             deleting: meta.deletion_timestamp.is_some(),
             untouched: is_as_created(meta),
             value: ValueFacts::Unread,
@@ -255,33 +259,41 @@ fn is_placeholder(value: &[u8]) -> bool {
         "yoursecret",
         "yourtoken",
     ];
-    /// What a template fills in stands between these.
-    const MARKS: [(&str, &str); 6] = [
-        ("<", ">"),
+    /// What a template fills in stands between these: a name.
+    const NAMES: [(&str, &str); 5] = [
         ("{", "}"),
         ("${", "}"),
         ("%", "%"),
         ("@", "@"),
         ("__", "__"),
     ];
+    /// Or a path, or an expression.
+    const PATHS: [(&str, &str); 6] = [
+        ("<", ">"),
+        ("{{", "}}"),
+        ("$(", ")"),
+        ("#{", "}#"),
+        ("((", "))"),
+        ("[", "]"),
+    ];
     let text = String::from_utf8_lossy(value).to_ascii_lowercase();
     let text = text.trim_matches(['"', '\'', '`']);
     let letters = text.replace(['-', '_', ' '], "");
-    let is_filled_in = |it: &str| {
-        let mut all = it.bytes();
-        all.all(|it| it.is_ascii_alphanumeric() || b"_-. {}".contains(&it))
+    let is_between = |marks: &[(&str, &str)], others: &[u8]| {
+        marks.iter().any(|(begin, end)| {
+            let inside = text.strip_prefix(begin).and_then(|it| it.strip_suffix(end));
+            let is_of = |it: u8| it.is_ascii_alphanumeric() || others.contains(&it);
+            inside.is_some_and(|it| it.bytes().all(is_of))
+        })
     };
-    let is_marked = MARKS.iter().any(|(begin, end)| {
-        let inside = text.strip_prefix(begin).and_then(|it| it.strip_suffix(end));
-        inside.is_some_and(is_filled_in)
-    });
+    let is_marked = is_between(&NAMES, b"_-. {}") || is_between(&PATHS, b"_-. {}:/#$|'\"");
     let is_name = |it: &str| {
         it.bytes()
             .all(|it| it.is_ascii_alphanumeric() || it == b'_')
     };
     let is_variable = text.strip_prefix('$').is_some_and(is_name);
     // A word beside as much as a key takes is part of that.
-    let has_no_key_beside = |it: &str| letters.len() - it.len() < Fit::SHORTEST;
+    let has_no_key_beside = |it: &str| letters.replace(it, "").len() < Fit::SHORTEST;
     let mut words = WORDS.iter().filter(|it| letters.contains(**it));
     let is_todo = |rest: &str| !rest.starts_with(|it: char| it.is_ascii_alphanumeric());
     let is_left =
@@ -522,6 +534,15 @@ mod tests {
             ("__TOKEN_OF_THE_TOYSTORE__", Fit::Placeholder),
             ("%TOKEN_OF_THE_TOYSTORE%", Fit::Placeholder),
             ("TODO-set-this-before-use", Fit::Placeholder),
+            ("<path:kv/data/toystore#api_key>", Fit::Placeholder),
+            ("$(TOYSTORE_API_KEY)", Fit::Placeholder),
+            ("#{toystore-api-key}#", Fit::Placeholder),
+            ("{{ index .Values \"key\" | quote }}", Fit::Placeholder),
+            ("((toystore.production.api-key))", Fit::Placeholder),
+            ("[insert-the-key-of-the-toystore]", Fit::Placeholder),
+            ("placeholder-placeholder-placeholder", Fit::Placeholder),
+            ("changemechangemechangeme", Fit::Placeholder),
+            ("{\"key\":\"a81f0c2d9e7b4a63\"}", Fit::Good),
             ("example-token-0001-4711", Fit::Placeholder),
             ("12345678901234567890", Fit::Placeholder),
             ("0123456789abcdef0123456789ABCDEF", Fit::Placeholder),

@@ -19,6 +19,7 @@ fn secret(uid: &str, version: u64) -> SecretFacts {
         labels: Pairs::default(),
         annotations: Pairs::default(),
         owner_uid: None,
+        created: None,
         deleting: false,
         untouched: false,
         value: ValueFacts::NoEntry,

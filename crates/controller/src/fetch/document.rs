@@ -37,8 +37,8 @@ struct OpenApi {
 
 struct Oidc {
     issuer: String,
-    /// The token endpoint.
-    good: Option<String>,
+    /// The last with a token endpoint.
+    good: Option<OidcAnswer>,
     sent: Option<OidcAnswer>,
 }
 
@@ -311,17 +311,20 @@ impl Oidc {
     fn take(&mut self, body: Result<Option<Vec<u8>>, FetchFailure>) -> Outcome {
         let answer =
             match body.map(|body| body.as_deref().map(|it| read_discovery(it, &self.issuer))) {
-                Ok(None) => match &self.good {
-                    Some(endpoint) => OidcAnswer::Endpoint(endpoint.clone()),
-                    None => OidcAnswer::Failed(FetchFailure::Broken.words()),
-                },
+                Ok(None) => {
+                    let good = self.good.clone();
+                    good.unwrap_or_else(|| OidcAnswer::Failed(FetchFailure::Broken.words()))
+                }
                 Ok(Some(answer)) => answer,
                 Err(failure) => OidcAnswer::Failed(failure.words()),
             };
-        if let OidcAnswer::Endpoint(endpoint) = &answer {
-            self.good = Some(endpoint.clone());
+        let is_good = matches!(
+            answer,
+            OidcAnswer::Endpoint(_) | OidcAnswer::WithSlash { .. }
+        );
+        if is_good {
+            self.good = Some(answer.clone());
         }
-        let is_good = matches!(answer, OidcAnswer::Endpoint(_));
         let news = (self.sent.as_ref() != Some(&answer)).then(|| {
             self.sent = Some(answer.clone());
             Change::Oidc(self.issuer.clone(), answer)
@@ -332,23 +335,19 @@ impl Oidc {
 
 /// OpenID Connect Discovery 1.0, section 3: `token_endpoint`. That there is none is said only by
 /// a document that has the `issuer`, which is required of it. One of another issuer is none
-/// (section 4.3), nor one that has a slash more or less at its end: Authorino compares every letter,
-/// and takes no tokens by it.
+/// (section 4.3). One that has a slash more or less at its end is told: Authorino compares every
+/// letter.
 fn read_discovery(body: &[u8], issuer: &str) -> OidcAnswer {
     let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else {
         return OidcAnswer::Failed("the document is not JSON".into());
     };
     let text = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
-    if let Some(other) = text("issuer").filter(|it| *it != issuer) {
+    let other = text("issuer").filter(|it| *it != issuer);
+    let is_same = |it: &str| it.trim_end_matches('/') == issuer.trim_end_matches('/');
+    if let Some(other) = other.filter(|it| !is_same(it)) {
         const MOST: usize = 200;
-        let is_slash = other.trim_end_matches('/') == issuer.trim_end_matches('/');
         let other: String = other.chars().take(MOST).collect();
-        let which = if is_slash {
-            "differs by a slash at the end: write it in the AuthPolicy as there"
-        } else {
-            "is another"
-        };
-        return OidcAnswer::Failed(format!("the document's issuer, {other:?}, {which}"));
+        return OidcAnswer::Failed(format!("the document's issuer, {other:?}, is another"));
     }
     let is_usable = |endpoint: &str| {
         let url = Url::parse(endpoint).ok();
@@ -356,7 +355,14 @@ fn read_discovery(body: &[u8], issuer: &str) -> OidcAnswer {
     };
     let why = match text("token_endpoint") {
         Some(endpoint) if is_usable(endpoint) => {
-            return OidcAnswer::Endpoint(endpoint.to_owned());
+            let endpoint = endpoint.to_owned();
+            return match other {
+                None => OidcAnswer::Endpoint(endpoint),
+                Some(issuer) => OidcAnswer::WithSlash {
+                    endpoint,
+                    issuer: issuer.to_owned(),
+                },
+            };
         }
         Some(_) => "the document's token_endpoint is not an http or https URL",
         None => "the document has no token_endpoint",

@@ -147,7 +147,7 @@ impl Said {
         let status = APIKeyApprovalStatus {
             observed_generation: generation,
             conditions: render(&facts, &previous.conditions, generation, now),
-            decision: recorded.as_ref().map(|_| approval.decides()),
+            decision: Some(approval.decides()),
             terms: recorded,
             denies: self.denies,
             counts_from: ruling::note(approval, world, now),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
-use super::key::{Standing, inspect};
+use super::key::{Standing, inspect, is_lifecycle};
 use super::wish;
 use crate::brake::Hindrance;
 use crate::decision::{Group, Id};
@@ -78,7 +78,7 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
         ruling: None,
         terms: None,
         exceeded: false,
-        told: told(id, world),
+        told: told(id, world, false),
         writes: wish(&queued, world, now)
             .writes
             .iter()
@@ -88,6 +88,9 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
     };
     if let Some((case, standing)) = inspect(id, world, now) {
         explanation.standing = words(&standing);
+        if matches!(standing, Standing::Doubtful(_)) {
+            explanation.told = told(id, world, true);
+        }
         explanation.ruling = case.ruling().map(|ruling| {
             let verb = if ruling.spec.approved {
                 "approved"
@@ -118,19 +121,12 @@ pub fn explain(id: &KeyId, world: &World, now: Timestamp) -> Explanation {
     explanation
 }
 
-/// The conditions that are no lifecycle.
-fn told(id: &KeyId, world: &World) -> Vec<String> {
+/// The conditions that are no lifecycle, or all.
+fn told(id: &KeyId, world: &World, is_all: bool) -> Vec<String> {
     let status = world.find_key(id).and_then(|key| key.status.as_ref());
     let conditions = status.iter().flat_map(|it| &it.conditions);
-    let told = [
-        kind::ENFORCED,
-        kind::VALUE_GUESSABLE,
-        kind::RECORDED,
-        kind::AUTOMATIC_APPROVAL,
-        kind::CHANGE_APPROVED,
-    ];
-    let others = conditions.filter(|it| told.contains(&it.type_.as_str()));
-    others.map(line).collect()
+    let told = conditions.filter(|it| is_all || !is_lifecycle(it));
+    told.map(line).collect()
 }
 
 /// What a decision says of itself but that it is valid.

@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
 pub(super) use self::standing::Standing;
+pub(super) use self::status::is_lifecycle;
 
 use self::access::Access;
 use self::record::delete_request;

@@ -303,6 +303,11 @@ fn oidc(
         Some(OidcAnswer::Endpoint(endpoint)) => {
             (Some(OidcState::Discovered(url)), Some(endpoint.clone()))
         }
+        Some(OidcAnswer::WithSlash { endpoint, issuer }) => {
+            let issuer = issuer.clone();
+            let state = OidcState::SlashDiffers { url, issuer };
+            (Some(state), Some(endpoint.clone()))
+        }
         Some(OidcAnswer::NoEndpoint(why)) => {
             let why = why.clone();
             (Some(OidcState::Failed { url, why }), None)

@@ -169,10 +169,14 @@ fn is_edited(approval: &APIKeyApproval) -> bool {
     approval.meta().generation.is_some_and(|it| it > 1)
 }
 
-/// When the controller saw a decision that is dated ahead, as it is now.
+/// When the controller saw a decision that is dated ahead, as it is now: one that it has not seen
+/// edited was so when it was created.
 fn noted(approval: &APIKeyApproval) -> Option<Timestamp> {
-    let at = approval.status.as_ref()?.counts_from.as_ref()?;
-    (!is_edited_since(approval)).then_some(at.0)
+    let status = approval.status.as_ref()?;
+    let at = status.counts_from.as_ref().map(|at| at.0);
+    let first = || (status.observed_generation == Some(1)).then(|| created(approval));
+    at.or_else(|| first()?)
+        .filter(|_| !is_edited_since(approval))
 }
 
 /// What is to be noted of when a decision counts from: of one that was edited and is dated
@@ -289,13 +293,12 @@ pub(super) fn is_unnoted(
         && !terms::is_unreadable(&ApprovalId::of(approval), world)
 }
 
-/// Whether a decision was edited since its status was written.
+/// Whether a decision was edited since its status was written, in more than its words.
 fn is_edited_since(approval: &APIKeyApproval) -> bool {
-    let seen = approval
-        .status
-        .as_ref()
-        .and_then(|it| it.observed_generation);
-    seen != approval.meta().generation
+    let status = approval.status.as_ref();
+    let seen = status.and_then(|it| it.observed_generation);
+    let decided = status.and_then(|it| it.decision.as_ref());
+    seen != approval.meta().generation && decided.is_none_or(|it| *it != approval.decides())
 }
 
 /// What a decision denies, to be noted.

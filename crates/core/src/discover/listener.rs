@@ -50,19 +50,19 @@ pub(super) fn attached<'a>(
     (!all.is_empty()).then_some(all)
 }
 
-/// The hostnames that a route is called by: its own, as far as listeners that it is attached to take
-/// them, or else those of the listeners, of parents that accepted it first. Those of listeners that it
-/// may be attached to count where there are no others.
+/// The hostnames that a route is called by: its own, as far as listeners that it is or may be
+/// attached to take them, or else those of the listeners, of parents that accepted it first. Of these
+/// the listeners that it may be attached to count where there are no others.
 pub fn hostnames(around: &Surroundings, id: &RouteId, route: &HTTPRoute) -> Vec<String> {
     let own = &route.spec.hostnames;
     let listeners = all_attached(around, id, route);
     let (certain, uncertain): (Vec<_>, Vec<_>) = listeners.partition(|it| it.is_certain);
-    let all = if certain.is_empty() {
-        uncertain
+    let all: Vec<_> = if own.is_empty() && !certain.is_empty() {
+        certain.iter().map(|it| it.listener).collect()
     } else {
-        certain
+        let all = certain.iter().chain(&uncertain);
+        all.map(|it| it.listener).collect()
     };
-    let all: Vec<_> = all.iter().map(|it| it.listener).collect();
     if all.is_empty() {
         return own.clone();
     }

@@ -31,6 +31,8 @@ pub struct PlanFindings {
     pub state: PlanPolicyState,
     /// The plans, in the policy's order.
     pub plans: Vec<Plan>,
+    /// The tier of the first plan that takes every request.
+    pub catch_all: Option<String>,
     /// Why the plans may not hold as they are shown.
     pub faults: Vec<PlanFault>,
     /// Whether others hold, or none, on a path by which requests are known to come, or other
@@ -52,6 +54,14 @@ impl PlanFindings {
     pub(crate) fn is_for_another(&self, tier: &str) -> bool {
         let is_so = |it: &PlanFault| matches!(it, PlanFault::ForAnother(of) if of == tier);
         self.faults.iter().any(is_so)
+    }
+
+    /// The tier whose plan takes the requests of this one.
+    pub(crate) fn find_taker(&self, tier: &str) -> Option<&str> {
+        self.faults.iter().find_map(|it| match it {
+            PlanFault::Taken { tier: of, by } if of == tier => Some(&**by),
+            _ => None,
+        })
     }
 
     /// Whether several plans have a tier.
@@ -79,6 +89,7 @@ pub(super) fn discover(
         return PlanFindings {
             state: PlanPolicyState::NotFound,
             plans: Vec::new(),
+            catch_all: None,
             faults: Vec::new(),
             is_in_part: false,
             behind: None,
@@ -114,7 +125,9 @@ pub(super) fn discover(
     faults.extend(auth.outrun_by.clone().map(PlanFault::Outrun));
     // Whom else they are for, where no keys are made, is the owner's concern.
     let with_keys = policy.spec.plans.iter().filter(|_| auth.key_rule.is_some());
+    faults.extend(taken(&policy.spec.plans));
     faults.extend(with_keys.filter_map(mismatch));
+    let takes_all = policy.spec.plans.iter().find(|it| takes_every_request(it));
     let mut seen = BTreeSet::new();
     let tiers = policy.spec.plans.iter().map(|plan| plan.tier.as_str());
     let twice: BTreeSet<_> = tiers.filter(|tier| !seen.insert(*tier)).collect();
@@ -131,6 +144,7 @@ pub(super) fn discover(
             target_name: target.name.clone(),
         }),
         plans: policy.spec.plans.iter().map(Plan::from).collect(),
+        catch_all: takes_all.map(|it| it.tier.clone()),
         faults,
         is_in_part: is_certain || is_unsure,
         behind: is_behind(policy, status).then(|| id.clone()),
@@ -199,6 +213,32 @@ fn mismatch(plan: &PlanSpec) -> Option<PlanFault> {
     } else {
         (!names_tier()).then(|| PlanFault::ForWhom(plan.tier.clone()))
     }
+}
+
+/// Whether a plan is for whoever asks.
+fn takes_every_request(plan: &PlanSpec) -> bool {
+    plan.predicate.trim() == "true"
+}
+
+/// The tiers whose requests a plan before theirs takes: of those whose predicates hold the first
+/// counts (kuadrant-operator 1.5).
+fn taken(plans: &[PlanSpec]) -> impl Iterator<Item = PlanFault> {
+    let takes = |before: &PlanSpec, plan: &PlanSpec| {
+        let mut compared = compared_tiers(&before.predicate);
+        let is_one = !before.predicate.contains("&&") && !is_composed(&before.predicate);
+        before.tier != plan.tier
+            && (takes_every_request(before) || is_one && compared.any(|it| it == plan.tier))
+    };
+    plans.iter().enumerate().filter_map(move |(at, plan)| {
+        let before = plans[..at].iter();
+        // One of its own tier was there first.
+        let mut first = before.filter(|it| it.tier == plan.tier || takes(it, plan));
+        let by = first.next().filter(|it| it.tier != plan.tier)?;
+        Some(PlanFault::Taken {
+            tier: plan.tier.clone(),
+            by: by.tier.clone(),
+        })
+    })
 }
 
 /// Whether a predicate may hold although one of its comparisons does not.

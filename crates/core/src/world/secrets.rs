@@ -19,13 +19,14 @@ impl World {
         dirty: &mut Dirty,
     ) {
         let Difference { id, old, new } = difference;
+        self.unmanaged_changed(&id, old.as_ref(), dirty);
         self.secret_changed(&id, old.as_ref(), new.as_ref(), dirty);
     }
 
     /// A Secret that has lost our label. Those that note no key are none of ours.
     pub(super) fn stray_changed(&mut self, difference: Difference<Stray>, dirty: &mut Dirty) {
         let Difference { id, old, new } = difference;
-        self.unmanaged_changed(&id, old.as_ref(), new.as_ref(), dirty);
+        self.unmanaged_changed(&id, old.as_ref(), dirty);
         let is_ours = |it: &&SecretFacts| it.is_stray();
         let (old, new) = (old.as_ref().filter(is_ours), new.as_ref().filter(is_ours));
         if old.is_some() || new.is_some() {
@@ -288,7 +289,7 @@ pub(crate) fn labels_of(facts: &SecretFacts) -> BTreeMap<String, String> {
 
 /// The key an enforcement Secret belongs to: by annotation, or by the published
 /// labels where the Secret is of another's making.
-fn key_of(facts: &SecretFacts) -> Option<KeyId> {
+pub(super) fn key_of(facts: &SecretFacts) -> Option<KeyId> {
     let noted = facts.annotations.get(annotation::KEY);
     if let Some((namespace, name)) = noted.and_then(|whole| whole.split_once('/')) {
         return Some(KeyId::new(namespace, name));

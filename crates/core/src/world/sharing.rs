@@ -9,11 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use devportal_api::id::{ProductId, SecretId};
-use devportal_api::name::{annotation, label};
+use devportal_api::name::label;
 use devportal_mirror::{Index, SecretFacts};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::secrets::labels_of;
+use super::secrets::{key_of, labels_of};
 use super::{Dirty, World};
 use crate::decision::Id;
 use crate::discover::{AuthFindings, selector};
@@ -198,10 +198,9 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
 }
 
 /// Whether a Secret is no credential of an APIKey, as far as it tells. Authorino takes whatever a
-/// rule selects.
+/// rule selects, also one that is being deleted and held by a finalizer, or that has our label.
 fn is_unmanaged(facts: &SecretFacts) -> bool {
-    let is_known = facts.is_stray() || facts.annotations.has(annotation::KEY);
-    !is_known && !facts.deleting
+    key_of(facts).is_none()
 }
 
 impl World {
@@ -213,18 +212,17 @@ impl World {
         a == b || matches!((side(a), side(b)), (Some(a), Some(b)) if fits(a, b) || fits(b, a))
     }
 
-    /// A Secret beside the credentials has changed: the products that it opens say that there are
-    /// such.
+    /// A Secret where credentials lie has changed: where no key stands for it, the products that it
+    /// opens say so.
     pub(super) fn unmanaged_changed(
         &mut self,
         id: &SecretId,
         old: Option<&SecretFacts>,
-        new: Option<&SecretFacts>,
         dirty: &mut Dirty,
     ) {
         let labels =
             |facts: Option<&SecretFacts>| facts.filter(|it| is_unmanaged(it)).map(labels_of);
-        let (old, new) = (labels(old), labels(new));
+        let (old, new) = (labels(old), labels(self.find_any(id)));
         if old == new {
             return;
         }
@@ -236,10 +234,15 @@ impl World {
         }
     }
 
+    /// A Secret where credentials lie, with our label or without.
+    fn find_any(&self, id: &SecretId) -> Option<&SecretFacts> {
+        self.credentials.find(id).or_else(|| self.strays.find(id))
+    }
+
     /// How many Secrets open a product that no key stands for; `None` where that is not seen.
     pub(crate) fn unmanaged_keys_of(&self, id: &ProductId) -> Option<usize> {
         let namespace = self.kuadrant_namespace()?;
-        if !self.strays.is_listed(namespace) {
+        if !self.strays.is_listed(namespace) || !self.credentials.is_listed(namespace) {
             return None;
         }
         let Some(side) = self.sharing.sides.get(id) else {
@@ -251,7 +254,7 @@ impl World {
             .flat_map(|demand| self.sharing.unmanaged.referrers(demand));
         let found: BTreeSet<_> = found.filter(|it| &*it.namespace == namespace).collect();
         let is_open = |id: &&&SecretId| {
-            let facts = self.strays.find(id);
+            let facts = self.find_any(id);
             side.takes(&facts.map(labels_of).unwrap_or_default())
         };
         Some(found.iter().filter(is_open).count())

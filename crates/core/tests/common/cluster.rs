@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use devportal_api::condition::whole_second;
 use devportal_api::foreign::{AuthPolicy, Gateway, HTTPRoute, Kuadrant, PlanPolicy};
 use devportal_api::id::{ObjectId, SecretId};
 use devportal_api::key::ApprovedTerms;
@@ -43,6 +44,7 @@ pub struct Secret {
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     pub owner_uid: Option<String>,
+    pub created: Option<Timestamp>,
     /// The `api_key` entry.
     pub value: Option<String>,
     /// Whether we made it, whatever became of it since.
@@ -79,6 +81,7 @@ impl Secret {
             labels: self.labels.iter().collect(),
             annotations: self.annotations.iter().collect(),
             owner_uid: self.owner_uid.as_deref().map(Into::into),
+            created: self.created,
             deleting: self.deleting,
             untouched: false,
             value,
@@ -463,6 +466,7 @@ impl Cluster {
         new.version = self.next();
         if old.is_none() {
             new.uid = format!("uid-{}", new.version);
+            new.created = Some(whole_second(self.now));
         }
         // A watch by label tells of a lost label as of a deletion.
         let was = old.as_ref().map(Secret::is_enforcement);

@@ -215,8 +215,10 @@ fn taken(approval: &APIKeyApproval, now: Timestamp) -> Timestamp {
     let status = approval.status.clone().unwrap_or_default();
     let made = if approval.meta().generation == Some(1) {
         approval.meta().creation_timestamp.clone().unwrap().0
-    } else if status.observed_generation == approval.meta().generation {
-        status.counts_from.map_or(now, |it| it.0)
+    } else if status.decision == Some(approval.decides()) {
+        let created = approval.meta().creation_timestamp.clone().unwrap();
+        let first = (status.observed_generation == Some(1)).then_some(created.0);
+        status.counts_from.map(|it| it.0).or(first).unwrap_or(now)
     } else {
         now
     };

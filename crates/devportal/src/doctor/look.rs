@@ -1,15 +1,20 @@
 //! What is there, and does it say that it is well?
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use devportal_api::condition::{is_problem, kind};
 use devportal_api::id::KuadrantId;
+use devportal_api::name::label;
 use devportal_api::{GROUP, VERSION, crd};
 use devportal_controller::{CONSTRAINED_IMPERSONATION, LEASE, minor, oldest_kuadrant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::Client;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -49,6 +54,7 @@ pub(super) async fn at_everything(client: &Client, place: &Place<'_>) -> Result<
     all.extend(at_policies(client).await?);
     all.extend(at_products(client).await);
     all.extend(at_keys(client).await);
+    all.extend(at_credentials_left(client).await);
     Ok(all)
 }
 
@@ -481,6 +487,36 @@ async fn at_keys(client: &Client) -> Vec<Finding> {
         Finding::new(CHECK, level, text).then(format!("devportal explain {}", ids[0]))
     };
     reasons.into_iter().map(tell).collect()
+}
+
+/// Credentials in another namespace than the Kuadrant resource's: it was moved while no controller
+/// ran, and nobody revokes them.
+async fn at_credentials_left(client: &Client) -> Option<Finding> {
+    const CHECK: &str = "credentials";
+    let kuadrant = find_kuadrant_namespace(client).await?;
+    let selector = format!("{}=true", label::ENFORCEMENT);
+    let secrets: Api<Secret> = Api::all(client.clone());
+    let elsewhere = ListParams::default()
+        .labels(&selector)
+        .fields(&format!("metadata.namespace!={kuadrant}"));
+    let left = match secrets.list_metadata(&elsewhere).await {
+        Ok(list) => list.items,
+        Err(error) => return Some(Finding::new(CHECK, Level::NotSeen, error.to_string())),
+    };
+    let namespaces: BTreeSet<_> = left.iter().filter_map(ResourceExt::namespace).collect();
+    let Some(first) = namespaces.first() else {
+        let text = format!("all Secrets that open APIs are in {kuadrant}");
+        return Some(Finding::new(CHECK, Level::Ok, text));
+    };
+    let places: Vec<_> = namespaces.iter().map(String::as_str).collect();
+    let places = places.join(", ");
+    let text = format!(
+        "credentials are left in {places}, where the Kuadrant resource was, {} in all: nobody \
+         revokes them",
+        left.len()
+    );
+    let next = format!("kubectl delete secrets -n {first} -l {selector}");
+    Some(Finding::new(CHECK, Level::Fault, text).then(next))
 }
 
 fn items(list: Option<Value>) -> Vec<Value> {

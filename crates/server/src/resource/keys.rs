@@ -127,6 +127,10 @@ pub(crate) struct MayWithKey {
 pub(crate) struct LiveValue {
     /// The value's revision: each rotation makes the next.
     revision: i64,
+    /// When its credential was made: with the value or, where the key's terms changed since,
+    /// later. RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
     /// When it stops working because a newer one replaced it, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
@@ -452,6 +456,7 @@ fn detail(app: &App, may: May, id: &KeyId, key: &Arc<APIKey>) -> Versioned<Key> 
     let status = key.status.clone().unwrap_or_default();
     let values = status.credentials.iter().map(|it| LiveValue {
         revision: it.revision,
+        created_at: it.created_at.as_ref().map(|at| at.0.to_string()),
         ends_at: it.ends_at.as_ref().map(|at| at.0.to_string()),
     });
     let detail = Key {

@@ -29,6 +29,7 @@ stories![
     doctor_names_what_is_missing_and_what_to_do,
     doctor_knows_what_the_operators_own_account_may,
     doctor_that_may_look_at_little_does_not_say_that_all_is_well,
+    a_consumer_has_a_key_explained_with_rights_in_one_namespace,
     what_is_uninstalled_opens_nothing_and_keeps_what_people_made,
     a_hundred_namespaces_share_connections,
 ];
@@ -165,6 +166,9 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
     let audit = Patch::Merge(json!({"spec": {"validationActions": ["Audit"]}}));
     let params = PatchParams::default();
     bindings.patch("devportal-status", &params, &audit).await?;
+    let left = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "of-old",
+        "namespace": "shop", "labels": {label::ENFORCEMENT: "true"}}});
+    stage::apply(&quiet.admin, &left).await?;
     let (findings, code) = doctor(&quiet.stack).await?;
     ensure!(code == Some(2), "{code:?}: {findings:#?}");
     let says = |level: &str, words: &str| {
@@ -179,6 +183,7 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
     says("Fault", "devportal-controller may not list apikeys")?;
     // Nobody sets the status of the Kuadrant resource here.
     says("Fault", "is not ready")?;
+    says("Fault", "credentials are left in shop")?;
     says(
         "Warning",
         "the binding devportal-requester is not installed",
@@ -268,6 +273,49 @@ async fn doctor_that_may_look_at_little_does_not_say_that_all_is_well(
     Ok(())
 }
 
+async fn a_consumer_has_a_key_explained_with_rights_in_one_namespace(_: Arc<Stage>) -> Result<()> {
+    let quiet = Quiet::start().await?;
+    quiet.request_key("mine").await?;
+    quiet.key_is("mine", "Approved").await?;
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({"apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
+        "metadata": {"name": "consumer", "namespace": "shop"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "devportal-consumer"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": Persona::Consumer.user()}]});
+    stage::apply(&quiet.admin, &binding).await?;
+    let explain = async |key: &str| -> Result<_> {
+        let output = Command::new(quiet.stack.devportal()?)
+            .args(["explain", key])
+            .env("KUBECONFIG", quiet.stack.kubeconfig(Persona::Consumer))
+            .output()
+            .await?;
+        let told = [&*output.stdout, &*output.stderr].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        Ok((output.status.success(), told))
+    };
+    let (is_found, told) = explain("shop/mine").await?;
+    ensure!(
+        is_found && told.contains("Approved=True Approved"),
+        "{told}"
+    );
+    ensure!(told.contains("APIKeyApproval: the right to list"), "{told}");
+    let (is_found, told) = explain("shop/none").await?;
+    ensure!(
+        !is_found && told.contains("there is no such APIKey"),
+        "{told}"
+    );
+    let (is_found, told) = explain("elsewhere/mine").await?;
+    ensure!(!is_found && told.contains("cannot be seen"), "{told}");
+    quiet.end().await
+}
+
+async fn asks_for_a_yes(stack: &Stack, arguments: &[&str]) -> Result<()> {
+    let told = devportal(stack, arguments).await?;
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    ensure!(!told.status.success() && words.contains("--yes"), "{words}");
+    Ok(())
+}
+
 async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Stage>) -> Result<()> {
     let quiet = Quiet::start().await?;
     quiet
@@ -322,7 +370,9 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
     secrets
         .patch(&held, &params, &finalizers(json!(["example.com/hold"])))
         .await?;
-    let told = devportal(&quiet.stack, &["uninstall"]).await?;
+    let without = ["uninstall", "--without-controller", "--yes"];
+    asks_for_a_yes(&quiet.stack, &without[..2]).await?;
+    let told = devportal(&quiet.stack, &["uninstall", "--yes"]).await?;
     let words = String::from_utf8_lossy(&told.stderr).into_owned();
     ensure!(
         !told.status.success(),
@@ -333,7 +383,7 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
         values().await? == before,
         "what runs unseen makes them anew"
     );
-    let told = devportal(&quiet.stack, &["uninstall", "--without-controller"]).await?;
+    let told = devportal(&quiet.stack, &without).await?;
     let words = String::from_utf8_lossy(&told.stdout).into_owned();
     ensure!(told.status.code() == Some(1), "{words}");
     ensure!(
@@ -344,7 +394,7 @@ async fn what_is_uninstalled_opens_nothing_and_keeps_what_people_made(_: Arc<Sta
         .patch(&held, &params, &finalizers(Value::Null))
         .await?;
 
-    let told = devportal(&quiet.stack, &["uninstall", "--without-controller"]).await?;
+    let told = devportal(&quiet.stack, &without).await?;
     let words = String::from_utf8_lossy(&told.stdout).into_owned();
     ensure!(told.status.success(), "{words}");
     ensure!(values().await?.is_empty(), "something opens the API");

@@ -158,6 +158,7 @@ pub(in crate::decide) fn live(
             let told = LiveCredential {
                 id: id.name.to_string(),
                 revision: revision_of(facts),
+                created_at: facts.created.map(Time),
                 digest: facts.annotations.get(annotation::DIGEST).map(str::to_owned),
                 ends_at: end.map(Time),
             };

@@ -167,7 +167,7 @@ impl Case<'_> {
         let failed = status.filter(|_| !self.world.keeps::<APIKey>("status.graceUntil"));
         let since = failed.and_then(|status| {
             let mut conditions = status.conditions.iter();
-            conditions.find(|it| it.reason.ends_with("AuthSchemeNotFound"))
+            conditions.find(|it| lacks_scheme(&it.reason))
         });
         let since = since.map(|it| after(it.last_transition_time.0, GRACE));
         let latest = after(whole_second(self.now), GRACE);
@@ -393,7 +393,7 @@ impl Case<'_> {
             Enforcement::NoPlans
         } else {
             match found.limits(tier) {
-                None => Enforcement::UnknownTier(tier.clone()),
+                None => Enforcement::UnknownTier(tier.clone(), found.plan.catch_all.clone()),
                 Some(_) if is_late(&Enforcement::PlansNotEnforced) => Enforcement::PlansNotEnforced,
                 Some(_) if found.plan.is_in_part => Enforcement::PlansDiffer,
                 Some(limits) => self.limited(found, tier, limits),
@@ -406,8 +406,10 @@ impl Case<'_> {
         let is_limited = *limits != Limits::default();
         if let Some(rule) = found.auth.outrun_by.clone() {
             Enforcement::Outrun(rule)
+        } else if let Some(by) = found.plan.find_taker(tier) {
+            Enforcement::TierTaken(tier.to_owned(), by.to_owned())
         } else if found.plan.is_for_another(tier) {
-            Enforcement::PlanForAnother(tier.to_owned())
+            Enforcement::PlanForAnother(tier.to_owned(), found.plan.catch_all.clone())
         } else if found.plan.is_twice(tier) {
             Enforcement::DuplicateTier(tier.to_owned(), is_limited)
         } else if !is_limited {
@@ -461,6 +463,11 @@ impl Case<'_> {
 /// the gateway's.
 pub(super) fn find_source_id(key: &APIKey) -> Option<SecretId> {
     (!key.is_shown_once()).then(|| key.source_secret())
+}
+
+/// Whether a key fails for this reason for want of a scheme that takes it.
+pub(super) fn lacks_scheme(reason: &str) -> bool {
+    reason.ends_with("AuthSchemeNotFound")
 }
 
 /// How a doubt reads on a key.

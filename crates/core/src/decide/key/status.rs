@@ -1,8 +1,10 @@
 //! What does a key's status say? It mirrors what is, never what is being done.
 
+use std::borrow::Cow;
+
 use devportal_api::condition::{
-    Blocker, Enforcement, Fact, Lifecycle, Refused, change_awaits_decision, kind, person_decided,
-    product_is_draft, render, requester_denied, value_guessable,
+    Blocker, Enforcement, Fact, Lifecycle, Refused, change_awaits_decision, change_is_blocked,
+    kind, person_decided, product_is_draft, render, requester_denied, value_guessable,
 };
 use devportal_api::id::{ApprovalId, KeyId, ProductId, RequestId};
 use devportal_api::key::SecretKeyRef;
@@ -10,12 +12,12 @@ use devportal_api::name::API_KEY_ENTRY;
 use devportal_api::product::ApprovalMode;
 use devportal_api::scheme::AuthScheme;
 use devportal_api::{APIKey, APIKeyRequest, APIKeyRequestStatus, APIKeyStatus};
-use devportal_mirror::Flaw;
+use devportal_mirror::{Flaw, Found};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{Resource, ResourceExt};
 
-use super::access::{Course, doubtful, find_source_id};
+use super::access::{Course, doubtful, find_source_id, lacks_scheme};
 use super::{Case, Standing, ruling};
 use crate::change::Source;
 use crate::decide::credential;
@@ -30,6 +32,11 @@ const LIFECYCLE: [&str; 5] = [
     kind::APPROVED,
     kind::PENDING,
 ];
+
+/// Whether a condition is one of those.
+pub(in crate::decide) fn is_lifecycle(it: &Condition) -> bool {
+    LIFECYCLE.contains(&it.type_.as_str())
+}
 
 impl Case<'_> {
     /// The key's status, and the request's with the same conditions.
@@ -58,7 +65,8 @@ impl Case<'_> {
         facts.extend(refused.map(Refused::of_key));
         facts.extend(self.held_up(standing));
         let generation = self.key.meta().generation;
-        conditions.extend(render(&facts, &previous.conditions, generation, self.now));
+        let before = Self::before(standing, &previous.conditions);
+        conditions.extend(render(&facts, &before, generation, self.now));
 
         let mut status = match standing {
             Standing::Known(lifecycle) => self.status(lifecycle, course, &previous),
@@ -81,6 +89,21 @@ impl Case<'_> {
         decision
             .writes
             .extend(request.and_then(|it| tell_request(it, conditions, self.world)));
+    }
+
+    /// The conditions from which times are taken over. A definition without `graceUntil`, of which
+    /// nobody knows before it was written, leaves it to the condition to tell since when there is no
+    /// scheme, and not since when the key fails.
+    fn before<'a>(standing: &Standing, previous: &'a [Condition]) -> Cow<'a, [Condition]> {
+        let begins = match standing {
+            Standing::Known(Lifecycle::Failed(blocker)) => lacks_scheme(blocker.text().0),
+            _ => false,
+        };
+        if !begins {
+            return Cow::Borrowed(previous);
+        }
+        let is_kept = |it: &&Condition| it.type_ != kind::FAILED || lacks_scheme(&it.reason);
+        previous.iter().filter(is_kept).cloned().collect()
     }
 
     /// That others can guess the value, unless that is why nothing is given.
@@ -119,12 +142,23 @@ impl Case<'_> {
     fn change(&self, standing: &Standing) -> Option<Fact> {
         let is_known = matches!(standing, Standing::Known(_));
         let is_of_use = self.key.spec.expires_at.is_none() || self.change_ends().is_some();
-        (self.terms.exceeded && is_known && is_of_use).then(change_awaits_decision)
+        (self.terms.exceeded && is_known && is_of_use).then(|| match self.missing_product() {
+            Some(blocker) => change_is_blocked(&blocker),
+            None => change_awaits_decision(),
+        })
+    }
+
+    /// Why the product that is asked for takes no request.
+    fn missing_product(&self) -> Option<Blocker> {
+        let id = self.key.product_id();
+        match self.world.products().look(&id) {
+            Found::Ended | Found::Absent => Some(Blocker::ProductNotFound(id)),
+            Found::Present(_) | Found::Flawed(..) | Found::Unknown => None,
+        }
     }
 
     /// How the key stood before it was in doubt.
     fn last_lifecycle(&self, previous: &[Condition]) -> Vec<Condition> {
-        let is_lifecycle = |it: &Condition| LIFECYCLE.contains(&it.type_.as_str());
         let is_kept = |it: &&Condition| is_lifecycle(it) || it.type_ == kind::CHANGE_APPROVED;
         let last: Vec<_> = previous.iter().filter(is_kept).cloned().collect();
         if !last.iter().any(is_lifecycle) {
@@ -159,7 +193,7 @@ impl Case<'_> {
                 && matches!(self.world.find_source(it), Some(Source::Is(_)))
         });
         let plans = self.world.around().plan_policies.table();
-        let limits = match World::blind(plans) {
+        let limits = match World::unseen(plans) {
             Some(_) => previous.limits.clone(),
             None => found
                 .and_then(|found| found.limits(&self.terms.in_force.plan_tier))
