@@ -144,6 +144,7 @@ export class ProductProvider implements EntityProvider {
       if (what === 'all') {
         this.isListing = true;
         const all = await this.products.published(signal);
+        if (all.every(it => it.unread === undefined)) this.unread = '';
         this.tellUnread(all);
         await this.connection?.applyMutation({
           type: 'full',

@@ -95,12 +95,12 @@ function Form({ product, me, onMade, onClose }: Props & { me: Myself }) {
     'keys',
     'products',
   );
-  const refused = ({ mayPass, isUsed }: PortalError) => {
-    // Nobody knows whether it was done.
-    if (mayPass) return;
+  const refused = ({ isUnknown, isUsed }: PortalError) => {
+    if (isUnknown) return;
     set(before => ({
       ...before,
-      isSent: false,
+      // What was sent before may have been done all the same.
+      isSent: isSent && !isUsed,
       once: isUsed ? newOnceKey() : before.once,
     }));
   };

@@ -35,6 +35,11 @@ export class PortalError extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
+  /** Whether a write that was answered like this may have been carried out. */
+  get isUnknown(): boolean {
+    return this.status === 0 || this.status >= 500;
+  }
+
   /** Whether another write had the same Idempotency-Key, or made what this one would. */
   get isUsed(): boolean {
     return this.title === 'IdempotencyKeyUsed';

@@ -126,12 +126,12 @@ function NewOne({ route, other }: { route: RouteRow; other: JSX.Element }) {
   for (const field of missing) {
     wrongs[field] = t('products.form.required');
   }
-  const refused = ({ mayPass, isUsed }: PortalError) => {
-    // Nobody knows whether it was done.
-    if (mayPass) return;
+  const refused = ({ isUnknown, isUsed }: PortalError) => {
+    if (isUnknown) return;
     set(before => ({
       ...before,
-      isSent: false,
+      // What was sent before may have been done all the same.
+      isSent: isSent && !isUsed,
       once: isUsed ? undefined : before.once,
     }));
   };

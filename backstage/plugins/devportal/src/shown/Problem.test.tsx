@@ -55,7 +55,7 @@ it.each([
 it('says what it means that an Idempotency-Key was used', async () => {
   renderInTestApp(<Problem isWrite error={error(409, 'IdempotencyKeyUsed')} />);
   expect(
-    await screen.findByText(/was made by this form before, or has this name/),
+    await screen.findByText(/has already made something, or the name is taken/),
   ).toBeInTheDocument();
   expect(
     screen.getByText(/Look whether what you want is there already/),
