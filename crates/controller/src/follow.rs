@@ -59,6 +59,8 @@ struct Wanted {
     copied: Option<Copied>,
     /// Whether anything was told of it since it is wanted.
     is_told: bool,
+    /// Whether that was that it is not there.
+    is_gone: bool,
     /// The version that a write of our own answered with: all of that one is known.
     answered: Option<Version>,
 }
@@ -163,6 +165,7 @@ impl Follower {
         let mut names = names.unwrap_or_else(PoisonError::into_inner);
         if let Some(wanted) = names.get_mut(&id.name) {
             wanted.answered = Some(version);
+            wanted.is_gone = false;
         }
     }
 
@@ -267,7 +270,11 @@ impl Follow {
             }
             Told::ListEnds(..) => {
                 for name in self.names().difference(&listed.names) {
-                    self.read(name, unread).await;
+                    // What is known not to be there may be about to be made by us: another word
+                    // of that would come after it.
+                    if self.wanted(name, |it| it.is_gone) != Some(true) {
+                        self.read(name, unread).await;
+                    }
                 }
                 listed.names.clear();
                 listed.is_complete = true;
@@ -318,7 +325,10 @@ impl Follow {
     }
 
     async fn tell(&self, name: &Shared, source: Source) {
-        self.wanted(name, |it| it.is_told = true);
+        self.wanted(name, |it| {
+            it.is_told = true;
+            it.is_gone = matches!(source, Source::Gone(_));
+        });
         let id = SecretId::new(&self.namespace, name);
         let _ = self.news.send(Change::Source(id, source)).await;
     }

@@ -133,7 +133,8 @@ impl Room {
 
     fn answered(&self, name: &str, version: u64) {
         let mut names = self.names.lock().unwrap();
-        names.get_mut(name).unwrap().answered = Some(Version(version));
+        let wanted = names.get_mut(name).unwrap();
+        (wanted.answered, wanted.is_gone) = (Some(Version(version)), false);
     }
 
     fn forget(&self, name: &str) {
@@ -273,6 +274,23 @@ async fn what_is_wanted_again_while_it_is_listed_is_told_again() {
     room.hears_value("mine", "the value").await;
 }
 
+/// It had been told to be gone after it was made, and was made again.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_not_read_again_for_a_list_that_does_not_show_it() {
+    let mut room = Room::new();
+    room.want("mine", None);
+    assert!(matches!(room.hears("mine").await, Source::Gone(_)));
+    room.list_begins().await;
+    room.list_ends(9).await;
+    room.is_quiet().await;
+    assert_eq!(room.reads(), ["mine"]);
+    // But once it was made.
+    room.answered("mine", 12);
+    room.list_begins().await;
+    room.list_ends(15).await;
+    assert!(matches!(room.hears("mine").await, Source::Gone(_)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_read_is_not_absent_and_is_read_again() {
     let mut room = Room::new();
@@ -374,7 +392,7 @@ async fn what_a_write_of_our_own_answered_is_not_read_again_and_what_came_after_
     assert!(matches!(room.hears("mine").await, Source::Gone(_)));
     room.list_begins().await;
     room.list_ends(4).await;
-    room.hears("mine").await;
+    room.is_quiet().await;
     let made = room.put("mine", 5, "the value");
     let reads = room.reads().len();
     room.answered("mine", 5);
