@@ -102,6 +102,9 @@ pub fn is_unenforced(it: &Condition) -> bool {
 /// What was approved holds, and more is asked for.
 const AWAITING_REAPPROVAL: &str = "AwaitingReapproval";
 
+/// The document was read, and Authorino refuses the tokens of its issuer.
+const ISSUER_DIFFERS: &str = "IssuerDiffers";
+
 /// Whether a condition of a product says that something is not as it should be.
 pub fn is_problem(it: &Condition) -> bool {
     match it.type_.as_str() {
@@ -111,6 +114,7 @@ pub fn is_problem(it: &Condition) -> bool {
         | kind::PARTLY_OPEN
         | kind::ACCESS_CACHED => it.status == "True",
         // That an API has no OpenID Connect is no fault of it.
+        kind::OIDC_DISCOVERED if it.status == "True" => it.reason == ISSUER_DIFFERS,
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
     }
 }
@@ -378,8 +382,7 @@ pub enum Enforcement {
     AuthPolicyNotEnforced,
     /// No PlanPolicy applies: nothing limits the key.
     NoPlans,
-    /// The tier is in no plan: only that of the other tier limits the key, if there is one that
-    /// takes every request.
+    /// The tier is in no plan. That of the second tier takes its requests, and limits the key.
     UnknownTier(String, Option<String>),
     /// The plans may not hold as they are shown.
     PlansNotEnforced,
@@ -391,10 +394,11 @@ pub enum Enforcement {
     RouteNotAccepted,
     /// Requests with the key may count as anybody's, by this rule.
     Outrun(String),
-    /// The plan of the tier is for keys of another one; the second tier's takes every request.
+    /// The plan of the tier is for keys of another one. That of the second tier limits the key.
     PlanForAnother(String, Option<String>),
-    /// The plan of the second tier comes before that of the first, and takes its requests.
-    TierTaken(String, String),
+    /// The plan of the second tier comes before that of the first, and takes its requests; the
+    /// third, which is the second where that has limits, limits them.
+    TierTaken(String, String, Option<String>),
     /// The tier's plan has no limits.
     Unlimited(String),
     /// Several plans have the tier, and the last of them holds: whether it has limits.
@@ -506,12 +510,12 @@ impl Enforcement {
                 "NoPlans",
                 "No PlanPolicy applies to the route: requests are not limited".into(),
             ),
-            Self::UnknownTier(tier, catch_all) => (
+            Self::UnknownTier(tier, limiter) => (
                 false,
                 "UnknownTier",
                 format!(
                     "Tier {tier:?} is in no plan of the product: {}",
-                    limited_by(catch_all.as_deref())
+                    limited_by(limiter.as_deref())
                 ),
             ),
             Self::PlansNotEnforced => (
@@ -546,22 +550,22 @@ impl Enforcement {
                      requests in as anonymous: they are not limited"
                 ),
             ),
-            Self::PlanForAnother(tier, catch_all) => (
+            Self::PlanForAnother(tier, limiter) => (
                 false,
                 "PredicateOfAnotherTier",
                 format!(
                     "The gateway accepts the key, but the plan of tier {tier:?} is for keys of \
                      another tier: {}",
-                    limited_by(catch_all.as_deref())
+                    limited_by(limiter.as_deref())
                 ),
             ),
-            Self::TierTaken(tier, by) => (
+            Self::TierTaken(tier, by, limiter) => (
                 false,
                 "TierTaken",
                 format!(
                     "The gateway accepts the key, but the plan of tier {by:?} comes before that of \
                      tier {tier:?} and takes its requests: {}",
-                    limited_by(Some(by))
+                    limited_by(limiter.as_deref())
                 ),
             ),
             Self::Unlimited(tier) => (
@@ -837,7 +841,8 @@ impl PlanFault {
                 "TierTaken",
                 format!(
                     "The plan of tier {by:?} takes the requests of tier {tier:?}, too, and comes \
-                     first: keys of {tier:?} have the limits of {by:?}. Put it behind"
+                     first: keys of {tier:?} have the limits of {by:?}. Move it behind that of \
+                     {tier:?}"
                 ),
             ),
             Self::Twice(tier) => (
@@ -1151,7 +1156,7 @@ impl OidcState {
             ),
             Self::SlashDiffers { url, issuer } => (
                 true,
-                "Discovered",
+                ISSUER_DIFFERS,
                 format!(
                     "OIDC discovery fetched from {url}; it names its issuer {issuer:?}, and Authorino \
                      refuses its tokens until the AuthPolicy does so"
@@ -1317,8 +1322,8 @@ impl Validity {
 /// How it reads on a decision that another counts in its place.
 pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
     let message = format!(
-        "APIKeyApproval {by} by {} counts instead: its reviewedAt, {}, is not earlier. Decide \
-         again with a later one",
+        "APIKeyApproval {by} by {} counts instead: it was taken at {}, which is not earlier. Decide \
+         again with a later reviewedAt",
         review.by, review.at
     );
     Fact::new(kind::OVERRULED, true, "NewerDecision", message)

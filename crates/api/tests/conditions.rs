@@ -267,7 +267,7 @@ fn a_product_says_what_became_of_its_documents() {
         (
             oidc,
             true,
-            "Discovered",
+            "IssuerDiffers",
             &format!(
                 "OIDC discovery fetched from {url}; it names its issuer \
                  \"https://login.example.com/\", and Authorino refuses its tokens until the \

@@ -546,16 +546,23 @@ impl Engine {
                     info!(%id, told, "a key stands otherwise than before");
                 }
             }
-            None if is_done && self.world.enforcement_of(key).next().is_none() => {
-                info!(%id, "a key is gone, and what was made for it");
-            }
+            None if is_done => match self.world.enforcement_of(key).next() {
+                None => info!(%id, "a key is gone, and what was made for it"),
+                Some((secret, facts)) if facts.deleting => warn!(
+                    %id,
+                    %secret,
+                    "a key is gone, and a finalizer holds its Secret, which opens the API for as long"
+                ),
+                Some(_) => {}
+            },
             None => {}
         }
     }
 
     /// Once per fault, not per try.
     fn log(&self, id: &Id, group: Group, failure: &Failure) {
-        if self.world.brakes().failure(id, group) == Some(failure) {
+        let last = self.world.brakes().failure(id, group);
+        if last.is_some_and(|it| it.is_like(failure)) {
             debug!(%id, error = %failure.message, "a write failed again");
             return;
         }

@@ -78,6 +78,12 @@ pub enum Hindrance<'a> {
 }
 
 impl Failure {
+    /// Whether it is the same fault. Messages may differ by a number, as of a connection.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let fault = |it: &Self| (it.cause, it.target.clone(), it.reason.clone());
+        fault(self) == fault(other)
+    }
+
     /// The message, as long as a condition may be: a status is no log.
     pub fn words(&self) -> &str {
         const LONGEST: usize = 400;

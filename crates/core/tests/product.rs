@@ -516,18 +516,31 @@ fn a_refresh_that_finds_nothing_new_writes_nothing() {
 
 #[test]
 fn a_restart_before_the_documents_are_read_again_keeps_what_was_said() {
-    let mut it = Simulation::ready(documented());
-    it.edit::<AuthPolicy>(OWNER, "games", |it| {
-        it.spec.rules = Some(rules([("tokens", jwt(ISSUER))]));
-    });
-    it.settle();
-    it.wrote();
-    let before = status(&it);
-    it.restart();
-    for (id, decision) in it.decisions() {
-        assert_eq!(decision.writes, vec![], "{id:?}");
+    for has_slash in [false, true] {
+        let mut it = Simulation::ready(documented());
+        it.edit::<AuthPolicy>(OWNER, "games", |it| {
+            it.spec.rules = Some(rules([("tokens", jwt(ISSUER))]));
+        });
+        it.settle();
+        if has_slash {
+            let told = OidcAnswer::WithSlash {
+                endpoint: format!("{ISSUER}/token"),
+                issuer: format!("{ISSUER}/"),
+            };
+            it.dirty
+                .extend(it.world.observe(Change::Oidc(ISSUER.into(), told)));
+            it.settle();
+            let slash = ("OIDCDiscovered=True".into(), "IssuerDiffers".into());
+            assert!(says(&it).contains(&slash), "{:?}", says(&it));
+        }
+        it.wrote();
+        let before = status(&it);
+        it.restart();
+        for (id, decision) in it.decisions() {
+            assert_eq!(decision.writes, vec![], "{id:?}");
+        }
+        assert_eq!(status(&it), before);
     }
-    assert_eq!(status(&it), before);
 }
 
 #[test]

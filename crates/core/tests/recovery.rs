@@ -551,6 +551,28 @@ fn a_key_that_is_held_while_it_is_deleted_says_that_it_ends() {
     assert_eq!(it.wrote(), Vec::<&str>::new());
 }
 
+#[test]
+fn a_key_that_is_held_and_whose_credential_may_not_be_deleted_says_that_it_is_open() {
+    let mut it = generated();
+    it.edit::<APIKey>(CONSUMER, "alice", |it| {
+        it.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+    });
+    it.settle();
+    it.cluster.refused.insert("Secret");
+    it.delete::<APIKey>(CONSUMER, "alice");
+    it.settle();
+    let refused = ["Approved/Approved", "Enforced/RevocationRefused"];
+    assert_eq!(it.says("alice"), refused);
+    it.wrote();
+    it.pass(minutes(10));
+    let wrote = it.wrote();
+    assert!(wrote.iter().all(|it| it.starts_with("delete")), "{wrote:?}");
+    it.cluster.refused.clear();
+    it.pass(minutes(10));
+    assert_eq!(it.says("alice"), ["Approved/Approved", "!Enforced/Ending"]);
+    assert_eq!(it.accepted("alice").len(), 0);
+}
+
 /// As `kubectl delete --cascade=foreground`: the collector takes what belongs to it first.
 #[test]
 fn of_a_key_that_is_deleted_in_the_foreground_nothing_is_made_anew() {

@@ -357,6 +357,19 @@ fn a_decision_that_an_earlier_one_overrules_says_by_which() {
 }
 
 #[test]
+fn a_decision_that_one_dated_ahead_overrules_says_from_when_that_counts() {
+    let mut it = asked();
+    it.create(approval("ahead", "alice", true, at(7300)));
+    it.settle();
+    let made = it.cluster.now;
+    it.pass(minutes(1));
+    it.create(approval("behind", "alice", false, at(50)));
+    it.settle();
+    let message = told(&it, "behind", "Overruled").expect("a word");
+    assert!(message.contains(&format!("taken at {made}")), "{message}");
+}
+
+#[test]
 fn a_person_whose_clock_is_behind_denies_what_was_approved_automatically() {
     let mut it = Simulation::ready(product().automatic());
     it.pass(minutes(30));
@@ -1224,7 +1237,7 @@ fn a_denial_by_editing_an_older_approval_says_by_what_it_is_overruled() {
     assert_eq!(it.says("alice"), APPROVED);
     let message = told(&it, "yes", "Overruled").expect("a word");
     let counts = format!(
-        "owner/again by olga counts instead: its reviewedAt, {}",
+        "owner/again by olga counts instead: it was taken at {}",
         at(90)
     );
     assert!(message.contains(&counts), "{message}");

@@ -121,11 +121,14 @@ fn a_change_to_a_product_that_is_not_there_waits_for_that_and_for_nobody() {
         awaits_decision(&told.conditions).is_some()
     };
     assert!(!waits(&it));
+    it.pass(minutes(10));
     it.create(product_named("maps"));
     it.settle();
     oracle::check(&it);
     assert_eq!(it.says("alice"), WAITING);
     assert!(waits(&it));
+    let since = it.world.tally().waits_since();
+    assert_eq!(since, Some(it.cluster.now), "and not before");
     it.delete::<APIProduct>(OWNER, "maps");
     it.settle();
     assert_eq!(it.says("alice"), expected);

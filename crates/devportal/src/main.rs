@@ -281,13 +281,15 @@ fn arguments(mut words: Vec<OsString>) -> Result<Arguments, clap::Error> {
     }
     words.insert(1, "controller".into());
     let hidden = PUBLISHED.map(|name| Arg::new(name).long(name).num_args(0..=1).hide(true));
-    let command = Arguments::command().mut_subcommand("controller", |it| it.args(hidden));
+    let command = Arguments::command()
+        .mut_subcommand("controller", |it| it.args(hidden).args_override_self(true));
     let found = command.try_get_matches_from(words)?;
     let ignored = ignored(&found);
     if !ignored.is_empty() {
         let all = ignored.join(", ");
         warn(&format!(
-            "these arguments of the published controller do nothing here: {all}. Metrics are at \
+            "these arguments of the published controller do nothing here: {all}. The cluster is \
+             that of KUBECONFIG or of the pod's ServiceAccount; metrics are at \
              --health-probe-bind-address, over HTTP"
         ));
     }
@@ -295,8 +297,9 @@ fn arguments(mut words: Vec<OsString>) -> Result<Arguments, clap::Error> {
 }
 
 /// The arguments of the published controller that mean nothing here.
-const PUBLISHED: [&str; 14] = [
+const PUBLISHED: [&str; 15] = [
     "enable-http2",
+    "kubeconfig",
     "metrics-bind-address",
     "metrics-cert-key",
     "metrics-cert-name",
@@ -507,6 +510,10 @@ mod tests {
             (
                 "/manager --leader-elect=false --metrics-bind-address 0",
                 false,
+            ),
+            (
+                "/manager --leader-elect=false --leader-elect --kubeconfig=/a",
+                true,
             ),
             (
                 "/manager -leader-elect -metrics-secure -zap-log-level=debug",

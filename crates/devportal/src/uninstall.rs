@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Only show what would be deleted.
     #[arg(long)]
     dry_run: bool,
-    /// Yes, revoke every key. Required, but for --dry-run.
+    /// Confirm that every key is to be revoked. Required unless --dry-run is given.
     #[arg(long)]
     yes: bool,
 }

@@ -302,7 +302,80 @@ fn is_placeholder(value: &[u8]) -> bool {
         .bytes()
         .collect::<std::collections::BTreeSet<_>>()
         .len();
-    is_marked || is_variable || differ < 4 || is_sequence(text.as_bytes()) || is_left
+    is_marked
+        || is_variable
+        || differ < 4
+        || is_sequence(text.as_bytes())
+        || is_repeated(text.as_bytes())
+        || is_left
+        || is_prose(text)
+}
+
+/// Whether it is a few characters again and again, as in `12341234123412341234`.
+fn is_repeated(text: &[u8]) -> bool {
+    const LONGEST: usize = 8;
+    (1..=LONGEST).any(|part| {
+        let again = text.iter().zip(text.iter().skip(part));
+        text.len() >= 2 * part && again.into_iter().all(|(one, next)| one == next)
+    })
+}
+
+/// Whether little is left of it beside words that tell what is to be put there, as of
+/// `put-your-api-key-here`.
+fn is_prose(text: &str) -> bool {
+    const WORDS: [&str; 44] = [
+        "a",
+        "add",
+        "an",
+        "api",
+        "apikey",
+        "before",
+        "change",
+        "default",
+        "demo",
+        "deploy",
+        "do",
+        "dummy",
+        "enter",
+        "for",
+        "foo",
+        "from",
+        "goes",
+        "here",
+        "in",
+        "insert",
+        "is",
+        "key",
+        "me",
+        "my",
+        "not",
+        "of",
+        "own",
+        "password",
+        "please",
+        "production",
+        "put",
+        "real",
+        "replace",
+        "sample",
+        "secret",
+        "set",
+        "super",
+        "test",
+        "the",
+        "this",
+        "token",
+        "use",
+        "value",
+        "your",
+    ];
+    /// Fewer characters beside the words are a number, and no key.
+    const LEFT: usize = 8;
+    let parts = text.split(|it: char| !it.is_ascii_alphanumeric());
+    let (words, others): (Vec<_>, Vec<_>) = parts
+        .filter(|it| !it.is_empty())
+        .partition(|it| WORDS.contains(it));
+    words.len() >= 2 && others.iter().map(|it| it.len()).sum::<usize>() < LEFT
 }
 
 /// Whether each character follows the one before it, as in `1234567890` or `0123456789abcdef`.
@@ -542,6 +615,20 @@ mod tests {
             ("[insert-the-key-of-the-toystore]", Fit::Placeholder),
             ("placeholder-placeholder-placeholder", Fit::Placeholder),
             ("changemechangemechangeme", Fit::Placeholder),
+            ("my-secret-api-key", Fit::Placeholder),
+            ("INSERT_YOUR_OWN_API_KEY_HERE", Fit::Placeholder),
+            ("replace-me-with-your-own-api-key", Fit::Placeholder),
+            ("put-your-api-key-here-before-deploy", Fit::Placeholder),
+            ("REPLACE_WITH_A_REAL_KEY", Fit::Placeholder),
+            ("SAMPLE-KEY-DO-NOT-USE", Fit::Placeholder),
+            ("dummy-api-key-0001", Fit::Placeholder),
+            ("test-api-key-123456", Fit::Placeholder),
+            ("change-this-before-production", Fit::Placeholder),
+            ("passwordpassword", Fit::Placeholder),
+            ("12341234123412341234", Fit::Placeholder),
+            ("deadbeefdeadbeef", Fit::Placeholder),
+            ("my-api-key-3f2c9a7e41d8", Fit::Good),
+            ("correct-horse-battery-staple", Fit::Good),
             ("{\"key\":\"a81f0c2d9e7b4a63\"}", Fit::Good),
             ("example-token-0001-4711", Fit::Placeholder),
             ("12345678901234567890", Fit::Placeholder),

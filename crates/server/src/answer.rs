@@ -475,10 +475,14 @@ impl Idempotency {
         let annotations = object.meta().annotations.as_ref();
         match annotations.and_then(|it| it.get(MADE_BY_REQUEST)) {
             Some(noted) if *noted == self.whole => Ok(()),
-            Some(_) => Err(Problem::conflict(
-                "IdempotencyKeyUsed",
-                "this Idempotency-Key was sent with another request, or what it would make is there",
-            )),
+            Some(_) => Err(Problem {
+                // Where a person chose the name, it may be that.
+                causes: taken.causes,
+                ..Problem::conflict(
+                    "IdempotencyKeyUsed",
+                    "this Idempotency-Key was sent with another request, or what it would make is there",
+                )
+            }),
             None => Err(taken),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use devportal_api::approval::Denied;
-use devportal_api::condition::{Validity, denial_stands, overruled, render};
+use devportal_api::condition::{Review, Validity, denial_stands, overruled, render};
 use devportal_api::id::{ApprovalId, ProductId};
 use devportal_api::{APIKeyApproval, APIKeyApprovalStatus, APIKeyRequest};
 use devportal_mirror::Found;
@@ -136,7 +136,13 @@ impl Said {
         let mut facts = vec![self.validity.fact()];
         let overruler = request.filter(|_| is_valid);
         let overruler = overruler.and_then(|it| ruling::overruler(approval, it, world, now));
-        facts.extend(overruler.map(|it| overruled(&ApprovalId::of(it), &ruling::review(it))));
+        facts.extend(overruler.map(|it| {
+            let review = Review {
+                at: ruling::taken(it, world, now),
+                ..ruling::review(it)
+            };
+            overruled(&ApprovalId::of(it), &review)
+        }));
         let kept_out = self.standing.iter();
         let kept_out: Vec<_> = kept_out
             .map(|it| (&*it.user_id, ProductId::new(&id.namespace, &it.api_product)))

@@ -32,6 +32,7 @@ use self::record::delete_request;
 pub(super) use self::record::shadows;
 use super::terms::{self, Terms};
 use super::{credential, instant, ruling};
+use crate::brake::Hindrance;
 use crate::decision::{Decision, Id, Need, Write};
 use crate::discover::Discovery;
 use crate::world::{Doubt, World, find_alive};
@@ -104,9 +105,19 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World, now: Timestamp) -> Dec
             } else {
                 status::ending(id, key, world, now)
             });
+        } else if decision.writes.iter().any(|it| is_refused(id, it, world)) {
+            // The key is there for as long, and says so.
+            let told = status::ending(id, key, world, now);
+            decision.writes.extend(told);
         }
     }
     decision
+}
+
+/// Whether a write for a key failed the last time.
+fn is_refused(id: &KeyId, write: &Write, world: &World) -> bool {
+    let why = world.hindrance(&Id::Key(id.clone()), write.group());
+    matches!(why, Some(Hindrance::Failed(_)))
 }
 
 /// The Secret that the value of a key comes from is to be read.

@@ -322,7 +322,7 @@ fn oidc(
 /// Whether a condition's message is about this issuer, and not one that begins like it.
 fn names(message: &str, issuer: &str) -> bool {
     let after = message.split_once(issuer).map(|(_, after)| after);
-    after.is_some_and(|it| it.is_empty() || it.starts_with(": "))
+    after.is_some_and(|it| it.is_empty() || [": ", "; "].iter().any(|end| it.starts_with(end)))
 }
 
 /// The document as it was last read, where that was at this address.

@@ -132,7 +132,7 @@ const UNNOTICED: SignedDuration = SignedDuration::from_secs(1);
 
 /// When a decision counts as taken: at its `reviewedAt`, unless that is later than it was
 /// made. A reviewer whose clock is ahead overrules nobody who decides after them.
-fn taken(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
+pub(super) fn taken(approval: &APIKeyApproval, world: &World, now: Timestamp) -> Timestamp {
     let at = approval.spec.reviewed_at.0;
     let flaw = world.approvals().flaw(&ApprovalId::of(approval));
     let is_unreadable = flaw.is_some_and(|it| it.has_hole("spec.reviewedAt"));

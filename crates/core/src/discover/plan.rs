@@ -31,8 +31,8 @@ pub struct PlanFindings {
     pub state: PlanPolicyState,
     /// The plans, in the policy's order.
     pub plans: Vec<Plan>,
-    /// The tier of the first plan that takes every request.
-    pub catch_all: Option<String>,
+    /// The plans that are known to take requests, in order.
+    pub takers: Vec<Taker>,
     /// Why the plans may not hold as they are shown.
     pub faults: Vec<PlanFault>,
     /// Whether others hold, or none, on a path by which requests are known to come, or other
@@ -42,7 +42,45 @@ pub struct PlanFindings {
     pub behind: Option<PolicyId>,
 }
 
+/// A plan whose predicate tells which requests it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taker {
+    /// The tier whose requests it takes, by its predicate; `None`: all.
+    of: Option<String>,
+    /// Its own tier.
+    tier: String,
+    is_limited: bool,
+}
+
+impl Taker {
+    fn of(plan: &PlanSpec) -> Option<Self> {
+        let of = match Requests::taken_by(plan)? {
+            Requests::All => None,
+            Requests::OfTier(tier) => Some(tier.to_owned()),
+        };
+        Some(Self {
+            of,
+            tier: plan.tier.clone(),
+            is_limited: plan.limits != Limits::default(),
+        })
+    }
+}
+
 impl PlanFindings {
+    /// The tier whose limits requests of a tier have, where some have and that is known.
+    pub(crate) fn limiter(&self, tier: &str) -> Option<&str> {
+        let takes = |it: &&Taker| it.of.as_deref().is_none_or(|of| of == tier);
+        let first = self.takers.iter().find(takes)?;
+        let holds = self.not_enforced().is_none() && !self.is_in_part && !self.is_outrun();
+        (first.is_limited && holds).then_some(&*first.tier)
+    }
+
+    /// Whether requests may count as anybody's.
+    fn is_outrun(&self) -> bool {
+        let is_so = |it: &PlanFault| matches!(it, PlanFault::Outrun(_));
+        self.faults.iter().any(is_so)
+    }
+
     /// How it reads that the policy itself does not hold as it is now, if so.
     pub(crate) fn not_enforced(&self) -> Option<Fact> {
         let is_so = |it: &&PlanFault| matches!(it, PlanFault::NotEnforced(_));
@@ -89,7 +127,7 @@ pub(super) fn discover(
         return PlanFindings {
             state: PlanPolicyState::NotFound,
             plans: Vec::new(),
-            catch_all: None,
+            takers: Vec::new(),
             faults: Vec::new(),
             is_in_part: false,
             behind: None,
@@ -127,7 +165,6 @@ pub(super) fn discover(
     let with_keys = policy.spec.plans.iter().filter(|_| auth.key_rule.is_some());
     faults.extend(taken(&policy.spec.plans));
     faults.extend(with_keys.filter_map(mismatch));
-    let takes_all = policy.spec.plans.iter().find(|it| takes_every_request(it));
     let mut seen = BTreeSet::new();
     let tiers = policy.spec.plans.iter().map(|plan| plan.tier.as_str());
     let twice: BTreeSet<_> = tiers.filter(|tier| !seen.insert(*tier)).collect();
@@ -144,7 +181,7 @@ pub(super) fn discover(
             target_name: target.name.clone(),
         }),
         plans: policy.spec.plans.iter().map(Plan::from).collect(),
-        catch_all: takes_all.map(|it| it.tier.clone()),
+        takers: policy.spec.plans.iter().filter_map(Taker::of).collect(),
         faults,
         is_in_part: is_certain || is_unsure,
         behind: is_behind(policy, status).then(|| id.clone()),
@@ -215,19 +252,33 @@ fn mismatch(plan: &PlanSpec) -> Option<PlanFault> {
     }
 }
 
-/// Whether a plan is for whoever asks.
-fn takes_every_request(plan: &PlanSpec) -> bool {
-    plan.predicate.trim() == "true"
+/// Whose requests a plan takes, where its predicate says just that.
+enum Requests<'a> {
+    All,
+    OfTier(&'a str),
+}
+
+impl<'a> Requests<'a> {
+    fn taken_by(plan: &'a PlanSpec) -> Option<Self> {
+        if plan.predicate.trim() == "true" {
+            return Some(Self::All);
+        }
+        let is_one = !plan.predicate.contains("&&") && !is_composed(&plan.predicate);
+        let mut compared = compared_tiers(&plan.predicate);
+        let tier = compared
+            .next()
+            .filter(|_| is_one && compared.next().is_none());
+        tier.map(Self::OfTier)
+    }
 }
 
 /// The tiers whose requests a plan before theirs takes: of those whose predicates hold the first
 /// counts (kuadrant-operator 1.5).
 fn taken(plans: &[PlanSpec]) -> impl Iterator<Item = PlanFault> {
-    let takes = |before: &PlanSpec, plan: &PlanSpec| {
-        let mut compared = compared_tiers(&before.predicate);
-        let is_one = !before.predicate.contains("&&") && !is_composed(&before.predicate);
-        before.tier != plan.tier
-            && (takes_every_request(before) || is_one && compared.any(|it| it == plan.tier))
+    let takes = |before: &PlanSpec, plan: &PlanSpec| match Requests::taken_by(before) {
+        Some(Requests::All) => true,
+        Some(Requests::OfTier(tier)) => tier == plan.tier,
+        None => false,
     };
     plans.iter().enumerate().filter_map(move |(at, plan)| {
         let before = plans[..at].iter();

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use devportal_api::id::{ProductId, SecretId};
-use devportal_api::name::label;
+use devportal_api::name::{annotation, label};
 use devportal_mirror::{Index, SecretFacts};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -200,7 +200,12 @@ fn asked(selector: &LabelSelector) -> Vec<Demand> {
 /// Whether a Secret is no credential of an APIKey, as far as it tells. Authorino takes whatever a
 /// rule selects, also one that is being deleted and held by a finalizer, or that has our label.
 fn is_unmanaged(facts: &SecretFacts) -> bool {
-    key_of(facts).is_none()
+    let is_labelled = facts.labels.get(label::ENFORCEMENT) == Some("true");
+    if is_labelled {
+        key_of(facts).is_none()
+    } else {
+        !facts.is_stray() && !facts.annotations.has(annotation::KEY)
+    }
 }
 
 impl World {

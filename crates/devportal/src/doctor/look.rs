@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use devportal_api::condition::{is_problem, kind};
 use devportal_api::id::KuadrantId;
-use devportal_api::name::label;
+use devportal_api::name::{annotation, label};
 use devportal_api::{GROUP, VERSION, crd};
 use devportal_controller::{CONSTRAINED_IMPERSONATION, LEASE, minor, oldest_kuadrant};
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 use serde_json::Value;
@@ -489,8 +490,8 @@ async fn at_keys(client: &Client) -> Vec<Finding> {
     reasons.into_iter().map(tell).collect()
 }
 
-/// Credentials in another namespace than the Kuadrant resource's: it was moved while no controller
-/// ran, and nobody revokes them.
+/// Credentials in another namespace than the Kuadrant resource's: as where it was moved while no
+/// controller ran.
 async fn at_credentials_left(client: &Client) -> Option<Finding> {
     const CHECK: &str = "credentials";
     let kuadrant = find_kuadrant_namespace(client).await?;
@@ -503,19 +504,28 @@ async fn at_credentials_left(client: &Client) -> Option<Finding> {
         Ok(list) => list.items,
         Err(error) => return Some(Finding::new(CHECK, Level::NotSeen, error.to_string())),
     };
-    let namespaces: BTreeSet<_> = left.iter().filter_map(ResourceExt::namespace).collect();
-    let Some(first) = namespaces.first() else {
-        let text = format!("all Secrets that open APIs are in {kuadrant}");
+    // Whoever labels a Secret of their own makes no credential of it.
+    let is_ours = |it: &&PartialObjectMeta<Secret>| it.annotations().contains_key(annotation::KEY);
+    let left: Vec<_> = left.iter().filter(is_ours).collect();
+    let namespaces: BTreeSet<_> = left.iter().filter_map(|it| it.namespace()).collect();
+    if namespaces.is_empty() {
+        let text = format!("no credentials are left outside {kuadrant}");
         return Some(Finding::new(CHECK, Level::Ok, text));
+    }
+    let list = |each: &dyn Fn(&String) -> String, between: &str| {
+        let all: Vec<_> = namespaces.iter().map(each).collect();
+        all.join(between)
     };
-    let places: Vec<_> = namespaces.iter().map(String::as_str).collect();
-    let places = places.join(", ");
+    let places = list(&String::clone, ", ");
     let text = format!(
-        "credentials are left in {places}, where the Kuadrant resource was, {} in all: nobody \
+        "credentials of keys are in {places}, {} in all, and the Kuadrant resource is not: nobody \
          revokes them",
         left.len()
     );
-    let next = format!("kubectl delete secrets -n {first} -l {selector}");
+    let next = list(
+        &|it| format!("kubectl delete secrets -n {it} -l {selector}"),
+        "; ",
+    );
     Some(Finding::new(CHECK, Level::Fault, text).then(next))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use devportal_api::APIKey;
-use devportal_api::name::{LEGACY_FINALIZER, label};
+use devportal_api::name::{LEGACY_FINALIZER, annotation, label};
 use devportal_stack::{NAMESPACE, Persona, Progress, Stack, apply_objects, operator_chart};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
@@ -167,7 +167,8 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
     let params = PatchParams::default();
     bindings.patch("devportal-status", &params, &audit).await?;
     let left = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "of-old",
-        "namespace": "shop", "labels": {label::ENFORCEMENT: "true"}}});
+        "namespace": "shop", "labels": {label::ENFORCEMENT: "true"},
+        "annotations": {annotation::KEY: "shop/gone"}}});
     stage::apply(&quiet.admin, &left).await?;
     let (findings, code) = doctor(&quiet.stack).await?;
     ensure!(code == Some(2), "{code:?}: {findings:#?}");
@@ -183,7 +184,7 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
     says("Fault", "devportal-controller may not list apikeys")?;
     // Nobody sets the status of the Kuadrant resource here.
     says("Fault", "is not ready")?;
-    says("Fault", "credentials are left in shop")?;
+    says("Fault", "credentials of keys are in shop")?;
     says(
         "Warning",
         "the binding devportal-requester is not installed",

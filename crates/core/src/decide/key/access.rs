@@ -392,8 +392,9 @@ impl Case<'_> {
         } else if found.plan.plans.is_empty() {
             Enforcement::NoPlans
         } else {
+            let limiter = || found.plan.limiter(tier).map(str::to_owned);
             match found.limits(tier) {
-                None => Enforcement::UnknownTier(tier.clone(), found.plan.catch_all.clone()),
+                None => Enforcement::UnknownTier(tier.clone(), limiter()),
                 Some(_) if is_late(&Enforcement::PlansNotEnforced) => Enforcement::PlansNotEnforced,
                 Some(_) if found.plan.is_in_part => Enforcement::PlansDiffer,
                 Some(limits) => self.limited(found, tier, limits),
@@ -404,12 +405,13 @@ impl Case<'_> {
     /// The same where a plan that holds everywhere has the tier.
     fn limited(&self, found: &Discovery, tier: &str, limits: &Limits) -> Enforcement {
         let is_limited = *limits != Limits::default();
+        let limiter = || found.plan.limiter(tier).map(str::to_owned);
         if let Some(rule) = found.auth.outrun_by.clone() {
             Enforcement::Outrun(rule)
         } else if let Some(by) = found.plan.find_taker(tier) {
-            Enforcement::TierTaken(tier.to_owned(), by.to_owned())
+            Enforcement::TierTaken(tier.to_owned(), by.to_owned(), limiter())
         } else if found.plan.is_for_another(tier) {
-            Enforcement::PlanForAnother(tier.to_owned(), found.plan.catch_all.clone())
+            Enforcement::PlanForAnother(tier.to_owned(), limiter())
         } else if found.plan.is_twice(tier) {
             Enforcement::DuplicateTier(tier.to_owned(), is_limited)
         } else if !is_limited {

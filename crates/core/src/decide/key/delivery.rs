@@ -62,7 +62,8 @@ impl Case<'_> {
         let told = told.and_then(|it| it.as_array()).into_iter().flatten();
         told.filter_map(|it| {
             let mut it = it.clone();
-            it.as_object_mut()?.remove("endsAt");
+            let fields = it.as_object_mut()?;
+            fields.retain(|name, _| !["createdAt", "endsAt"].contains(&&**name));
             serde_json::from_value(it).ok()
         })
         .collect()

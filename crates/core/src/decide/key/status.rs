@@ -19,9 +19,10 @@ use kube::{Resource, ResourceExt};
 
 use super::access::{Course, doubtful, find_source_id, lacks_scheme};
 use super::{Case, Standing, ruling};
+use crate::brake::Hindrance;
 use crate::change::Source;
 use crate::decide::credential;
-use crate::decision::{Decision, Write};
+use crate::decision::{Decision, Group, Id, Write};
 use crate::world::{Doubt, World};
 
 /// The conditions of which a key has exactly one.
@@ -65,7 +66,7 @@ impl Case<'_> {
         facts.extend(refused.map(Refused::of_key));
         facts.extend(self.held_up(standing));
         let generation = self.key.meta().generation;
-        let before = Self::before(standing, &previous.conditions);
+        let before = Self::before(&facts, &previous.conditions);
         conditions.extend(render(&facts, &before, generation, self.now));
 
         let mut status = match standing {
@@ -91,19 +92,23 @@ impl Case<'_> {
             .extend(request.and_then(|it| tell_request(it, conditions, self.world)));
     }
 
-    /// The conditions from which times are taken over. A definition without `graceUntil`, of which
-    /// nobody knows before it was written, leaves it to the condition to tell since when there is no
-    /// scheme, and not since when the key fails.
-    fn before<'a>(standing: &Standing, previous: &'a [Condition]) -> Cow<'a, [Condition]> {
-        let begins = match standing {
-            Standing::Known(Lifecycle::Failed(blocker)) => lacks_scheme(blocker.text().0),
-            _ => false,
+    /// The conditions from which times are taken over, but for those that something is counted
+    /// from: when a change began to wait for somebody; and when there was no scheme any more, which
+    /// a definition without `graceUntil` leaves it to the condition to tell.
+    fn before<'a>(facts: &[Fact], previous: &'a [Condition]) -> Cow<'a, [Condition]> {
+        let begins = |old: &Condition| {
+            let of_kind = facts.iter().find(|it| it.kind == old.type_);
+            of_kind.is_some_and(|new| match new.kind {
+                kind::FAILED => lacks_scheme(new.reason) && !lacks_scheme(&old.reason),
+                kind::CHANGE_APPROVED => old.reason != new.reason,
+                _ => false,
+            })
         };
-        if !begins {
+        if !previous.iter().any(begins) {
             return Cow::Borrowed(previous);
         }
-        let is_kept = |it: &&Condition| it.type_ != kind::FAILED || lacks_scheme(&it.reason);
-        previous.iter().filter(is_kept).cloned().collect()
+        let kept = previous.iter().filter(|it| !begins(it));
+        kept.cloned().collect()
     }
 
     /// That others can guess the value, unless that is why nothing is given.
@@ -227,7 +232,7 @@ impl Case<'_> {
 }
 
 /// What a key says that is being deleted and held by somebody's finalizer, once nothing is
-/// left to do: it opens nothing, or what keeps it from that.
+/// left to do, or does not succeed: it opens nothing, or what keeps it from that.
 pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) -> Option<Write> {
     let previous = key
         .status
@@ -238,8 +243,17 @@ pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) ->
     if !world.credentials().is_listed(namespace) {
         return None;
     }
-    let held = credential::find_held(id, world).map(credential::held);
-    let fact = held.unwrap_or(Enforcement::Ending).fact();
+    let refused = match world.hindrance(&Id::Key(id.clone()), Group::Revoke) {
+        Some(Hindrance::Failed(failure)) => Some(Enforcement::RevocationRefused(failure.refused())),
+        _ => None,
+    };
+    let is_open = world.credentials_of(id).next().is_some();
+    if is_open && refused.is_none() {
+        return None;
+    }
+    let held = || credential::find_held(id, world).map(credential::held);
+    let fact = refused.filter(|_| is_open).or_else(held);
+    let fact = fact.unwrap_or(Enforcement::Ending).fact();
     let mut conditions = previous.conditions.clone();
     let renewed = render(&[fact], &conditions, key.meta().generation, now);
     conditions.retain(|it| it.type_ != kind::ENFORCED);
