@@ -83,8 +83,8 @@ impl Template {
             sort: self.sort,
             id: other,
             key: rename(&self.key)?,
-            request: rename(&self.request)?,
-            approval: rename(&self.approval)?,
+            request: with_terms(rename(&self.request)?)?,
+            approval: with_decision(rename(&self.approval)?)?,
             credential: rename(&self.credential)?,
             source: rename(&self.source)?,
         })
@@ -99,6 +99,20 @@ impl Template {
             &self.source,
         ]
     }
+}
+
+/// A request whose status tells the hash of what it asks for, names included.
+fn with_terms(mut request: Value) -> Result<Value> {
+    let terms = serde_json::from_value::<APIKeyRequest>(request.clone())?.terms();
+    request["status"]["terms"] = serde_json::to_value(terms)?;
+    Ok(request)
+}
+
+/// An approval whose status tells the hash of what it decides, names included.
+fn with_decision(mut approval: Value) -> Result<Value> {
+    let decides = serde_json::from_value::<APIKeyApproval>(approval.clone())?.decides();
+    approval["status"]["decision"] = decides.into();
+    Ok(approval)
 }
 
 /// The value of a brought key, as a Secret has it.

@@ -382,8 +382,8 @@ pub enum Enforcement {
     AuthPolicyNotEnforced,
     /// No PlanPolicy applies: nothing limits the key.
     NoPlans,
-    /// The tier is in no plan. That of the second tier takes its requests, and limits the key.
-    UnknownTier(String, Option<String>),
+    /// The tier is in no plan; what limits the key.
+    UnknownTier(String, Limiter),
     /// The plans may not hold as they are shown.
     PlansNotEnforced,
     /// Some ways to the API refuse the key.
@@ -394,11 +394,11 @@ pub enum Enforcement {
     RouteNotAccepted,
     /// Requests with the key may count as anybody's, by this rule.
     Outrun(String),
-    /// The plan of the tier is for keys of another one. That of the second tier limits the key.
-    PlanForAnother(String, Option<String>),
-    /// The plan of the second tier comes before that of the first, and takes its requests; the
-    /// third, which is the second where that has limits, limits them.
-    TierTaken(String, String, Option<String>),
+    /// The plan of the tier is for keys of another one; what limits the key.
+    PlanForAnother(String, Limiter),
+    /// The plan of the second tier comes before that of the first, and takes its requests; what
+    /// limits the key.
+    TierTaken(String, String, Limiter),
     /// The tier's plan has no limits.
     Unlimited(String),
     /// Several plans have the tier, and the last of them holds: whether it has limits.
@@ -410,10 +410,23 @@ pub enum Enforcement {
 }
 
 /// What limits a key that its own plan does not limit.
-fn limited_by(tier: Option<&str>) -> String {
-    match tier {
-        Some(tier) => format!("the limits of tier {tier:?} apply"),
-        None => "requests are not limited".to_owned(),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limiter {
+    /// The plan of this tier.
+    Tier(String),
+    /// No plan does.
+    Nothing,
+    /// Plans may.
+    Unknown,
+}
+
+impl Limiter {
+    fn words(&self) -> String {
+        match self {
+            Self::Tier(tier) => format!("the limits of tier {tier:?} apply"),
+            Self::Nothing => "requests are not limited".to_owned(),
+            Self::Unknown => "the limits of another tier may apply".to_owned(),
+        }
     }
 }
 
@@ -515,7 +528,7 @@ impl Enforcement {
                 "UnknownTier",
                 format!(
                     "Tier {tier:?} is in no plan of the product: {}",
-                    limited_by(limiter.as_deref())
+                    limiter.words()
                 ),
             ),
             Self::PlansNotEnforced => (
@@ -556,7 +569,7 @@ impl Enforcement {
                 format!(
                     "The gateway accepts the key, but the plan of tier {tier:?} is for keys of \
                      another tier: {}",
-                    limited_by(limiter.as_deref())
+                    limiter.words()
                 ),
             ),
             Self::TierTaken(tier, by, limiter) => (
@@ -565,7 +578,7 @@ impl Enforcement {
                 format!(
                     "The gateway accepts the key, but the plan of tier {by:?} comes before that of \
                      tier {tier:?} and takes its requests: {}",
-                    limited_by(limiter.as_deref())
+                    limiter.words()
                 ),
             ),
             Self::Unlimited(tier) => (
@@ -1322,7 +1335,7 @@ impl Validity {
 /// How it reads on a decision that another counts in its place.
 pub fn overruled(by: &ApprovalId, review: &Review) -> Fact {
     let message = format!(
-        "APIKeyApproval {by} by {} counts instead: it was taken at {}, which is not earlier. Decide \
+        "APIKeyApproval {by} by {} counts instead: it was made at {}, which is no earlier. Decide \
          again with a later reviewedAt",
         review.by, review.at
     );

@@ -551,7 +551,7 @@ impl Engine {
                 Some((secret, facts)) if facts.deleting => warn!(
                     %id,
                     %secret,
-                    "a key is gone, and a finalizer holds its Secret, which opens the API for as long"
+                    "a key is gone, and a finalizer holds its Secret, which opens the API until it is removed"
                 ),
                 Some(_) => {}
             },

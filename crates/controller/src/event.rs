@@ -196,7 +196,7 @@ mod tests {
     use std::sync::Mutex;
 
     use devportal_api::condition::{
-        Attachment, AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, PlanFault,
+        Attachment, AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, Limiter, PlanFault,
         PlanPolicyState, Review, render,
     };
     use devportal_api::id::{PolicyId, ProductId, SecretId};
@@ -281,7 +281,10 @@ mod tests {
     fn a_key_that_is_enforced_no_more_is_told_once() {
         let is_good = approved("olivia", &Enforcement::Enforced);
         let is_free = approved("olivia", &Enforcement::NoPlans);
-        let unplanned = approved("olivia", &Enforcement::UnknownTier("gold".into(), None));
+        let unplanned = approved(
+            "olivia",
+            &Enforcement::UnknownTier("gold".into(), Limiter::Nothing),
+        );
         assert_eq!(of(&is_good, &is_free), ["NoPlans"]);
         assert!(of(&is_free, &unplanned).is_empty());
         assert!(of(&is_free, &is_good).is_empty());

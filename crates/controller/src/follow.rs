@@ -476,6 +476,7 @@ impl Unread {
     /// Whether this failure is news.
     fn failed(&mut self, name: &Shared, is_forbidden: bool) -> bool {
         if is_forbidden && self.is_unlisted {
+            self.names.remove(name);
             self.barred.insert(name.clone());
             self.barred_since.get_or_insert_with(Instant::now);
         } else {

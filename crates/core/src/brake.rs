@@ -78,10 +78,11 @@ pub enum Hindrance<'a> {
 }
 
 impl Failure {
-    /// Whether it is the same fault. Messages may differ by a number, as of a connection.
+    /// Whether it is the same fault. What passes may differ by a number, as of a connection.
     pub fn is_like(&self, other: &Self) -> bool {
-        let fault = |it: &Self| (it.cause, it.target.clone(), it.reason.clone());
-        fault(self) == fault(other)
+        let has_its_words = self.cause == Cause::Passing || self.message == other.message;
+        let named = |it: &Self| (it.cause, it.target.clone(), it.reason.clone());
+        named(self) == named(other) && has_its_words
     }
 
     /// The message, as long as a condition may be: a status is no log.
@@ -141,7 +142,11 @@ impl Brakes {
                 brake.rounds = brake.rounds.saturating_add(1);
             }
         }
-        brake.failure = failure;
+        // What is told stays as it is while the fault does.
+        let is_same = |last: &Failure| failure.as_ref().is_some_and(|it| it.is_like(last));
+        if !brake.failure.as_ref().is_some_and(is_same) {
+            brake.failure = failure;
+        }
         let longest = longest(group);
         let steps = brake.failures.max(brake.rounds.saturating_sub(FREE));
         brake.until = steps.checked_sub(1).and_then(|doublings| {

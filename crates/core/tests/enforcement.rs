@@ -4,7 +4,7 @@ use devportal_api::foreign::{
     AuthPolicy, AuthenticationSpec, Cache, HTTPRoute, PlanPolicy, PlanSpec, PolicyStatus,
     RouteRule, Unread,
 };
-use devportal_api::scheme::{Credentials, Prefixed};
+use devportal_api::scheme::{Credentials, Limits, Prefixed};
 use devportal_api::{APIKey, APIProduct, name};
 use kube::Resource;
 
@@ -356,22 +356,39 @@ fn a_plan_that_takes_the_requests_of_another_tier_comes_behind_its_plan() {
         let told = alarms(&it).contains(&"PlansInForce/TierTaken".into());
         assert_eq!(told, alarm, "{text}");
     }
-    // Whoever is of no tier is limited by the plan that takes all.
+    // Whoever is of no tier is limited by the first plan that takes all, or theirs.
+    let other = plan("silver", 10);
+    let premium = of("premium", &copied);
+    let some = of("premium", &also);
+    let endless = plan_of("free", Limits::default());
+    let (by_free, by_premium) = (
+        "the limits of tier \"free\" apply",
+        "the limits of tier \"premium\" apply",
+    );
+    let (unknown, none) = (
+        "the limits of another tier may apply",
+        "requests are not limited",
+    );
     for (plans, words) in [
-        (
-            vec![plan("silver", 10), free],
-            "the limits of tier \"free\" apply",
-        ),
-        (vec![plan("silver", 10)], "requests are not limited"),
+        (vec![&other, &free], by_free),
+        (vec![&other], none),
+        (vec![&other, &premium, &free], by_premium),
+        (vec![&some, &free], unknown),
+        (vec![&other, &of("vip", "is_vip(auth)")], unknown),
+        // Of two plans of a tier the last holds.
+        (vec![&free, &endless], none),
+        (vec![&endless, &free], by_free),
     ] {
         let mut it = working();
+        let plans: Vec<_> = plans.into_iter().cloned().collect();
+        let text = format!("{plans:?}");
         it.edit::<PlanPolicy>(OWNER, "games", |it| it.spec.plans = plans);
         it.settle();
         let status = it.key("alice").status.clone().unwrap();
         let mut conditions = status.conditions.iter();
         let told = conditions.find(|it| it.type_ == "Enforced").unwrap();
         assert_eq!(told.reason, "UnknownTier");
-        assert!(told.message.ends_with(words), "{}", told.message);
+        assert!(told.message.ends_with(words), "{text}: {}", told.message);
     }
 }
 

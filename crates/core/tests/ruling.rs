@@ -366,7 +366,7 @@ fn a_decision_that_one_dated_ahead_overrules_says_from_when_that_counts() {
     it.create(approval("behind", "alice", false, at(50)));
     it.settle();
     let message = told(&it, "behind", "Overruled").expect("a word");
-    assert!(message.contains(&format!("taken at {made}")), "{message}");
+    assert!(message.contains(&format!("made at {made}")), "{message}");
 }
 
 #[test]
@@ -1237,7 +1237,7 @@ fn a_denial_by_editing_an_older_approval_says_by_what_it_is_overruled() {
     assert_eq!(it.says("alice"), APPROVED);
     let message = told(&it, "yes", "Overruled").expect("a word");
     let counts = format!(
-        "owner/again by olga counts instead: it was taken at {}",
+        "owner/again by olga counts instead: it was made at {}",
         at(90)
     );
     assert!(message.contains(&counts), "{message}");

@@ -288,8 +288,7 @@ fn arguments(mut words: Vec<OsString>) -> Result<Arguments, clap::Error> {
     if !ignored.is_empty() {
         let all = ignored.join(", ");
         warn(&format!(
-            "these arguments of the published controller do nothing here: {all}. The cluster is \
-             that of KUBECONFIG or of the pod's ServiceAccount; metrics are at \
+            "these arguments of the published controller do nothing here: {all}. Metrics are at \
              --health-probe-bind-address, over HTTP"
         ));
     }
@@ -297,9 +296,8 @@ fn arguments(mut words: Vec<OsString>) -> Result<Arguments, clap::Error> {
 }
 
 /// The arguments of the published controller that mean nothing here.
-const PUBLISHED: [&str; 15] = [
+const PUBLISHED: [&str; 14] = [
     "enable-http2",
-    "kubeconfig",
     "metrics-bind-address",
     "metrics-cert-key",
     "metrics-cert-name",
@@ -511,10 +509,7 @@ mod tests {
                 "/manager --leader-elect=false --metrics-bind-address 0",
                 false,
             ),
-            (
-                "/manager --leader-elect=false --leader-elect --kubeconfig=/a",
-                true,
-            ),
+            ("/manager --leader-elect=false --leader-elect", true),
             (
                 "/manager -leader-elect -metrics-secure -zap-log-level=debug",
                 true,
@@ -526,6 +521,8 @@ mod tests {
         }
         for words in [
             "/manager --no-such-flag",
+            // It would act on another cluster than is meant.
+            "/manager --kubeconfig=/a",
             "/devportal controller --metrics-secure",
             "/devportal controller -leader-elect",
         ] {

@@ -103,11 +103,11 @@ fn leave(id: &KeyId, key: Option<&APIKey>, world: &World, now: Timestamp) -> Dec
             decision.writes.extend(if is_held {
                 Some(Write::ReleaseKey(id.clone()))
             } else {
-                status::ending(id, key, world, now)
+                status::ending(id, key, &[], world, now)
             });
         } else if decision.writes.iter().any(|it| is_refused(id, it, world)) {
             // The key is there for as long, and says so.
-            let told = status::ending(id, key, world, now);
+            let told = status::ending(id, key, &decision.writes, world, now);
             decision.writes.extend(told);
         }
     }

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use devportal_api::condition::{Attachment, Fact, PlanFault, PlanPolicyState};
+use devportal_api::condition::{Attachment, Fact, Limiter, PlanFault, PlanPolicyState};
 use devportal_api::foreign::{PlanPolicy, PlanSpec};
 use devportal_api::id::PolicyId;
 use devportal_api::name::annotation;
@@ -31,8 +31,8 @@ pub struct PlanFindings {
     pub state: PlanPolicyState,
     /// The plans, in the policy's order.
     pub plans: Vec<Plan>,
-    /// The plans that are known to take requests, in order.
-    pub takers: Vec<Taker>,
+    /// Whose requests each of them takes.
+    takes: Vec<Requests>,
     /// Why the plans may not hold as they are shown.
     pub faults: Vec<PlanFault>,
     /// Whether others hold, or none, on a path by which requests are known to come, or other
@@ -42,37 +42,63 @@ pub struct PlanFindings {
     pub behind: Option<PolicyId>,
 }
 
-/// A plan whose predicate tells which requests it takes.
+/// Whose requests a plan takes, as far as the text of its predicate tells.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Taker {
-    /// The tier whose requests it takes, by its predicate; `None`: all.
-    of: Option<String>,
-    /// Its own tier.
-    tier: String,
-    is_limited: bool,
+enum Requests {
+    All,
+    /// Those of a tier.
+    Of(String),
+    /// Some of those of these tiers, or none.
+    Among(Vec<String>),
+    Unclear,
 }
 
-impl Taker {
-    fn of(plan: &PlanSpec) -> Option<Self> {
-        let of = match Requests::taken_by(plan)? {
-            Requests::All => None,
-            Requests::OfTier(tier) => Some(tier.to_owned()),
-        };
-        Some(Self {
-            of,
-            tier: plan.tier.clone(),
-            is_limited: plan.limits != Limits::default(),
-        })
+impl Requests {
+    fn taken_by(plan: &PlanSpec) -> Self {
+        if plan.predicate.trim() == "true" {
+            return Self::All;
+        }
+        let mut compared: Vec<_> = compared_tiers(&plan.predicate).map(str::to_owned).collect();
+        if compared.is_empty() || is_composed(&plan.predicate) {
+            return Self::Unclear;
+        }
+        if compared.len() == 1 && !plan.predicate.contains("&&") {
+            return Self::Of(compared.remove(0));
+        }
+        Self::Among(compared)
+    }
+
+    /// Whether those of a tier are among them, where that is known.
+    fn has(&self, tier: &str) -> Option<bool> {
+        match self {
+            Self::All => Some(true),
+            Self::Of(of) => Some(of == tier),
+            Self::Among(tiers) if !tiers.iter().any(|it| it == tier) => Some(false),
+            Self::Among(_) | Self::Unclear => None,
+        }
     }
 }
 
 impl PlanFindings {
-    /// The tier whose limits requests of a tier have, where some have and that is known.
-    pub(crate) fn limiter(&self, tier: &str) -> Option<&str> {
-        let takes = |it: &&Taker| it.of.as_deref().is_none_or(|of| of == tier);
-        let first = self.takers.iter().find(takes)?;
-        let holds = self.not_enforced().is_none() && !self.is_in_part && !self.is_outrun();
-        (first.is_limited && holds).then_some(&*first.tier)
+    /// What limits requests of a tier: of the plans that take them the first.
+    pub(crate) fn limiter(&self, tier: &str) -> Limiter {
+        let all = self.plans.iter().zip(&self.takes);
+        let mut first = all.filter(|(_, takes)| takes.has(tier) != Some(false));
+        match first.next() {
+            _ if self.is_in_part || self.is_outrun() => Limiter::Unknown,
+            None => Limiter::Nothing,
+            Some((_, takes)) if takes.has(tier).is_none() => Limiter::Unknown,
+            Some((plan, _)) => {
+                // Of several with one tier the limits of the last hold.
+                let mut last = self.plans.iter().rev();
+                let last = last.find(|it| it.tier == plan.tier);
+                if last.is_some_and(|it| it.limits != Limits::default()) {
+                    Limiter::Tier(plan.tier.clone())
+                } else {
+                    Limiter::Nothing
+                }
+            }
+        }
     }
 
     /// Whether requests may count as anybody's.
@@ -127,7 +153,7 @@ pub(super) fn discover(
         return PlanFindings {
             state: PlanPolicyState::NotFound,
             plans: Vec::new(),
-            takers: Vec::new(),
+            takes: Vec::new(),
             faults: Vec::new(),
             is_in_part: false,
             behind: None,
@@ -181,7 +207,7 @@ pub(super) fn discover(
             target_name: target.name.clone(),
         }),
         plans: policy.spec.plans.iter().map(Plan::from).collect(),
-        takers: policy.spec.plans.iter().filter_map(Taker::of).collect(),
+        takes: policy.spec.plans.iter().map(Requests::taken_by).collect(),
         faults,
         is_in_part: is_certain || is_unsure,
         behind: is_behind(policy, status).then(|| id.clone()),
@@ -252,33 +278,11 @@ fn mismatch(plan: &PlanSpec) -> Option<PlanFault> {
     }
 }
 
-/// Whose requests a plan takes, where its predicate says just that.
-enum Requests<'a> {
-    All,
-    OfTier(&'a str),
-}
-
-impl<'a> Requests<'a> {
-    fn taken_by(plan: &'a PlanSpec) -> Option<Self> {
-        if plan.predicate.trim() == "true" {
-            return Some(Self::All);
-        }
-        let is_one = !plan.predicate.contains("&&") && !is_composed(&plan.predicate);
-        let mut compared = compared_tiers(&plan.predicate);
-        let tier = compared
-            .next()
-            .filter(|_| is_one && compared.next().is_none());
-        tier.map(Self::OfTier)
-    }
-}
-
 /// The tiers whose requests a plan before theirs takes: of those whose predicates hold the first
 /// counts (kuadrant-operator 1.5).
 fn taken(plans: &[PlanSpec]) -> impl Iterator<Item = PlanFault> {
-    let takes = |before: &PlanSpec, plan: &PlanSpec| match Requests::taken_by(before) {
-        Some(Requests::All) => true,
-        Some(Requests::OfTier(tier)) => tier == plan.tier,
-        None => false,
+    let takes = |before: &PlanSpec, plan: &PlanSpec| {
+        Requests::taken_by(before).has(&plan.tier) == Some(true)
     };
     plans.iter().enumerate().filter_map(move |(at, plan)| {
         let before = plans[..at].iter();

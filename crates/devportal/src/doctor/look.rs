@@ -505,7 +505,11 @@ async fn at_credentials_left(client: &Client) -> Option<Finding> {
         Err(error) => return Some(Finding::new(CHECK, Level::NotSeen, error.to_string())),
     };
     // Whoever labels a Secret of their own makes no credential of it.
-    let is_ours = |it: &&PartialObjectMeta<Secret>| it.annotations().contains_key(annotation::KEY);
+    let is_ours = |it: &&PartialObjectMeta<Secret>| {
+        let labels = it.labels();
+        it.annotations().contains_key(annotation::KEY)
+            || labels.contains_key(label::KEY) && labels.contains_key(label::KEY_NAMESPACE)
+    };
     let left: Vec<_> = left.iter().filter(is_ours).collect();
     let namespaces: BTreeSet<_> = left.iter().filter_map(|it| it.namespace()).collect();
     if namespaces.is_empty() {
@@ -518,14 +522,15 @@ async fn at_credentials_left(client: &Client) -> Option<Finding> {
     };
     let places = list(&String::clone, ", ");
     let text = format!(
-        "credentials of keys are in {places}, {} in all, and the Kuadrant resource is not: nobody \
-         revokes them",
+        "{} credentials of keys are in {places}, where there is no Kuadrant resource: nobody revokes \
+         them",
         left.len()
     );
     let next = list(
-        &|it| format!("kubectl delete secrets -n {it} -l {selector}"),
+        &|it| format!("kubectl get secrets -n {it} -l {selector}"),
         "; ",
     );
+    let next = format!("look at them, then delete them: {next}");
     Some(Finding::new(CHECK, Level::Fault, text).then(next))
 }
 

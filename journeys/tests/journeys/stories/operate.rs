@@ -184,7 +184,7 @@ async fn doctor_names_what_is_missing_and_what_to_do(_: Arc<Stage>) -> Result<()
     says("Fault", "devportal-controller may not list apikeys")?;
     // Nobody sets the status of the Kuadrant resource here.
     says("Fault", "is not ready")?;
-    says("Fault", "credentials of keys are in shop")?;
+    says("Fault", "1 credentials of keys are in shop")?;
     says(
         "Warning",
         "the binding devportal-requester is not installed",

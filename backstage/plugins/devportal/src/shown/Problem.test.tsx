@@ -58,7 +58,7 @@ it('says what it means that an Idempotency-Key was used', async () => {
     await screen.findByText(/has already made something, or the name is taken/),
   ).toBeInTheDocument();
   expect(
-    screen.getByText(/Look whether what you want is there already/),
+    screen.getByText(/Check whether what you want is there already/),
   ).toBeInTheDocument();
   expect(screen.queryByText('It was not done')).not.toBeInTheDocument();
 });

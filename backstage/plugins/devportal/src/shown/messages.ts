@@ -37,7 +37,7 @@ export const shownMessages = {
     forbidden: 'Ask your platform team for the right that is named here.',
     notFound: 'Look for it in the list.',
     conflict: 'Look at it as it is now, and decide anew.',
-    used: 'Look whether what you want is there already. If it is not, look over what you typed, the name first, and send it again: it then counts as something new.',
+    used: 'Check whether what you want is there already. If it is not, check what you typed, above all a name, and send it again: it then counts as something new.',
     gone: 'Rotate the key to get a new value.',
     refused: 'Mend the fields that are named, and send it again.',
     unavailable: 'It is tried again by itself.',

@@ -2,7 +2,7 @@
 //! and real removal do.
 
 use devportal_api::condition::{
-    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, RouteState, whole_second,
+    AuthPolicyState, Blocker, Enforcement, Fact, Lifecycle, Limiter, RouteState, whole_second,
 };
 use devportal_api::id::{ApprovalId, ProductId, RequestId, SecretId};
 use devportal_api::scheme::Limits;
@@ -392,9 +392,11 @@ impl Case<'_> {
         } else if found.plan.plans.is_empty() {
             Enforcement::NoPlans
         } else {
-            let limiter = || found.plan.limiter(tier).map(str::to_owned);
             match found.limits(tier) {
-                None => Enforcement::UnknownTier(tier.clone(), limiter()),
+                None if is_late(&Enforcement::PlansNotEnforced) => {
+                    Enforcement::UnknownTier(tier.clone(), Limiter::Unknown)
+                }
+                None => Enforcement::UnknownTier(tier.clone(), found.plan.limiter(tier)),
                 Some(_) if is_late(&Enforcement::PlansNotEnforced) => Enforcement::PlansNotEnforced,
                 Some(_) if found.plan.is_in_part => Enforcement::PlansDiffer,
                 Some(limits) => self.limited(found, tier, limits),
@@ -405,12 +407,12 @@ impl Case<'_> {
     /// The same where a plan that holds everywhere has the tier.
     fn limited(&self, found: &Discovery, tier: &str, limits: &Limits) -> Enforcement {
         let is_limited = *limits != Limits::default();
-        let limiter = || found.plan.limiter(tier).map(str::to_owned);
+        let limiter = || found.plan.limiter(tier);
         if let Some(rule) = found.auth.outrun_by.clone() {
             Enforcement::Outrun(rule)
         } else if let Some(by) = found.plan.find_taker(tier) {
             Enforcement::TierTaken(tier.to_owned(), by.to_owned(), limiter())
-        } else if found.plan.is_for_another(tier) {
+        } else if found.plan.is_for_another(tier) && !found.plan.is_twice(tier) {
             Enforcement::PlanForAnother(tier.to_owned(), limiter())
         } else if found.plan.is_twice(tier) {
             Enforcement::DuplicateTier(tier.to_owned(), is_limited)

@@ -232,8 +232,14 @@ impl Case<'_> {
 }
 
 /// What a key says that is being deleted and held by somebody's finalizer, once nothing is
-/// left to do, or does not succeed: it opens nothing, or what keeps it from that.
-pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) -> Option<Write> {
+/// left to do, or what is left does not succeed: it opens nothing, or what keeps it from that.
+pub(super) fn ending(
+    id: &KeyId,
+    key: &APIKey,
+    left: &[Write],
+    world: &World,
+    now: Timestamp,
+) -> Option<Write> {
     let previous = key
         .status
         .clone()
@@ -247,7 +253,7 @@ pub(super) fn ending(id: &KeyId, key: &APIKey, world: &World, now: Timestamp) ->
         Some(Hindrance::Failed(failure)) => Some(Enforcement::RevocationRefused(failure.refused())),
         _ => None,
     };
-    let is_open = world.credentials_of(id).next().is_some();
+    let is_open = left.iter().any(Write::revokes);
     if is_open && refused.is_none() {
         return None;
     }
