@@ -71,7 +71,12 @@ impl Shop {
         let begun = Instant::now();
         loop {
             let status = products.get(SHOP).await?.status.unwrap_or_default();
-            if status.discovered_plans.len() == 2 {
+            // What policies do not yet do is told, and told again once they do.
+            let is_there = |kind: &str| {
+                let mut all = status.conditions.iter();
+                all.any(|it| it.type_ == kind && it.status == "True")
+            };
+            if status.discovered_plans.len() == 2 && is_there("AuthPolicyDiscovered") {
                 return Ok(());
             }
             if begun.elapsed() > PATIENCE {

@@ -1,9 +1,9 @@
 //! What is to be looked at next?
 //!
-//! Three lanes: taking access away overtakes everything, and what only tells of a
-//! product or an approval lets everything pass. What was begun is finished before
-//! anything else is begun, so that under load some keys are done early and not all
-//! of them late. One id is never run twice at a time; what becomes dirty while it
+//! Three lanes: taking access away overtakes everything, and what only tells of an
+//! approval lets everything pass. What was begun is finished before anything else is
+//! begun, so that under load some keys are done early and not all of them late; and a
+//! product goes before keys, of which there may be thousands. One id is never run twice at a time; what becomes dirty while it
 //! runs is run again after. When something that failed is tried again is not known
 //! here: [`brake`](devportal_core::brake).
 
@@ -21,10 +21,10 @@ const RESERVED: usize = 4;
 pub(crate) enum Lane {
     /// Takes access away.
     Revoke,
-    /// Everything else about keys.
+    /// Everything else about keys and products.
     Other,
-    /// Tells of products and approvals, and notes what an approval covers: only a
-    /// change of the same key's request waits for it.
+    /// Tells of approvals, and notes what they cover: only a change of the same key's
+    /// request waits for it.
     Tell,
 }
 
@@ -42,7 +42,7 @@ impl Lane {
     pub(crate) fn of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Self {
         let lane = |write: &Write| match write {
             write if write.revokes() => Self::Revoke,
-            Write::ProductStatus(..) | Write::ApprovalStatus(..) => Self::Tell,
+            Write::ApprovalStatus(..) => Self::Tell,
             _ => Self::Other,
         };
         writes.into_iter().map(lane).min().unwrap_or(Self::Tell)
@@ -85,8 +85,8 @@ impl Queue {
         }
         let waiting = self.waiting.entry(lane).or_default();
         match turn {
-            Turn::Next => waiting.push_front(id.clone()),
-            Turn::Last => waiting.push_back(id.clone()),
+            Turn::Last if !matches!(id, Id::Product(_)) => waiting.push_back(id.clone()),
+            Turn::Next | Turn::Last => waiting.push_front(id.clone()),
         }
         self.lanes.insert(id, lane);
     }
@@ -186,7 +186,7 @@ impl Alarms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use devportal_api::id::KeyId;
+    use devportal_api::id::{KeyId, ProductId};
 
     fn id(name: &str) -> Id {
         Id::Key(KeyId::new("ns", name))
@@ -203,7 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn what_only_tells_of_approvals_and_products_waits_for_everything_else() {
+    fn what_a_product_says_waits_for_no_burst_of_new_keys() {
+        let mut queue = Queue::new(8);
+        for n in 0..1000 {
+            queue.push(id(&n.to_string()), Lane::Other, Turn::Last);
+        }
+        let product = Id::Product(ProductId::new("ns", "api"));
+        queue.push(product.clone(), Lane::Other, Turn::Last);
+        assert_eq!(queue.pop(), Some(product));
+    }
+
+    #[test]
+    fn what_only_tells_of_approvals_waits_for_everything_else() {
         let mut queue = Queue::new(8);
         queue.push(id("told"), Lane::Tell, Turn::Last);
         queue.push(id("new"), Lane::Other, Turn::Last);
