@@ -4,12 +4,16 @@
 //! shell goes on working; else any that is free. Two checkouts never meet.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+/// Given out by this process, to whichever stack: it may be a while until something listens there.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// Ports by the name of what listens there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +49,11 @@ impl Ports {
                 .and_then(|l| l.local_addr())
                 .context("cannot listen on loopback")?
                 .port();
-            if !is_promised(port) {
+            let is_new = || {
+                let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+                given.insert(port)
+            };
+            if !is_promised(port) && is_new() {
                 return Ok(port);
             }
         }

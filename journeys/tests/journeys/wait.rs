@@ -10,6 +10,9 @@ use tokio::time::{Instant, sleep};
 /// Enough for anything that crosses the operator on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// For what is promised within two seconds: the machine runs other stories, too.
+pub(crate) const PROMPT: Duration = Duration::from_secs(6);
+
 /// Most of what is waited for is there by then.
 const SOON: Duration = Duration::from_secs(2);
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::stories;
 use crate::shop::{KUADRANT, Shop, conditions};
 use crate::stage::Stage;
-use crate::wait::{throughout, within};
+use crate::wait::{PROMPT, throughout, within};
 
 stories![
     a_brought_key_is_enforced_with_the_published_names_labels_and_annotations,
@@ -124,11 +124,7 @@ async fn the_secret_may_come_before_the_key_or_after_it(stage: Arc<Stage>) -> Re
         .await?;
     let begun = std::time::Instant::now();
     shop.key_is("second", "Approved").await?;
-    ensure!(
-        begun.elapsed() < Duration::from_secs(2),
-        "took {:?}",
-        begun.elapsed()
-    );
+    ensure!(begun.elapsed() < PROMPT, "took {:?}", begun.elapsed());
     shop.gateway_answers("brought-after-0123456789abcdef", 200)
         .await
 }
@@ -172,8 +168,7 @@ async fn the_consumers_own_secret_is_never_changed(stage: Arc<Stage>) -> Result<
     shop.decide("mine", false, "denial").await?;
     shop.key_is("mine", "Denied").await?;
     shop.delete_key("mine").await?;
-    shop.enforcement_is_gone("mine", Duration::from_secs(2))
-        .await?;
+    shop.enforcement_is_gone("mine", PROMPT).await?;
     throughout(Duration::from_secs(1), async || {
         let now = shop.secrets(&shop.dev).get("own").await?;
         ensure!(now.metadata == before.metadata && now.data == before.data);
@@ -253,7 +248,7 @@ async fn an_unknown_tier_is_told_and_recovers_by_itself(stage: Arc<Stage>) -> Re
 /// 18
 async fn an_expired_key_stops_within_a_second(stage: Arc<Stage>) -> Result<()> {
     let shop = Shop::open(stage, "expiry", "automatic").await?;
-    let expires = Timestamp::from_second(Timestamp::now().as_second() + 4)?;
+    let expires = Timestamp::from_second(Timestamp::now().as_second() + 12)?;
     let mut key = shop.key("mine");
     key["spec"]["expiresAt"] = json!(expires.to_string());
     shop.stage.apply(&key).await?;
@@ -261,7 +256,11 @@ async fn an_expired_key_stops_within_a_second(stage: Arc<Stage>) -> Result<()> {
     let value = shop.generated_value(&approved).await?;
     shop.gateway_answers(&value, 200).await?;
     let key = shop.key_is("mine", "Expired").await?;
-    let late = Timestamp::now().duration_since(expires);
+    // As the controller tells it, for looking takes its own time.
+    let late = conditions(&key)[0]
+        .last_transition_time
+        .0
+        .duration_since(expires);
     ensure!(late < SignedDuration::from_secs(1), "expired {late} late");
     ensure!(conditions(&key)[0].message == format!("API key expired at {expires}"));
     ensure!(shop.enforcement("mine").await?.is_empty());
@@ -291,7 +290,7 @@ async fn an_end_that_is_no_moment_is_refused_and_one_of_another_time_zone_is_kep
         let words = words.with_context(|| format!("{end} is taken"))?;
         ensure!(words.contains("spec.expiresAt"), "{end}: {words}");
     }
-    let expires = Timestamp::from_second(Timestamp::now().as_second() + 4)?;
+    let expires = Timestamp::from_second(Timestamp::now().as_second() + 12)?;
     let india = jiff::tz::Offset::from_seconds(19_800)?;
     let text = expires.display_with_offset(india).to_string();
     ensure!(text.ends_with("+05:30"), "{text}");
@@ -302,7 +301,11 @@ async fn an_end_that_is_no_moment_is_refused_and_one_of_another_time_zone_is_kep
     shop.gateway_answers(&value, 200).await?;
     ensure!(Timestamp::now() < expires, "it took too long to tell");
     let key = shop.key_is("mine", "Expired").await?;
-    let late = Timestamp::now().duration_since(expires);
+    // As the controller tells it, for looking takes its own time.
+    let late = conditions(&key)[0]
+        .last_transition_time
+        .0
+        .duration_since(expires);
     let second = SignedDuration::from_secs(1);
     ensure!(
         (SignedDuration::ZERO..second).contains(&late),

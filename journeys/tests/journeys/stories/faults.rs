@@ -16,7 +16,7 @@ use super::stories;
 use crate::quiet::{Asked, Quiet};
 use crate::rights::{bind, narrow_secrets};
 use crate::stage::{self, Stage};
-use crate::wait::{until, within};
+use crate::wait::{PROMPT, until, within};
 
 stories![
     times_with_fractions_of_a_second_are_read_as_they_are_written,
@@ -232,14 +232,10 @@ async fn a_key_that_cannot_be_told_of_is_revoked_all_the_same(_: Arc<Stage>) -> 
     quiet
         .decide("by-hand", "mine", false, "2030-01-01T00:00:00Z")
         .await?;
-    within(
-        Duration::from_secs(2),
-        "the credential is gone",
-        async || {
-            let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
-            Ok(if seen == 0 { Ok(()) } else { Err(seen) })
-        },
-    )
+    within(PROMPT, "the credential is gone", async || {
+        let seen = credentials(&quiet, devportal_stack::NAMESPACE).await?;
+        Ok(if seen == 0 { Ok(()) } else { Err(seen) })
+    })
     .await?;
     quiet.end().await
 }

@@ -14,7 +14,7 @@ use super::stories;
 use crate::audit;
 use crate::shop::{KUADRANT, Shop};
 use crate::stage::Stage;
-use crate::wait::{throughout, until, within};
+use crate::wait::{PROMPT, throughout, until, within};
 
 stories![
     an_automatic_product_gives_a_strong_key_that_the_gateway_accepts,
@@ -128,8 +128,7 @@ async fn the_consumers_copy_goes_with_the_key(stage: Arc<Stage>) -> Result<()> {
     let owner = &copy.owner_references()[0];
     ensure!((owner.kind.as_str(), Some(&owner.uid)) == ("APIKey", key.metadata.uid.as_ref()));
     shop.delete_key("mine").await?;
-    shop.enforcement_is_gone("mine", Duration::from_secs(2))
-        .await?;
+    shop.enforcement_is_gone("mine", PROMPT).await?;
     until("the copy is collected", async || {
         Ok(shop
             .secrets(&shop.dev)
@@ -146,7 +145,7 @@ async fn secrets_that_are_deleted_or_tampered_with_are_put_back(stage: Arc<Stage
     shop.stage.apply(&shop.key("mine")).await?;
     let key = shop.key_is("mine", "Approved").await?;
     let value = shop.generated_value(&key).await?;
-    let limit = Duration::from_secs(2);
+    let limit = PROMPT;
     let is_mended = async |what: &str| {
         within(limit, what, async || {
             let secrets = shop.enforcement("mine").await?;

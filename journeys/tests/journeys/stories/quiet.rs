@@ -319,7 +319,7 @@ async fn each_key_that_is_issued_denied_revoked_and_expired_is_one_line_and_a_fa
         })
         .await
     };
-    let end = Timestamp::now() + SignedDuration::from_secs(6);
+    let end = Timestamp::now() + SignedDuration::from_secs(15);
     let mut expiring = Quiet::key("expired");
     expiring["spec"]["expiresAt"] = json!(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     stage::apply(&quiet.admin, &expiring).await?;

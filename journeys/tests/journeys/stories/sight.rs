@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::Story;
 use crate::quiet::Quiet;
-use crate::wait::{throughout, until, within};
+use crate::wait::{PROMPT, throughout, until, within};
 
 /// All of them.
 pub(super) fn stories() -> Vec<Story> {
@@ -143,7 +143,7 @@ async fn deny(quiet: &Quiet, key: &str) -> Result<()> {
 /// Waits until a key has no credential, as long as that may take.
 async fn is_revoked(quiet: &Quiet, key: &str) -> Result<()> {
     let what = format!("{key} has no credential");
-    within(Duration::from_secs(2), &what, async || {
+    within(PROMPT, &what, async || {
         let left = Held::of(quiet, key).await?.enforcement;
         Ok(if left.is_empty() { Ok(()) } else { Err(left) })
     })

@@ -250,7 +250,9 @@ async fn redirects_share_the_time_of_one_attempt() {
     let hop = Duration::from_millis(150);
     let server = Server::start(move |_, n| Reply::redirect(&format!("/{n}")).delayed(hop)).await;
     assert_eq!(fetch(&server.url("/")).await.state, too_slow());
-    assert_eq!(server.asked().len(), 3);
+    // Each takes more than a third of it.
+    let hops = server.asked().len();
+    assert!((1..=3).contains(&hops), "{hops} hops");
 }
 
 #[tokio::test]

@@ -186,7 +186,7 @@ async fn a_copied_selector_is_told_to_both_owners_until_one_selects_by_product(
 /// 18, at the gateway
 async fn an_expired_key_is_refused(stage: Arc<Stage>) -> Result<()> {
     let shop = Shop::open(stage, "expiring", "automatic").await?;
-    let end = Timestamp::now() + SignedDuration::from_secs(5);
+    let end = Timestamp::now() + SignedDuration::from_secs(12);
     let mut key = shop.key("mine");
     key["spec"]["expiresAt"] = json!(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     shop.stage.apply(&key).await?;

@@ -31,12 +31,13 @@ async fn a_thousand_rotations_refuse_no_valid_key_and_each_old_value_ends_on_tim
 /// A client that goes on with the value it has until it finds another, and one
 /// that never looks.
 async fn rotate(shop: &Shop, key: &str, times: u32) -> Result<()> {
-    const OVERLAP: Duration = Duration::from_secs(3);
+    // Of which up to a second is cut off.
+    const OVERLAP: Duration = Duration::from_secs(5);
     let secret = name::generated_source(&KeyId::new(&shop.dev, key)).name;
     let mut value = shop.working_key(key).await?;
     let mut retired = VecDeque::new();
     for revision in 1..=times {
-        let rotation = json!({"spec": {"rotation": {"revision": revision, "overlap": "3s"}}});
+        let rotation = json!({"spec": {"rotation": {"revision": revision, "overlap": "5s"}}});
         shop.patch_key(key, &rotation).await?;
         let next = until("a new value works", async || {
             ensure!(
@@ -57,13 +58,13 @@ async fn rotate(shop: &Shop, key: &str, times: u32) -> Result<()> {
         .await?;
         ensure!(shop.ask(&value).await? == 200, "the old value went at once");
         retired.push_back((std::mem::replace(&mut value, next), Instant::now()));
-        // Each is looked at when its time is over, and a second has passed.
-        let is_over = |(_, at): &mut (String, Instant)| at.elapsed() > OVERLAP + SECOND;
+        // Each is looked at when its time is over, and two seconds have passed.
+        let is_over = |(_, at): &mut (String, Instant)| at.elapsed() > OVERLAP + 2 * SECOND;
         while let Some((old, _)) = retired.pop_front_if(is_over) {
             ensure!(shop.ask(&old).await? == 401, "an old value lives on");
         }
     }
-    tokio::time::sleep(OVERLAP + SECOND).await;
+    tokio::time::sleep(OVERLAP + 2 * SECOND).await;
     for (old, _) in retired {
         ensure!(shop.ask(&old).await? == 401, "an old value lives on");
     }

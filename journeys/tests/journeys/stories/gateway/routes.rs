@@ -18,8 +18,8 @@ stories![
     a_route_that_asks_for_more_than_the_stack_can_do_is_not_accepted,
 ];
 
-/// How soon a caller sees a changed route.
-const SOON: Duration = Duration::from_secs(5);
+/// A caller sees a changed route by then.
+const SOON: Duration = crate::wait::PATIENCE;
 
 async fn changed_routes_are_taken_in_without_dropping_a_connection(
     stage: Arc<Stage>,

@@ -14,7 +14,7 @@ use crate::quiet::Quiet;
 use crate::stage::{self, Stage};
 use crate::stories::stories;
 use crate::stories::upgrade::first;
-use crate::wait::{until, within};
+use crate::wait::{PROMPT, until, within};
 
 stories![
     a_key_of_the_first_version_goes_on_until_it_is_denied,
@@ -54,7 +54,7 @@ async fn a_key_of_the_first_version_goes_on_until_it_is_denied(_: Arc<Stage>) ->
 
     deny(&quiet, "old").await?;
     is_revoked(&quiet, "old").await?;
-    let limit = Duration::from_secs(2);
+    let limit = PROMPT;
     within(
         limit,
         "the Secret of the first version is gone",
