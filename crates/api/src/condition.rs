@@ -113,8 +113,8 @@ pub fn is_problem(it: &Condition) -> bool {
         | kind::UNMANAGED_KEYS
         | kind::PARTLY_OPEN
         | kind::ACCESS_CACHED => it.status == "True",
-        // That an API has no OpenID Connect is no fault of it.
         kind::OIDC_DISCOVERED if it.status == "True" => it.reason == ISSUER_DIFFERS,
+        // That an API has no OpenID Connect is no fault of it.
         _ => it.status != "True" && it.reason != "NoOIDCAuth",
     }
 }

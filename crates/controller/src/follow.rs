@@ -65,6 +65,13 @@ struct Wanted {
     answered: Option<Version>,
 }
 
+impl Wanted {
+    fn answered(&mut self, version: Version) {
+        self.answered = Some(version);
+        self.is_gone = false;
+    }
+}
+
 struct Namespace {
     names: Names,
     wanted: UnboundedSender<Shared>,
@@ -164,8 +171,7 @@ impl Follower {
         let names = namespace.names.lock();
         let mut names = names.unwrap_or_else(PoisonError::into_inner);
         if let Some(wanted) = names.get_mut(&id.name) {
-            wanted.answered = Some(version);
-            wanted.is_gone = false;
+            wanted.answered(version);
         }
     }
 

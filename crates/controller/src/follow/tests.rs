@@ -133,8 +133,7 @@ impl Room {
 
     fn answered(&self, name: &str, version: u64) {
         let mut names = self.names.lock().unwrap();
-        let wanted = names.get_mut(name).unwrap();
-        (wanted.answered, wanted.is_gone) = (Some(Version(version)), false);
+        names.get_mut(name).unwrap().answered(Version(version));
     }
 
     fn forget(&self, name: &str) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use devportal_api::APIKey;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, PostParams};
@@ -245,6 +246,12 @@ async fn an_unknown_tier_is_told_and_recovers_by_itself(stage: Arc<Stage>) -> Re
     Ok(())
 }
 
+/// How late a key expired, as the controller tells: looking takes its own time.
+fn late(key: &APIKey, expires: Timestamp) -> SignedDuration {
+    let told = conditions(key)[0].last_transition_time.0;
+    told.duration_since(expires)
+}
+
 /// 18
 async fn an_expired_key_stops_within_a_second(stage: Arc<Stage>) -> Result<()> {
     let shop = Shop::open(stage, "expiry", "automatic").await?;
@@ -256,11 +263,7 @@ async fn an_expired_key_stops_within_a_second(stage: Arc<Stage>) -> Result<()> {
     let value = shop.generated_value(&approved).await?;
     shop.gateway_answers(&value, 200).await?;
     let key = shop.key_is("mine", "Expired").await?;
-    // As the controller tells it, for looking takes its own time.
-    let late = conditions(&key)[0]
-        .last_transition_time
-        .0
-        .duration_since(expires);
+    let late = late(&key, expires);
     ensure!(late < SignedDuration::from_secs(1), "expired {late} late");
     ensure!(conditions(&key)[0].message == format!("API key expired at {expires}"));
     ensure!(shop.enforcement("mine").await?.is_empty());
@@ -301,11 +304,7 @@ async fn an_end_that_is_no_moment_is_refused_and_one_of_another_time_zone_is_kep
     shop.gateway_answers(&value, 200).await?;
     ensure!(Timestamp::now() < expires, "it took too long to tell");
     let key = shop.key_is("mine", "Expired").await?;
-    // As the controller tells it, for looking takes its own time.
-    let late = conditions(&key)[0]
-        .last_transition_time
-        .0
-        .duration_since(expires);
+    let late = late(&key, expires);
     let second = SignedDuration::from_secs(1);
     ensure!(
         (SignedDuration::ZERO..second).contains(&late),

@@ -145,9 +145,8 @@ async fn secrets_that_are_deleted_or_tampered_with_are_put_back(stage: Arc<Stage
     shop.stage.apply(&shop.key("mine")).await?;
     let key = shop.key_is("mine", "Approved").await?;
     let value = shop.generated_value(&key).await?;
-    let limit = PROMPT;
     let is_mended = async |what: &str| {
-        within(limit, what, async || {
+        within(PROMPT, what, async || {
             let secrets = shop.enforcement("mine").await?;
             let intact = secrets.iter().all(|secret| {
                 let has = secret.data.as_ref().and_then(|data| data.get("api_key"));

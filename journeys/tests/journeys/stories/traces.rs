@@ -131,23 +131,20 @@ async fn without_the_collector_all_else_goes_on_and_that_is_said_once(_: Arc<Sta
         quiet.request_key(name).await?;
         quiet.key_is(name, "Enforced").await?;
     }
-    until("it is said", async || {
-        Ok(match says("traces are not delivered")? {
-            1 => Ok(()),
-            count => Err(count),
+    let is_said_once = async |what: &str| {
+        until(what, async || {
+            Ok(match says(what)? {
+                1 => Ok(()),
+                count => Err(count),
+            })
         })
-    })
-    .await?;
+        .await
+    };
+    is_said_once("traces are not delivered").await?;
     stack.restart(COLLECTOR).await?;
     quiet.request_key("four").await?;
     span(stack, &[("object", "Str(APIKey shop/four)")]).await?;
     ensure!(says("traces are not delivered")? == 1);
-    until("it is said that they are delivered again", async || {
-        Ok(match says("traces are delivered again")? {
-            1 => Ok(()),
-            count => Err(count),
-        })
-    })
-    .await?;
+    is_said_once("traces are delivered again").await?;
     quiet.end().await
 }

@@ -54,9 +54,8 @@ async fn a_key_of_the_first_version_goes_on_until_it_is_denied(_: Arc<Stage>) ->
 
     deny(&quiet, "old").await?;
     is_revoked(&quiet, "old").await?;
-    let limit = PROMPT;
     within(
-        limit,
+        PROMPT,
         "the Secret of the first version is gone",
         async || {
             let left = Held::of(&quiet, "old").await?.copy;
